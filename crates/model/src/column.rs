@@ -1,0 +1,175 @@
+//! Columns of values and blocks of rows: what the storage engine hands to the query engine.
+
+use std::sync::Arc;
+
+use crate::{FieldType, FieldValue};
+
+/// Which positions of a column hold a value. Bit `i` is bit `i % 64` of word `i / 64`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Bitmap {
+    words: Vec<u64>,
+    len: usize,
+}
+
+impl Bitmap {
+    /// `len` positions, all `set`.
+    pub fn filled(len: usize, set: bool) -> Self {
+        let mut bitmap = Self { words: vec![if set { u64::MAX } else { 0 }; len.div_ceil(64)], len };
+        bitmap.clear_tail();
+        bitmap
+    }
+
+    /// Number of positions.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no positions.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether position `index` is set.
+    pub fn get(&self, index: usize) -> bool {
+        assert!(index < self.len, "bitmap position {index} of {}", self.len);
+        self.words[index / 64] >> (index % 64) & 1 == 1
+    }
+
+    /// Sets or clears position `index`.
+    pub fn set(&mut self, index: usize, set: bool) {
+        assert!(index < self.len, "bitmap position {index} of {}", self.len);
+        let mask = 1 << (index % 64);
+        if set {
+            self.words[index / 64] |= mask;
+        } else {
+            self.words[index / 64] &= !mask;
+        }
+    }
+
+    /// Appends a position.
+    pub fn push(&mut self, set: bool) {
+        if self.len.is_multiple_of(64) {
+            self.words.push(0);
+        }
+        self.len += 1;
+        if set {
+            self.set(self.len - 1, true);
+        }
+    }
+
+    /// Number of set positions.
+    pub fn count_set(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// The words, least significant bit first; bits past `len` are zero.
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    fn clear_tail(&mut self) {
+        let used = self.len % 64;
+        if used > 0
+            && let Some(last) = self.words.last_mut()
+        {
+            *last &= (1 << used) - 1;
+        }
+    }
+}
+
+/// The values of a column, one per row; rows without a value hold an arbitrary placeholder.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// See [`FieldType::Float`].
+    Float(Vec<f64>),
+    /// See [`FieldType::Integer`].
+    Integer(Vec<i64>),
+    /// See [`FieldType::Unsigned`].
+    Unsigned(Vec<u64>),
+    /// See [`FieldType::String`].
+    String(Vec<Arc<str>>),
+    /// See [`FieldType::Boolean`].
+    Boolean(Vec<bool>),
+}
+
+impl Values {
+    /// No values of `field_type`.
+    pub fn empty(field_type: FieldType) -> Self {
+        match field_type {
+            FieldType::Float => Self::Float(Vec::new()),
+            FieldType::Integer => Self::Integer(Vec::new()),
+            FieldType::Unsigned => Self::Unsigned(Vec::new()),
+            FieldType::String => Self::String(Vec::new()),
+            FieldType::Boolean => Self::Boolean(Vec::new()),
+        }
+    }
+
+    /// The values' type.
+    pub const fn field_type(&self) -> FieldType {
+        match self {
+            Self::Float(_) => FieldType::Float,
+            Self::Integer(_) => FieldType::Integer,
+            Self::Unsigned(_) => FieldType::Unsigned,
+            Self::String(_) => FieldType::String,
+            Self::Boolean(_) => FieldType::Boolean,
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Float(values) => values.len(),
+            Self::Integer(values) => values.len(),
+            Self::Unsigned(values) => values.len(),
+            Self::String(values) => values.len(),
+            Self::Boolean(values) => values.len(),
+        }
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value of row `index`, owned.
+    pub fn get(&self, index: usize) -> FieldValue {
+        match self {
+            Self::Float(values) => FieldValue::Float(values[index]),
+            Self::Integer(values) => FieldValue::Integer(values[index]),
+            Self::Unsigned(values) => FieldValue::Unsigned(values[index]),
+            Self::String(values) => FieldValue::String(Arc::clone(&values[index])),
+            Self::Boolean(values) => FieldValue::Boolean(values[index]),
+        }
+    }
+}
+
+/// One field of a [`RowBlock`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// One value per row of the block.
+    pub values: Values,
+    /// Which rows have a value; `None` means all of them.
+    pub valid: Option<Bitmap>,
+}
+
+impl Column {
+    /// Whether row `index` has a value.
+    pub fn is_valid(&self, index: usize) -> bool {
+        self.valid.as_ref().is_none_or(|valid| valid.get(index))
+    }
+
+    /// The value of row `index`, if it has one.
+    pub fn get(&self, index: usize) -> Option<FieldValue> {
+        self.is_valid(index).then(|| self.values.get(index))
+    }
+}
+
+/// Rows of one series, ascending by time, times distinct. `columns` answer the requested fields in the order
+/// asked; `None` where the block has no value of that field at all. Every row has a value in some column.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RowBlock {
+    /// Timestamps in nanoseconds, strictly ascending.
+    pub times: Vec<i64>,
+    /// One entry per requested field.
+    pub columns: Vec<Option<Column>>,
+}
