@@ -1,1 +1,19 @@
-//! placeholder
+//! The catalogue: which databases, retention policies and shard groups exist, and which node owns which shard.
+//!
+//! [`Catalogue`] is a pure state machine: every [`Command`] carries its time, so that equal logs give equal
+//! catalogues on every node. [`CatalogueHost`] keeps one on this machine's disk; a Raft host takes its place
+//! on a cluster.
+
+mod catalogue;
+mod command;
+mod error;
+mod host;
+mod records;
+mod shard_groups;
+
+pub use catalogue::Catalogue;
+pub use command::{Applied, Command, RetentionPolicyChange, RetentionPolicySpec};
+pub use error::CatalogueError;
+pub use host::{CatalogueHost, HostError};
+pub use records::{Database, NodeId, RetentionPolicy, Shard, ShardGroup};
+pub use shard_groups::default_shard_group_duration_ns;

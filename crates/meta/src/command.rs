@@ -1,0 +1,110 @@
+//! The commands a catalogue understands. Each carries everything it depends on, its time included.
+
+use serde::{Deserialize, Serialize};
+
+use crate::records::NodeId;
+
+/// The settings of a new retention policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetentionPolicySpec {
+    /// Unique within its database.
+    pub name: String,
+    /// 0 keeps points for ever.
+    pub duration_ns: i64,
+    /// 0 lets the retention decide.
+    pub shard_group_duration_ns: i64,
+    /// Copies wanted of each shard, at least 1.
+    pub replica_n: u32,
+}
+
+/// What `ALTER RETENTION POLICY` changes; `None` leaves as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RetentionPolicyChange {
+    /// See [`RetentionPolicySpec::duration_ns`].
+    pub duration_ns: Option<i64>,
+    /// See [`RetentionPolicySpec::shard_group_duration_ns`].
+    pub shard_group_duration_ns: Option<i64>,
+    /// See [`RetentionPolicySpec::replica_n`].
+    pub replica_n: Option<u32>,
+    /// Make it the default policy of its database.
+    pub make_default: bool,
+}
+
+/// A change to the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// Creates a database with a default policy; without a `policy`, `autogen` (for ever, weekly groups).
+    CreateDatabase {
+        /// Name of the database.
+        name: String,
+        /// Its first and default policy.
+        policy: Option<RetentionPolicySpec>,
+    },
+    /// Removes a database and all its data; unknown names are no error, as in InfluxDB.
+    DropDatabase {
+        /// Name of the database.
+        name: String,
+    },
+    /// Adds a policy.
+    CreateRetentionPolicy {
+        /// Name of the database.
+        database: String,
+        /// Settings.
+        spec: RetentionPolicySpec,
+        /// Make it the default.
+        make_default: bool,
+    },
+    /// Changes a policy; existing groups keep their range.
+    AlterRetentionPolicy {
+        /// Name of the database.
+        database: String,
+        /// Name of the policy.
+        name: String,
+        /// What changes.
+        change: RetentionPolicyChange,
+    },
+    /// Removes a policy and its data; unknown names are no error, as in InfluxDB.
+    DropRetentionPolicy {
+        /// Name of the database.
+        database: String,
+        /// Name of the policy.
+        name: String,
+    },
+    /// Makes sure that a live shard group covers a time.
+    CreateShardGroup {
+        /// Name of the database.
+        database: String,
+        /// Name of the policy.
+        retention_policy: String,
+        /// The time to cover.
+        time_ns: i64,
+        /// Data nodes, in the order shards go round them.
+        nodes: Vec<NodeId>,
+    },
+    /// Marks a group deleted.
+    DeleteShardGroup {
+        /// Name of the database.
+        database: String,
+        /// Name of the policy.
+        retention_policy: String,
+        /// The group.
+        id: u64,
+        /// When.
+        at_ns: i64,
+    },
+    /// Forgets groups that were deleted before a time.
+    PruneShardGroups {
+        /// Groups deleted before this are forgotten.
+        deleted_before_ns: i64,
+    },
+}
+
+/// What a command did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Applied {
+    /// Shards that have lost their place in the catalogue: their files can go.
+    pub dropped_shards: Vec<u64>,
+    /// Whether the catalogue differs from before.
+    pub changed: bool,
+}

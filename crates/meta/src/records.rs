@@ -1,0 +1,99 @@
+//! The records a catalogue is made of. Durations are nanoseconds, times nanoseconds since the epoch.
+
+use serde::{Deserialize, Serialize};
+
+/// A node of the cluster. A single server is node 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeId(pub u64);
+
+/// A database: a name and its retention policies, in the order they were created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Database {
+    /// Unique name.
+    pub name: String,
+    /// Name of the policy that writes and queries use when they name none; empty when there is no default.
+    pub default_retention_policy: String,
+    /// Every policy of the database.
+    pub retention_policies: Vec<RetentionPolicy>,
+}
+
+impl Database {
+    /// The policy called `name`, or the default one when `name` is empty.
+    pub fn retention_policy(&self, name: &str) -> Option<&RetentionPolicy> {
+        let wanted = if name.is_empty() { self.default_retention_policy.as_str() } else { name };
+        self.retention_policies.iter().find(|policy| policy.name == wanted)
+    }
+
+    pub(crate) fn retention_policy_mut(&mut self, name: &str) -> Option<&mut RetentionPolicy> {
+        self.retention_policies.iter_mut().find(|policy| policy.name == name)
+    }
+}
+
+/// How long points are kept, in how large pieces, and in how many copies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetentionPolicy {
+    /// Unique within its database.
+    pub name: String,
+    /// Points older than this are dropped; 0 keeps them for ever.
+    pub duration_ns: i64,
+    /// Range of time of one shard group.
+    pub shard_group_duration_ns: i64,
+    /// Number of copies wanted of each shard.
+    pub replica_n: u32,
+    /// Live and recently deleted groups, sorted by start; live ones never overlap.
+    pub shard_groups: Vec<ShardGroup>,
+}
+
+impl RetentionPolicy {
+    /// The live group that `time_ns` falls into.
+    pub fn shard_group_at(&self, time_ns: i64) -> Option<&ShardGroup> {
+        self.live_shard_groups().find(|group| group.contains(time_ns))
+    }
+
+    /// Groups that have not been deleted.
+    pub fn live_shard_groups(&self) -> impl DoubleEndedIterator<Item = &ShardGroup> {
+        self.shard_groups.iter().filter(|group| group.deleted_at_ns.is_none())
+    }
+
+    /// The oldest time a point may carry at `now_ns`; older ones are beyond the retention policy.
+    pub const fn oldest_kept_ns(&self, now_ns: i64) -> i64 {
+        if self.duration_ns == 0 { i64::MIN } else { now_ns.saturating_sub(self.duration_ns) }
+    }
+}
+
+/// A range of time of one retention policy, and its shards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardGroup {
+    /// Unique in the catalogue, never reused.
+    pub id: u64,
+    /// First time inside.
+    pub start_ns: i64,
+    /// First time after the end.
+    pub end_ns: i64,
+    /// When the group was marked deleted; its files go, the record stays a while so that late copies are known.
+    pub deleted_at_ns: Option<i64>,
+    /// A series lives in shard number FNV-1a 64(key) modulo the number of shards.
+    pub shards: Vec<Shard>,
+}
+
+impl ShardGroup {
+    /// Whether `time_ns` is inside.
+    pub const fn contains(&self, time_ns: i64) -> bool {
+        self.start_ns <= time_ns && time_ns < self.end_ns
+    }
+
+    /// The shard that holds the series whose key hashes to `series_hash`.
+    pub fn shard_for(&self, series_hash: u64) -> &Shard {
+        &self.shards[(series_hash % self.shards.len() as u64) as usize]
+    }
+}
+
+/// One shard and the nodes that own a copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Unique in the catalogue, never reused.
+    pub id: u64,
+    /// Nodes that own a copy.
+    pub owners: Vec<NodeId>,
+}
