@@ -1,0 +1,378 @@
+//! The catalogue as a pure, deterministic state machine: commands in, records out. No clock, no I/O.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    command::{Applied, Command, RetentionPolicyChange, RetentionPolicySpec},
+    error::CatalogueError,
+    records::{Database, NodeId, RetentionPolicy, Shard, ShardGroup},
+    shard_groups::{RETENTION_NS_MIN, effective_shard_group_duration_ns, plan_span_ns},
+};
+
+/// Longest name of a database, in bytes.
+const NAME_BYTES_MAX: usize = 255;
+
+/// Every database of the system.
+///
+/// Invariants, checked by [`Catalogue::check`]: names are unique; live groups of a policy are sorted and never
+/// overlap; ids of groups and shards are unique and below the counters; every shard has an owner.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Catalogue {
+    databases: Vec<Database>,
+    shard_group_id_last: u64,
+    shard_id_last: u64,
+}
+
+impl Catalogue {
+    /// Databases in the order they were created.
+    pub fn databases(&self) -> &[Database] {
+        &self.databases
+    }
+
+    /// The database called `name`.
+    pub fn database(&self, name: &str) -> Option<&Database> {
+        self.databases.iter().find(|database| database.name == name)
+    }
+
+    /// Ids of all shards that have a place in the catalogue, deleted groups excepted.
+    pub fn live_shards(&self) -> impl Iterator<Item = &Shard> {
+        self.databases
+            .iter()
+            .flat_map(|database| &database.retention_policies)
+            .flat_map(RetentionPolicy::live_shard_groups)
+            .flat_map(|group| &group.shards)
+    }
+
+    /// The highest shard id ever given out; 0 before the first.
+    pub const fn shard_id_last(&self) -> u64 {
+        self.shard_id_last
+    }
+
+    /// Carries out a command, or refuses it and changes nothing.
+    pub fn apply(&mut self, command: &Command) -> Result<Applied, CatalogueError> {
+        let applied = match command {
+            Command::CreateDatabase { name, policy } => self.create_database(name, policy.as_ref()),
+            Command::DropDatabase { name } => Ok(self.drop_database(name)),
+            Command::CreateRetentionPolicy { database, spec, make_default } => {
+                self.create_retention_policy(database, spec, *make_default)
+            }
+            Command::AlterRetentionPolicy { database, name, change } => {
+                self.alter_retention_policy(database, name, change)
+            }
+            Command::DropRetentionPolicy { database, name } => self.drop_retention_policy(database, name),
+            Command::CreateShardGroup { database, retention_policy, time_ns, nodes } => {
+                self.create_shard_group(database, retention_policy, *time_ns, nodes)
+            }
+            Command::DeleteShardGroup { database, retention_policy, id, at_ns } => {
+                self.delete_shard_group(database, retention_policy, *id, *at_ns)
+            }
+            Command::PruneShardGroups { deleted_before_ns } => {
+                Ok(self.prune_shard_groups(*deleted_before_ns))
+            }
+        }?;
+        debug_assert_eq!(self.check(), Ok(()));
+        Ok(applied)
+    }
+
+    /// States the catalogue's invariants; `Err` names the first that is broken.
+    pub fn check(&self) -> Result<(), String> {
+        let mut shard_ids: Vec<u64> = Vec::new();
+        let mut group_ids: Vec<u64> = Vec::new();
+        for database in &self.databases {
+            unique(
+                database.retention_policies.iter().map(|policy| policy.name.as_str()),
+                "retention policy",
+            )?;
+            for policy in &database.retention_policies {
+                let live: Vec<_> = policy.live_shard_groups().collect();
+                if let Some(pair) = live.windows(2).find(|pair| pair[0].end_ns > pair[1].start_ns) {
+                    return Err(format!("shard groups {} and {} overlap", pair[0].id, pair[1].id));
+                }
+                for group in &policy.shard_groups {
+                    group_ids.push(group.id);
+                    shard_ids.extend(group.shards.iter().map(|shard| shard.id));
+                    if group.shards.is_empty() || group.shards.iter().any(|shard| shard.owners.is_empty()) {
+                        return Err(format!("shard group {} has a shard without an owner", group.id));
+                    }
+                }
+            }
+        }
+        unique(self.databases.iter().map(|database| database.name.as_str()), "database")?;
+        if group_ids.iter().any(|&id| id > self.shard_group_id_last)
+            || shard_ids.iter().any(|&id| id > self.shard_id_last)
+        {
+            return Err("an id is above its counter".into());
+        }
+        unique(group_ids, "shard group")?;
+        unique(shard_ids, "shard")
+    }
+
+    fn create_database(
+        &mut self,
+        name: &str,
+        policy: Option<&RetentionPolicySpec>,
+    ) -> Result<Applied, CatalogueError> {
+        if !is_valid_name(name) {
+            return Err(CatalogueError::InvalidName);
+        }
+        let autogen = RetentionPolicySpec {
+            name: "autogen".into(),
+            duration_ns: 0,
+            shard_group_duration_ns: 0,
+            replica_n: 1,
+        };
+        if let Some(existing) = self.database(name) {
+            let Some(spec) = policy else { return Ok(Applied::default()) };
+            let wanted = new_policy(spec)?;
+            return match existing.retention_policy(&wanted.name) {
+                Some(found)
+                    if same_settings(found, &wanted) && existing.default_retention_policy == wanted.name =>
+                {
+                    Ok(Applied::default())
+                }
+                _ => Err(CatalogueError::RetentionPolicyConflict),
+            };
+        }
+        let first = new_policy(policy.unwrap_or(&autogen))?;
+        self.databases.push(Database {
+            name: name.into(),
+            default_retention_policy: first.name.clone(),
+            retention_policies: vec![first],
+        });
+        Ok(Applied { changed: true, ..Applied::default() })
+    }
+
+    fn drop_database(&mut self, name: &str) -> Applied {
+        let Some(index) = self.databases.iter().position(|database| database.name == name) else {
+            return Applied::default();
+        };
+        let dropped = self.databases.remove(index);
+        let dropped_shards = dropped.retention_policies.iter().flat_map(shard_ids_of).collect();
+        Applied { dropped_shards, changed: true }
+    }
+
+    fn create_retention_policy(
+        &mut self,
+        database: &str,
+        spec: &RetentionPolicySpec,
+        make_default: bool,
+    ) -> Result<Applied, CatalogueError> {
+        let wanted = new_policy(spec)?;
+        let database = self.database_mut(database)?;
+        let is_default = database.default_retention_policy == wanted.name;
+        if let Some(found) = database.retention_policy(&wanted.name) {
+            if !same_settings(found, &wanted) {
+                return Err(CatalogueError::RetentionPolicyExists);
+            }
+            if make_default && !is_default {
+                return Err(CatalogueError::RetentionPolicyConflict);
+            }
+            return Ok(Applied::default());
+        }
+        if make_default {
+            database.default_retention_policy.clone_from(&wanted.name);
+        }
+        database.retention_policies.push(wanted);
+        Ok(Applied { changed: true, ..Applied::default() })
+    }
+
+    fn alter_retention_policy(
+        &mut self,
+        database: &str,
+        name: &str,
+        change: &RetentionPolicyChange,
+    ) -> Result<Applied, CatalogueError> {
+        let database = self.database_mut(database)?;
+        let policy = database
+            .retention_policy_mut(name)
+            .ok_or_else(|| CatalogueError::RetentionPolicyNotFound(name.into()))?;
+        let duration_ns = change.duration_ns.unwrap_or(policy.duration_ns);
+        let shard_group_duration_ns = match change.shard_group_duration_ns {
+            Some(wanted) => effective_shard_group_duration_ns(wanted, duration_ns),
+            None => policy.shard_group_duration_ns,
+        };
+        let replica_n = change.replica_n.unwrap_or(policy.replica_n);
+        check_settings(duration_ns, shard_group_duration_ns, replica_n)?;
+        policy.duration_ns = duration_ns;
+        policy.shard_group_duration_ns = shard_group_duration_ns;
+        policy.replica_n = replica_n;
+        if change.make_default {
+            name.clone_into(&mut database.default_retention_policy);
+        }
+        Ok(Applied { changed: true, ..Applied::default() })
+    }
+
+    fn drop_retention_policy(&mut self, database: &str, name: &str) -> Result<Applied, CatalogueError> {
+        let Ok(database) = self.database_mut(database) else { return Ok(Applied::default()) };
+        let Some(index) = database.retention_policies.iter().position(|policy| policy.name == name) else {
+            return Ok(Applied::default());
+        };
+        let dropped = database.retention_policies.remove(index);
+        if database.default_retention_policy == name {
+            database.default_retention_policy.clear();
+        }
+        Ok(Applied { dropped_shards: shard_ids_of(&dropped).collect(), changed: true })
+    }
+
+    fn create_shard_group(
+        &mut self,
+        database: &str,
+        retention_policy: &str,
+        time_ns: i64,
+        nodes: &[NodeId],
+    ) -> Result<Applied, CatalogueError> {
+        assert!(!nodes.is_empty(), "a shard group needs a data node");
+        let (mut group_id, mut shard_id) = (self.shard_group_id_last, self.shard_id_last);
+        let policy = self.policy_mut(database, retention_policy)?;
+        if policy.shard_group_at(time_ns).is_some() {
+            return Ok(Applied::default());
+        }
+        let (start_ns, end_ns) = plan_span_ns(policy, time_ns);
+        group_id += 1;
+        let shards = plan_owners(nodes, policy.replica_n as usize, group_id)
+            .into_iter()
+            .map(|owners| {
+                shard_id += 1;
+                Shard { id: shard_id, owners }
+            })
+            .collect();
+        policy.shard_groups.push(ShardGroup { id: group_id, start_ns, end_ns, deleted_at_ns: None, shards });
+        policy.shard_groups.sort_by_key(|group| (group.start_ns, group.id));
+        (self.shard_group_id_last, self.shard_id_last) = (group_id, shard_id);
+        Ok(Applied { changed: true, ..Applied::default() })
+    }
+
+    fn delete_shard_group(
+        &mut self,
+        database: &str,
+        retention_policy: &str,
+        id: u64,
+        at_ns: i64,
+    ) -> Result<Applied, CatalogueError> {
+        let policy = self.policy_mut(database, retention_policy)?;
+        let group = policy
+            .shard_groups
+            .iter_mut()
+            .find(|group| group.id == id)
+            .ok_or(CatalogueError::ShardGroupNotFound(id))?;
+        if group.deleted_at_ns.is_some() {
+            return Ok(Applied::default());
+        }
+        group.deleted_at_ns = Some(at_ns);
+        Ok(Applied { dropped_shards: group.shards.iter().map(|shard| shard.id).collect(), changed: true })
+    }
+
+    fn prune_shard_groups(&mut self, deleted_before_ns: i64) -> Applied {
+        let mut changed = false;
+        for policy in self.databases.iter_mut().flat_map(|database| &mut database.retention_policies) {
+            let before = policy.shard_groups.len();
+            policy.shard_groups.retain(|group| group.deleted_at_ns.is_none_or(|at| at >= deleted_before_ns));
+            changed |= policy.shard_groups.len() != before;
+        }
+        Applied { dropped_shards: Vec::new(), changed }
+    }
+
+    fn database_mut(&mut self, name: &str) -> Result<&mut Database, CatalogueError> {
+        self.databases
+            .iter_mut()
+            .find(|database| database.name == name)
+            .ok_or_else(|| CatalogueError::DatabaseNotFound(name.into()))
+    }
+
+    fn policy_mut(&mut self, database: &str, name: &str) -> Result<&mut RetentionPolicy, CatalogueError> {
+        self.database_mut(database)?
+            .retention_policy_mut(name)
+            .ok_or_else(|| CatalogueError::RetentionPolicyNotFound(name.into()))
+    }
+}
+
+/// Owners of each shard of a new group: as few shards as let every node own equally many copies
+/// (lcm(nodes, copies) / copies), dealt round robin from a start that moves with `turn`.
+fn plan_owners(nodes: &[NodeId], replica_n: usize, turn: u64) -> Vec<Vec<NodeId>> {
+    let copies = replica_n.clamp(1, nodes.len());
+    let shard_count = lcm(nodes.len(), copies) / copies;
+    let mut next = (turn % nodes.len() as u64) as usize;
+    (0..shard_count)
+        .map(|_| {
+            (0..copies)
+                .map(|_| {
+                    let owner = nodes[next % nodes.len()];
+                    next += 1;
+                    owner
+                })
+                .collect()
+        })
+        .collect()
+}
+
+fn lcm(a: usize, b: usize) -> usize {
+    let (mut x, mut y) = (a, b);
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    a / x * b
+}
+
+fn new_policy(spec: &RetentionPolicySpec) -> Result<RetentionPolicy, CatalogueError> {
+    if spec.name.is_empty() {
+        return Err(CatalogueError::RetentionPolicyNameRequired);
+    }
+    if !is_valid_name(&spec.name) {
+        return Err(CatalogueError::InvalidName);
+    }
+    let shard_group_duration_ns =
+        effective_shard_group_duration_ns(spec.shard_group_duration_ns, spec.duration_ns);
+    check_settings(spec.duration_ns, shard_group_duration_ns, spec.replica_n)?;
+    Ok(RetentionPolicy {
+        name: spec.name.clone(),
+        duration_ns: spec.duration_ns,
+        shard_group_duration_ns,
+        replica_n: spec.replica_n,
+        shard_groups: Vec::new(),
+    })
+}
+
+fn check_settings(duration_ns: i64, shard_group_ns: i64, replica_n: u32) -> Result<(), CatalogueError> {
+    if replica_n < 1 {
+        return Err(CatalogueError::ReplicationFactorTooLow);
+    }
+    if duration_ns != 0 && duration_ns < RETENTION_NS_MIN {
+        return Err(CatalogueError::RetentionTooShort);
+    }
+    if duration_ns != 0 && duration_ns < shard_group_ns {
+        return Err(CatalogueError::IncompatibleDurations);
+    }
+    Ok(())
+}
+
+fn same_settings(a: &RetentionPolicy, b: &RetentionPolicy) -> bool {
+    (a.duration_ns, a.shard_group_duration_ns, a.replica_n)
+        == (b.duration_ns, b.shard_group_duration_ns, b.replica_n)
+}
+
+fn is_valid_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= NAME_BYTES_MAX
+        && name != "."
+        && name != ".."
+        && name.chars().all(|c| !c.is_control() && c != '/' && c != '\\')
+}
+
+fn shard_ids_of(policy: &RetentionPolicy) -> impl Iterator<Item = u64> {
+    policy.shard_groups.iter().flat_map(|group| &group.shards).map(|shard| shard.id)
+}
+
+fn unique<T: Ord + Clone + std::fmt::Display>(
+    names: impl IntoIterator<Item = T>,
+    what: &str,
+) -> Result<(), String> {
+    let mut sorted: Vec<T> = names.into_iter().collect();
+    sorted.sort();
+    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(format!("{what} {} exists twice", pair[0])),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const HOUR: i64 = 3_600_000_000_000;
+
+fn spec(name: &str, duration_ns: i64) -> RetentionPolicySpec {
+    RetentionPolicySpec { name: name.into(), duration_ns, shard_group_duration_ns: 0, replica_n: 1 }
+}
+
+fn with_database() -> Catalogue {
+    let mut catalogue = Catalogue::default();
+    catalogue.apply(&Command::CreateDatabase { name: "db".into(), policy: None }).unwrap();
+    catalogue
+}
+
+fn create_group(time_ns: i64) -> Command {
+    Command::CreateShardGroup {
+        database: "db".into(),
+        retention_policy: "autogen".into(),
+        time_ns,
+        nodes: vec![NodeId(1)],
+    }
+}
+
+#[test]
+fn a_database_starts_with_autogen() {
+    let catalogue = with_database();
+    let database = catalogue.database("db").unwrap();
+    assert_eq!(database.default_retention_policy, "autogen");
+    let autogen = database.retention_policy("").unwrap();
+    assert_eq!((autogen.duration_ns, autogen.shard_group_duration_ns), (0, 7 * 24 * HOUR));
+}
+
+#[test]
+fn creating_a_database_twice_is_idempotent_and_conflicts_are_named() {
+    let mut catalogue = with_database();
+    let again = catalogue.apply(&Command::CreateDatabase { name: "db".into(), policy: None }).unwrap();
+    assert!(!again.changed);
+    let other = Command::CreateDatabase { name: "db".into(), policy: Some(spec("short", HOUR)) };
+    assert_eq!(catalogue.apply(&other), Err(CatalogueError::RetentionPolicyConflict));
+}
+
+#[test]
+fn names_that_could_leave_the_data_directory_are_refused() {
+    for name in ["", ".", "..", "a/b", "a\\b", "tab\there", &"x".repeat(256)] {
+        let command = Command::CreateDatabase { name: name.into(), policy: None };
+        assert_eq!(Catalogue::default().apply(&command), Err(CatalogueError::InvalidName), "{name:?}");
+    }
+}
+
+#[test]
+fn retention_policies_are_validated() {
+    let mut catalogue = with_database();
+    let mut create = |spec: RetentionPolicySpec| {
+        catalogue
+            .apply(&Command::CreateRetentionPolicy { database: "db".into(), spec, make_default: false })
+            .map(|applied| applied.changed)
+    };
+    assert_eq!(create(spec("p", HOUR)), Ok(true));
+    assert_eq!(create(spec("p", HOUR)), Ok(false));
+    assert_eq!(create(spec("p", 2 * HOUR)), Err(CatalogueError::RetentionPolicyExists));
+    assert_eq!(create(spec("q", HOUR - 1)), Err(CatalogueError::RetentionTooShort));
+    assert_eq!(create(spec("", HOUR)), Err(CatalogueError::RetentionPolicyNameRequired));
+    let wide = RetentionPolicySpec { shard_group_duration_ns: 2 * HOUR, ..spec("q", HOUR) };
+    assert_eq!(create(wide), Err(CatalogueError::IncompatibleDurations));
+    let none = RetentionPolicySpec { replica_n: 0, ..spec("q", HOUR) };
+    assert_eq!(create(none), Err(CatalogueError::ReplicationFactorTooLow));
+}
+
+#[test]
+fn altering_changes_only_what_is_named() {
+    let mut catalogue = with_database();
+    let change = RetentionPolicyChange { duration_ns: Some(8 * 24 * HOUR), ..Default::default() };
+    let alter = Command::AlterRetentionPolicy { database: "db".into(), name: "autogen".into(), change };
+    catalogue.apply(&alter).unwrap();
+    let policy = catalogue.database("db").unwrap().retention_policy("autogen").unwrap();
+    assert_eq!((policy.duration_ns, policy.shard_group_duration_ns), (8 * 24 * HOUR, 7 * 24 * HOUR));
+    let missing = Command::AlterRetentionPolicy {
+        database: "db".into(),
+        name: "nope".into(),
+        change: RetentionPolicyChange::default(),
+    };
+    assert_eq!(catalogue.apply(&missing), Err(CatalogueError::RetentionPolicyNotFound("nope".into())));
+}
+
+#[test]
+fn dropping_names_the_shards_whose_files_can_go() {
+    let mut catalogue = with_database();
+    catalogue.apply(&create_group(0)).unwrap();
+    catalogue.apply(&create_group(30 * 24 * HOUR)).unwrap();
+    assert!(!catalogue.apply(&create_group(1)).unwrap().changed, "the same group again");
+    let dropped = catalogue.apply(&Command::DropDatabase { name: "db".into() }).unwrap();
+    assert_eq!(dropped.dropped_shards, vec![1, 2]);
+    assert!(!catalogue.apply(&Command::DropDatabase { name: "db".into() }).unwrap().changed);
+}
+
+#[test]
+fn ids_are_never_reused() {
+    let mut catalogue = with_database();
+    catalogue.apply(&create_group(0)).unwrap();
+    let delete = Command::DeleteShardGroup {
+        database: "db".into(),
+        retention_policy: "autogen".into(),
+        id: 1,
+        at_ns: 10,
+    };
+    assert_eq!(catalogue.apply(&delete).unwrap().dropped_shards, vec![1]);
+    catalogue.apply(&Command::PruneShardGroups { deleted_before_ns: 11 }).unwrap();
+    catalogue.apply(&create_group(0)).unwrap();
+    let group = &catalogue.database("db").unwrap().retention_policies[0].shard_groups[0];
+    assert_eq!((group.id, group.shards[0].id), (2, 2));
+}
+
+#[test]
+fn shards_are_dealt_evenly() {
+    let nodes: Vec<NodeId> = (1..=5).map(NodeId).collect();
+    assert_eq!(plan_owners(&nodes[..1], 1, 7).len(), 1);
+    assert_eq!(plan_owners(&nodes[..3], 2, 0).len(), 3);
+    assert_eq!(plan_owners(&nodes[..4], 2, 0).len(), 2);
+    assert_eq!(plan_owners(&nodes, 2, 0).len(), 5);
+    assert_eq!(plan_owners(&nodes[..2], 9, 0), vec![vec![NodeId(1), NodeId(2)]]);
+}
+
+proptest! {
+    #[test]
+    fn groups_never_overlap_whatever_the_order(
+        steps in prop::collection::vec((-1_000_i64..1_000, 1_i64..400, any::<bool>()), 1..40)
+    ) {
+        let mut catalogue = with_database();
+        for (hours, group_hours, alter) in steps {
+            if alter {
+                let change = RetentionPolicyChange {
+                    shard_group_duration_ns: Some(group_hours * HOUR),
+                    ..Default::default()
+                };
+                catalogue
+                    .apply(&Command::AlterRetentionPolicy {
+                        database: "db".into(),
+                        name: "autogen".into(),
+                        change,
+                    })
+                    .unwrap();
+            }
+            catalogue.apply(&create_group(hours * HOUR)).unwrap();
+            prop_assert_eq!(catalogue.check(), Ok(()));
+            let policy = catalogue.database("db").unwrap().retention_policy("").unwrap();
+            prop_assert!(policy.shard_group_at(hours * HOUR).is_some());
+        }
+    }
+}
