@@ -1,0 +1,39 @@
+# Skywatch: each target does all of its own set-up and says what it is doing.
+.PHONY: help run build test bench lint fix clean
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+ARGS ?=
+
+help:            ## What there is to do
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+run: build       ## Build, start everything on this machine, show where to look  (ARGS='--data-dir DIR ...')
+	@$(TARGET_DIR)/release/skywatch run $(ARGS)
+
+build:           ## Build the release binary with the console inside
+	@scripts/setup.sh build
+	@scripts/build-console.sh
+	@echo 'building skywatch (a few minutes the first time)' >&2
+	@cargo build --release --quiet --locked -p skywatch
+
+test:            ## Everything: lints, unit and property tests, real counterparts; ends with one line of counts
+	@scripts/setup.sh test
+	@scripts/build-console.sh
+	@python3 tests/run.py $(ARGS)
+
+bench: build     ## Measure beside InfluxDB in one run; prints the README's table
+	@scripts/setup.sh bench
+	@cargo build --release --quiet --locked -p skywatch-bench
+	@$(TARGET_DIR)/release/skywatch-bench --skywatch $(TARGET_DIR)/release/skywatch $(ARGS)
+
+lint:            ## Formatting and lints, changing nothing
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+
+fix:             ## Format and apply what clippy can mend
+	@cargo fmt --all
+	@cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+
+clean:           ## Remove build output (data stays)
+	@cargo clean
+	@rm -rf console/dist console/node_modules tests/.venv .node
