@@ -1,0 +1,158 @@
+//! What the query engine asks of the rest of the node: the catalogue, shard snapshots and schema changes.
+//!
+//! The engine neither knows where shards live nor how the catalogue is replicated; an implementer answers from
+//! what this node holds, and blocks until it can. Names are exact, never empty, unless stated otherwise.
+
+use std::{fmt, sync::Arc};
+
+use skywatch_model::TimeRange;
+use skywatch_storage::{ReadError, ShardRead, TagPredicate};
+
+/// A retention policy as `SHOW RETENTION POLICIES` lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetentionPolicyInfo {
+    /// Unique within its database.
+    pub name: String,
+    /// How long points are kept, in nanoseconds; 0 keeps them for ever.
+    pub duration_ns: i64,
+    /// Range of time of one shard group, in nanoseconds.
+    pub shard_group_duration_ns: i64,
+    /// Number of copies of each shard.
+    pub replica_n: u32,
+    /// Whether queries and writes that name no policy use this one.
+    pub is_default: bool,
+}
+
+/// Settings of a retention policy to create; `None` leaves the choice to the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NewRetentionPolicy {
+    /// Name; `None` (only in `CREATE DATABASE`) means the default name `autogen`.
+    pub name: Option<String>,
+    /// 0 keeps points for ever, in nanoseconds.
+    pub duration_ns: Option<i64>,
+    /// In nanoseconds; `None` or 0 derives it from the duration.
+    pub shard_group_duration_ns: Option<i64>,
+    /// Number of copies; `None` means 1.
+    pub replica_n: Option<u32>,
+    /// Whether it becomes the default policy of its database.
+    pub make_default: bool,
+}
+
+/// What `ALTER RETENTION POLICY` changes; `None` leaves as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RetentionPolicyUpdate {
+    /// See [`NewRetentionPolicy::duration_ns`].
+    pub duration_ns: Option<i64>,
+    /// See [`NewRetentionPolicy::shard_group_duration_ns`].
+    pub shard_group_duration_ns: Option<i64>,
+    /// See [`NewRetentionPolicy::replica_n`].
+    pub replica_n: Option<u32>,
+    /// Make it the default policy of its database.
+    pub make_default: bool,
+}
+
+/// What `DELETE` and `DROP SERIES` remove from a database.
+#[derive(Debug, Clone)]
+pub struct DeleteRequest {
+    /// Measurements, already expanded from regexes; only those that exist.
+    pub measurements: Vec<Arc<str>>,
+    /// Series concerned.
+    pub predicate: TagPredicate,
+    /// Times concerned, both ends inclusive; [`TimeRange::ALL`] removes the series from the index too.
+    pub range: TimeRange,
+}
+
+/// The node, seen by the query engine.
+pub trait Backend: Send + Sync + fmt::Debug {
+    /// Names of all databases, in the order they were created.
+    fn databases(&self) -> Result<Vec<String>, BackendError>;
+
+    /// Retention policies of a database, in the order they were created;
+    /// [`BackendError::DatabaseNotFound`] without the database.
+    fn retention_policies(&self, database: &str) -> Result<Vec<RetentionPolicyInfo>, BackendError>;
+
+    /// A snapshot of every live shard whose range overlaps `range`, sorted by range, in an order that does not
+    /// change between calls. A series lies in at most one of the shards that cover a given time.
+    fn shards(
+        &self,
+        database: &str,
+        retention_policy: &str,
+        range: TimeRange,
+    ) -> Result<Vec<Arc<dyn ShardRead>>, BackendError>;
+
+    /// Creates a database. Without a `policy` it gets the catalogue's default one. Creating it again with the
+    /// same settings is no error; with others it is [`BackendError::RetentionPolicyConflict`].
+    fn create_database(&self, name: &str, policy: Option<&NewRetentionPolicy>) -> Result<(), BackendError>;
+
+    /// Removes a database and its data; an unknown one is no error, as in InfluxDB.
+    fn drop_database(&self, name: &str) -> Result<(), BackendError>;
+
+    /// Adds a retention policy; again with the same settings is no error.
+    fn create_retention_policy(
+        &self,
+        database: &str,
+        policy: &NewRetentionPolicy,
+    ) -> Result<(), BackendError>;
+
+    /// Changes a retention policy.
+    fn alter_retention_policy(
+        &self,
+        database: &str,
+        name: &str,
+        update: &RetentionPolicyUpdate,
+    ) -> Result<(), BackendError>;
+
+    /// Removes a retention policy and its data; an unknown one is no error, as in InfluxDB.
+    fn drop_retention_policy(&self, database: &str, name: &str) -> Result<(), BackendError>;
+
+    /// Removes a measurement from every retention policy of a database.
+    fn drop_measurement(&self, database: &str, measurement: &str) -> Result<(), BackendError>;
+
+    /// Removes points, or whole series, from every retention policy of a database.
+    fn delete(&self, database: &str, request: &DeleteRequest) -> Result<(), BackendError>;
+}
+
+/// Why the node refused; the wording is InfluxDB 1.8's, since clients parse it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// No such database.
+    #[error("database not found: {0}")]
+    DatabaseNotFound(String),
+    /// No such retention policy.
+    #[error("retention policy not found: {0}")]
+    RetentionPolicyNotFound(String),
+    /// No such measurement.
+    #[error("measurement not found: {0}")]
+    MeasurementNotFound(String),
+    /// The policy exists with other settings.
+    #[error("retention policy already exists")]
+    RetentionPolicyExists,
+    /// `CREATE DATABASE ... WITH` names settings that differ from those of the existing database.
+    #[error("retention policy conflicts with an existing policy")]
+    RetentionPolicyConflict,
+    /// Shorter than the shortest retention.
+    #[error("retention policy duration must be at least 1h0m0s")]
+    RetentionPolicyDurationTooLow,
+    /// Retention shorter than one shard group.
+    #[error("retention policy duration must be greater than the shard duration")]
+    IncompatibleDurations,
+    /// Replication factor of zero.
+    #[error("replication factor must be greater than 0")]
+    ReplicationFactorTooLow,
+    /// The name cannot be used.
+    #[error("invalid name")]
+    InvalidName,
+    /// The name is empty.
+    #[error("database name required")]
+    DatabaseNameRequired,
+    /// The node does not do this.
+    #[error("{0} is not supported")]
+    Unsupported(&'static str),
+    /// The catalogue refused or could not be reached; the text tells why.
+    #[error("{0}")]
+    Catalogue(String),
+    /// Stored data could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
