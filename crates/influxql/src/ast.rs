@@ -13,14 +13,17 @@ mod user;
 pub use data::{Delete, DropMeasurement, DropSeries, DropShard};
 pub use database::{
     AlterRetentionPolicy, CreateContinuousQuery, CreateDatabase, CreateRetentionPolicy, CreateSubscription,
-    DropContinuousQuery, DropDatabase, DropRetentionPolicy, DropSubscription, RetentionPolicySpec, SubscriptionMode,
+    DropContinuousQuery, DropDatabase, DropRetentionPolicy, DropSubscription, RetentionPolicySpec,
+    SubscriptionMode,
 };
 pub use expr::{BinaryExpr, BinaryOp, Call, DataType, Expr, RegexLiteral, VarRef, WildcardKind};
-pub use select::{Explain, Field, Fill, Measurement, MeasurementName, Select, SortField, Source, Target, TimeZone};
+pub use select::{
+    Explain, Field, Fill, Measurement, MeasurementName, Select, SortField, Source, Target, TimeZone,
+};
 pub use show::{
-    KillQuery, Show, ShowCardinality, ShowDiagnostics,  ShowFieldKeys,
-    ShowGrants, ShowMeasurements, ShowRetentionPolicies, ShowSeries, ShowStats, ShowTagKeys, ShowTagValues,
-    ShowTagValuesCardinality, TagKeyFilter,
+    KillQuery, Show, ShowCardinality, ShowDiagnostics, ShowFieldKeys, ShowGrants, ShowMeasurements,
+    ShowRetentionPolicies, ShowSeries, ShowStats, ShowTagKeys, ShowTagValues, ShowTagValuesCardinality,
+    TagKeyFilter,
 };
 pub use user::{CreateUser, DropUser, Grant, GrantAdmin, Privilege, Revoke, RevokeAdmin, SetPassword};
 

@@ -8,11 +8,11 @@ mod ast;
 
 pub use ast::{
     AlterRetentionPolicy, BinaryExpr, BinaryOp, Call, CreateContinuousQuery, CreateDatabase,
-    CreateRetentionPolicy, CreateSubscription, CreateUser, DataType, Delete, DropContinuousQuery, DropDatabase,
-    DropMeasurement, DropRetentionPolicy, DropSeries, DropShard, DropSubscription, DropUser, Explain, Expr, Field, Fill,
-    Grant, GrantAdmin, KillQuery, Measurement, MeasurementName, Privilege, Query, RegexLiteral, RetentionPolicySpec,
-    Revoke, RevokeAdmin, Select, SetPassword, Show, ShowCardinality, ShowDiagnostics, 
-    ShowFieldKeys, ShowGrants, ShowMeasurements, ShowRetentionPolicies, ShowSeries, ShowStats, ShowTagKeys,
-    ShowTagValues, ShowTagValuesCardinality, SortField, Source, Statement, SubscriptionMode, TagKeyFilter, Target,
-    TimeZone, VarRef, WildcardKind,
+    CreateRetentionPolicy, CreateSubscription, CreateUser, DataType, Delete, DropContinuousQuery,
+    DropDatabase, DropMeasurement, DropRetentionPolicy, DropSeries, DropShard, DropSubscription, DropUser,
+    Explain, Expr, Field, Fill, Grant, GrantAdmin, KillQuery, Measurement, MeasurementName, Privilege, Query,
+    RegexLiteral, RetentionPolicySpec, Revoke, RevokeAdmin, Select, SetPassword, Show, ShowCardinality,
+    ShowDiagnostics, ShowFieldKeys, ShowGrants, ShowMeasurements, ShowRetentionPolicies, ShowSeries,
+    ShowStats, ShowTagKeys, ShowTagValues, ShowTagValuesCardinality, SortField, Source, Statement,
+    SubscriptionMode, TagKeyFilter, Target, TimeZone, VarRef, WildcardKind,
 };

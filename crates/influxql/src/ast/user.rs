@@ -15,7 +15,10 @@ pub struct CreateUser {
 
 impl fmt::Debug for CreateUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CreateUser").field("name", &self.name).field("admin", &self.admin).finish_non_exhaustive()
+        f.debug_struct("CreateUser")
+            .field("name", &self.name)
+            .field("admin", &self.admin)
+            .finish_non_exhaustive()
     }
 }
 
