@@ -107,7 +107,7 @@ def end_to_end_tests(tally):
     report = OUT / "e2e.xml"
     report.unlink(missing_ok=True)
     code, _ = run(
-        [str(ROOT / "tests/.venv/bin/python"), "-m", "pytest", "-ra", f"--junitxml={report}", str(ROOT / "tests")],
+        [str(ROOT / "tests/.venv/bin/python"), "-m", "pytest", "-ra", f"--junitxml={report}"],
         ROOT / "tests",
         env,
     )

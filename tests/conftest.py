@@ -1,0 +1,199 @@
+"""What the end-to-end tests share: starting servers on loopback, waiting, and never leaving one behind."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "tests" / "out"
+START_SECONDS_MAX = 30
+
+
+def pytest_configure(config):
+    OUT.mkdir(parents=True, exist_ok=True)
+
+
+def free_port():
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_until(condition, what, seconds=START_SECONDS_MAX, every=0.1):
+    """Waits for `condition()` to be true and returns what it returned; fails saying `what` was awaited."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(every)
+    pytest.fail(f"waited {seconds} s for {what}")
+
+
+def need(command, package):
+    """The path of `command`; skips the test by name when the counterpart is not installed."""
+    path = shutil.which(command) or shutil.which(command, path="/usr/sbin:/usr/bin:/sbin:/bin")
+    if path is None:
+        pytest.skip(f"{command} is not installed (Debian package {package})")
+    return path
+
+
+def answers(url):
+    """Whether a server answers at `url`, with any status."""
+    try:
+        requests.get(url, timeout=2)
+        return True
+    except requests.RequestException:
+        return False
+
+
+class Process:
+    """A server process of a test: its output kept in a file, ended by its pid."""
+
+    def __init__(self, command, log, env=None):
+        self.command = [str(part) for part in command]
+        self.log = Path(log)
+        self.env = env
+        self.process = None
+
+    def start(self):
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=self.env
+            )
+        return self
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def output(self):
+        return self.log.read_text(errors="replace")
+
+    def kill(self):
+        """kill -9, and reaped."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self, seconds=20):
+        """Asks it to stop; kills it if it does not. Returns its exit code."""
+        if self.process is None:
+            return None
+        if self.running():
+            self.process.terminate()
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        return self.process.returncode
+
+
+class Skywatch(Process):
+    """`skywatch run` with a data directory of its own, on free ports of loopback."""
+
+    def __init__(self, binary, directory, *arguments, console=False, agent=False, env=None):
+        self.binary = binary
+        self.directory = Path(directory)
+        self.http_port = free_port()
+        self.console_port = free_port()
+        self.url = f"http://127.0.0.1:{self.http_port}"
+        self.console_url = f"http://127.0.0.1:{self.console_port}"
+        self.session = requests.Session()
+        command = [binary, "run", "--data-dir", self.directory / "data"]
+        command += ["--http-bind", f"127.0.0.1:{self.http_port}"]
+        command += ["--console-bind", f"127.0.0.1:{self.console_port}"] if console else ["--no-console"]
+        command += [] if agent else ["--no-agent"]
+        super().__init__(command + list(arguments), self.directory / "skywatch.log", env)
+
+    def start(self):
+        super().start()
+        wait_until(lambda: not self.running() or answers(f"{self.url}/ping"), "skywatch to answer /ping")
+        assert self.running(), self.output()
+        return self
+
+    def write(self, lines, db="db", **params):
+        return self.session.post(f"{self.url}/write", params={"db": db, **params}, data=lines.encode(), timeout=30)
+
+    def query(self, q, db="db", **params):
+        """The parsed JSON answer; fails on an HTTP error."""
+        answer = self.session.post(f"{self.url}/query", params={"db": db, **params}, data={"q": q}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def rows(self, q, db="db", **params):
+        """The rows of the only series of the only statement; [] when there is none."""
+        result = self.query(q, db, **params)["results"][0]
+        assert "error" not in result, result
+        return result["series"][0]["values"] if "series" in result else []
+
+
+@pytest.fixture(scope="session")
+def skywatch_bin():
+    """The binary under test: SKYWATCH_BIN, or the debug build."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    binary = Path(os.environ.get("SKYWATCH_BIN", target / "debug" / "skywatch"))
+    if not binary.exists():
+        pytest.fail(f"{binary} does not exist: cargo build -p skywatch, or set SKYWATCH_BIN")
+    return binary
+
+
+@pytest.fixture
+def start_skywatch(skywatch_bin, tmp_path):
+    """A function that starts `skywatch run ...`; whatever it started is stopped after the test."""
+    started = []
+
+    def start(*arguments, **options):
+        directory = options.pop("directory", tmp_path)
+        server = Skywatch(skywatch_bin, directory, *arguments, **options)
+        started.append(server)
+        return server.start()
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def skywatch(start_skywatch):
+    """A store alone, with an empty database `db`."""
+    server = start_skywatch()
+    server.query("CREATE DATABASE db")
+    return server
+
+
+@pytest.fixture(scope="session")
+def influxd(tmp_path_factory):
+    """Debian's InfluxDB 1.6.7 on loopback, telemetry and self-monitoring off."""
+    binary = need("influxd", "influxdb")
+    directory = tmp_path_factory.mktemp("influxd")
+    http_port, rpc_port = free_port(), free_port()
+    config = directory / "influxdb.conf"
+    config.write_text(
+        f"""
+reporting-disabled = true
+bind-address = "127.0.0.1:{rpc_port}"
+[meta]
+dir = "{directory}/meta"
+[data]
+dir = "{directory}/data"
+wal-dir = "{directory}/wal"
+index-version = "inmem"
+[monitor]
+store-enabled = false
+[http]
+bind-address = "127.0.0.1:{http_port}"
+log-enabled = false
+"""
+    )
+    server = Process([binary, "run", "-config", config], directory / "influxd.log").start()
+    server.url = f"http://127.0.0.1:{http_port}"
+    wait_until(lambda: not server.running() or answers(f"{server.url}/ping"), "influxd to answer /ping")
+    assert server.running(), server.output()
+    yield server
+    server.stop()
