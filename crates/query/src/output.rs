@@ -72,6 +72,13 @@ pub enum OutputColumn {
     Time(Vec<i64>),
     /// Values of one type, with nulls.
     Values(Column),
+    /// Strings that repeat, such as the tag values of merged series: row `i` holds `dictionary[codes[i]]`.
+    Coded {
+        /// Positions in the dictionary.
+        codes: Vec<u32>,
+        /// The strings, and null where a series lacks the tag. Not sorted; an entry may occur twice.
+        dictionary: Arc<[Option<Arc<str>>]>,
+    },
     /// Values of several types, with nulls.
     Mixed(Vec<Option<FieldValue>>),
     /// That many nulls.
@@ -84,6 +91,7 @@ impl OutputColumn {
         match self {
             Self::Time(times) => times.len(),
             Self::Values(column) => column.values.len(),
+            Self::Coded { codes, .. } => codes.len(),
             Self::Mixed(values) => values.len(),
             Self::Null(len) => *len,
         }
@@ -92,6 +100,19 @@ impl OutputColumn {
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The value of row `index`; times count as integers. For tests and small results: it clones.
+    pub fn get(&self, index: usize) -> Option<FieldValue> {
+        match self {
+            Self::Time(times) => Some(FieldValue::Integer(times[index])),
+            Self::Values(column) => column.get(index),
+            Self::Coded { codes, dictionary } => {
+                dictionary[codes[index] as usize].clone().map(FieldValue::String)
+            }
+            Self::Mixed(values) => values[index].clone(),
+            Self::Null(_) => None,
+        }
     }
 
     /// A column of strings without nulls.
