@@ -1,5 +1,9 @@
-//! Points, series keys, field values, timestamps, versions: the data model every other crate speaks.
-//! Pure: no I/O, no clock.
+//! Points, series keys, field values, timestamps, versions, line protocol: the data model every other crate
+//! speaks. Pure: no I/O, no clock, no randomness of its own.
+
+pub mod line;
+pub mod serialize;
+pub mod series;
 
 mod column;
 mod time_range;
@@ -8,5 +12,5 @@ mod version;
 
 pub use column::{Bitmap, Column, RowBlock, Values};
 pub use time_range::{MAX_TIME, MIN_TIME, TimeRange};
-pub use value::{FieldType, FieldValue};
-pub use version::Version;
+pub use value::{FieldRef, FieldType, FieldValue};
+pub use version::{Clock, TooFarAhead, Version};

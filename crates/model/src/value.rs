@@ -58,3 +58,55 @@ impl FieldValue {
         }
     }
 }
+
+/// One field value, borrowed from the batch or body that holds it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum FieldRef<'a> {
+    /// See [`FieldType::Float`].
+    Float(f64),
+    /// See [`FieldType::Integer`].
+    Integer(i64),
+    /// See [`FieldType::Unsigned`].
+    Unsigned(u64),
+    /// See [`FieldType::String`].
+    String(&'a str),
+    /// See [`FieldType::Boolean`].
+    Boolean(bool),
+}
+
+impl FieldRef<'_> {
+    /// The value's type.
+    pub const fn field_type(self) -> FieldType {
+        match self {
+            Self::Float(_) => FieldType::Float,
+            Self::Integer(_) => FieldType::Integer,
+            Self::Unsigned(_) => FieldType::Unsigned,
+            Self::String(_) => FieldType::String,
+            Self::Boolean(_) => FieldType::Boolean,
+        }
+    }
+
+    /// The value, owned; a string is copied.
+    pub fn to_owned(self) -> FieldValue {
+        match self {
+            Self::Float(value) => FieldValue::Float(value),
+            Self::Integer(value) => FieldValue::Integer(value),
+            Self::Unsigned(value) => FieldValue::Unsigned(value),
+            Self::String(value) => FieldValue::String(Arc::from(value)),
+            Self::Boolean(value) => FieldValue::Boolean(value),
+        }
+    }
+}
+
+impl FieldValue {
+    /// The value, borrowed.
+    pub fn as_ref(&self) -> FieldRef<'_> {
+        match self {
+            Self::Float(value) => FieldRef::Float(*value),
+            Self::Integer(value) => FieldRef::Integer(*value),
+            Self::Unsigned(value) => FieldRef::Unsigned(*value),
+            Self::String(value) => FieldRef::String(value),
+            Self::Boolean(value) => FieldRef::Boolean(*value),
+        }
+    }
+}
