@@ -1,1 +1,3 @@
-//! placeholder
+//! InfluxDB 1.8's HTTP API over one Skywatch node.
+
+mod encode;

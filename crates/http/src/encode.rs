@@ -1,0 +1,96 @@
+//! Query results as bytes: JSON, CSV or MessagePack, each exactly as InfluxDB 1.8 lays it out.
+//!
+//! Results come in columns and are written row by row straight into the buffer that goes to the socket; nothing
+//! in between is allocated per value. An [`Encoder`] decides on the bytes, an [`Outlet`] on when they leave.
+
+mod csv;
+mod json;
+mod msgpack;
+mod number;
+mod outlet;
+mod text;
+mod time;
+
+use skywatch_query::{SinkClosed, StatementResult};
+
+pub(crate) use csv::CsvEncoder;
+pub(crate) use json::JsonEncoder;
+pub(crate) use msgpack::MsgpackEncoder;
+pub(crate) use number::{push_f64_plain, push_i64, push_u64};
+pub(crate) use outlet::Outlet;
+pub(crate) use text::{push_csv_field, push_json_string};
+pub(crate) use time::TimeFormat;
+
+/// Lays out the results of one query, piece by piece.
+pub(crate) trait Encoder: Send {
+    /// Writes the next piece of a result.
+    fn piece(&mut self, piece: &StatementResult, out: &mut Outlet) -> Result<(), SinkClosed>;
+
+    /// Writes what ends the answer. Called once, after the last piece.
+    fn finish(&mut self, out: &mut Outlet) -> Result<(), SinkClosed>;
+}
+
+/// The form of an answer, chosen by the `Accept` header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Format {
+    /// `application/json`, also for everything unknown.
+    #[default]
+    Json,
+    /// `application/csv` or `text/csv`.
+    Csv,
+    /// `application/x-msgpack`.
+    Msgpack,
+}
+
+impl Format {
+    /// The first form of the header's list that is known.
+    pub(crate) fn from_accept(accept: &str) -> Self {
+        accept
+            .split(',')
+            .filter_map(|range| match range.split(';').next().unwrap_or_default().trim() {
+                "application/json" => Some(Self::Json),
+                "application/csv" | "text/csv" => Some(Self::Csv),
+                "application/x-msgpack" => Some(Self::Msgpack),
+                _ => None,
+            })
+            .next()
+            .unwrap_or_default()
+    }
+
+    /// Value of the `Content-Type` header.
+    pub(crate) const fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Csv => "text/csv",
+            Self::Msgpack => "application/x-msgpack",
+        }
+    }
+}
+
+/// How an answer is to be written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EncodeOptions {
+    /// Form of the answer.
+    pub format: Format,
+    /// How times are written.
+    pub time: TimeFormat,
+    /// JSON with line breaks and four spaces a level.
+    pub pretty: bool,
+    /// One complete answer per piece instead of one for all of them.
+    pub chunked: bool,
+}
+
+impl EncodeOptions {
+    /// The encoder that does it.
+    pub(crate) fn encoder(self) -> Box<dyn Encoder> {
+        match (self.format, self.pretty) {
+            (Format::Json, false) => Box::new(JsonEncoder::<false>::new(self.time, self.chunked)),
+            (Format::Json, true) => Box::new(JsonEncoder::<true>::new(self.time, self.chunked)),
+            (Format::Csv, _) => Box::new(CsvEncoder::new(self.time, self.chunked)),
+            (Format::Msgpack, _) => Box::new(MsgpackEncoder::new(self.time, self.chunked)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
