@@ -1,0 +1,19 @@
+//! The console by itself, in front of any InfluxDB: `cargo run -p skywatch-console --example console -- 127.0.0.1:3000 http://127.0.0.1:8086`.
+#![expect(clippy::print_stdout, reason = "an example for people")]
+
+use std::{env, error::Error, sync::Arc};
+
+use skywatch_console::{ConsoleConfig, NoAlerts, router};
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = env::args().skip(1);
+    let bind = arguments.next().unwrap_or_else(|| "127.0.0.1:3000".into());
+    let upstream = arguments.next().unwrap_or_else(|| "http://127.0.0.1:8086".into());
+
+    let listener = TcpListener::bind(&bind).await?;
+    println!("http://{} shows what {upstream} stores", listener.local_addr()?);
+    axum::serve(listener, router(ConsoleConfig::new(upstream), Arc::new(NoAlerts))).await?;
+    Ok(())
+}
