@@ -5,9 +5,9 @@
 //! ```
 //!
 //! [`parse`] reads a whole body into a [`PointBatch`]: fields, names and keys point into the body wherever they
-//! stand there as they are. Lines of the usual shape take the path of [`mod@fast`]; whatever is unusual about a
-//! line (escapes, odd spacing, any error) sends it to [`mod@careful`], which alone decides what is refused and
-//! in which words. The two agree on every line the first accepts; a property test holds them to it.
+//! stand there as they are. Lines of the usual shape take a short path (`fast.rs`); whatever is unusual about a
+//! line (escapes, odd spacing, any error) sends it to `careful.rs`, which alone decides what is refused and in
+//! which words. The two agree on every line the first accepts; a property test and a fuzzer hold them to it.
 //!
 //! # What is accepted
 //! As InfluxDB 1.8 does, compared with a real 1.6.7 line by line:
@@ -21,8 +21,9 @@
 //! - A point without timestamp gets the time of arrival, cut to the precision.
 //!
 //! # Where Skywatch differs from InfluxDB, and why
-//! - A bad line never costs its neighbours. InfluxDB 1.x does the same, but loses the lines after a comment
-//!   that contains an odd number of quotes; here a comment ends where its line ends.
+//! - Where lines end: a comment ends with its line, whatever quotes are in it, and whitespace before a line
+//!   changes nothing. InfluxDB may take following lines into such a comment, and may end an indented line
+//!   inside a string.
 //! - A carriage return before the line feed is dropped (InfluxDB: `invalid number`, `bad timestamp`).
 //! - `u` values are always on (InfluxDB 1.x: a build option).
 //! - Text after a closing quote (`v="a"b`) is refused as `invalid field format`; InfluxDB stores `a"`, which
@@ -30,12 +31,14 @@
 //! - An escape in a field key is judged as in a tag key, by the one byte before; InfluxDB pairs backslashes
 //!   there in one place and not in another, so that `a\\=1,b=2` stores a field called `a\=1,b`, and `a\\ b=1`
 //!   is refused. Here the first is refused and the second is the field `a\ b`.
+//! - A field that occurs twice with two types: the last counts; InfluxDB refuses the request.
+//! - A line that is wrong in two ways may be refused for the first of them where InfluxDB names the second.
 //! - Lines that are not UTF-8 are refused; InfluxDB stores them and answers with other bytes.
 
 pub use crate::value::FieldRef;
 pub use batch::{Fields, PointBatch, PointRef, PushError, ShapeRef};
 pub use error::{GoNumberProblem, LineError, Reason};
-pub use parse::{MAX_LINE_ERRORS, ParseOptions, parse};
+pub use parse::{MAX_LINE_ERRORS, ParseOptions, parse, parse_exactly};
 pub use precision::Precision;
 
 mod batch;

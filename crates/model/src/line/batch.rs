@@ -169,6 +169,10 @@ pub enum PushError {
     /// A field has no name.
     #[error("all fields must have non-empty names")]
     EmptyFieldName,
+    /// A name or key that cannot be written as line protocol: it ends in a backslash, or has a line feed that no
+    /// backslash escapes.
+    #[error("name cannot be written as line protocol: it ends in a backslash or contains a line feed")]
+    Unwritable,
     /// NaN and infinities cannot be stored.
     #[error("NaN and infinite values are unsupported")]
     NotFinite,
@@ -336,6 +340,9 @@ impl<'a> PointBatch<'a> {
         if length > series::MAX_KEY_LENGTH {
             return Err(PushError::KeyTooLong { length });
         }
+        if !is_writable(name) {
+            return Err(PushError::Unwritable);
+        }
         let text_length = if let FieldRef::String(text) = value { text.len() } else { 0 };
         if self.arena.len() + name.len() + text_length > Self::MAX_TEXT {
             return Err(PushError::Full);
@@ -369,6 +376,9 @@ impl<'a> PointBatch<'a> {
         let table_hash = self.hash_text(series_key);
         if let Some(series) = self.find_series(series_key, table_hash) {
             return Ok(series);
+        }
+        if !is_writable(series_key) {
+            return Err(PushError::Unwritable);
         }
         if self.arena.len() + 2 * series_key.len() > Self::MAX_TEXT {
             return Err(PushError::Full);
@@ -666,6 +676,14 @@ impl Value {
     }
 }
 
+/// Whether a name or key does not end in a backslash and has an odd number of them before each line feed.
+fn is_writable(name: &str) -> bool {
+    let backslashes_before =
+        |at: usize| name.as_bytes()[..at].iter().rev().take_while(|&&byte| byte == b'\\').count();
+    !name.ends_with('\\')
+        && memchr::memchr_iter(b'\n', name.as_bytes()).all(|at| backslashes_before(at) % 2 == 1)
+}
+
 /// The length InfluxDB limits: series key, separator, field key.
 pub(super) const fn field_key_length(series_key: usize, field_key: usize) -> usize {
     series_key + 4 + field_key
@@ -822,5 +840,41 @@ impl fmt::Debug for ShapeRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.measurement())?;
         f.debug_map().entries(self.fields()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pushed_points_are_checked_and_refused_ones_leave_nothing() {
+        let mut batch = PointBatch::new();
+        let one = [("v", FieldRef::Integer(1))];
+        batch.push("m,a=1", 5, one).expect("a good point");
+        let long = "x".repeat(series::MAX_KEY_LENGTH);
+        let length = series::MAX_KEY_LENGTH + 5;
+        for (key, time, field, error) in [
+            ("m", 0, None, PushError::NoFields),
+            ("m", 0, Some(("", FieldRef::Integer(1))), PushError::EmptyFieldName),
+            ("m", 0, Some(("v", FieldRef::Float(f64::NAN))), PushError::NotFinite),
+            ("m", 0, Some(("v", FieldRef::Float(f64::INFINITY))), PushError::NotFinite),
+            ("m", 0, Some(("v\\", FieldRef::Integer(1))), PushError::Unwritable),
+            ("m", 0, Some(("a\nb", FieldRef::Integer(1))), PushError::Unwritable),
+            ("m,t=a\nb", 0, Some(one[0]), PushError::Unwritable),
+            ("m\\", 0, Some(one[0]), PushError::Unwritable),
+            ("", 0, Some(one[0]), PushError::NoMeasurement),
+            (",t=a", 0, Some(one[0]), PushError::NoMeasurement),
+            (&long, 0, Some(one[0]), PushError::KeyTooLong { length }),
+            ("m", i64::MAX, Some(one[0]), PushError::TimeOutOfRange),
+            ("m", i64::MIN + 1, Some(one[0]), PushError::TimeOutOfRange),
+        ] {
+            assert_eq!(batch.push(key, time, field), Err(error));
+            assert_eq!((batch.len(), batch.series_count()), (1, 1));
+        }
+        batch.push("m,a=1", 6, [("v", FieldRef::String("x")), ("v", FieldRef::Boolean(true))]).expect("good");
+        assert_eq!(format!("{batch:?}"), "[m,a=1 {\"v\": Integer(1)} 5, m,a=1 {\"v\": Boolean(true)} 6]");
+        assert_eq!(batch.point(1).line(), 0);
+        assert_eq!(batch.points().next_back().map(|point| point.series_ordinal()), Some(0));
     }
 }

@@ -22,7 +22,8 @@ pub(super) fn find_line_end(text: &[u8], start: usize) -> LineEnd {
     while let Some(&byte) = text.get(at) {
         match byte {
             b'\\' => at += 1,
-            b' ' if at == start || text[at - 1] != b'\\' => in_fields = true,
+            b' ' | b'=' | b',' if !is_quoted && at > start && text[at - 1] == b'\\' => {}
+            b' ' => in_fields = true,
             b'=' if in_fields && !is_quoted => open_values += 1,
             b',' if in_fields && !is_quoted => open_values -= 1,
             b'"' if in_fields && open_values > 0 => is_quoted = !is_quoted,
@@ -40,7 +41,9 @@ pub(super) fn find_comment_end(text: &[u8], start: usize) -> LineEnd {
 }
 
 fn end_at(text: &[u8], start: usize, line_feed: usize) -> LineEnd {
+    // A line whose quotes are not closed ends with the text; the text's last line feed is not part of it.
     let line = &text[start..line_feed];
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
     let end = start + line.strip_suffix(b"\r").unwrap_or(line).len();
     LineEnd { end, next: (line_feed + 1).min(text.len()) }
 }
