@@ -18,7 +18,8 @@ pub use database::{
 };
 pub use expr::{BinaryExpr, BinaryOp, Call, DataType, Expr, RegexLiteral, VarRef, WildcardKind};
 pub use select::{
-    Explain, Field, Fill, Measurement, MeasurementName, Select, SortField, Source, Target, TimeZone,
+    Explain, Field, Fill, GroupByTimeError, Measurement, MeasurementName, Select, SortField, Source, Target,
+    TimeZone,
 };
 pub use show::{
     KillQuery, Show, ShowCardinality, ShowDiagnostics, ShowFieldKeys, ShowGrants, ShowMeasurements,

@@ -37,8 +37,6 @@ pub enum Expr {
     Time(i64),
     /// `('a', b)`: the keys of `WITH KEY IN`.
     List(Vec<String>),
-    /// `$name`: not bound by the caller. Bound ones are replaced while parsing.
-    BoundParameter(String),
 }
 
 /// Two operands and their operator.
@@ -59,7 +57,7 @@ pub enum BinaryOp {
     Or,
     /// `AND`
     And,
-    /// `=` (also written `==`)
+    /// `=`
     Eq,
     /// `!=` (also written `<>`)
     NotEq,
@@ -277,8 +275,7 @@ impl Expr {
             | Self::Boolean(_)
             | Self::Duration(_)
             | Self::Time(_)
-            | Self::List(_)
-            | Self::BoundParameter(_) => {}
+            | Self::List(_) => {}
         }
     }
 }

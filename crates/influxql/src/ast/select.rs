@@ -36,6 +36,41 @@ impl Select {
     pub fn ascending(&self) -> bool {
         self.order_by.first().is_none_or(|field| field.ascending)
     }
+
+    /// The interval of `GROUP BY time(interval, offset)` in ns; 0 without one.
+    pub fn group_by_interval(&self) -> Result<i64, GroupByTimeError> {
+        let time = self.group_by.iter().find_map(|dimension| match dimension {
+            Expr::Call(call) if call.name == "time" => Some(call.args.as_slice()),
+            _ => None,
+        });
+        match time {
+            None => Ok(0),
+            Some([Expr::Duration(interval)] | [Expr::Duration(interval), _]) => Ok(*interval),
+            Some([_] | [_, _]) => Err(GroupByTimeError::NotADuration),
+            Some(_) => Err(GroupByTimeError::ArgumentCount),
+        }
+    }
+}
+
+/// Why a `GROUP BY time(...)` has no interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GroupByTimeError {
+    /// None or more than two arguments.
+    #[error("{}", self.message())]
+    ArgumentCount,
+    /// The first argument is something else.
+    #[error("{}", self.message())]
+    NotADuration,
+}
+
+impl GroupByTimeError {
+    /// InfluxDB's words.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::ArgumentCount => "time dimension expected 1 or 2 arguments",
+            Self::NotADuration => "time dimension must have duration argument",
+        }
+    }
 }
 
 /// One selected expression.
@@ -122,6 +157,17 @@ pub struct TimeZone {
 }
 
 impl TimeZone {
+    /// The zone of this name; `""` is UTC. `None` if the database has none such.
+    pub fn named(name: &str) -> Option<Self> {
+        let name = if name.is_empty() { "UTC" } else { name };
+        let zone = if name == "UTC" {
+            jiff::tz::TimeZone::UTC
+        } else {
+            jiff::tz::TimeZoneDatabase::bundled().get(name).ok()?
+        };
+        Some(Self { name: name.to_owned(), zone })
+    }
+
     /// Its name, such as `Europe/Berlin`.
     pub fn name(&self) -> &str {
         &self.name
@@ -139,13 +185,11 @@ impl PartialEq for TimeZone {
     }
 }
 
-/// `EXPLAIN [ANALYZE [VERBOSE]] SELECT ...`.
+/// `EXPLAIN [ANALYZE] SELECT ...`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explain {
     /// Run it and measure.
     pub analyze: bool,
-    /// More detail.
-    pub verbose: bool,
     /// The statement explained.
     pub select: Box<Select>,
 }

@@ -77,14 +77,14 @@ pub struct ShowRetentionPolicies {
     pub database: Option<String>,
 }
 
-/// `SHOW MEASUREMENTS [ON db] [WITH MEASUREMENT = m | =~ /re/] [WHERE] [ORDER BY] [LIMIT] [OFFSET]`.
+/// `SHOW MEASUREMENTS [ON db[.rp]] [WITH MEASUREMENT = m | =~ /re/] [WHERE] [ORDER BY] [LIMIT] [OFFSET]`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ShowMeasurements {
     /// Of which database; the request's if absent.
     pub database: Option<String>,
     /// `ON db.rp`: only measurements stored in this retention policy.
     pub retention_policy: Option<String>,
-    /// `ON *` or `ON *.x`: every database; `database` is then absent.
+    /// `ON *.x`: every database; `database` is then absent.
     pub all_databases: bool,
     /// `ON x.*`: every retention policy, each shown; `retention_policy` is then absent.
     pub all_retention_policies: bool,
