@@ -1,8 +1,6 @@
 //! How fast bodies of line protocol are read. `cargo bench -p skywatch-model`; bytes and values (fields) per
 //! second are printed. The same shapes run once, small, under `cargo test --benches`.
 
-use std::fmt::Write as _;
-
 use divan::{
     Bencher, black_box,
     counter::{BytesCount, ItemsCount},
@@ -44,8 +42,7 @@ fn tsbs_cpu(rows: usize, hosts: usize) -> String {
     let mut text = String::new();
     for row in 0..rows {
         let host = row % hosts;
-        let _ = write!(
-            text,
+        text += &format!(
             "cpu,hostname=host_{host},region=eu-west-1,datacenter=eu-west-1{},rack={},os=Ubuntu16.10,arch=x86,\
              team=NYC,service={},service_version={},service_environment=production ",
             ['a', 'b', 'c'][host % 3],
@@ -54,9 +51,9 @@ fn tsbs_cpu(rows: usize, hosts: usize) -> String {
             host % 2,
         );
         for (at, field) in CPU_FIELDS.iter().enumerate() {
-            let _ = write!(text, "{}{field}={}i", if at > 0 { "," } else { "" }, random.below(101));
+            text += &format!("{}{field}={}i", if at > 0 { "," } else { "" }, random.below(101));
         }
-        let _ = writeln!(text, " {}", 1_451_606_400_000_000_000 + row / hosts * 10_000_000_000);
+        text += &format!(" {}\n", 1_451_606_400_000_000_000 + row / hosts * 10_000_000_000);
     }
     text
 }
@@ -67,38 +64,34 @@ fn telegraf(rows: usize) -> String {
     let mut text = String::new();
     for row in 0..rows {
         let host = row / 8;
-        let _ = match row % 8 {
-            at @ 0..5 => writeln!(
-                text,
+        text += &match row % 8 {
+            at @ 0..5 => format!(
                 "cpu,cpu=cpu{at},datacenter=fra1,host=node-{host},rack=r{} usage_user={}.{:09},usage_system=\
-                 {}.5,usage_idle=91.{:012},usage_iowait=0 1700000000000000000",
+                 {}.5,usage_idle=91.{:012},usage_iowait=0 1700000000000000000\n",
                 host % 40,
                 random.below(100),
                 random.below(1_000_000_000),
                 random.below(100),
                 random.below(1_000_000_000_000),
             ),
-            5 => writeln!(
-                text,
+            5 => format!(
                 "mem,datacenter=fra1,host=node-{host},rack=r{} total=33567891456i,available={}i,used={}i,\
-                 used_percent=41.{:013} 1700000000000000000",
+                 used_percent=41.{:013} 1700000000000000000\n",
                 host % 40,
                 random.below(33_567_891_456),
                 random.below(33_567_891_456),
                 random.below(10_000_000_000_000),
             ),
-            6 => writeln!(
-                text,
+            6 => format!(
                 "disk,datacenter=fra1,device=sda1,fstype=ext4,host=node-{host},mode=rw,path=/,rack=r{} \
-                 total=105089261568i,free={}i,used_percent=7.{:014} 1700000000000000000",
+                 total=105089261568i,free={}i,used_percent=7.{:014} 1700000000000000000\n",
                 host % 40,
                 random.below(105_089_261_568),
                 random.below(100_000_000_000_000),
             ),
-            _ => writeln!(
-                text,
+            _ => format!(
                 "system,datacenter=fra1,host=node-{host},rack=r{} load1={}.{:02},uptime_format=\"10 days, \
-                 {}:11\",n_cpus=8i,up=true 1700000000000000000",
+                 {}:11\",n_cpus=8i,up=true 1700000000000000000\n",
                 host % 40,
                 random.below(8),
                 random.below(100),

@@ -40,6 +40,11 @@ impl Span {
         Self { start: start as u32 | IN_ARENA, length: (end - start) as u32 }
     }
 
+    /// Whether the text stands in the body as it is.
+    pub(super) const fn is_in_body(self) -> bool {
+        self.start & IN_ARENA == 0
+    }
+
     /// As a value of a string field.
     const fn to_bits(self) -> u64 {
         (self.start as u64) << 32 | self.length as u64
@@ -195,7 +200,7 @@ pub enum PushError {
 
 fn resolve<'t>(body: &'t Body<'_>, arena: &'t str, span: Span) -> &'t str {
     let (text, start) =
-        if span.start & IN_ARENA == 0 { (body.text(), span.start) } else { (arena, span.start & !IN_ARENA) };
+        if span.is_in_body() { (body.text(), span.start) } else { (arena, span.start & !IN_ARENA) };
     &text[start as usize..start as usize + span.length as usize]
 }
 

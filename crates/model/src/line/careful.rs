@@ -62,6 +62,7 @@ struct Line<'t> {
 struct Key {
     measurement_end: usize,
     end: usize,
+    has_escapes: bool,
     /// Whether the tags were in order as written.
     is_sorted: bool,
 }
@@ -92,11 +93,12 @@ impl Line<'_> {
         while self.bytes[end] == b',' {
             end = self.read_tag(end + 1, batch)?;
         }
-        let is_sorted = self.sort_tags(batch)?;
+        let has_escapes = memchr::memchr(b'\\', &self.bytes[start..end]).is_some();
+        let is_sorted = self.sort_tags(has_escapes, batch)?;
         if end - start > MAX_KEY_LENGTH {
             return Err(Reason::KeyTooLong { length: end - start });
         }
-        Ok(Key { measurement_end, end, is_sorted })
+        Ok(Key { measurement_end, end, has_escapes, is_sorted })
     }
 
     /// Reads the tag at `start`; returns where the comma or space after it is.
@@ -123,29 +125,29 @@ impl Line<'_> {
     }
 
     /// Sorts the scratch tags by their unescaped keys; returns whether they were sorted already.
-    fn sort_tags(self, batch: &mut PointBatch<'_>) -> Result<bool, Reason> {
-        let mut tags = std::mem::take(&mut batch.scratch.tags);
-        let order = |a: &WrittenTag, b: &WrittenTag| compare_unescaped(a.key(self.text), b.key(self.text));
-        let is_sorted = tags.is_sorted_by(|a, b| order(a, b) == Ordering::Less);
-        let mut has_duplicates = false;
-        if !is_sorted {
-            tags.sort_by(order);
-            has_duplicates = tags.windows(2).any(|pair| order(&pair[0], &pair[1]) == Ordering::Equal);
+    fn sort_tags(self, has_escapes: bool, batch: &mut PointBatch<'_>) -> Result<bool, Reason> {
+        let order = |a: &WrittenTag, b: &WrittenTag| {
+            let (a, b) = (a.key(self.text), b.key(self.text));
+            if has_escapes { compare_unescaped(a, b) } else { a.cmp(b) }
+        };
+        let tags = &mut batch.scratch.tags;
+        if tags.is_sorted_by(|a, b| order(a, b) == Ordering::Less) {
+            return Ok(true);
         }
-        batch.scratch.tags = tags;
-        if has_duplicates { Err(Reason::DuplicateTags) } else { Ok(is_sorted) }
+        tags.sort_unstable_by(order);
+        let has_duplicates = tags.windows(2).any(|pair| order(&pair[0], &pair[1]) == Ordering::Equal);
+        if has_duplicates { Err(Reason::DuplicateTags) } else { Ok(false) }
     }
 
     /// Adds the series whose key was read last.
     fn insert_series(self, start: usize, key: Key, table_hash: u64, batch: &mut PointBatch<'_>) -> u32 {
         let written = Span::body(start, key.end);
-        let has_escapes = memchr::memchr(b'\\', &self.bytes[start..key.end]).is_some();
         let is_canonical = key.is_sorted
-            && !has_escapes
+            && !key.has_escapes
             && !batch.scratch.tags.iter().any(|tag| tag.value(self.text).starts_with('='));
         let measurement = self.name(start, key.measurement_end, batch);
         let canonical =
-            if is_canonical { written } else { self.append_canonical(measurement, has_escapes, batch) };
+            if is_canonical { written } else { self.append_canonical(measurement, key.has_escapes, batch) };
         batch.insert_series(written, table_hash, canonical, measurement)
     }
 
@@ -289,9 +291,6 @@ const fn is_special_in_name(byte: u8) -> bool {
 
 /// Compares tag keys without their escapes.
 fn compare_unescaped(a: &str, b: &str) -> Ordering {
-    if memchr::memchr(b'\\', a.as_bytes()).is_none() && memchr::memchr(b'\\', b.as_bytes()).is_none() {
-        return a.cmp(b);
-    }
     series::unescape(a, series::is_special_in_tag).cmp(&series::unescape(b, series::is_special_in_tag))
 }
 

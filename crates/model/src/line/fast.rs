@@ -58,6 +58,9 @@ struct Cursor<'t> {
 impl Cursor<'_> {
     fn read_line(mut self, line: u32, batch: &mut PointBatch<'_>) -> Option<usize> {
         let series = self.read_key(batch)?;
+        if matches!(self.bytes.get(self.at), None | Some(b' ' | b'\t' | 0)) {
+            return None;
+        }
         let (shape, after) = self.read_fields(series, batch)?;
         let time = if after == After::Space { self.read_time()? } else { self.context.default_time };
         match shape {
@@ -107,7 +110,9 @@ impl Cursor<'_> {
         };
         for position in 0..guess.fields {
             let expected = batch.expected_field(guess, position);
-            if !self.skip_name(batch.text(expected.name)) {
+            // A name that does not stand in the body as it is was written with escapes; the same text without
+            // them would be something else.
+            if !expected.name.is_in_body() || !self.skip_name(batch.text(expected.name)) {
                 batch.take_expected_fields(guess, position);
                 return Some((None, self.read_other_fields(batch)?));
             }

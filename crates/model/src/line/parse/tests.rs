@@ -331,6 +331,23 @@ fn shapes_are_shared_between_points_and_told_apart() {
     assert_eq!(format!("{:?}", batch.shape(4)), "a {\"x\": Integer, \"y\": Float, \"z\": Boolean}");
 }
 
+/// Found by fuzzing and by thinking about what it found: an expected name is compared with text that may have
+/// escapes.
+#[test]
+fn expected_names_with_escapes_are_not_taken_for_text_without() {
+    let names = |body: &str| -> Vec<String> {
+        let (points, _) = read(body.as_bytes());
+        points.iter().map(|point| point.split(['{', '}']).nth(1).expect("fields").to_owned()).collect()
+    };
+    assert_eq!(names("m \\\\,v=1i\nm \\,v=2i"), ["\"\\\\,v\": Integer(1)", "\",v\": Integer(2)"]);
+    assert_eq!(names("m a=1i,\\,v=1i\nm a=1i,,v=2i"), ["\"a\": Integer(1), \",v\": Integer(1)"]);
+    assert_eq!(names("m a\\ b=1i\nm a b=2i"), ["\"a b\": Integer(1)"]);
+    assert_eq!(
+        names("m a=1i,\tv=2i,a=3i\nm \tv=4i,a=5i"),
+        ["\"\\tv\": Integer(2), \"a\": Integer(3)", "\"v\": Integer(4), \"a\": Integer(5)"]
+    );
+}
+
 #[test]
 fn a_batch_is_reusable() {
     let first = "m,b=1,a=2 s=\"x\\\"\",v=1 1".to_owned();
