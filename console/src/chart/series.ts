@@ -1,0 +1,40 @@
+/** A series as the chart draws it: values, how they look, how they are written. No dashboards or queries here. */
+import type { Cell } from '../data/frame';
+
+export type DrawStyle = 'line' | 'bars' | 'points';
+export type Interpolation = 'linear' | 'smooth' | 'stepBefore' | 'stepAfter';
+
+export interface ChartSeries {
+  /** Unique in the chart and stable over refreshes: what a hidden series is remembered by. */
+  key: string;
+  name: string;
+  color: string;
+  /** Milliseconds, ascending. */
+  times: readonly number[];
+  values: readonly (number | null)[];
+  drawStyle: DrawStyle;
+  interpolation: Interpolation;
+  lineWidth: number;
+  /** 0 to 1. */
+  fillOpacity: number;
+  dash?: number[] | undefined;
+  /** True draws through every hole, a number through holes up to so many ms; absent: as wide as the data suggests. */
+  spanNulls?: boolean | number | undefined;
+  showPoints: 'auto' | 'always' | 'never';
+  /** Series of the same group are stacked on each other. */
+  stack?: string | undefined;
+  percent?: boolean;
+  axis: 'left' | 'right';
+  /** For the axis; values with their own unit get `format`. */
+  unit?: string | undefined;
+  decimals?: number | undefined;
+  min?: number | undefined;
+  max?: number | undefined;
+  softMin?: number | undefined;
+  softMax?: number | undefined;
+  format(value: number): string;
+}
+
+export function toNumbers(values: readonly Cell[]): (number | null)[] {
+  return values.map((value) => (typeof value === 'number' ? value : typeof value === 'boolean' ? Number(value) : null));
+}

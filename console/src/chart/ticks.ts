@@ -1,0 +1,39 @@
+/** Labels of the axes: 24-hour clock, the date where the day changes, units on the values. */
+import { formatValue, isBinaryUnit } from '../format/units';
+
+const two = (value: number) => String(value).padStart(2, '0');
+const DAY_MS = 86_400_000;
+const MINUTE_MS = 60_000;
+
+/** A second line carries the date at the first label and wherever the day changes. */
+export function timeTicks(splits: readonly number[], incrementMs: number): string[] {
+  let lastDay = '';
+  return splits.map((split) => {
+    const date = new Date(split);
+    const day = `${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+    if (incrementMs >= DAY_MS) return day;
+    const seconds = incrementMs < MINUTE_MS ? `:${two(date.getSeconds())}` : '';
+    const clock = `${two(date.getHours())}:${two(date.getMinutes())}${seconds}`;
+    const label = lastDay !== '' && day !== lastDay ? `${clock}\n${day}` : clock;
+    lastDay = day;
+    return label;
+  });
+}
+
+export function valueTicks(splits: readonly number[], unit: string | undefined, decimals: number | undefined): string[] {
+  const plain = splits.map((split) => formatValue(clean(split), unit, decimals));
+  // Too few digits would give neighbours the same label.
+  const repeats = new Set(plain).size < plain.length;
+  return repeats ? splits.map((split) => formatValue(clean(split), unit)) : plain;
+}
+
+/** 0.30000000000000004 and its kind come from adding up increments. */
+function clean(value: number): number {
+  return Number(value.toPrecision(12));
+}
+
+const POWERS_OF_TWO = Array.from({ length: 90 }, (_, n) => 2 ** (n - 20));
+
+export function valueIncrements(unit: string | undefined): number[] | undefined {
+  return isBinaryUnit(unit) ? POWERS_OF_TWO : undefined;
+}

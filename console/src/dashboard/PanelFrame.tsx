@@ -1,0 +1,153 @@
+/** A panel on the page: title, its data asked for and kept fresh, every state it can be in. */
+import { ActionIcon, Menu, Tooltip } from '@mantine/core';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { type CSSProperties, useMemo, useRef } from 'react';
+import { useLocation } from 'wouter';
+import { rowCount } from '../data/frame';
+import { isKnownPanel, needsData, PanelBody, showsNothing } from '../panels/PanelBody';
+import { isRelative } from '../time/range';
+import { useTime } from '../time/TimeContext';
+import { Icon } from '../ui/Icon';
+import { errorText, Loading, Message } from '../ui/States';
+import { useNearScreen, useSize } from '../ui/useSize';
+import classes from './dashboard.module.css';
+import type { VariableValue } from './interpolate';
+import { interpolate } from './interpolate';
+import type { Panel } from './model';
+import { type PanelPlan, planPanel, runPlan } from './panelQuery';
+
+export interface PanelFrameProps {
+  panel: Panel;
+  database: string;
+  variables: Readonly<Record<string, VariableValue>>;
+  style: CSSProperties;
+  syncKey: string;
+  enlarged: boolean;
+  onEnlarge(): void;
+}
+
+export function PanelFrame({ panel, database, variables, style, syncKey, enlarged, onEnlarge }: PanelFrameProps) {
+  const frame = useRef<HTMLElement>(null);
+  const body = useRef<HTMLDivElement>(null);
+  const { width, height } = useSize(body);
+  const near = useNearScreen(frame);
+  const time = useTime();
+  const [, navigate] = useLocation();
+
+  const plan = useMemo(
+    () => planPanel(panel, { range: time.range, live: isRelative(time.raw), width: width || 600, database, variables }),
+    [panel, time.range, time.raw, width, database, variables],
+  );
+  const query = useQuery({
+    queryKey: ['panel', panel.transformations ?? [], plan],
+    queryFn: ({ signal }) => runPlan(plan, panel, signal),
+    enabled: near && width > 0 && needsData(panel.type) && plan.queries.length > 0,
+    placeholderData: keepPreviousData,
+    structuralSharing: false,
+    retry: false,
+    gcTime: 15_000,
+  });
+
+  const title = interpolate(panel.title ?? '', { range: time.range, intervalMs: plan.intervalMs, variables });
+  const notices = [
+    ...(query.data?.errors ?? []).map(({ refId, message }) => `Query ${refId}: ${message}`),
+    ...(query.data?.unknown ?? []).map((id) => `Transformation “${id}” is not known here and was left out.`),
+    ...(query.isError && query.data ? [errorText(query.error)] : []),
+  ];
+
+  return (
+    <section ref={frame} className={classes.panel} style={style} aria-label={title || 'Panel'}>
+      <header className={classes.panelHeader}>
+        <h3 className={classes.panelTitle} title={title}>{title}</h3>
+        {panel.description && (
+          <Tooltip label={panel.description} multiline maw={320}>
+            <span className={classes.hint} tabIndex={0} role="note" aria-label={panel.description}><Icon name="info" size={14} /></span>
+          </Tooltip>
+        )}
+        {notices.length > 0 && (
+          <Tooltip label={notices.join('\n')} multiline maw={420} style={{ whiteSpace: 'pre-line' }}>
+            <span className={classes.notice} tabIndex={0} role="note" aria-label={notices.join(' ')}><Icon name="alert" size={14} /></span>
+          </Tooltip>
+        )}
+        {query.isFetching && <span className={classes.activity} role="status" aria-label="Loading" />}
+        <span className={classes.panelTools}>
+          <PanelMenu plan={plan} enlarged={enlarged} onEnlarge={onEnlarge} onExplore={(q) => navigate(exploreLink(q, plan))} />
+        </span>
+      </header>
+      <div ref={body} className={classes.panelBody}>
+        <Content panel={panel} query={query} size={{ width, height }} syncKey={syncKey} asked={plan.queries.length > 0} />
+      </div>
+    </section>
+  );
+}
+
+interface ContentProps {
+  panel: Panel;
+  query: { data?: Awaited<ReturnType<typeof runPlan>> | undefined; isError: boolean; error: unknown; refetch(): unknown };
+  size: { width: number; height: number };
+  syncKey: string;
+  asked: boolean;
+}
+
+function Content({ panel, query, size, syncKey, asked }: ContentProps) {
+  if (size.width === 0) return null;
+  if (!isKnownPanel(panel.type) || !needsData(panel.type)) return <PanelBody panel={panel} frames={[]} {...size} syncKey={syncKey} />;
+  if (!asked) return <Message compact icon="info" title="This panel has no InfluxQL query" />;
+  if (query.data) {
+    const empty = query.data.frames.every((frame) => rowCount(frame) === 0);
+    if (empty && !showsNothing(panel.type)) {
+      return <Message compact icon="clock" title="No data in this time range" />;
+    }
+    return <PanelBody panel={panel} frames={query.data.frames} {...size} syncKey={syncKey} />;
+  }
+  if (query.isError) {
+    return (
+      <Message compact icon="alert" title="The query failed">
+        {errorText(query.error)}{' '}
+        <button type="button" className={classes.link} onClick={() => void query.refetch()}>Try again</button>
+      </Message>
+    );
+  }
+  return <Loading />;
+}
+
+function PanelMenu({ plan, enlarged, onEnlarge, onExplore }: {
+  plan: PanelPlan; enlarged: boolean; onEnlarge(): void; onExplore(q: string): void;
+}) { // prettier-ignore
+  return (
+    <>
+      <Tooltip label={enlarged ? 'Back to the dashboard (Esc)' : 'Enlarge'}>
+        <ActionIcon size={22} onClick={onEnlarge} aria-label={enlarged ? 'Back to the dashboard' : 'Enlarge this panel'}>
+          <Icon name={enlarged ? 'close' : 'expand'} size={14} />
+        </ActionIcon>
+      </Tooltip>
+      <Menu position="bottom-end" width={220}>
+        <Menu.Target>
+          <ActionIcon size={22} aria-label="Panel menu"><Icon name="dots" size={14} /></ActionIcon>
+        </Menu.Target>
+        <Menu.Dropdown>
+          {plan.queries.map(({ q, refId }) => (
+            <Menu.Item key={refId} leftSection={<Icon name="explore" size={14} />} onClick={() => onExplore(q)}>
+              Explore query {refId}
+            </Menu.Item>
+          ))}
+          <Menu.Divider />
+          <Menu.Item leftSection={<Icon name="copy" size={14} />} onClick={() => void navigator.clipboard.writeText(plan.queries.map(({ q }) => q).join(';\n'))}>
+            Copy InfluxQL
+          </Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+    </>
+  );
+}
+
+/** The range goes along by its own parameters, so that the query may move with the clock there. */
+function exploreLink(q: string, plan: PanelPlan): string {
+  const moving = q
+    .replace(`time >= ${Math.round(plan.range.from)}ms and time <= ${Math.round(plan.range.to)}ms`, '$timeFilter')
+    .replace(/\btime\(\d+(?:ms|[smhd])\)/g, 'time($__interval)');
+  const params = new URLSearchParams(window.location.search);
+  const kept = new URLSearchParams({ q: moving, db: plan.database });
+  for (const key of ['from', 'to', 'refresh']) if (params.has(key)) kept.set(key, params.get(key)!);
+  return `/explore?${kept.toString()}`;
+}

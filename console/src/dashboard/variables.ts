@@ -1,0 +1,163 @@
+/** Template variables: what they can be, what is chosen, what that stands for in a query. */
+import { influxQuery } from '../data/client';
+import { compareCells } from '../data/transform/tables';
+import { influxDuration, parseDuration } from '../time/duration';
+import type { TimeRange } from '../time/range';
+import { interpolate, type VariableValue } from './interpolate';
+import type { Variable } from './model';
+
+/** Grafana's own word for "everything", in files and URLs. */
+export const ALL = '$__all';
+
+export interface Option {
+  value: string;
+  text: string;
+}
+
+export interface ResolvedVariable {
+  variable: Variable;
+  options: Option[];
+  /** Chosen values, `[ALL]` for all. */
+  selected: string[];
+  error?: string;
+}
+
+export interface ResolveContext {
+  /** Choices of the URL by variable name. */
+  chosen: Readonly<Record<string, readonly string[]>>;
+  range: TimeRange;
+  database: string;
+}
+
+/** In the order of the dashboard, because a variable's query may use those before it. */
+export async function resolveVariables(
+  variables: readonly Variable[], context: ResolveContext, signal?: AbortSignal,
+): Promise<ResolvedVariable[]> { // prettier-ignore
+  const resolved: ResolvedVariable[] = [];
+  for (const variable of variables) {
+    const known = Object.fromEntries(resolved.map((one) => [one.variable.name, valueOf(one)]));
+    resolved.push(await resolveOne(variable, known, context, signal));
+  }
+  return resolved;
+}
+
+async function resolveOne(
+  variable: Variable, known: Record<string, VariableValue>, context: ResolveContext, signal?: AbortSignal,
+): Promise<ResolvedVariable> { // prettier-ignore
+  const chosen = context.chosen[variable.name];
+  try {
+    const options = await optionsOf(variable, known, context, signal);
+    return { variable, options, selected: select(variable, options, chosen) };
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    return { variable, options: [], selected: select(variable, [], chosen), error: message };
+  }
+}
+
+async function optionsOf(
+  variable: Variable, known: Record<string, VariableValue>, { range, database }: ResolveContext, signal?: AbortSignal,
+): Promise<Option[]> { // prettier-ignore
+  switch (variable.type) {
+    case 'query': {
+      const q = interpolate(queryText(variable), { range, intervalMs: 60_000, variables: known });
+      if (q.trim() === '') return [];
+      const answer = await influxQuery({ q, db: database }, signal);
+      return sortOptions(filterOptions(valuesOf(answer.results?.[0]?.series ?? []), variable.regex ?? ''), variable.sort ?? 0);
+    }
+    case 'custom': return customOptions(String(variable.query ?? ''));
+    case 'interval': return String(variable.query ?? '').split(',').map((text) => plain(text.trim())); // prettier-ignore
+    case 'constant': return [plain(String(variable.query ?? ''))];
+    default: return [];
+  }
+}
+
+/** Grafana stores the query as text or, from newer editors, as an object. */
+function queryText({ query, definition }: Variable): string {
+  if (typeof query === 'string') return query;
+  const inner = (query as { query?: unknown } | null | undefined)?.query;
+  return typeof inner === 'string' ? inner : (definition ?? '');
+}
+
+function plain(value: string): Option {
+  return { value, text: value };
+}
+
+/** SHOW TAG VALUES answers key and value; other answers are taken by their first column that is not time. */
+export function valuesOf(series: readonly { columns: string[]; values?: unknown[][] }[]): string[] {
+  const values = series.flatMap(({ columns, values: rows }) => {
+    const isTagValues = columns.length === 2 && columns[0] === 'key' && columns[1] === 'value';
+    const at = isTagValues || columns[0] === 'time' ? 1 : 0;
+    return (rows ?? []).map((row) => row[at]).filter((value) => value !== null && value !== undefined).map(String);
+  });
+  return [...new Set(values)];
+}
+
+/** A regular expression with a group keeps what the group matched, one without keeps the whole value. */
+export function filterOptions(values: readonly string[], regex: string): Option[] {
+  const body = /^\/(.*)\/([a-z]*)$/.exec(regex);
+  if (!body) return values.map(plain);
+  const pattern = new RegExp(body[1]!, body[2]!.replace('g', ''));
+  const kept = values.flatMap((value) => {
+    const match = pattern.exec(value);
+    return match ? [match.groups?.['value'] ?? match[1] ?? value] : [];
+  });
+  return [...new Set(kept)].map(plain);
+}
+
+/** 0 none, 1 and 2 alphabetical, 3 and 4 numerical, 5 and 6 without case; even numbers are descending. */
+export function sortOptions(options: Option[], sort: number): Option[] {
+  if (sort === 0) return options;
+  const direction = sort % 2 === 0 ? -1 : 1;
+  return [...options].sort((a, b) => direction * compareCells(a.text, b.text));
+}
+
+/** `a, b, Shown : value`; a comma in a value is written `\,`. */
+export function customOptions(query: string): Option[] {
+  return query
+    .split(/(?<!\\),/)
+    .map((part) => part.replaceAll('\\,', ',').trim())
+    .filter(Boolean)
+    .map((part) => {
+      const split = / : /.exec(part);
+      return split ? { text: part.slice(0, split.index), value: part.slice(split.index + 3) } : plain(part);
+    });
+}
+
+/** The URL first, then what the dashboard was saved with, then all, then the first. */
+function select(variable: Variable, options: readonly Option[], chosen: readonly string[] | undefined): string[] {
+  if (chosen && chosen.length > 0) return variable.multi ? [...chosen] : [chosen[0]!];
+  const saved = [variable.current?.value].flat().filter((value) => typeof value === 'string' && value !== '') as string[];
+  const usable = saved.filter((value) => value === ALL || options.some((option) => option.value === value));
+  if (usable.length > 0) return usable;
+  if (variable.includeAll) return [ALL];
+  return options[0] ? [options[0].value] : saved;
+}
+
+export function valueOf({ variable, options, selected }: ResolvedVariable): VariableValue {
+  const all = selected.includes(ALL);
+  const values = all ? options.map(({ value }) => value) : selected;
+  return { values: values.length > 0 ? values : [''], all, allValue: variable.allValue || undefined, multi: variable.multi ?? false };
+}
+
+/** `auto` of an interval variable means the panel's own bucket width. */
+export function resolveAuto(value: VariableValue, intervalMs: number): VariableValue {
+  return value.values[0] === 'auto' || value.values[0] === '$__auto' ? { ...value, values: [influxDuration(intervalMs)] } : value;
+}
+
+/** Shown on the variable's button. */
+export function describeSelection({ options, selected }: ResolvedVariable): string {
+  if (selected.includes(ALL)) return 'All';
+  const texts = selected.map((value) => options.find((option) => option.value === value)?.text ?? value);
+  if (texts.length === 0) return 'None';
+  return texts.length > 2 ? `${texts.length} of ${options.length}` : texts.join(', ');
+}
+
+export function isShown({ hide, type }: Variable): boolean {
+  return hide !== 2 && ['query', 'custom', 'interval', 'textbox'].includes(type);
+}
+
+/** The bucket width of a panel: its own minimum, in words, or none. */
+export function minInterval(text: string | undefined): number | undefined {
+  return text ? parseDuration(text.replace(/^[>\s]+/, '')) : undefined;
+}

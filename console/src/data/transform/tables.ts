@@ -1,0 +1,178 @@
+/** Grafana's transformations that make and mend tables: reduce, joinByField, organize, sortBy, limit, filters. */
+import { type Cell, type Field, type Frame, makeField, rowCount, timeField } from '../frame';
+import { reduce, reducerLabel } from '../reduce';
+
+export interface ReduceOptions {
+  reducers?: string[];
+  labelsToFields?: boolean;
+  mode?: 'seriesToRows' | 'reduceFields';
+}
+
+/** Each column of values becomes a row: its name, its labels, its reduced values. */
+export function reduceToRows(frames: readonly Frame[], options: ReduceOptions): Frame[] {
+  const reducers = options.reducers ?? ['lastNotNull'];
+  const columns = frames.flatMap((frame) => {
+    const timed = timeField(frame) !== undefined;
+    return frame.fields.filter((field) => field.type !== 'time' && (timed || field.type === 'number'));
+  });
+  if (columns.length === 0) return [];
+  const labelKeys = options.labelsToFields ? [...new Set(columns.flatMap((field) => Object.keys(field.labels)))] : [];
+  const fields: Field[] = [
+    makeField('Field', columns.map((field) => field.alias ?? field.name), { type: 'string' }),
+    ...labelKeys.map((key) => makeField(key, columns.map((field) => field.labels[key] ?? ''), { type: 'string' })),
+    ...reducers.map((id) => makeField(reducerLabel(id), columns.map((field) => reduce(field.values, id)))),
+  ];
+  return [{ refId: frames[0]!.refId, name: frames[0]!.name, fields }];
+}
+
+export interface JoinOptions {
+  byField?: string;
+  /** Skywatch's own: several columns that together identify a row, such as host and domain_name. */
+  byFields?: string[];
+  mode?: 'outer' | 'inner';
+}
+
+/** One table out of several, a row for each key. Where a key comes twice in a table, its last row counts. */
+export function joinByField(frames: readonly Frame[], options: JoinOptions): Frame[] {
+  const keys = options.byFields ?? [options.byField ?? 'time'];
+  const tables = frames.filter((frame) => keys.every((key) => frame.fields.some((field) => field.name === key)));
+  if (tables.length === 0) return [];
+  const keyOf = (frame: Frame, row: number) =>
+    JSON.stringify(keys.map((key) => frame.fields.find((field) => field.name === key)!.values[row] ?? null));
+  const indexes = tables.map((frame) => {
+    const rows = new Map<string, number>();
+    for (let row = 0; row < rowCount(frame); row++) rows.set(keyOf(frame, row), row);
+    return rows;
+  });
+  let order = [...new Set(indexes.flatMap((rows) => [...rows.keys()]))];
+  if (options.mode === 'inner') order = order.filter((key) => indexes.every((rows) => rows.has(key)));
+  const identities = order.map((key) => JSON.parse(key) as Cell[]);
+
+  const fields: Field[] = keys.map((key, i) => makeField(key, identities.map((identity) => identity[i] ?? null)));
+  const taken = new Map<string, number>();
+  tables.forEach((frame, table) => {
+    for (const field of frame.fields) {
+      if (keys.includes(field.name)) continue;
+      // As in Grafana, equal names are told apart by a number: "time 1", "time 2".
+      const count = (taken.get(field.name) ?? 0) + 1;
+      taken.set(field.name, count);
+      const values = order.map((key) => {
+        const row = indexes[table]!.get(key);
+        return row === undefined ? null : (field.values[row] ?? null);
+      });
+      fields.push({ ...field, name: count === 1 ? field.name : `${field.name} ${count}`, values });
+    }
+  });
+  return [{ refId: tables[0]!.refId, name: tables[0]!.name, fields }];
+}
+
+export interface OrganizeOptions {
+  excludeByName?: Record<string, boolean>;
+  indexByName?: Record<string, number>;
+  renameByName?: Record<string, string>;
+}
+
+export function organize(frame: Frame, options: OrganizeOptions): Frame {
+  const { excludeByName = {}, indexByName = {}, renameByName = {} } = options;
+  const position = (field: Field) => indexByName[field.name] ?? Number.MAX_SAFE_INTEGER;
+  const kept = frame.fields.filter((field) => !excludeByName[field.name]);
+  const sorted = kept
+    .map((field, i) => ({ field, i }))
+    .sort((a, b) => position(a.field) - position(b.field) || a.i - b.i)
+    .map(({ field }) => field);
+  return {
+    ...frame,
+    fields: sorted.map((field) => {
+      const name = renameByName[field.name];
+      return name ? { ...field, name, alias: undefined } : field;
+    }),
+  };
+}
+
+function withRows(frame: Frame, rows: readonly number[]): Frame {
+  const fields = frame.fields.map((field) => ({ ...field, values: rows.map((row) => field.values[row] ?? null) }));
+  return { ...frame, fields };
+}
+
+/** Numbers by size, text by the alphabet with numbers inside taken as numbers ("vm-2" before "vm-10"), nothing last. */
+export function compareCells(a: Cell, b: Cell): number {
+  if (a === null || b === null) return a === b ? 0 : a === null ? 1 : -1;
+  if (typeof a === 'number' && typeof b === 'number') return a - b;
+  return String(a).localeCompare(String(b), undefined, { numeric: true });
+}
+
+export interface SortByOptions {
+  sort?: { field?: string; desc?: boolean }[];
+}
+
+export function sortBy(frame: Frame, options: SortByOptions): Frame {
+  const order = options.sort?.[0];
+  const field = frame.fields.find((candidate) => candidate.name === order?.field);
+  if (!field) return frame;
+  const rows = field.values.map((_, row) => row);
+  const value = (row: number) => field.values[row] ?? null;
+  rows.sort((a, b) => {
+    const [x, y] = [value(a), value(b)];
+    const compared = compareCells(x, y);
+    return order?.desc && x !== null && y !== null ? -compared : compared;
+  });
+  return withRows(frame, rows);
+}
+
+export function limitRows(frame: Frame, limit: number): Frame {
+  return rowCount(frame) <= limit ? frame : withRows(frame, Array.from({ length: limit }, (_, row) => row));
+}
+
+export interface FilterByValueOptions {
+  type?: 'include' | 'exclude';
+  match?: 'any' | 'all';
+  filters?: { fieldName: string; config: { id: string; options?: { value?: unknown; from?: number; to?: number } } }[];
+}
+
+export function filterByValue(frame: Frame, options: FilterByValueOptions): Frame {
+  const tests = (options.filters ?? []).flatMap((filter) => {
+    const field = frame.fields.find((candidate) => candidate.name === filter.fieldName);
+    return field ? [(row: number) => matches(field.values[row] ?? null, filter.config)] : [];
+  });
+  if (tests.length === 0) return frame;
+  const rows = Array.from({ length: rowCount(frame) }, (_, row) => row).filter((row) => {
+    const hit = options.match === 'all' ? tests.every((test) => test(row)) : tests.some((test) => test(row));
+    return options.type === 'exclude' ? !hit : hit;
+  });
+  return withRows(frame, rows);
+}
+
+function matches(cell: Cell, config: { id: string; options?: { value?: unknown; from?: number; to?: number } }): boolean {
+  const value = config.options?.value;
+  switch (config.id) {
+    case 'equal': return String(cell) === String(value);
+    case 'notEqual': return String(cell) !== String(value);
+    case 'greater': return typeof cell === 'number' && cell > Number(value);
+    case 'greaterOrEqual': return typeof cell === 'number' && cell >= Number(value);
+    case 'lower': return typeof cell === 'number' && cell < Number(value);
+    case 'lowerOrEqual': return typeof cell === 'number' && cell <= Number(value);
+    case 'between': {
+      const { from, to } = config.options ?? {};
+      return typeof cell === 'number' && cell >= Number(from) && cell <= Number(to);
+    }
+    case 'isNull': return cell === null;
+    case 'isNotNull': return cell !== null;
+    case 'regex': return new RegExp(String(value)).test(String(cell));
+    default: return true;
+  }
+}
+
+export interface FilterFieldsOptions {
+  include?: { names?: string[]; pattern?: string };
+  exclude?: { names?: string[]; pattern?: string };
+}
+
+/** Keeps columns by name; time stays unless it is named for exclusion. */
+export function filterFieldsByName(frame: Frame, { include, exclude }: FilterFieldsOptions): Frame {
+  const hits = (field: Field, rule: { names?: string[]; pattern?: string }) =>
+    (rule.names?.includes(field.name) ?? false) || (!!rule.pattern && new RegExp(rule.pattern).test(field.name));
+  const fields = frame.fields.filter(
+    (field) => (!include || field.type === 'time' || hits(field, include)) && !(exclude && hits(field, exclude)),
+  );
+  return { ...frame, fields };
+}

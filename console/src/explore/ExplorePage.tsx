@@ -1,0 +1,1 @@
+export default function ExplorePage() { return null; }

@@ -1,0 +1,174 @@
+/** Units: Grafana's ids, and how their numbers are written. An unknown id is shown as a suffix, as in Grafana. */
+import { humanDuration } from '../time/duration';
+import { localDateTime } from '../time/range';
+import { fixed, type Formatted, type Scale, scaled } from './scale';
+
+type Format = (value: number, decimals?: number) => Formatted;
+
+const plain =
+  (suffix: string, digits?: number): Format =>
+  (value, decimals) => ({ text: fixed(value, decimals ?? digits), prefix: '', suffix });
+
+const scale =
+  (factor: number, suffixes: readonly string[], offset = 0): Format =>
+  (value, decimals) => {
+    const family: Scale = { factor, suffixes: suffixes.slice(offset) };
+    return { prefix: '', ...scaled(value, family, decimals) };
+  };
+
+const IEC = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
+const SI = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
+const suffixed = (prefixes: readonly string[], unit: string) => prefixes.map((prefix) => ` ${prefix}${unit}`);
+
+const currency =
+  (prefix: string): Format =>
+  (value, decimals) => ({ prefix, ...scaled(value, { factor: 1000, suffixes: ['', 'K', 'M', 'B', 'T'] }, decimals) });
+
+/** A duration in a fixed unit, scaled to the unit that suits its size. `at` is its place in the list. */
+const TIME: readonly [suffix: string, toNext: number][] = [
+  [' ns', 1000], [' µs', 1000], [' ms', 1000], [' s', 60], [' min', 60], [' h', 24], [' d', 7], [' w', 52.18], [' y', Infinity],
+]; // prettier-ignore
+
+const time =
+  (at: number): Format =>
+  (value, decimals) => {
+    let [rest, index] = [value, at];
+    while (Math.abs(rest) >= TIME[index]![1]) rest /= TIME[index++]![1];
+    while (index > 0 && rest !== 0 && Math.abs(rest) < 1) rest *= TIME[--index]![1];
+    return { text: fixed(rest, decimals), prefix: '', suffix: TIME[index]![0] };
+  };
+
+const human =
+  (toMs: number): Format =>
+  (value) => ({ text: humanDuration(value * toMs), prefix: '', suffix: '' });
+
+const date =
+  (write: (ms: number) => string): Format =>
+  (value) => ({ text: write(value), prefix: '', suffix: '' });
+
+const words =
+  (yes: string, no: string): Format =>
+  (value) => ({ text: value === 0 ? no : yes, prefix: '', suffix: '' });
+
+const PER_SECOND: Record<string, string> = {
+  cps: 'c/s', ops: 'ops/s', reqps: 'req/s', rps: 'rd/s', wps: 'wr/s', iops: 'IO/s', eps: 'evt/s', mps: 'msg/s',
+  recps: 'rec/s', rowsps: 'rows/s', pps: 'p/s', cpm: 'c/min', opm: 'ops/min', reqpm: 'req/min', rpm: 'rd/min',
+  wpm: 'wr/min', epm: 'evt/min',
+}; // prettier-ignore
+
+const PLAIN: Record<string, string> = {
+  humidity: ' %H', dB: ' dB', dBm: ' dBm', celsius: ' °C', fahrenheit: ' °F', kelvin: ' K', degree: '°', pixel: ' px',
+  ppm: ' ppm', conppb: ' ppb', rotrpm: ' rpm', lengthkm: ' km', lengthft: ' ft', velocitykmh: ' km/h', velocityms: ' m/s',
+  pressurembar: ' mbar', pressurebar: ' bar', pressurehpa: ' hPa', pressurepsi: ' psi', flowlpm: ' l/min', litreh: ' l/h',
+}; // prettier-ignore
+
+/** Units that take the SI prefixes, with the step they start at (milli is not among them). */
+const PREFIXED: Record<string, [unit: string, offset: number]> = {
+  hertz: ['Hz', 0], watt: ['W', 0], kwatt: ['W', 1], watth: ['Wh', 0], kwatth: ['Wh', 1], joule: ['J', 0], volt: ['V', 0],
+  amp: ['A', 0], ohm: ['Ω', 0], voltamp: ['VA', 0], pressurepa: ['Pa', 0], lengthm: ['m', 0], massg: ['g', 0],
+  masskg: ['g', 1], litre: ['l', 0], rothz: ['Hz', 0],
+}; // prettier-ignore
+
+const FORMATS: Record<string, Format> = {
+  none: plain(''),
+  string: plain(''),
+  short: scale(1000, ['', ' K', ' Mil', ' Bil', ' Tri']),
+  percent: plain('%'),
+  percentunit: (value, decimals) => plain('%')(value * 100, decimals),
+  sci: (value, decimals) => ({ text: value.toExponential(decimals), prefix: '', suffix: '' }),
+  hex: (value) => ({ text: Math.round(value).toString(16).toUpperCase(), prefix: '', suffix: '' }),
+  hex0x: (value) => ({ text: `0x${Math.round(value).toString(16).toUpperCase()}`, prefix: '', suffix: '' }),
+  locale: (value, decimals) => ({
+    text: value.toLocaleString(undefined, decimals === undefined ? {} : { minimumFractionDigits: decimals, maximumFractionDigits: decimals }),
+    prefix: '',
+    suffix: '',
+  }),
+
+  bits: scale(1024, suffixed(IEC, 'b')),
+  bytes: scale(1024, suffixed(IEC, 'B')),
+  kbytes: scale(1024, suffixed(IEC, 'B'), 1),
+  mbytes: scale(1024, suffixed(IEC, 'B'), 2),
+  gbytes: scale(1024, suffixed(IEC, 'B'), 3),
+  tbytes: scale(1024, suffixed(IEC, 'B'), 4),
+  decbits: scale(1000, suffixed(SI, 'b')),
+  decbytes: scale(1000, suffixed(SI, 'B')),
+  deckbytes: scale(1000, suffixed(SI, 'B'), 1),
+  decmbytes: scale(1000, suffixed(SI, 'B'), 2),
+  decgbytes: scale(1000, suffixed(SI, 'B'), 3),
+
+  bps: scale(1000, suffixed(SI, 'b/s')),
+  Bps: scale(1000, suffixed(SI, 'B/s')),
+  binbps: scale(1024, suffixed(IEC, 'b/s')),
+  binBps: scale(1024, suffixed(IEC, 'B/s')),
+  KBs: scale(1000, suffixed(SI, 'B/s'), 1),
+  MBs: scale(1000, suffixed(SI, 'B/s'), 2),
+  GBs: scale(1000, suffixed(SI, 'B/s'), 3),
+  Kbits: scale(1000, suffixed(SI, 'b/s'), 1),
+  Mbits: scale(1000, suffixed(SI, 'b/s'), 2),
+  Gbits: scale(1000, suffixed(SI, 'b/s'), 3),
+
+  ns: time(0),
+  µs: time(1),
+  ms: time(2),
+  s: time(3),
+  m: time(4),
+  h: time(5),
+  d: time(6),
+  dtdurationms: human(1),
+  dtdurations: human(1000),
+  dthms: human(1000),
+  dtdhms: human(1000),
+
+  dateTimeAsIso: date(localDateTime),
+  dateTimeAsSystem: date((ms) => new Date(ms).toLocaleString()),
+  dateTimeAsUS: date((ms) => new Date(ms).toLocaleString('en-US')),
+  // Callers that know the clock show it better; this form stays true while time passes.
+  dateTimeFromNow: date(localDateTime),
+
+  currencyUSD: currency('$'),
+  currencyEUR: currency('€'),
+  currencyGBP: currency('£'),
+  currencyJPY: currency('¥'),
+
+  bool: words('True', 'False'),
+  bool_yes_no: words('Yes', 'No'),
+  bool_on_off: words('On', 'Off'),
+  ...Object.fromEntries(Object.entries(PER_SECOND).map(([id, unit]) => [id, scale(1000, suffixed(SI, unit))])),
+  ...Object.fromEntries(Object.entries(PLAIN).map(([id, suffix]) => [id, plain(suffix)])),
+  ...Object.fromEntries(Object.entries(PREFIXED).map(([id, [unit, offset]]) => [id, scale(1000, suffixed(SI, unit), offset)])),
+};
+
+function formatOf(unit: string): Format {
+  const known = Object.hasOwn(FORMATS, unit) ? FORMATS[unit] : undefined;
+  if (known) return known;
+  const [kind, ...rest] = unit.split(':');
+  const text = rest.join(':');
+  if (rest.length > 0) {
+    switch (kind) {
+      case 'suffix': return plain(text);
+      case 'prefix': return (value, decimals) => ({ text: fixed(value, decimals), prefix: text, suffix: '' });
+      case 'si': return scale(1000, suffixed(SI, text));
+      case 'count': return scale(1000, ['', 'K', 'M', 'B', 'T'].map((step) => `${step} ${text}`));
+      case 'currency': return currency(text);
+      case 'time': return date(localDateTime);
+    }
+  }
+  return unit === '' ? plain('') : plain(` ${unit}`);
+}
+
+export function formatParts(value: number, unit = 'none', decimals?: number): Formatted {
+  if (Number.isNaN(value)) return { text: 'NaN', prefix: '', suffix: '' };
+  if (!Number.isFinite(value)) return { text: value > 0 ? '∞' : '-∞', prefix: '', suffix: '' };
+  return formatOf(unit)(value, decimals);
+}
+
+/** The number with its unit: `1.5 GiB`. */
+export function formatValue(value: number, unit?: string, decimals?: number): string {
+  const { prefix, text, suffix } = formatParts(value, unit, decimals);
+  return prefix + text + suffix;
+}
+
+/** Units whose axis reads best in powers of two. */
+export function isBinaryUnit(unit: string | undefined): boolean {
+  return unit !== undefined && /^(bytes|bits|[kmgt]bytes|binBps|binbps)$/.test(unit);
+}

@@ -1,0 +1,46 @@
+/** Chooses the drawing of a panel by its type. */
+import type { ComponentType } from 'react';
+import { BarGaugePanel } from './BarGaugePanel';
+import classes from './panels.module.css';
+import { StatPanel } from './StatPanel';
+import { TablePanel } from './TablePanel';
+import { TimeSeriesPanel } from './TimeSeriesPanel';
+import type { PanelProps } from './types';
+
+const BODIES: Record<string, ComponentType<PanelProps>> = {
+  timeseries: TimeSeriesPanel,
+  graph: TimeSeriesPanel,
+  stat: StatPanel,
+  singlestat: StatPanel,
+  table: TablePanel,
+  bargauge: BarGaugePanel,
+  gauge: BarGaugePanel,
+  text: TextPanel,
+};
+
+export function isKnownPanel(type: string): boolean {
+  return Object.hasOwn(BODIES, type);
+}
+
+/** Panels that are drawn without any query. */
+export function needsData(type: string): boolean {
+  return type !== 'text' && isKnownPanel(type);
+}
+
+/** A panel whose "nothing" is an answer: a count of zero is no missing data. */
+export function showsNothing(type: string): boolean {
+  return type === 'stat' || type === 'singlestat';
+}
+
+export function PanelBody(props: PanelProps) {
+  const Body = BODIES[props.panel.type];
+  return Body ? <Body {...props} /> : <div className={classes.placeholder}>This console does not draw “{props.panel.type}” panels.</div>;
+}
+
+function TextPanel({ panel, height }: PanelProps) {
+  return (
+    <div className={classes.text} style={{ maxHeight: height }}>
+      {String((panel.options as { content?: unknown } | undefined)?.content ?? '')}
+    </div>
+  );
+}

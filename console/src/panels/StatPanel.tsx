@@ -1,0 +1,66 @@
+/** The stat panel: one large number for each series, with its shape behind it. */
+import { display } from '../dashboard/display';
+import { resolveColor, withAlpha } from '../theme/colors';
+import { useScheme } from '../theme/manager';
+import classes from './panels.module.css';
+import { reduced, type Reduced, type ReduceOptions } from './reduceOptions';
+import { Sparkline } from './Sparkline';
+import type { PanelProps } from './types';
+
+interface Options {
+  reduceOptions?: ReduceOptions;
+  colorMode?: string;
+  graphMode?: string;
+  textMode?: string;
+}
+
+const TILE_PIXELS_MIN = 120;
+const VALUE_PIXELS = { min: 15, max: 30 };
+
+export function StatPanel({ panel, frames, width, height }: PanelProps) {
+  const options = (panel.options ?? {}) as Options;
+  const found = reduced(frames, options.reduceOptions, panel.fieldConfig);
+  const tiles = found.length > 0 ? found : [missing(panel)];
+  const columns = Math.max(1, Math.min(tiles.length, Math.floor(width / TILE_PIXELS_MIN)));
+  const rows = Math.ceil(tiles.length / columns);
+  const size = { width: Math.floor(width / columns), height: Math.max(40, Math.floor(height / rows)) };
+  return (
+    <div className={classes.stats} style={{ gridTemplateColumns: `repeat(${columns}, 1fr)` }}>
+      {tiles.map((tile) => (
+        <Tile key={tile.key} tile={tile} options={options} {...size} named={tiles.length > 1 || options.textMode === 'value_and_name'} />
+      ))}
+    </div>
+  );
+}
+
+/** No series at all: the panel's `noValue` ("0") or a dash. */
+function missing(panel: PanelProps['panel']): Reduced {
+  return { key: 'none', name: '', value: null, config: panel.fieldConfig?.defaults ?? {}, times: undefined, values: [] };
+}
+
+function Tile({ tile, options, width, height, named }: { tile: Reduced; options: Options; width: number; height: number; named: boolean }) {
+  const scheme = useScheme();
+  const shown = display(tile.value, tile.config);
+  const color = shown.color ? resolveColor(shown.color, scheme) : undefined;
+  const background = (options.colorMode ?? 'value').startsWith('background');
+  const showName = named || options.textMode === 'name';
+  const fontSize = Math.max(VALUE_PIXELS.min, Math.min(VALUE_PIXELS.max, height * 0.42, (width * 1.35) / Math.max(4, shown.text.length + shown.suffix.length)));
+  const graph = options.graphMode !== 'none' && tile.times !== undefined && height >= 56;
+  return (
+    <div className={classes.tile} style={background && color ? { background: withAlpha(color, 0.14) } : undefined}>
+      {graph && (
+        <div className={classes.tileGraph}>
+          <Sparkline values={tile.values} width={width} height={Math.round(height * 0.4)} color={color ?? resolveColor('gray', scheme)} />
+        </div>
+      )}
+      {showName && <div className={classes.tileName}>{tile.name}</div>}
+      {options.textMode !== 'name' && (
+        <div className={classes.tileValue} style={{ fontSize, color: options.colorMode === 'none' ? undefined : color }}>
+          {shown.prefix}
+          {shown.text}
+          <span className={classes.tileUnit}>{shown.suffix}</span>
+        </div>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,78 @@
+/** The time series panel: a chart with its legend. */
+import { useMemo, useState } from 'react';
+import { Chart } from '../chart/Chart';
+import { Legend } from '../chart/Legend';
+import { type Hidden, NONE_HIDDEN } from '../chart/visibility';
+import { useScheme } from '../theme/manager';
+import { useTime } from '../time/TimeContext';
+import classes from './panels.module.css';
+import { toChart } from './timeSeries';
+import type { PanelProps } from './types';
+
+interface Options {
+  legend?: { displayMode?: string; showLegend?: boolean; calcs?: string[]; placement?: string };
+  tooltip?: { mode?: string };
+}
+
+const ROW_PIXELS = 20;
+const HEADER_PIXELS = 18;
+const LEGEND_SHARE_MAX = 0.38;
+const SIDE_PIXELS = 260;
+const LAST: readonly string[] = ['lastNotNull'];
+
+export function TimeSeriesPanel({ panel, frames, width, height, syncKey }: PanelProps) {
+  const scheme = useScheme();
+  const time = useTime();
+  const [hidden, setHidden] = useState<Hidden>(NONE_HIDDEN);
+  const [highlight, setHighlight] = useState<string | undefined>();
+  const { series, thresholds } = useMemo(() => toChart(frames, panel.fieldConfig, scheme), [frames, panel.fieldConfig, scheme]);
+  const visible = useMemo(() => series.filter(({ key }) => !hidden.has(key)), [series, hidden]);
+
+  const options = (panel.options ?? {}) as Options;
+  const legend = options.legend;
+  const showLegend = legend?.showLegend !== false && legend?.displayMode !== 'hidden';
+  const mode = legend?.displayMode === 'table' ? 'table' : 'list';
+  const calcs = legend?.calcs?.length ? legend.calcs : LAST;
+  const beside = showLegend && legend?.placement === 'right' && width > 2 * SIDE_PIXELS;
+
+  const legendHeight = !showLegend || beside ? 0 : legendPixels(series.map(({ name }) => name), mode, width, height);
+  const chartWidth = beside ? width - SIDE_PIXELS - 12 : width;
+  const chartHeight = height - legendHeight;
+
+  return (
+    <div className={classes.timeSeries} style={{ flexDirection: beside ? 'row' : 'column' }}>
+      {chartWidth > 20 && chartHeight > 20 && (
+        <Chart
+          series={visible}
+          range={time.range}
+          width={chartWidth}
+          height={chartHeight}
+          syncKey={syncKey}
+          thresholds={thresholds}
+          highlight={highlight}
+          tooltip={options.tooltip?.mode === 'none' ? 'none' : 'all'}
+          label={`Chart: ${panel.title ?? 'untitled'}, ${series.length} series`}
+          onZoom={time.zoom}
+          onReset={time.resetZoom}
+        />
+      )}
+      {showLegend && (
+        <div className={classes.legend} style={beside ? { width: SIDE_PIXELS, height } : { height: legendHeight }}>
+          <Legend series={series} hidden={hidden} mode={mode} calcs={calcs} onHidden={setHidden} onHighlight={setHighlight} />
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** What the legend needs, up to a share of the panel; it scrolls beyond that. */
+function legendPixels(names: readonly string[], mode: 'list' | 'table', width: number, height: number): number {
+  const pixelsPerCharacter = 6.6;
+  const around = 95;
+  const lines =
+    mode === 'table'
+      ? names.length
+      : Math.ceil(names.reduce((sum, name) => sum + name.length * pixelsPerCharacter + around, 0) / Math.max(1, width));
+  const wanted = Math.max(1, lines) * ROW_PIXELS + (mode === 'table' ? HEADER_PIXELS : 4);
+  return Math.min(wanted, Math.max(ROW_PIXELS + 4, Math.floor(height * LEGEND_SHARE_MAX)));
+}

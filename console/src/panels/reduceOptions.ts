@@ -1,0 +1,55 @@
+/** `reduceOptions` of stat and gauge panels: which numbers of the frames are shown. */
+import { resolveFieldConfig } from '../dashboard/fieldConfig';
+import type { FieldConfig, FieldConfigSource } from '../dashboard/model';
+import { type Cell, type Field, type Frame, timeField } from '../data/frame';
+import { nameSeries } from '../data/names';
+import { reduce } from '../data/reduce';
+
+export interface ReduceOptions {
+  calcs?: string[];
+  fields?: string;
+  values?: boolean;
+  limit?: number;
+}
+
+export interface Reduced {
+  key: string;
+  name: string;
+  value: Cell;
+  config: FieldConfig;
+  /** The series behind the number, for its small chart. */
+  times: readonly Cell[] | undefined;
+  values: readonly Cell[];
+}
+
+export function reduced(frames: readonly Frame[], options: ReduceOptions | undefined, source: FieldConfigSource | undefined): Reduced[] {
+  const calc = options?.calcs?.[0] ?? 'lastNotNull';
+  const wanted = fieldTest(options?.fields);
+  // Counting rows works on any column; everything else needs numbers unless a column is asked for.
+  const columns = wanted || calc === 'count' ? anyColumns(frames, wanted) : nameSeries(frames);
+  return columns.map(({ frame, field, name }, i) => {
+    const config = resolveFieldConfig(source, { name, field, refId: frame.refId });
+    return {
+      key: `${i}/${name}`,
+      name: config.displayName ?? name,
+      value: reduce(field.values, calc),
+      config,
+      times: timeField(frame)?.values,
+      values: field.values,
+    };
+  });
+}
+
+function fieldTest(fields: string | undefined): ((name: string) => boolean) | undefined {
+  if (!fields) return undefined;
+  const pattern = /^\/(.*)\/$/.exec(fields)?.[1];
+  return pattern === undefined ? (name) => name === fields : (name) => new RegExp(pattern).test(name);
+}
+
+function anyColumns(frames: readonly Frame[], wanted: ((name: string) => boolean) | undefined) {
+  return frames.flatMap((frame) => {
+    const usable = (field: Field) => (wanted ? wanted(field.name) : field.type !== 'time');
+    const fields = frame.fields.filter(usable);
+    return (wanted ? fields : fields.slice(0, 1)).map((field) => ({ frame, field, name: field.alias ?? field.name }));
+  });
+}

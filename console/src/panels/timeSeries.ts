@@ -1,0 +1,106 @@
+/** A time series panel's frames and options become what the chart draws. */
+import type { ChartSeries, DrawStyle } from '../chart/series';
+import { toNumbers } from '../chart/series';
+import type { ThresholdLine } from '../chart/options';
+import { nameSeries, type NamedSeries } from '../data/names';
+import type { Frame } from '../data/frame';
+import { timeField } from '../data/frame';
+import { displayText } from '../dashboard/display';
+import { resolveFieldConfig } from '../dashboard/fieldConfig';
+import type { CustomConfig, FieldConfig, FieldConfigSource } from '../dashboard/model';
+import { resolveColor, type Scheme, seriesColor } from '../theme/colors';
+
+export interface Shown {
+  series: ChartSeries[];
+  thresholds: ThresholdLine[];
+}
+
+export function toChart(frames: readonly Frame[], source: FieldConfigSource | undefined, scheme: Scheme): Shown {
+  const named = nameSeries(frames.filter((frame) => timeField(frame)));
+  // The order of names keeps a series' colour while others come and go behind it; queries keep their own order.
+  const refIds = [...new Set(named.map(({ frame }) => frame.refId))].sort();
+  const keys = new Map<string, number>();
+  const configured = named
+    .map((one) => ({ ...one, config: configOf(one, source) }))
+    .filter(({ config }) => !config.custom?.hideFrom?.viz)
+    .map((one) => ({ ...one, shown: one.config.displayName ?? one.name }))
+    .sort((a, b) => refIds.indexOf(a.frame.refId) - refIds.indexOf(b.frame.refId) || (a.frame === b.frame || sameColumns(a, b) ? a.shown.localeCompare(b.shown, undefined, { numeric: true }) : 0));
+  const series = configured.map(({ frame, field, shown, config }, index): ChartSeries => {
+    const base = `${frame.refId}/${shown}`;
+    const count = keys.get(base) ?? 0;
+    keys.set(base, count + 1);
+    const custom = config.custom ?? {};
+    const negative = custom.transform === 'negative-Y';
+    const values = toNumbers(field.values);
+    return {
+      key: count === 0 ? base : `${base}/${count}`,
+      name: shown,
+      color: colorOf(config, index, scheme),
+      times: timeField(frame)!.values as number[],
+      values: negative ? values.map((value) => (value === null ? null : -value)) : values,
+      ...look(custom),
+      stack: stackOf(custom, negative),
+      percent: custom.stacking?.mode === 'percent',
+      axis: custom.axisPlacement === 'right' ? 'right' : 'left',
+      unit: config.unit,
+      decimals: config.decimals ?? undefined,
+      min: config.min ?? undefined,
+      max: config.max ?? undefined,
+      softMin: custom.axisSoftMin,
+      softMax: custom.axisSoftMax,
+      format: (value) => displayText(negative ? Math.abs(value) : value, config),
+    };
+  });
+  return { series, thresholds: thresholdLines(source?.defaults, scheme) };
+}
+
+/** Columns of one query that differ only by labels are sorted by name; different columns keep the query's order. */
+function sameColumns(a: NamedSeries, b: NamedSeries): boolean {
+  return a.field.name === b.field.name;
+}
+
+function configOf({ frame, field, name }: NamedSeries, source: FieldConfigSource | undefined): FieldConfig {
+  const config = resolveFieldConfig(source, { name, field, refId: frame.refId });
+  return config.displayName ? { ...config, displayName: expand(config.displayName, name, field.name, field.labels) } : config;
+}
+
+/** `${__field.name}`, `${__field.labels.host}`, `${__series.name}`. */
+function expand(text: string, name: string, column: string, labels: Readonly<Record<string, string>>): string {
+  return text
+    .replaceAll('${__field.name}', column)
+    .replaceAll('${__field.displayName}', name)
+    .replaceAll('${__series.name}', name)
+    .replace(/\$\{__field\.labels\.([^}]+)\}/g, (_, key: string) => labels[key.replace(/^"|"$/g, '')] ?? '');
+}
+
+function look(custom: CustomConfig): Pick<ChartSeries, 'drawStyle' | 'interpolation' | 'lineWidth' | 'fillOpacity' | 'dash' | 'spanNulls' | 'showPoints'> {
+  const style = custom.lineStyle;
+  return {
+    drawStyle: (custom.drawStyle ?? 'line') as DrawStyle,
+    interpolation: custom.lineInterpolation ?? 'linear',
+    lineWidth: custom.lineWidth ?? 1.5,
+    fillOpacity: (custom.fillOpacity ?? 0) / 100,
+    dash: style?.dash ?? (style?.fill === 'dash' ? [10, 8] : style?.fill === 'dot' ? [2, 6] : undefined),
+    // Grafana's default, "false", breaks a line at every late point; ours follows the data unless told otherwise.
+    spanNulls: custom.spanNulls === false ? undefined : custom.spanNulls,
+    showPoints: custom.showPoints ?? 'auto',
+  };
+}
+
+function stackOf({ stacking }: CustomConfig, negative: boolean): string | undefined {
+  if (!stacking?.mode || stacking.mode === 'none') return undefined;
+  return `${stacking.group ?? 'A'}${negative ? '-' : '+'}`;
+}
+
+function colorOf(config: FieldConfig, index: number, scheme: Scheme): string {
+  const { mode, fixedColor } = config.color ?? {};
+  return mode === 'fixed' && fixedColor ? resolveColor(fixedColor, scheme) : seriesColor(index, scheme);
+}
+
+function thresholdLines(defaults: FieldConfig | undefined, scheme: Scheme): ThresholdLine[] {
+  const mode = defaults?.custom?.thresholdsStyle?.mode ?? 'off';
+  if (!mode.includes('line') && !mode.includes('dashed')) return [];
+  return (defaults?.thresholds?.steps ?? []).flatMap(({ value, color }) =>
+    value === null ? [] : [{ value, color: resolveColor(color, scheme), dashed: mode.includes('dashed') }],
+  );
+}

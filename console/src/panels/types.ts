@@ -1,0 +1,12 @@
+import type { Panel } from '../dashboard/model';
+import type { Frame } from '../data/frame';
+
+/** What every kind of panel gets: its definition, its data, its room. */
+export interface PanelProps {
+  panel: Panel;
+  frames: readonly Frame[];
+  width: number;
+  height: number;
+  /** Charts of a page share a crosshair by this name. */
+  syncKey: string;
+}
