@@ -15,8 +15,8 @@ use skywatch_query::{SinkClosed, StatementResult};
 
 pub(crate) use csv::CsvEncoder;
 pub(crate) use json::JsonEncoder;
-pub(crate) use msgpack::MsgpackEncoder;
-pub(crate) use number::{push_f64_plain, push_i64, push_u64};
+pub(crate) use msgpack::{MsgpackEncoder, push_msgpack_error};
+pub(crate) use number::{push_f64_plain, push_u64};
 pub(crate) use outlet::Outlet;
 pub(crate) use text::{push_csv_field, push_json_string};
 pub(crate) use time::TimeFormat;

@@ -1,3 +1,36 @@
 //! InfluxDB 1.8's HTTP API over one Skywatch node.
+//!
+//! ```text
+//!   socket -> connection (patience) -> router -> handlers -> gate -> a thread -> Engine (the node)
+//!                                                   |                              |
+//!                                                body (bounded)      encode (columns to bytes)
+//! ```
+//!
+//! [`Server::bind`] takes the address, [`Server::serve`] answers until told to stop. Everything a client can make
+//! grow is bounded: connections, bodies one by one and together, requests running and waiting, the part of an
+//! answer that is made before the client takes it. Where InfluxDB's behaviour is visible to clients, ours is the same to
+//! the byte; where it is not worth copying, the code says so on the spot.
 
+mod app;
+mod bind;
+mod body;
+mod config;
+mod connection;
 mod encode;
+mod engine;
+mod error;
+mod gate;
+mod handlers;
+mod metrics;
+mod params;
+mod request_id;
+mod response;
+mod router;
+mod server;
+mod stats;
+
+pub use config::HttpConfig;
+pub use engine::Engine;
+pub use error::ServeError;
+pub use metrics::{Histogram, Metrics, MetricsRegistry, MetricsSource};
+pub use server::{Server, serve};

@@ -220,6 +220,13 @@ impl OpenResult {
     }
 }
 
+/// Appends the answer to a request that failed as a whole.
+pub(crate) fn push_msgpack_error(buf: &mut Vec<u8>, text: &str) {
+    push_map_len(buf, 1);
+    push_str(buf, "error");
+    push_str(buf, text);
+}
+
 fn values_cell(buf: &mut Vec<u8>, column: &Column, row: usize) {
     if !column.is_valid(row) {
         buf.push(0xC0);

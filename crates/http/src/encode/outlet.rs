@@ -40,6 +40,11 @@ impl Outlet {
         Self { buf: Vec::new(), flushes: 0, gzip, emit: Box::new(emit) }
     }
 
+    /// Whether anything has left yet.
+    pub(crate) const fn has_sent(&self) -> bool {
+        self.flushes > 0
+    }
+
     /// The present position.
     pub(crate) fn mark(&self) -> Mark {
         Mark { flushes: self.flushes, len: self.buf.len() }

@@ -1,0 +1,176 @@
+//! What all requests of one server share.
+
+use std::{net::SocketAddr, sync::Arc, time::SystemTime};
+
+use hyper::{
+    body::Incoming,
+    header::{ACCEPT, ACCEPT_ENCODING, HeaderName},
+    http::request::Parts,
+};
+
+use crate::{
+    Engine, HttpConfig,
+    body::BodyReader,
+    encode::Format,
+    gate::{ByteBudget, Gate},
+    metrics::{Metrics, MetricsRegistry, MetricsSource, ProcessMetrics},
+    params::Params,
+    stats::HttpStats,
+};
+
+/// One server's state.
+pub(crate) struct App {
+    pub engine: Arc<dyn Engine>,
+    pub config: HttpConfig,
+    pub stats: Arc<HttpStats>,
+    pub registry: Arc<MetricsRegistry>,
+    pub process: Arc<ProcessMetrics>,
+    pub bodies: BodyReader,
+    pub writes: Gate,
+    pub queries: Gate,
+    /// Wall clock at the start.
+    pub started: SystemTime,
+    /// Where the server listens.
+    pub local_addr: SocketAddr,
+}
+
+impl App {
+    /// The state of a server that is about to begin.
+    pub(crate) fn new(
+        engine: Arc<dyn Engine>,
+        config: HttpConfig,
+        registry: &Arc<MetricsRegistry>,
+        local_addr: SocketAddr,
+    ) -> Arc<Self> {
+        let budget = ByteBudget::new(config.max_body_memory, config.queue_timeout);
+        let stats = HttpStats::new();
+        let process = Arc::new(ProcessMetrics::new());
+        let app = Arc::new(Self {
+            bodies: BodyReader::new(
+                config.body_limit(),
+                config.body_pause_timeout,
+                config.body_timeout,
+                budget,
+            ),
+            writes: Gate::new(config.max_concurrent_writes, config.max_queued_writes, config.queue_timeout),
+            queries: Gate::new(
+                config.max_concurrent_queries,
+                config.max_queued_queries,
+                config.queue_timeout,
+            ),
+            engine,
+            config,
+            stats: Arc::clone(&stats),
+            registry: Arc::clone(registry),
+            process: Arc::clone(&process),
+            started: SystemTime::now(),
+            local_addr,
+        });
+        registry.add(stats);
+        registry.add(process);
+        registry.add(Arc::new(ServerMetrics(Arc::downgrade(&app))));
+        app
+    }
+}
+
+/// One request without its body.
+pub(crate) struct Head<'a> {
+    /// Method, path, headers.
+    pub parts: &'a Parts,
+    /// Parameters of the URL.
+    pub url: Params,
+    /// Form of the answer.
+    pub format: Format,
+}
+
+impl<'a> Head<'a> {
+    /// Reads what every handler needs.
+    pub(crate) fn new(parts: &'a Parts) -> Self {
+        let accept = header_text(parts, &ACCEPT);
+        Self {
+            parts,
+            url: Params::parse(parts.uri.query().unwrap_or_default()),
+            format: Format::from_accept(accept),
+        }
+    }
+
+    /// The text of a header; empty when absent or not text.
+    pub(crate) fn header(&self, name: &HeaderName) -> &str {
+        header_text(self.parts, name)
+    }
+
+    /// Whether the client takes gzip.
+    pub(crate) fn accepts_gzip(&self) -> bool {
+        self.header(&ACCEPT_ENCODING).split(',').any(|coding| {
+            let mut parts = coding.split(';').map(str::trim);
+            let gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip") || name == "*");
+            gzip && !parts.any(|weight| matches!(weight, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+        })
+    }
+}
+
+fn header_text<'a>(parts: &'a Parts, name: &HeaderName) -> &'a str {
+    parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// The body a handler may read.
+pub(crate) type RequestBody = Incoming;
+
+/// The node's numbers, and the queues in front of it.
+struct ServerMetrics(std::sync::Weak<App>);
+
+impl MetricsSource for ServerMetrics {
+    fn collect(&self, metrics: &mut Metrics) {
+        let Some(app) = self.0.upgrade() else { return };
+        metrics.gauge(
+            "skywatch_build_info",
+            "Always 1; the labels tell which build this is.",
+            &[("version", &app.config.skywatch_version)],
+            1.0,
+        );
+        for (work, gate) in [("query", &app.queries), ("write", &app.writes)] {
+            let labels = [("work", work)];
+            metrics.gauge(
+                "skywatch_http_running",
+                "Queries and writes running.",
+                &labels,
+                gate.inside() as f64,
+            );
+            metrics.gauge(
+                "skywatch_http_queued",
+                "Queries and writes waiting.",
+                &labels,
+                gate.waiting() as f64,
+            );
+        }
+        collect_node(&app.engine.statistics(), metrics);
+    }
+}
+
+fn collect_node(node: &skywatch_cluster::NodeStatistics, metrics: &mut Metrics) {
+    let writes = &node.writes;
+    let counters = [
+        ("skywatch_write_requests_total", "Write requests that reached the node.", writes.requests),
+        ("skywatch_write_bytes_total", "Bytes of line protocol in them.", writes.bytes),
+        ("skywatch_write_points_total", "Points made durable.", writes.points_written),
+        ("skywatch_write_points_rejected_total", "Points refused.", writes.points_rejected),
+        ("skywatch_write_lines_unparsable_total", "Lines that could not be parsed.", writes.lines_unparsable),
+        ("skywatch_write_overloaded_total", "Writes refused for want of memory.", writes.overloaded),
+        ("skywatch_write_failed_total", "Writes that failed through the server's fault.", writes.failed),
+    ];
+    for (name, help, value) in counters {
+        metrics.counter(name, help, &[], value);
+    }
+    let gauges = [
+        ("skywatch_databases", "Databases.", node.databases),
+        ("skywatch_shards", "Shards on this node.", node.shards),
+        ("skywatch_series", "Series, summed over shards.", node.series),
+        ("skywatch_segments", "Segment files.", node.segments),
+        ("skywatch_segment_bytes", "Bytes of segments on disk.", node.segment_bytes),
+        ("skywatch_wal_bytes", "Bytes of write-ahead log on disk.", node.wal_bytes),
+        ("skywatch_memtable_bytes", "Bytes of points in memory.", node.memtable_bytes),
+    ];
+    for (name, help, value) in gauges {
+        metrics.gauge(name, help, &[], value as f64);
+    }
+}

@@ -1,0 +1,76 @@
+//! What the HTTP server may be told, with defaults that suit one machine.
+
+use std::time::Duration;
+
+/// Settings of the HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Address and port; an empty address (`:8086`) means all of them, port 0 any free one.
+    pub bind: String,
+    /// Bytes of a request body, compressed or not; larger ones are answered with 413. 0 leaves it to
+    /// [`Self::max_body_memory`].
+    pub max_body_size: usize,
+    /// Bytes that all request bodies under way may take together. Requests beyond it wait, see
+    /// [`Self::queue_timeout`].
+    pub max_body_memory: usize,
+    /// Open connections; further ones are answered with 503 and closed. 0 means no limit.
+    pub max_connections: usize,
+    /// Writes being stored at once; each takes a thread.
+    pub max_concurrent_writes: usize,
+    /// Writes that may wait for their turn; further ones are answered with 503.
+    pub max_queued_writes: usize,
+    /// Queries running at once; each takes a thread.
+    pub max_concurrent_queries: usize,
+    /// Queries that may wait for their turn; further ones are answered with 503.
+    pub max_queued_queries: usize,
+    /// How long a request may wait for its turn before it is answered with 503.
+    pub queue_timeout: Duration,
+    /// How long a client may take to send the head of a request, once begun.
+    pub header_timeout: Duration,
+    /// How long a client may pause within a body.
+    pub body_pause_timeout: Duration,
+    /// How long a whole body may take.
+    pub body_timeout: Duration,
+    /// How long a client may refuse to take a byte of an answer; its query is cancelled then.
+    pub send_timeout: Duration,
+    /// How long a connection may lie idle between requests.
+    pub idle_timeout: Duration,
+    /// How long requests under way may take to finish at shutdown before they are cut off.
+    pub drain_timeout: Duration,
+    /// Our own version, for `X-Skywatch-Version`.
+    pub skywatch_version: String,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            bind: "127.0.0.1:8086".to_owned(),
+            max_body_size: 25_000_000,
+            max_body_memory: 256 << 20,
+            max_connections: 4_096,
+            max_concurrent_writes: 32,
+            max_queued_writes: 1_024,
+            max_concurrent_queries: 16,
+            max_queued_queries: 1_024,
+            queue_timeout: Duration::from_secs(30),
+            header_timeout: Duration::from_secs(10),
+            body_pause_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(300),
+            send_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(600),
+            drain_timeout: Duration::from_secs(10),
+            skywatch_version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+impl HttpConfig {
+    /// Bytes at which a body is refused whatever its wait.
+    pub(crate) fn body_limit(&self) -> usize {
+        if self.max_body_size == 0 {
+            self.max_body_memory
+        } else {
+            self.max_body_size.min(self.max_body_memory)
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The node behind the API, as far as HTTP needs it.
+
+use skywatch_cluster::{Node, NodeStatistics, WriteError, WriteRequest, WriteSummary};
+use skywatch_query::{CancelToken, QueryError, QueryRequest, ResultSink};
+
+/// Takes writes and answers queries. Every call may block; they are made from threads of their own.
+pub trait Engine: Send + Sync + 'static {
+    /// Stores a body of line protocol; returns once it is durable.
+    fn write(&self, request: &WriteRequest<'_>) -> Result<WriteSummary, WriteError>;
+
+    /// Runs a query; see [`skywatch_query::Executor::execute`].
+    fn query(
+        &self,
+        request: &QueryRequest,
+        cancel: &CancelToken,
+        sink: &mut dyn ResultSink,
+    ) -> Result<(), QueryError>;
+
+    /// What the node holds and has done, for `/metrics` and `/debug/vars`.
+    fn statistics(&self) -> NodeStatistics;
+}
+
+impl Engine for Node {
+    fn write(&self, request: &WriteRequest<'_>) -> Result<WriteSummary, WriteError> {
+        Self::write(self, request)
+    }
+
+    fn query(
+        &self,
+        request: &QueryRequest,
+        cancel: &CancelToken,
+        sink: &mut dyn ResultSink,
+    ) -> Result<(), QueryError> {
+        self.executor().execute(request, cancel, sink)
+    }
+
+    fn statistics(&self) -> NodeStatistics {
+        Self::statistics(self)
+    }
+}

@@ -1,0 +1,56 @@
+//! Why the HTTP server does not start.
+
+use std::io;
+
+/// Why the server cannot listen. Each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The setting is no address.
+    #[error("cannot listen on \"{address}\": expected ADDRESS:PORT, such as 127.0.0.1:8086 or :8086")]
+    BadAddress {
+        /// The setting.
+        address: String,
+        /// Why it cannot be resolved.
+        #[source]
+        source: io::Error,
+    },
+    /// Somebody else listens there.
+    #[error(
+        "cannot listen on {address}: the port is in use; stop the other process \
+         (`ss -ltnp 'sport = :{port}'` names it) or choose another address with --http-bind"
+    )]
+    AddressInUse {
+        /// Address and port.
+        address: String,
+        /// The port alone.
+        port: u16,
+    },
+    /// The operating system keeps the port for itself.
+    #[error(
+        "cannot listen on {address}: permission denied; ports below 1024 are reserved for root, choose another \
+         with --http-bind"
+    )]
+    PermissionDenied {
+        /// Address and port.
+        address: String,
+    },
+    /// No network interface has the address.
+    #[error(
+        "cannot listen on {address}: this machine does not have that address (`ip address` lists those it has); \
+         choose another with --http-bind"
+    )]
+    AddressNotAvailable {
+        /// Address and port.
+        address: String,
+    },
+    /// Anything else the operating system answered.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Address and port.
+        address: String,
+        /// What it answered.
+        #[source]
+        source: io::Error,
+    },
+}

@@ -1,0 +1,6 @@
+//! One file per family of endpoints.
+
+pub(crate) mod introspection;
+pub(crate) mod ping;
+pub(crate) mod query;
+pub(crate) mod write;

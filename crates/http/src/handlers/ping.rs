@@ -1,0 +1,26 @@
+//! `/ping`, `/status`, `/health`: whether somebody is there. Bodies as InfluxDB 1.8 writes them (1.6 has none yet).
+
+use hyper::StatusCode;
+
+use crate::{
+    app::Head,
+    response::{Answer, answer, no_content},
+    router::INFLUXDB_VERSION,
+};
+
+/// 204, or with `verbose` set to anything but `0` and `false` the version.
+pub(crate) fn ping(head: &Head<'_>) -> Answer {
+    match head.url.get("verbose") {
+        "" | "0" | "false" => no_content(head.format),
+        _ => answer(StatusCode::OK, "application/json", format!("{{\"version\":\"{INFLUXDB_VERSION}\"}}")),
+    }
+}
+
+/// The check that clients of 2.x make first.
+pub(crate) fn health() -> Answer {
+    let body = format!(
+        "{{\"checks\":[],\"message\":\"ready for queries and writes\",\"name\":\"influxdb\",\"status\":\"pass\",\
+         \"version\":\"{INFLUXDB_VERSION}\"}}"
+    );
+    answer(StatusCode::OK, "application/json", body)
+}

@@ -1,0 +1,246 @@
+//! `/query`: InfluxQL in, rows out as they come.
+//!
+//! The query runs on a thread of its own and writes its answer into a bounded channel; the connection empties it.
+//! A slow client thereby holds its query back, one that leaves ends it.
+
+use std::{
+    num::NonZeroUsize,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::Ordering},
+};
+
+use bytes::Bytes;
+use hyper::{
+    Method, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
+};
+use skywatch_query::{
+    CancelToken, QueryError, QueryErrorClass, QueryRequest, ResultSink, SinkClosed, StatementResult,
+};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use crate::{
+    app::{App, Head, RequestBody},
+    bind::bind_parameters,
+    encode::{EncodeOptions, Encoder, Outlet, TimeFormat},
+    handlers::write::{now_ns, with_causes},
+    params::{Params, multipart_boundary, parse_multipart},
+    response::{Answer, AnswerBody, Failure, StreamBroken, StreamItem, answer, no_content},
+};
+
+/// Rows of a chunk when the client names no number.
+const DEFAULT_CHUNK_ROWS: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
+
+/// Parts of an answer made ahead of the client, each of some 64 KiB.
+const PARTS_AHEAD: usize = 4;
+
+/// `GET` or `POST /query?q=&db=&rp=&epoch=&pretty=&chunked=&chunk_size=&params=`
+pub(crate) async fn query(
+    app: &Arc<App>,
+    head: &Head<'_>,
+    body: &mut RequestBody,
+) -> Result<Answer, Failure> {
+    let params = read_params(app, head, body).await?;
+    let pretty = params.is_true("pretty");
+    let job = match Job::new(head, &params) {
+        Ok(job) => job,
+        Err(failure) => return Ok(failure.into_answer(head.format, pretty)),
+    };
+    let permit = app.queries.enter().await?;
+    if params.is_true("async") {
+        run_unattended(app, job, permit);
+        return Ok(no_content(head.format));
+    }
+    match run(app, job, permit).await {
+        Ok(answer) => Ok(answer),
+        Err(failure) => Ok(failure.into_answer(head.format, pretty)),
+    }
+}
+
+/// The body's parameters come before the URL's if it is a form, after them if it is multipart, as in Go.
+async fn read_params(app: &App, head: &Head<'_>, body: &mut RequestBody) -> Result<Params, Failure> {
+    let mut url = head.url.clone();
+    if head.parts.method != Method::POST {
+        return Ok(url);
+    }
+    let content_type = head.header(&CONTENT_TYPE);
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        let bytes = app.bodies.read(body).await?;
+        let mut form = Params::parse(&String::from_utf8_lossy(&bytes));
+        form.append(url);
+        return Ok(form);
+    }
+    if let Some(boundary) = multipart_boundary(content_type) {
+        let bytes = app.bodies.read(body).await?;
+        url.append(parse_multipart(&bytes, boundary));
+    }
+    Ok(url)
+}
+
+/// A query and the form of its answer.
+struct Job {
+    request: QueryRequest,
+    options: EncodeOptions,
+    gzip: bool,
+}
+
+impl Job {
+    fn new(head: &Head<'_>, params: &Params) -> Result<Self, Failure> {
+        let text = params.get("q").trim();
+        if text.is_empty() {
+            return Err(Failure::bad_request("missing required parameter \"q\""));
+        }
+        let text = bind_parameters(text, params.get("params"))
+            .map_err(|error| Failure::bad_request(error.to_string()))?;
+        let chunked = params.is_true("chunked");
+        let chunk_rows = params.get("chunk_size").parse().unwrap_or(DEFAULT_CHUNK_ROWS);
+        let request = QueryRequest {
+            retention_policy: params.get("rp").to_owned(),
+            chunk_rows: chunked.then_some(chunk_rows),
+            read_only: head.parts.method == Method::GET,
+            ..QueryRequest::new(text, params.get("db"), now_ns())
+        };
+        let options = EncodeOptions {
+            format: head.format,
+            time: TimeFormat::from_epoch(params.get("epoch")),
+            pretty: params.is_true("pretty"),
+            chunked,
+        };
+        Ok(Self { request, options, gzip: head.accepts_gzip() })
+    }
+}
+
+/// Encodes results into an outlet.
+struct EncodingSink {
+    encoder: Box<dyn Encoder>,
+    outlet: Outlet,
+}
+
+impl ResultSink for EncodingSink {
+    fn send(&mut self, result: StatementResult) -> Result<(), SinkClosed> {
+        self.encoder.piece(&result, &mut self.outlet)
+    }
+}
+
+/// Stops the query when the answer is dropped, unless it has ended.
+struct KillOnDrop(CancelToken);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        self.0.kill();
+    }
+}
+
+async fn run(app: &Arc<App>, job: Job, permit: OwnedSemaphorePermit) -> Result<Answer, Failure> {
+    let cancel = CancelToken::new();
+    let kill = KillOnDrop(cancel.clone());
+    let (parts_in, mut parts) = mpsc::channel(PARTS_AHEAD);
+    let (failed, failure) = oneshot::channel();
+    let (content_type, gzip) = (job.options.format.content_type(), job.gzip);
+    let worker = Arc::clone(app);
+    tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work(&worker, &job, &cancel, &parts_in, failed);
+    });
+    let Some(Ok(first)) = parts.recv().await else {
+        let broken = Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; see the server's log");
+        return match failure.await {
+            Ok(Some(failure)) => Err(failure),
+            // Nothing to say: no CSV of no rows.
+            Ok(None) => Ok(answer(StatusCode::OK, content_type, "")),
+            Err(_) => Err(broken),
+        };
+    };
+    let mut body = AnswerBody::stream(first, parts);
+    body.hold(kill);
+    let mut answer = hyper::Response::new(body);
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if gzip {
+        answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    Ok(answer)
+}
+
+/// Runs the query on the calling thread. Ends the stream, or breaks it if the query dies half-way; `failed` is told
+/// why when nothing was sent.
+fn work(
+    app: &Arc<App>,
+    job: &Job,
+    cancel: &CancelToken,
+    parts: &mpsc::Sender<StreamItem>,
+    failed: oneshot::Sender<Option<Failure>>,
+) {
+    let (stats, into) = (Arc::clone(&app.stats), parts.clone());
+    let outlet = Outlet::new(job.gzip, move |part| {
+        stats.query_bytes.fetch_add(part.len() as u64, Ordering::Relaxed);
+        into.blocking_send(Ok(Bytes::from(part))).map_err(|_| SinkClosed)
+    });
+    let mut sink = EncodingSink { encoder: job.options.encoder(), outlet };
+    let outcome = catch_unwind(AssertUnwindSafe(|| app.engine.query(&job.request, cancel, &mut sink)));
+    let failure = match outcome {
+        Ok(Ok(())) => {
+            let ended = sink.encoder.finish(&mut sink.outlet).and_then(|()| sink.outlet.finish());
+            count_abandoned(app, ended.is_err());
+            None
+        }
+        Ok(Err(error)) => {
+            count_abandoned(app, matches!(error, QueryError::Closed(_)) || cancel.is_killed());
+            if sink.outlet.has_sent() {
+                break_stream(parts);
+            }
+            Some(query_failure(&error))
+        }
+        Err(_panic) => {
+            app.stats.panics.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(query = job.request.text, "a query panicked");
+            if sink.outlet.has_sent() {
+                break_stream(parts);
+            }
+            let text = "internal error; see the server's log";
+            Some(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, text))
+        }
+    };
+    // Nobody waits for it once the answer has begun.
+    drop(failed.send(failure));
+}
+
+fn break_stream(parts: &mpsc::Sender<StreamItem>) {
+    // If the client has left, there is nothing to break.
+    drop(parts.blocking_send(Err(StreamBroken)));
+}
+
+fn count_abandoned(app: &App, abandoned: bool) {
+    if abandoned {
+        app.stats.queries_abandoned.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// `async=true`: the answer is nobody's business, only what the query does.
+fn run_unattended(app: &Arc<App>, job: Job, permit: OwnedSemaphorePermit) {
+    let app = Arc::clone(app);
+    tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        let mut log_errors = |result: StatementResult| {
+            if let Some(error) = result.error {
+                tracing::warn!(query = job.request.text, %error, "a statement of an asynchronous query failed");
+            }
+            Ok(())
+        };
+        if let Err(error) = app.engine.query(&job.request, &CancelToken::new(), &mut log_errors) {
+            tracing::warn!(query = job.request.text, %error, "an asynchronous query failed");
+        }
+    });
+}
+
+fn query_failure(error: &QueryError) -> Failure {
+    let text = with_causes(error);
+    match error.class() {
+        QueryErrorClass::Caller => Failure::bad_request(text),
+        QueryErrorClass::Retry => Failure::unavailable(text, 1),
+        QueryErrorClass::Fatal => {
+            tracing::error!(error = text, "a query failed");
+            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, text)
+        }
+    }
+}

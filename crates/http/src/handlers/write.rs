@@ -1,0 +1,187 @@
+//! `/write` and `/api/v2/write`: a body of line protocol, stored before it is answered.
+
+use std::{
+    error::Error,
+    sync::{Arc, atomic::Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use hyper::{StatusCode, header::CONTENT_ENCODING};
+use skywatch_cluster::{WriteError, WriteErrorClass, WriteRequest, WriteSummary};
+use skywatch_model::line::Precision;
+
+use crate::{
+    app::{App, Head, RequestBody},
+    body::BodyBytes,
+    response::{Answer, Failure, no_content},
+};
+
+/// Where a body goes and how its times are to be read.
+struct Target {
+    database: String,
+    retention_policy: String,
+    precision: Precision,
+}
+
+/// `POST /write?db=&rp=&precision=&consistency=`
+pub(crate) async fn write_v1(
+    app: &Arc<App>,
+    head: &Head<'_>,
+    body: &mut RequestBody,
+) -> Result<Answer, Failure> {
+    let precision = match head.url.get("precision") {
+        "" | "n" | "ns" => Precision::Nanosecond,
+        "u" | "us" | "µ" | "µs" => Precision::Microsecond,
+        "ms" => Precision::Millisecond,
+        "s" => Precision::Second,
+        "m" => Precision::Minute,
+        "h" => Precision::Hour,
+        other => {
+            let text = format!("invalid precision {other:?} (use n, u, ms, s, m or h)");
+            return Err(Failure::bad_request(text));
+        }
+    };
+    let (database, retention_policy) = (head.url.get("db").to_owned(), head.url.get("rp").to_owned());
+    if database.is_empty() {
+        return Err(Failure::bad_request("database is required"));
+    }
+    // One server always reaches every level; the name must still be one.
+    let consistency = head.url.get("consistency").to_ascii_lowercase();
+    if !matches!(consistency.as_str(), "" | "any" | "one" | "quorum" | "all") {
+        return Err(Failure::bad_request("invalid consistency level"));
+    }
+    write(app, head, body, Target { database, retention_policy, precision }).await
+}
+
+/// `POST /api/v2/write?bucket=db/rp&precision=`; the organisation is not looked at, as in InfluxDB 1.8.
+pub(crate) async fn write_v2(
+    app: &Arc<App>,
+    head: &Head<'_>,
+    body: &mut RequestBody,
+) -> Result<Answer, Failure> {
+    let precision = match head.url.get("precision") {
+        "" | "ns" => Precision::Nanosecond,
+        "us" => Precision::Microsecond,
+        "ms" => Precision::Millisecond,
+        "s" => Precision::Second,
+        other => {
+            let text = format!("invalid precision {other:?} (use ns, us, ms or s)");
+            return Err(Failure::bad_request(text));
+        }
+    };
+    let (database, retention_policy) =
+        split_bucket(head.url.get("bucket")).map_err(|text| Failure::new(StatusCode::NOT_FOUND, text))?;
+    write(app, head, body, Target { database, retention_policy, precision }).await
+}
+
+/// `database` or `database/policy`.
+fn split_bucket(bucket: &str) -> Result<(String, String), String> {
+    match bucket.split_once('/') {
+        None if bucket.is_empty() => Err(format!(
+            "bucket name {bucket:?} is missing a slash; not in \"database/retention-policy\" format"
+        )),
+        None => Ok((bucket.to_owned(), String::new())),
+        Some(("", _)) => Err(format!("bucket name {bucket:?} is in db/rp form but has an empty database")),
+        Some((database, policy)) => Ok((database.to_owned(), policy.to_owned())),
+    }
+}
+
+async fn write(
+    app: &Arc<App>,
+    head: &Head<'_>,
+    body: &mut RequestBody,
+    target: Target,
+) -> Result<Answer, Failure> {
+    let gzip = head.header(&CONTENT_ENCODING).eq_ignore_ascii_case("gzip");
+    let body = app.bodies.read(body).await?;
+    app.stats.write_bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
+    let permit = app.writes.enter().await?;
+    let job = Arc::clone(app);
+    // The write goes on if the client leaves: its points may be durable already.
+    let stored = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        store(&job, &body, gzip, &target)
+    });
+    match stored.await {
+        Ok(Ok(())) => Ok(no_content(head.format)),
+        Ok(Err(failure)) => Err(failure),
+        Err(_panicked) => {
+            app.stats.panics.fetch_add(1, Ordering::Relaxed);
+            Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; see the server's log"))
+        }
+    }
+}
+
+/// Blocking.
+fn store(app: &App, received: &BodyBytes, gzip: bool, target: &Target) -> Result<(), Failure> {
+    let unpacked = if gzip { Some(app.bodies.gunzip(received)?) } else { None };
+    let request = WriteRequest {
+        database: &target.database,
+        retention_policy: Some(target.retention_policy.as_str()).filter(|policy| !policy.is_empty()),
+        precision: target.precision,
+        body: unpacked.as_ref().unwrap_or(received),
+        received_at_ns: now_ns(),
+    };
+    let outcome = app.engine.write(&request);
+    count(app, &outcome);
+    outcome.map(drop).map_err(|error| failure(&error))
+}
+
+fn count(app: &App, outcome: &Result<WriteSummary, WriteError>) {
+    let (written, dropped) = match outcome {
+        Ok(summary) => (summary.points, 0),
+        Err(WriteError::Partial { dropped, written, .. }) => (*written, *dropped),
+        Err(_) => (0, 0),
+    };
+    app.stats.points_written.fetch_add(written, Ordering::Relaxed);
+    app.stats.points_dropped.fetch_add(dropped, Ordering::Relaxed);
+}
+
+fn failure(error: &WriteError) -> Failure {
+    let text = with_causes(error);
+    match (error.class(), error) {
+        (WriteErrorClass::NotFound, _) => Failure::new(StatusCode::NOT_FOUND, text),
+        (WriteErrorClass::Caller, _) => Failure::bad_request(text),
+        (WriteErrorClass::Retry, WriteError::Overloaded { retry_after_secs, .. }) => {
+            Failure::unavailable(text, *retry_after_secs)
+        }
+        (WriteErrorClass::Retry, _) => Failure::unavailable(text, 1),
+        (WriteErrorClass::Fatal, _) => {
+            tracing::error!(error = text, "a write failed");
+            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, text)
+        }
+    }
+}
+
+/// An error and what caused it, on one line.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Wall clock, in nanoseconds since the epoch.
+pub(crate) fn now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_name_a_database_and_a_policy() {
+        let split = |bucket| split_bucket(bucket).ok();
+        let pair = |database: &str, policy: &str| Some((database.to_owned(), policy.to_owned()));
+        assert_eq!(split("telegraf/week"), pair("telegraf", "week"));
+        assert_eq!(split("telegraf/"), pair("telegraf", ""));
+        assert_eq!(split("telegraf"), pair("telegraf", ""));
+        assert_eq!(split("a/b/c"), pair("a", "b/c"));
+        assert_eq!((split(""), split("/week")), (None, None));
+    }
+}

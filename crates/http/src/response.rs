@@ -1,0 +1,227 @@
+//! Answers: their bodies, and InfluxDB's way of stating errors.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use hyper::{
+    Response, StatusCode,
+    body::{Body, Frame, SizeHint},
+    header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
+};
+use tokio::sync::mpsc;
+
+use crate::encode::{Format, push_csv_field, push_json_string};
+
+/// Header that repeats the error of an answer.
+const X_INFLUXDB_ERROR: HeaderName = HeaderName::from_static("x-influxdb-error");
+
+/// Longest error repeated in a header; clients bound all headers together, some at 16 KiB.
+const MAX_ERROR_HEADER_BYTES: usize = 4 << 10;
+
+/// A part of a streamed body, or that it will never be complete.
+pub(crate) type StreamItem = Result<Bytes, StreamBroken>;
+
+/// The query died after its first bytes had left: the connection is cut, so that the client notices.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the query ended before its answer was complete")]
+pub(crate) struct StreamBroken;
+
+/// The body of an answer, with whatever has to live as long as it.
+pub(crate) struct AnswerBody {
+    content: Content,
+    /// Dropped when the body is: at its end, or when the client goes away.
+    guards: Vec<Box<dyn Send>>,
+}
+
+enum Content {
+    Full(Option<Bytes>),
+    Stream { first: Option<Bytes>, rest: mpsc::Receiver<StreamItem> },
+}
+
+impl std::fmt::Debug for AnswerBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AnswerBody").finish_non_exhaustive()
+    }
+}
+
+/// An answer as handlers make it.
+pub(crate) type Answer = Response<AnswerBody>;
+
+impl AnswerBody {
+    /// A body in memory.
+    pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
+        Self { content: Content::Full(Some(bytes.into())), guards: Vec::new() }
+    }
+
+    /// No body.
+    pub(crate) fn empty() -> Self {
+        Self { content: Content::Full(None), guards: Vec::new() }
+    }
+
+    /// A body that is still being made.
+    pub(crate) fn stream(first: Bytes, rest: mpsc::Receiver<StreamItem>) -> Self {
+        Self { content: Content::Stream { first: Some(first), rest }, guards: Vec::new() }
+    }
+
+    /// Keeps `guard` as long as the body lives.
+    pub(crate) fn hold(&mut self, guard: impl Send + 'static) {
+        self.guards.push(Box::new(guard));
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = StreamBroken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StreamBroken>>> {
+        match &mut self.content {
+            Content::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Stream { first, rest } => match first.take() {
+                Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
+                None => rest.poll_recv(cx).map(|item| item.map(|part| part.map(Frame::data))),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.content, Content::Full(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Full(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Content::Stream { .. } => SizeHint::default(),
+        }
+    }
+}
+
+/// An answer with a body in memory.
+pub(crate) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(AnswerBody::full(body));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+/// 204, which InfluxDB labels with the form it would have had.
+pub(crate) fn no_content(format: Format) -> Answer {
+    let mut answer = Response::new(AnswerBody::empty());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    answer
+}
+
+/// What went wrong with a whole request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// Status of the answer.
+    pub status: StatusCode,
+    /// Text for the client.
+    pub text: String,
+    /// Seconds after which to try again.
+    pub retry_after_secs: Option<u32>,
+}
+
+impl Failure {
+    /// A failure with this status.
+    pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
+        Self { status, text: text.into(), retry_after_secs: None }
+    }
+
+    /// 400.
+    pub(crate) fn bad_request(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    /// 413, in InfluxDB's words.
+    pub(crate) fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large")
+    }
+
+    /// 503, to be tried again.
+    pub(crate) fn unavailable(text: impl Into<String>, retry_after_secs: u32) -> Self {
+        Self { retry_after_secs: Some(retry_after_secs), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text) }
+    }
+
+    /// The answer, in the form the client asked for.
+    pub(crate) fn into_answer(self, format: Format, pretty: bool) -> Answer {
+        let body = error_body(&self.text, format, pretty);
+        let mut answer = answer(self.status, format.content_type(), body);
+        answer.headers_mut().insert(X_INFLUXDB_ERROR, error_header(&self.text));
+        if let Some(seconds) = self.retry_after_secs {
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        answer
+    }
+}
+
+impl From<crate::gate::TurnedAway> for Failure {
+    fn from(turned_away: crate::gate::TurnedAway) -> Self {
+        Self::unavailable(turned_away.to_string(), 1)
+    }
+}
+
+fn error_body(text: &str, format: Format, pretty: bool) -> Vec<u8> {
+    let mut body = Vec::new();
+    match format {
+        Format::Json => {
+            body.extend_from_slice(if pretty { b"{\n    \"error\": " } else { b"{\"error\":" });
+            push_json_string(&mut body, text);
+            body.extend_from_slice(if pretty { b"\n}\n" } else { b"}\n" });
+        }
+        Format::Csv => {
+            body.extend_from_slice(b"error\n");
+            push_csv_field(&mut body, text);
+            body.push(b'\n');
+        }
+        Format::Msgpack => crate::encode::push_msgpack_error(&mut body, text),
+    }
+    body
+}
+
+/// The error on one line: what a header cannot hold becomes a space.
+fn error_header(text: &str) -> HeaderValue {
+    let end = text.floor_char_boundary(MAX_ERROR_HEADER_BYTES);
+    let line: Vec<u8> =
+        text.bytes().take(end).map(|byte| if byte < 0x20 || byte == 0x7F { b' ' } else { byte }).collect();
+    HeaderValue::from_bytes(&line).unwrap_or(HeaderValue::from_static("error"))
+}
+
+/// Plain text as Go's own handlers answer it.
+pub(crate) fn go_text(status: StatusCode, text: &'static str) -> Answer {
+    let mut answer = answer(status, "text/plain; charset=utf-8", text);
+    answer.headers_mut().insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_in_every_form() {
+        let body =
+            |format, pretty| String::from_utf8_lossy(&error_body("a \"b\",\nc", format, pretty)).into_owned();
+        assert_eq!(body(Format::Json, false), "{\"error\":\"a \\\"b\\\",\\nc\"}\n");
+        assert_eq!(body(Format::Json, true), "{\n    \"error\": \"a \\\"b\\\",\\nc\"\n}\n");
+        assert_eq!(body(Format::Csv, false), "error\n\"a \"\"b\"\",\nc\"\n");
+        assert_eq!(error_body("ab", Format::Msgpack, false), b"\x81\xa5error\xa2ab");
+    }
+
+    #[test]
+    fn the_header_is_one_short_line() {
+        assert_eq!(
+            error_header("a\nb\tc\u{7f}d é"),
+            HeaderValue::from_bytes("a b c d é".as_bytes()).unwrap()
+        );
+        assert_eq!(error_header(&"é".repeat(10_000)).len(), MAX_ERROR_HEADER_BYTES);
+    }
+}

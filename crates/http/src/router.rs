@@ -1,0 +1,195 @@
+//! From a request to its handler, and the headers every answer carries.
+//!
+//! Paths are exact, as in InfluxDB: `/query/` is no `/query`. Unknown paths and methods are answered as Go's own
+//! handlers do; only below `/api/v2/`, whose clients expect JSON, the 404 is JSON.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use futures_util::FutureExt;
+use hyper::{
+    HeaderMap, Method, Request, StatusCode,
+    header::{ALLOW, EXPECT, HeaderName, HeaderValue, ORIGIN},
+    http::request::Parts,
+};
+
+use crate::{
+    app::{App, Head, RequestBody},
+    connection::Busy,
+    encode::push_json_string,
+    handlers::{introspection, ping, query, write},
+    request_id::request_id,
+    response::{Answer, Failure, answer, go_text},
+    stats::{Active, Route},
+};
+
+/// The version clients take us for.
+pub(crate) const INFLUXDB_VERSION: &str = "1.8.10";
+
+/// What is served under a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Endpoint {
+    Ping,
+    Health,
+    Query,
+    Write,
+    WriteV2,
+    Vars,
+    Metrics,
+}
+
+impl Endpoint {
+    fn of_path(path: &str) -> Option<Self> {
+        Some(match path {
+            "/ping" | "/status" => Self::Ping,
+            "/health" => Self::Health,
+            "/query" => Self::Query,
+            "/write" => Self::Write,
+            "/api/v2/write" => Self::WriteV2,
+            "/debug/vars" => Self::Vars,
+            "/metrics" => Self::Metrics,
+            _ => return None,
+        })
+    }
+
+    const fn allow(self) -> &'static str {
+        match self {
+            Self::Ping | Self::Health | Self::Vars | Self::Metrics => "GET, HEAD",
+            Self::Query => "GET, POST, OPTIONS",
+            Self::Write | Self::WriteV2 => "POST, OPTIONS",
+        }
+    }
+
+    fn allows(self, method: &Method) -> bool {
+        self.allow().split(", ").any(|allowed| allowed == method.as_str())
+    }
+
+    const fn route(self) -> Route {
+        match self {
+            Self::Ping | Self::Health => Route::Ping,
+            Self::Query => Route::Query,
+            Self::Write | Self::WriteV2 => Route::Write,
+            Self::Vars | Self::Metrics => Route::Introspection,
+        }
+    }
+}
+
+/// Answers one request. The answer holds `busy` until it is sent.
+pub(crate) async fn handle(app: Arc<App>, request: Request<RequestBody>, busy: Busy) -> Answer {
+    let received = Instant::now();
+    let active = Active::enter(&app.stats, |stats| &stats.requests_active);
+    let (parts, mut body) = request.into_parts();
+    let (route, mut answer) = match Endpoint::of_path(parts.uri.path()) {
+        Some(endpoint) if endpoint.allows(&parts.method) => {
+            let mut answer = serve(&app, endpoint, &parts, &mut body).await;
+            identify(&mut answer, &parts.headers);
+            (endpoint.route(), answer)
+        }
+        Some(endpoint) => (Route::Other, method_not_allowed(endpoint)),
+        None => (Route::Other, not_found(parts.uri.path())),
+    };
+    let status = answer.status();
+    if status.is_client_error() || status.is_server_error() {
+        discard_rest(&app, &parts, &mut body).await;
+    }
+    brand(&app, answer.headers_mut());
+    tracing::debug!(method = %parts.method, path = parts.uri.path(), status = status.as_u16(), "answered");
+    let stats = Arc::clone(&app.stats);
+    answer.body_mut().hold((active, busy, OnDrop(move || stats.answered(route, status, received.elapsed()))));
+    answer
+}
+
+async fn serve(app: &Arc<App>, endpoint: Endpoint, parts: &Parts, body: &mut RequestBody) -> Answer {
+    if parts.method == Method::OPTIONS {
+        let mut options = answer(StatusCode::OK, "application/json", "");
+        options.headers_mut().remove(hyper::header::CONTENT_TYPE);
+        return options;
+    }
+    let head = Head::new(parts);
+    let outcome = async {
+        match endpoint {
+            Endpoint::Ping => Ok(ping::ping(&head)),
+            Endpoint::Health => Ok(ping::health()),
+            Endpoint::Query => query::query(app, &head, body).await,
+            Endpoint::Write => write::write_v1(app, &head, body).await,
+            Endpoint::WriteV2 => write::write_v2(app, &head, body).await,
+            Endpoint::Vars => introspection::vars(app, &head).await,
+            Endpoint::Metrics => introspection::metrics(app, &head).await,
+        }
+    };
+    // A bug in one request must not take the connection's other requests with it.
+    let outcome = AssertUnwindSafe(outcome).catch_unwind().await.unwrap_or_else(|_| {
+        app.stats.panics.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; see the server's log"))
+    });
+    outcome.unwrap_or_else(|failure| failure.into_answer(head.format, head.url.is_true("pretty")))
+}
+
+/// Reads what a refused client still sends; not if it waits for `100 Continue`, which reading would send.
+async fn discard_rest(app: &App, parts: &Parts, body: &mut RequestBody) {
+    if !parts.headers.contains_key(EXPECT) {
+        app.bodies.discard(body).await;
+    }
+}
+
+fn method_not_allowed(endpoint: Endpoint) -> Answer {
+    let mut answer = go_text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n");
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(endpoint.allow()));
+    answer
+}
+
+fn not_found(path: &str) -> Answer {
+    if !path.starts_with("/api/v2/") {
+        return go_text(StatusCode::NOT_FOUND, "404 page not found\n");
+    }
+    let message = match path {
+        "/api/v2/query" => "Flux is not served here: send InfluxQL to /query".to_owned(),
+        _ => format!("{path} is not served here"),
+    };
+    // Clients of 2.x read `code` and `message`, those of 1.x `error`.
+    let mut body = b"{\"code\":\"not found\",\"message\":".to_vec();
+    push_json_string(&mut body, &message);
+    body.extend_from_slice(b",\"error\":");
+    push_json_string(&mut body, &message);
+    body.extend_from_slice(b"}\n");
+    answer(StatusCode::NOT_FOUND, "application/json", body)
+}
+
+/// The request's name, and leave for browsers on other sites.
+fn identify(answer: &mut Answer, request: &HeaderMap) {
+    let id = request_id(request);
+    let headers = answer.headers_mut();
+    headers.insert(HeaderName::from_static("request-id"), id.clone());
+    headers.insert(HeaderName::from_static("x-request-id"), id);
+    if let Some(origin) = request.get(ORIGIN).filter(|origin| !origin.is_empty()) {
+        headers.insert("access-control-allow-origin", origin.clone());
+        for (name, value) in [
+            ("access-control-allow-methods", "DELETE, GET, OPTIONS, POST, PUT"),
+            (
+                "access-control-allow-headers",
+                "Accept, Accept-Encoding, Authorization, Content-Length, Content-Type, X-CSRF-Token, \
+                 X-HTTP-Method-Override",
+            ),
+            ("access-control-expose-headers", "Date, X-InfluxDB-Version, X-InfluxDB-Build"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+}
+
+/// Who answers.
+fn brand(app: &App, headers: &mut HeaderMap) {
+    headers.insert("x-influxdb-build", HeaderValue::from_static("OSS"));
+    headers.insert("x-influxdb-version", HeaderValue::from_static(INFLUXDB_VERSION));
+    if let Ok(version) = HeaderValue::from_str(&app.config.skywatch_version) {
+        headers.insert("x-skywatch-version", version);
+    }
+}
+
+/// Does something when the answer has been sent, or given up.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
