@@ -1,5 +1,42 @@
-//! One node's shards: WAL, memtable, segments, index. No network, no async.
+//! One node's shards: a log-structured column store made for monitoring data. No network, no async.
+//!
+//! ```text
+//! Store ── Shard ─┬─ wal       what was acknowledged, fsynced before the answer
+//!                 ├─ memtable  the same, readable
+//!                 ├─ segment   immutable files of compressed blocks, from flush and compaction
+//!                 ├─ index     series and fields by number; tag values as bitmaps of series
+//!                 └─ manifest  which files make up the shard; replaced atomically
+//! ```
+//!
+//! Writes go to the log and the memtable; reads take a snapshot ([`ShardRead`]) of memtables and segments.
+//! A flush turns a memtable into a segment and forgets its part of the log. All disk access goes through [`fs::Fs`].
 
+pub mod fs;
+
+mod codec;
+mod compaction;
+mod error;
+mod flush;
+mod index;
+mod manifest;
+mod memtable;
+mod merge;
+mod options;
 mod read;
+mod rows;
+mod scan;
+mod segment;
+mod shard;
+mod store;
+mod wal;
+mod wire;
 
-pub use read::{BlockStats, BlockStream, Order, ReadError, ScanBlock, ScanRequest, SeriesRef, ShardRead, Sum, TagPredicate};
+pub use error::{ErrorClass, MaintenanceError, OpenError, WriteError};
+pub use options::{Durability, StoreOptions, VersionPolicy};
+pub use read::{
+    BlockStats, BlockStream, Order, ReadError, ScanBlock, ScanRequest, SeriesRef, ShardRead, Sum,
+    TagPredicate,
+};
+pub use shard::{RecoveryReport, Rejected, Shard, ShardId, ShardStats, WriteReport};
+pub use store::Store;
+pub use wal::DamagedLog;

@@ -149,7 +149,9 @@ pub trait ShardRead: Send + Sync + fmt::Debug {
 #[non_exhaustive]
 pub enum ReadError {
     /// A checksum or a decoder disagrees with what is on disk. The file is named and stays where it is.
-    #[error("{file}: block at offset {offset} is damaged: {reason}; restore the file from a backup or another replica")]
+    #[error(
+        "{file}: block at offset {offset} is damaged: {reason}; restore the file from a backup or another replica"
+    )]
     Corrupt {
         /// Path of the file.
         file: String,

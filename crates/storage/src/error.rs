@@ -1,0 +1,133 @@
+//! How the engine fails: one enum per thing a caller can attempt.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use crate::{ReadError, fs::FsError};
+
+/// Why a store or a shard did not open.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another process has the directory.
+    #[error(
+        "data directory {} is in use by {}; stop it, or choose another directory with --data-dir",
+        dir.display(),
+        pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+    )]
+    Locked {
+        /// The directory.
+        dir: PathBuf,
+        /// Who holds it, if its lock file says.
+        pid: Option<u32>,
+    },
+    /// The directory cannot be created or written.
+    #[error("data directory {} cannot be written: {source}; give this user write permission, or choose another directory with --data-dir", dir.display())]
+    NotWritable {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A file on which everything else depends is damaged.
+    #[error("{} is damaged: {reason}; restore it from a backup or another replica", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What disagreed.
+        reason: String,
+    },
+    /// A file was written by a later release.
+    #[error("{} has format version {found}, this release reads up to {supported}; upgrade it", path.display())]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The newest this release knows.
+        supported: u32,
+    },
+    /// The operating system refused.
+    #[error(transparent)]
+    Io(#[from] FsError),
+}
+
+/// Why a write was not stored. Unless said otherwise, none of its points is, or will be after a restart.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// Memory for unflushed points is full and stayed so; the disk is slower than the writers.
+    #[error("too many unflushed points ({used_bytes} of {budget_bytes} bytes of memory); retry in {} ms", retry_after.as_millis())]
+    Overloaded {
+        /// When it is worth trying again.
+        retry_after: Duration,
+        /// Memory held by unflushed points.
+        used_bytes: u64,
+        /// The most it may be.
+        budget_bytes: u64,
+    },
+    /// An earlier sync failed, so nothing more can be acknowledged until the shard is opened again. The write during
+    /// which it failed may turn out stored.
+    #[error("shard refuses writes since a sync of {file} failed ({reason}); check the disk, then restart")]
+    Poisoned {
+        /// The file.
+        file: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The log could not be extended (its disk is full, for instance); nothing of the batch remains.
+    #[error(transparent)]
+    Io(#[from] FsError),
+    /// One batch too large to be one log record.
+    #[error("batch of {bytes} bytes exceeds the limit of {limit_bytes}; split it")]
+    TooLarge {
+        /// Its encoded size.
+        bytes: u64,
+        /// The most that is taken.
+        limit_bytes: u64,
+    },
+    /// The shard has been dropped or the store closed.
+    #[error("shard is closed")]
+    Closed,
+}
+
+/// What a caller can do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// The request itself must change.
+    Caller,
+    /// The same request may succeed later.
+    Retry,
+    /// An operator must act.
+    Fatal,
+}
+
+impl WriteError {
+    /// What a caller can do about it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::TooLarge { .. } => ErrorClass::Caller,
+            Self::Overloaded { .. } | Self::Closed => ErrorClass::Retry,
+            Self::Io(error) if error.source.kind() == io::ErrorKind::StorageFull => ErrorClass::Retry,
+            Self::Io(_) | Self::Poisoned { .. } => ErrorClass::Fatal,
+        }
+    }
+}
+
+/// Why a flush, a compaction or another piece of upkeep failed. Nothing is lost by it; it is tried again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MaintenanceError {
+    /// The operating system refused.
+    #[error(transparent)]
+    Io(#[from] FsError),
+    /// What was to be rewritten cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The shard has been dropped.
+    #[error("shard is closed")]
+    Closed,
+    /// The log refused to continue.
+    #[error(transparent)]
+    Log(#[from] WriteError),
+}

@@ -1,0 +1,70 @@
+//! What a store can be told, with the limits it keeps.
+
+use std::time::Duration;
+
+/// When a write is acknowledged, by the crash it then survives.
+///
+/// | | process killed | kernel panic, power cut |
+/// |---|---|---|
+/// | `Fsync` | nothing lost | nothing lost |
+/// | `Interval(d)` | nothing lost | at most what was acknowledged in the last `d` and the sync after it |
+/// | `None` | nothing lost | what the kernel had not written back: usually up to 30 s, no promise |
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// After the log is synced. Concurrent writers share syncs.
+    #[default]
+    Fsync,
+    /// After the log is written; it is synced this often.
+    Interval(Duration),
+    /// After the log is written; the kernel decides when it reaches the disk.
+    None,
+}
+
+/// Whether flushed cells keep the version they were written with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum VersionPolicy {
+    /// They do not: this store is the only owner, so whatever arrives later is newer.
+    #[default]
+    Strip,
+    /// They do, because other owners may still send older ones.
+    Keep,
+}
+
+/// How a store is run. The defaults suit one small server.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// When a write is acknowledged.
+    pub durability: Durability,
+    /// Whether versions outlive a flush.
+    pub versions: VersionPolicy,
+    /// Most memory for unflushed points of all shards together, in bytes.
+    pub memory_budget_bytes: u64,
+    /// A shard's memtable is flushed when it has grown to this.
+    pub flush_bytes: u64,
+    /// A memtable is flushed when its oldest row has been in memory this long.
+    pub flush_age: Duration,
+    /// How long a write waits for memory before it is refused.
+    pub overload_wait: Duration,
+    /// A shard not written to for this long has its segments merged into one.
+    pub cold_after: Duration,
+    /// Segments larger than this are not merged further, in bytes.
+    pub max_segment_bytes: u64,
+    /// Whether the store flushes and compacts by itself. Tests that count operations say no.
+    pub background: bool,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            durability: Durability::default(),
+            versions: VersionPolicy::default(),
+            memory_budget_bytes: 128 << 20,
+            flush_bytes: 48 << 20,
+            flush_age: Duration::from_secs(600),
+            overload_wait: Duration::from_secs(2),
+            cold_after: Duration::from_secs(300),
+            max_segment_bytes: 2 << 30,
+            background: true,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Rows on their way in: points of one batch, regrouped into columns by their set of fields.
+//!
+//! The log, the memtable and replay all work on a [`RowSet`]. Within a group columns are contiguous; the runs
+//! remember in which order rows of different groups arrived, because of two rows of one batch that write the same
+//! cell the later one wins.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use skywatch_model::{FieldType, Version};
+
+/// A series within one shard; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SeriesId(pub(crate) u32);
+
+/// A field of a measurement within one shard; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct FieldId(pub(crate) u32);
+
+/// Which fields a row has, in which order. Fields are distinct.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) fields: Box<[FieldId]>,
+    pub(crate) types: Box<[FieldType]>,
+}
+
+/// Strings one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct TextBuffer {
+    ends: Vec<u32>,
+    bytes: String,
+}
+
+impl TextBuffer {
+    pub(crate) fn push(&mut self, text: &str) {
+        self.bytes.push_str(text);
+        assert!(self.bytes.len() <= u32::MAX as usize, "strings of one batch exceed 4 GiB");
+        self.ends.push(self.bytes.len() as u32);
+    }
+
+    pub(crate) fn get(&self, index: usize) -> &str {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
+        &self.bytes[start..self.ends[index] as usize]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.len()).map(|index| self.get(index))
+    }
+
+    fn extend(&mut self, other: &Self) {
+        let base = self.bytes.len();
+        self.bytes.push_str(&other.bytes);
+        assert!(self.bytes.len() <= u32::MAX as usize, "strings of one chunk exceed 4 GiB");
+        self.ends.extend(other.ends.iter().map(|end| base as u32 + end));
+    }
+
+    fn clear(&mut self) {
+        self.ends.clear();
+        self.bytes.clear();
+    }
+}
+
+/// The values of one field, one per row of its group.
+#[derive(Debug)]
+pub(crate) enum Buffer {
+    Float(Vec<f64>),
+    Integer(Vec<i64>),
+    Unsigned(Vec<u64>),
+    String(TextBuffer),
+    Boolean(Vec<bool>),
+}
+
+impl Buffer {
+    pub(crate) fn new(field_type: FieldType) -> Self {
+        match field_type {
+            FieldType::Float => Self::Float(Vec::new()),
+            FieldType::Integer => Self::Integer(Vec::new()),
+            FieldType::Unsigned => Self::Unsigned(Vec::new()),
+            FieldType::String => Self::String(TextBuffer::default()),
+            FieldType::Boolean => Self::Boolean(Vec::new()),
+        }
+    }
+
+    /// Appends all of `other`, which is of the same type.
+    pub(crate) fn extend(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Float(values), Self::Float(more)) => values.extend_from_slice(more),
+            (Self::Integer(values), Self::Integer(more)) => values.extend_from_slice(more),
+            (Self::Unsigned(values), Self::Unsigned(more)) => values.extend_from_slice(more),
+            (Self::Boolean(values), Self::Boolean(more)) => values.extend_from_slice(more),
+            (Self::String(values), Self::String(more)) => values.extend(more),
+            (values, more) => unreachable!("a field has one type: {values:?} and {more:?}"),
+        }
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Self::Float(values) => values.clear(),
+            Self::Integer(values) => values.clear(),
+            Self::Unsigned(values) => values.clear(),
+            Self::Boolean(values) => values.clear(),
+            Self::String(values) => values.clear(),
+        }
+    }
+
+    /// Bytes its values occupy.
+    pub(crate) fn size_bytes(&self) -> usize {
+        match self {
+            Self::Float(values) => values.len() * 8,
+            Self::Integer(values) => values.len() * 8,
+            Self::Unsigned(values) => values.len() * 8,
+            Self::Boolean(values) => values.len(),
+            Self::String(values) => values.bytes.len() + values.ends.len() * 4,
+        }
+    }
+}
+
+/// Rows with the same fields, in order of arrival.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) layout: Arc<Layout>,
+    pub(crate) series: Vec<SeriesId>,
+    pub(crate) times: Vec<i64>,
+    /// One per field of the layout.
+    pub(crate) columns: Vec<Buffer>,
+}
+
+impl Group {
+    pub(crate) fn new(layout: Arc<Layout>) -> Self {
+        let columns = layout.types.iter().map(|field_type| Buffer::new(*field_type)).collect();
+        Self { layout, series: Vec::new(), times: Vec::new(), columns }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    fn clear(&mut self) {
+        self.series.clear();
+        self.times.clear();
+        self.columns.iter_mut().for_each(Buffer::clear);
+    }
+}
+
+/// Consecutive rows of one group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) group: u32,
+    pub(crate) rows: u32,
+}
+
+/// How many empty groups a cleared set keeps for its next use.
+const KEPT_GROUPS: usize = 64;
+
+/// See the module's header.
+#[derive(Debug, Default)]
+pub(crate) struct RowSet {
+    pub(crate) version: Version,
+    groups: Vec<Group>,
+    group_of: FxHashMap<usize, u32>,
+    runs: Vec<Run>,
+    rows: usize,
+}
+
+impl RowSet {
+    pub(crate) fn len(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Groups, some perhaps without rows.
+    pub(crate) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    pub(crate) fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// Forgets the rows, keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.runs.clear();
+        self.rows = 0;
+        if self.groups.len() > KEPT_GROUPS {
+            self.groups.clear();
+            self.group_of.clear();
+        }
+        self.groups.iter_mut().for_each(Group::clear);
+    }
+
+    /// The group of `layout`, to which the caller appends exactly one row (or several of which it then tells
+    /// [`Self::add_rows`]).
+    pub(crate) fn group_for(&mut self, layout: &Arc<Layout>) -> (u32, &mut Group) {
+        let last = self.runs.last().map(|run| run.group);
+        let index = match last {
+            Some(last) if Arc::ptr_eq(&self.groups[last as usize].layout, layout) => last,
+            _ => *self.group_of.entry(Arc::as_ptr(layout) as usize).or_insert_with(|| {
+                self.groups.push(Group::new(Arc::clone(layout)));
+                self.groups.len() as u32 - 1
+            }),
+        };
+        (index, &mut self.groups[index as usize])
+    }
+
+    /// Records that `rows` rows were appended to `group`, after all others so far.
+    pub(crate) fn add_rows(&mut self, group: u32, rows: u32) {
+        self.rows += rows as usize;
+        match self.runs.last_mut() {
+            Some(run) if run.group == group => run.rows += rows,
+            _ => self.runs.push(Run { group, rows }),
+        }
+    }
+
+    /// States what every method relies on.
+    pub(crate) fn check(&self) {
+        let mut rows = vec![0; self.groups.len()];
+        for run in &self.runs {
+            rows[run.group as usize] += run.rows as usize;
+        }
+        for (group, rows) in self.groups.iter().zip(rows) {
+            assert!(group.len() == rows && group.series.len() == rows, "runs and rows of a group disagree");
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! Writes a segment in one pass. Memory: the compressed chunks of one run of one series, 16 bytes a series for the
+//! directory, and the compressed series keys.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use skywatch_model::{Column, TimeRange, Values};
+
+use super::{
+    BLOCK_ROWS, MAGIC, SegmentField, SegmentMeta, VERSION,
+    entry::{self, CellDraft, GroupDraft, VersionsDraft},
+    stats,
+};
+use crate::{
+    codec::{self, bits, numbers, text, times},
+    fs::{File, Fs, FsError},
+    merge::{Rows, Versions, gather},
+    rows::SeriesId,
+    wire::{put_bytes, put_crc, put_varint},
+};
+
+/// Bytes gathered before they are handed to the file.
+const WRITE_BYTES: usize = 1 << 20;
+/// A run of a series ends when its chunks have grown to this.
+const RUN_BYTES: usize = 8 << 20;
+/// Raw bytes of keys in one page.
+const KEY_PAGE_BYTES: usize = 1 << 20;
+
+pub(super) const VERSIONS_BY_ROW: u8 = 0;
+pub(super) const VERSIONS_BY_CELL: u8 = 1;
+
+/// See the module's header. Dropped unfinished, it leaves a file that no manifest names.
+#[derive(Debug)]
+pub(crate) struct SegmentWriter {
+    file: Arc<dyn File>,
+    path: PathBuf,
+    number: u64,
+    buffer: Vec<u8>,
+    /// Bytes already handed to the file.
+    flushed: u64,
+    measurements: Vec<MeasurementDraft>,
+    /// Series, offset and length of its entry.
+    directory: Vec<(SeriesId, u64, u32)>,
+    key_page: Vec<u8>,
+    key_pages: Vec<u8>,
+    series: Option<SeriesDraft>,
+    rows: u64,
+    cells: u64,
+    range: Option<TimeRange>,
+}
+
+#[derive(Debug)]
+struct MeasurementDraft {
+    name: Arc<str>,
+    fields: Vec<SegmentField>,
+    first: usize,
+}
+
+#[derive(Debug)]
+struct SeriesDraft {
+    id: SeriesId,
+    runs: u64,
+    entry: Vec<u8>,
+    run: RunDraft,
+    last_time: Option<i64>,
+}
+
+/// Chunks of the run being written: times and versions, then by field of the measurement.
+#[derive(Debug, Default)]
+struct RunDraft {
+    groups: Vec<GroupDraft>,
+    heads: Vec<u8>,
+    fields: Vec<FieldDraft>,
+    size_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct FieldDraft {
+    chunks: Vec<u8>,
+    cells: Vec<Option<CellDraft>>,
+}
+
+impl SegmentWriter {
+    /// Starts the file of segment `number` at `path`, replacing a leftover.
+    pub(crate) fn create(fs: &dyn Fs, path: &Path, number: u64) -> Result<Self, FsError> {
+        match fs.remove_file(path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(FsError { action: "remove", path: path.to_owned(), source });
+            }
+            Ok(()) | Err(_) => {}
+        }
+        let file = fs.create(path).map_err(FsError::on("create", path))?;
+        let mut buffer = Vec::with_capacity(WRITE_BYTES);
+        buffer.extend_from_slice(&MAGIC);
+        buffer.extend_from_slice(&VERSION.to_le_bytes());
+        put_crc(&mut buffer, 0);
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            number,
+            buffer,
+            flushed: 0,
+            measurements: Vec::new(),
+            directory: Vec::new(),
+            key_page: Vec::new(),
+            key_pages: Vec::new(),
+            series: None,
+            rows: 0,
+            cells: 0,
+            range: None,
+        })
+    }
+
+    /// Begins a measurement; they come in order of their names.
+    pub(crate) fn begin_measurement(&mut self, name: &Arc<str>, fields: Vec<SegmentField>) {
+        let ascends = self.measurements.last().is_none_or(|last| last.name < *name);
+        assert!(ascends, "measurements of a segment ascend");
+        self.measurements.push(MeasurementDraft {
+            name: Arc::clone(name),
+            fields,
+            first: self.directory.len(),
+        });
+    }
+
+    /// Begins a series of the measurement; they come in order of their numbers.
+    pub(crate) fn begin_series(&mut self, id: SeriesId, key: &str) {
+        assert!(self.series.is_none() && !self.measurements.is_empty(), "a series is inside a measurement");
+        put_bytes(&mut self.key_page, key.as_bytes());
+        if self.key_page.len() >= KEY_PAGE_BYTES {
+            self.end_key_page();
+        }
+        self.series =
+            Some(SeriesDraft { id, runs: 0, entry: Vec::new(), run: RunDraft::default(), last_time: None });
+    }
+
+    /// Adds a block: at most [`BLOCK_ROWS`] rows, later than those before, a column for each field of the measurement.
+    pub(crate) fn block(&mut self, rows: &Rows) -> Result<(), FsError> {
+        if rows.times.is_empty() {
+            return Ok(());
+        }
+        let (Some(series), Some(measurement)) = (&mut self.series, self.measurements.last()) else {
+            unreachable!("a block is inside a series");
+        };
+        let range = TimeRange::new(rows.times[0], rows.times[rows.times.len() - 1]);
+        assert!(rows.times.len() <= BLOCK_ROWS, "block of {} rows", rows.times.len());
+        assert!(series.last_time.is_none_or(|last| last < range.start), "blocks of a series ascend");
+        assert_eq!(rows.columns.len(), measurement.fields.len(), "columns and fields of the measurement");
+        series.last_time = Some(range.end);
+        self.cells += series.run.add(rows, range);
+        self.rows += rows.times.len() as u64;
+        self.range = Some(
+            self.range
+                .map_or(range, |all| TimeRange::new(all.start.min(range.start), all.end.max(range.end))),
+        );
+        if series.run.size_bytes >= RUN_BYTES { self.end_run() } else { Ok(()) }
+    }
+
+    /// Ends the series. One without rows leaves an entry without blocks.
+    pub(crate) fn end_series(&mut self) -> Result<(), FsError> {
+        self.end_run()?;
+        let Some(series) = self.series.take() else {
+            unreachable!("no series to end");
+        };
+        let offset = self.offset();
+        let start = self.buffer.len();
+        put_varint(&mut self.buffer, series.runs);
+        self.buffer.extend_from_slice(&series.entry);
+        put_crc(&mut self.buffer, start);
+        let len = (self.buffer.len() - start) as u32;
+        self.directory.push((series.id, offset, len));
+        self.flush(WRITE_BYTES)
+    }
+
+    /// Completes the file, durably but for its name in the directory.
+    pub(crate) fn finish(mut self) -> Result<SegmentMeta, FsError> {
+        self.sort_directory();
+        let directory_at = self.offset();
+        let start = self.buffer.len();
+        for (id, offset, len) in &self.directory {
+            self.buffer.extend_from_slice(&id.0.to_le_bytes());
+            self.buffer.extend_from_slice(&len.to_le_bytes());
+            self.buffer.extend_from_slice(&offset.to_le_bytes());
+        }
+        put_crc(&mut self.buffer, start);
+        let tables_at = self.offset();
+        let start = self.buffer.len();
+        text::put_compressed(&self.tables(), &mut self.buffer);
+        put_crc(&mut self.buffer, start);
+        let keys_at = self.offset();
+        self.end_key_page();
+        self.buffer.append(&mut self.key_pages);
+        let trailer_at = self.offset();
+        let range = self.range.unwrap_or(TimeRange::new(0, -1));
+        let series = self.directory.len() as u64;
+        let start = self.buffer.len();
+        for number in [
+            directory_at,
+            tables_at,
+            keys_at,
+            trailer_at,
+            series,
+            self.rows,
+            self.cells,
+            range.start as u64,
+            range.end as u64,
+        ] {
+            self.buffer.extend_from_slice(&number.to_le_bytes());
+        }
+        self.buffer.extend_from_slice(&MAGIC);
+        put_crc(&mut self.buffer, start);
+        let size_bytes = self.offset();
+        self.flush(0)?;
+        self.file.sync().map_err(FsError::on("sync", &self.path))?;
+        let Self { number, rows, cells, .. } = self;
+        Ok(SegmentMeta { number, size_bytes, rows, cells, series, range })
+    }
+
+    fn offset(&self) -> u64 {
+        self.flushed + self.buffer.len() as u64
+    }
+
+    /// Hands the buffer to the file once it holds `least` bytes.
+    fn flush(&mut self, least: usize) -> Result<(), FsError> {
+        if self.buffer.len() >= least.max(1) {
+            self.file.append(&self.buffer).map_err(FsError::on("write", &self.path))?;
+            self.flushed += self.buffer.len() as u64;
+            self.buffer.clear();
+        }
+        Ok(())
+    }
+
+    fn end_run(&mut self) -> Result<(), FsError> {
+        let base = self.offset();
+        let Some(series) = &mut self.series else {
+            return Ok(());
+        };
+        if series.run.groups.is_empty() {
+            return Ok(());
+        }
+        let run = std::mem::take(&mut series.run);
+        self.buffer.extend_from_slice(&run.heads);
+        let mut fields = Vec::new();
+        for (ordinal, field) in run.fields.into_iter().enumerate() {
+            if field.cells.iter().any(Option::is_some) {
+                self.buffer.extend_from_slice(&field.chunks);
+                fields.push((ordinal, field.cells));
+            }
+        }
+        entry::put_run(base, &run.groups, &fields, &mut series.entry);
+        series.runs += 1;
+        self.flush(WRITE_BYTES)
+    }
+
+    /// Series of a measurement ascend already; this asserts it where a reader's binary search relies on it.
+    fn sort_directory(&self) {
+        let mut ends = self.measurements.iter().skip(1).map(|measurement| measurement.first);
+        for measurement in &self.measurements {
+            let end = ends.next().unwrap_or(self.directory.len());
+            let ascend = self.directory[measurement.first..end].windows(2).all(|pair| pair[0].0 < pair[1].0);
+            assert!(ascend, "series of a measurement ascend");
+        }
+    }
+
+    /// Measurements, where their series begin in the directory, and their fields.
+    fn tables(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_varint(&mut out, self.measurements.len() as u64);
+        for measurement in &self.measurements {
+            put_bytes(&mut out, measurement.name.as_bytes());
+            put_varint(&mut out, measurement.first as u64);
+            put_varint(&mut out, measurement.fields.len() as u64);
+            for field in &measurement.fields {
+                put_varint(&mut out, u64::from(field.id.0));
+                put_bytes(&mut out, field.name.as_bytes());
+                out.push(field.field_type as u8);
+            }
+        }
+        out
+    }
+
+    fn end_key_page(&mut self) {
+        if self.key_page.is_empty() {
+            return;
+        }
+        let start = self.key_pages.len();
+        self.key_pages.extend_from_slice(&[0; 4]);
+        text::put_compressed(&self.key_page, &mut self.key_pages);
+        let len = (self.key_pages.len() - start - 4) as u32;
+        self.key_pages[start..start + 4].copy_from_slice(&len.to_le_bytes());
+        put_crc(&mut self.key_pages, start);
+        self.key_page.clear();
+    }
+}
+
+impl RunDraft {
+    /// Encodes a block; returns how many values it has.
+    fn add(&mut self, rows: &Rows, range: TimeRange) -> u64 {
+        self.fields.resize_with(rows.columns.len(), FieldDraft::default);
+        let before = self.heads.len();
+        let times_len = match times::regular_step(&rows.times) {
+            Some(_) => 0,
+            None => put_chunk(&mut self.heads, |out| times::encode(&rows.times, out)),
+        };
+        let versions = self.put_versions(rows);
+        self.size_bytes += self.heads.len() - before;
+        self.groups.push(GroupDraft { rows: rows.times.len(), range, times_len, versions });
+        let mut cells = 0;
+        for (field, column) in self.fields.iter_mut().zip(&rows.columns) {
+            // A field that appears later than the run's first block lacks the cells before it.
+            field.cells.resize_with(self.groups.len() - 1, || None);
+            let before = field.chunks.len();
+            let cell = column.as_ref().and_then(|column| put_column(&rows.times, column, &mut field.chunks));
+            cells += cell.as_ref().map_or(0, |cell| cell.count as u64);
+            field.cells.push(cell);
+            self.size_bytes += field.chunks.len() - before;
+        }
+        cells
+    }
+
+    fn put_versions(&mut self, rows: &Rows) -> VersionsDraft {
+        match &rows.versions {
+            versions if *versions == Versions::SETTLED => VersionsDraft::Settled,
+            Versions::Uniform(version) => VersionsDraft::Uniform(*version),
+            Versions::Rows(versions) => VersionsDraft::Chunk(put_chunk(&mut self.heads, |out| {
+                out.push(VERSIONS_BY_ROW);
+                numbers::encode(&versions.iter().map(|version| version.0).collect::<Vec<_>>(), out);
+            })),
+            Versions::Cells(columns) => VersionsDraft::Chunk(put_chunk(&mut self.heads, |out| {
+                out.push(VERSIONS_BY_CELL);
+                for (versions, column) in columns.iter().zip(&rows.columns) {
+                    if column.as_ref().is_some_and(has_values) {
+                        let mut encoded = Vec::new();
+                        numbers::encode(
+                            &versions.iter().map(|version| version.0).collect::<Vec<_>>(),
+                            &mut encoded,
+                        );
+                        put_bytes(out, &encoded);
+                    }
+                }
+            })),
+        }
+    }
+}
+
+/// Appends a chunk and its checksum; returns the chunk's length.
+fn put_chunk(out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) -> u64 {
+    let start = out.len();
+    encode(out);
+    let len = out.len() - start;
+    put_crc(out, start);
+    len as u64
+}
+
+fn has_values(column: &Column) -> bool {
+    column.valid.as_ref().is_none_or(|valid| valid.count_set() > 0)
+}
+
+/// Appends a column's chunk: validity where values are missing, then the values there are.
+fn put_column(times: &[i64], column: &Column, out: &mut Vec<u8>) -> Option<CellDraft> {
+    let valid = column.valid.as_ref().filter(|valid| valid.count_set() < times.len());
+    let count = valid.map_or(times.len(), skywatch_model::Bitmap::count_set);
+    if count == 0 {
+        return None;
+    }
+    let chunk_len = match valid {
+        None => put_chunk(out, |out| codec::encode(&column.values, out)),
+        Some(valid) => {
+            let rows =
+                (0..times.len()).filter(|row| valid.get(*row)).map(|row| Some((0, row))).collect::<Vec<_>>();
+            let dense = gather(&[Some(column)], rows.into_iter());
+            let dense = dense.map_or_else(|| Values::empty(column.values.field_type()), |dense| dense.values);
+            put_chunk(out, |out| {
+                bits::encode_bitmap(valid, out);
+                codec::encode(&dense, out);
+            })
+        }
+    };
+    Some(CellDraft { chunk_len, count, stats: stats::compute(times, column) })
+}

@@ -1,0 +1,248 @@
+//! A shard: a range of time of one retention policy, with its log, memtables, segments and index.
+//!
+//! [`write`] takes points in, [`snapshot`] lets them be read, [`recover`] opens what a stop left, [`upkeep`] flushes
+//! and compacts.
+//!
+//! Lock order, outermost first; none is held while waiting for a sync of the log:
+//! `flushing` or `compacting`, `gate`, `manifest`, `tables`, `index`, the log's own.
+
+mod recover;
+mod snapshot;
+mod upkeep;
+mod write;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use parking_lot::{Mutex, RwLock};
+use skywatch_model::{TimeRange, Version};
+
+pub(crate) use recover::Opening;
+pub use recover::RecoveryReport;
+pub use write::{Rejected, WriteReport};
+
+use crate::{
+    ShardRead, StoreOptions, WriteError,
+    fs::Fs,
+    index::Index,
+    manifest::Manifest,
+    memtable::MemTable,
+    segment::{Segment, SegmentMeta},
+    store::Shared,
+    wal::Log,
+};
+
+/// Names a shard; unique in the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ShardId(pub u64);
+
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Sizes of a shard at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ShardStats {
+    /// Series ever written.
+    pub series: u64,
+    /// Segment files.
+    pub segments: u64,
+    /// Of which unreadable; queries that need them fail.
+    pub damaged_segments: u64,
+    /// Rows in segments, counting those rewritten and not yet compacted twice.
+    pub segment_rows: u64,
+    /// Values in segments.
+    pub segment_values: u64,
+    /// Bytes of segments.
+    pub segment_bytes: u64,
+    /// Bytes of the index files.
+    pub index_bytes: u64,
+    /// Bytes of the log.
+    pub log_bytes: u64,
+    /// Memory of unflushed points.
+    pub memory_bytes: u64,
+}
+
+impl ShardStats {
+    /// Segments, index and log together.
+    pub const fn disk_bytes(&self) -> u64 {
+        self.segment_bytes + self.index_bytes + self.log_bytes
+    }
+}
+
+/// See the module's header.
+pub struct Shard {
+    id: ShardId,
+    dir: PathBuf,
+    range: TimeRange,
+    fs: Arc<dyn Fs>,
+    options: Arc<StoreOptions>,
+    shared: Arc<Shared>,
+    index: Arc<RwLock<Index>>,
+    log: Log,
+    /// Held for reading from a record's append to its insertion, for writing while log and memtable change over
+    /// together, so that a log file's records are exactly those of its memtable.
+    gate: RwLock<()>,
+    tables: RwLock<Tables>,
+    manifest: Mutex<Manifest>,
+    flushing: Mutex<()>,
+    compacting: Mutex<()>,
+    scratch: Mutex<Vec<write::Scratch>>,
+    is_closed: AtomicBool,
+    opened: Instant,
+    /// Milliseconds after `opened`.
+    last_write_ms: AtomicU64,
+    recovery: RecoveryReport,
+}
+
+/// Where the points are. Replaced piece by piece; a snapshot copies it.
+#[derive(Debug)]
+struct Tables {
+    active: Active,
+    /// Being flushed or waiting for it, oldest first.
+    frozen: Vec<Frozen>,
+    /// Oldest first.
+    segments: Arc<[SegmentSlot]>,
+}
+
+#[derive(Debug)]
+struct Active {
+    table: Arc<MemTable>,
+    first_write: Option<Instant>,
+}
+
+#[derive(Debug, Clone)]
+struct Frozen {
+    table: Arc<MemTable>,
+    /// Once it is flushed, log files below this number are not needed.
+    log_floor: u64,
+}
+
+/// A segment of the manifest, readable or not.
+#[derive(Debug, Clone)]
+pub(crate) enum SegmentSlot {
+    Ready(Arc<Segment>),
+    /// It stays in the manifest and on disk: a query of its range fails rather than answer without it.
+    Damaged {
+        meta: SegmentMeta,
+        path: PathBuf,
+        reason: Arc<str>,
+    },
+}
+
+impl SegmentSlot {
+    fn meta(&self) -> &SegmentMeta {
+        match self {
+            Self::Ready(segment) => segment.meta(),
+            Self::Damaged { meta, .. } => meta,
+        }
+    }
+
+    fn ready(&self) -> Option<&Arc<Segment>> {
+        match self {
+            Self::Ready(segment) => Some(segment),
+            Self::Damaged { .. } => None,
+        }
+    }
+}
+
+impl fmt::Debug for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard").field("id", &self.id).field("range", &self.range).finish_non_exhaustive()
+    }
+}
+
+impl Shard {
+    /// Its name.
+    pub const fn id(&self) -> ShardId {
+        self.id
+    }
+
+    /// The range of time it is for; points outside are rejected.
+    pub const fn time_range(&self) -> TimeRange {
+        self.range
+    }
+
+    /// What opening it found.
+    pub const fn recovery(&self) -> &RecoveryReport {
+        &self.recovery
+    }
+
+    /// Everything acknowledged so far (and perhaps writes about to be), unchanged by later writes.
+    pub fn snapshot(&self) -> Arc<dyn ShardRead> {
+        Arc::new(self.take_snapshot())
+    }
+
+    /// The greatest version it holds.
+    pub fn latest_version(&self) -> Version {
+        let flushed = self.manifest.lock().latest_version;
+        let tables = self.tables.read();
+        let unflushed = tables.frozen.iter().map(|frozen| &frozen.table).chain([&tables.active.table]);
+        unflushed.map(|table| table.latest_version()).fold(flushed, Ord::max)
+    }
+
+    /// Its sizes now.
+    pub fn stats(&self) -> ShardStats {
+        let mut stats =
+            ShardStats { series: self.index.read().series_count() as u64, ..ShardStats::default() };
+        stats.index_bytes = self.manifest.lock().index_files.iter().map(|file| file.size_bytes).sum();
+        stats.log_bytes = self.log_bytes();
+        let tables = self.tables.read();
+        stats.segments = tables.segments.len() as u64;
+        for slot in tables.segments.iter() {
+            stats.damaged_segments += u64::from(slot.ready().is_none());
+            stats.segment_rows += slot.meta().rows;
+            stats.segment_values += slot.meta().cells;
+            stats.segment_bytes += slot.meta().size_bytes;
+        }
+        stats.memory_bytes = tables.active.table.size_bytes();
+        stats.memory_bytes += tables.frozen.iter().map(|frozen| frozen.table.size_bytes()).sum::<u64>();
+        stats
+    }
+
+    fn log_bytes(&self) -> u64 {
+        let entries = self.fs.list(&self.dir).unwrap_or_default();
+        entries
+            .iter()
+            .filter(|entry| crate::wal::sequence_of(&entry.name).is_some())
+            .map(|entry| entry.len)
+            .sum()
+    }
+
+    /// Makes every append so far durable, whatever the durability asked for.
+    pub fn sync(&self) -> Result<(), WriteError> {
+        self.log.sync()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    fn check_open(&self) -> Result<(), WriteError> {
+        if self.is_closed() { Err(WriteError::Closed) } else { Ok(()) }
+    }
+
+    /// Refuses writes from now on and waits until nothing works on the files any more.
+    pub(crate) fn shut(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        drop(self.gate.write());
+        drop(self.compacting.lock());
+        drop(self.flushing.lock());
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! A consistent view of a shard.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use skywatch_model::{FieldType, TimeRange, series::parse_key};
+
+use super::{SegmentSlot, Shard};
+use crate::{
+    BlockStream, ReadError, ScanRequest, SeriesRef, ShardRead, TagPredicate,
+    index::{Bounds, Index},
+    memtable::MemView,
+    rows::{FieldId, SeriesId},
+    scan::{Scan, Source},
+    segment::BLOCK_ROWS,
+};
+
+/// Keeps alive what it reads: memtables, and segment files even when compaction has replaced them.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    range: TimeRange,
+    index: Arc<RwLock<Index>>,
+    bounds: Bounds,
+    /// Oldest first.
+    segments: Arc<[SegmentSlot]>,
+    /// Oldest first; younger than the segments.
+    memory: Vec<MemView>,
+}
+
+impl Shard {
+    pub(super) fn take_snapshot(&self) -> Snapshot {
+        let tables = self.tables.read();
+        let mut memory: Vec<MemView> = tables.frozen.iter().map(|frozen| frozen.table.view()).collect();
+        if !tables.active.table.is_empty() {
+            memory.push(tables.active.table.view());
+        }
+        let segments = Arc::clone(&tables.segments);
+        // After the rows: a row's series and fields are defined before it is inserted.
+        let bounds = self.index.read().bounds();
+        Snapshot { range: self.range, index: Arc::clone(&self.index), bounds, segments, memory }
+    }
+}
+
+impl ShardRead for Snapshot {
+    fn time_range(&self) -> TimeRange {
+        self.range
+    }
+
+    fn measurements(&self) -> Vec<Arc<str>> {
+        self.index.read().measurement_names(self.bounds)
+    }
+
+    fn fields(&self, measurement: &str) -> Vec<(Arc<str>, FieldType)> {
+        self.index.read().fields_of(measurement, self.bounds)
+    }
+
+    fn tag_keys(&self, measurement: &str) -> Vec<Arc<str>> {
+        self.index.read().tag_keys(measurement, self.bounds)
+    }
+
+    fn tag_values(&self, measurement: &str, key: &str) -> Vec<Arc<str>> {
+        self.index.read().tag_values(measurement, key, self.bounds)
+    }
+
+    fn select_series(&self, measurement: &str, predicate: &TagPredicate) -> Vec<SeriesRef> {
+        let selected = self.index.read().select(measurement, predicate, self.bounds);
+        selected.into_iter().map(|id| SeriesRef(id.0)).collect()
+    }
+
+    fn series_tags(&self, series: SeriesRef) -> Vec<(Arc<str>, Arc<str>)> {
+        let key = self.series_key(series);
+        let (_, tags) = parse_key(&key);
+        tags.into_iter().map(|(key, value)| (Arc::from(key), Arc::from(value))).collect()
+    }
+
+    fn series_key(&self, series: SeriesRef) -> Arc<str> {
+        self.index.read().series_key(SeriesId(series.0)).cloned().unwrap_or_default()
+    }
+
+    fn scan<'a>(&'a self, request: ScanRequest<'_>) -> Result<Box<dyn BlockStream + 'a>, ReadError> {
+        let series = SeriesId(request.series.0);
+        let mut sources: Vec<Source<'a>> = Vec::new();
+        let (name, fields) = self.wanted(series, request.fields);
+        if let Some(name) = name {
+            self.add_segments(&name, series, &fields, request.range, &mut sources)?;
+            self.add_memory(series, &fields, request.range, &mut sources);
+        }
+        Ok(Box::new(Scan::new(sources, fields, request.range, request.order)))
+    }
+}
+
+impl Snapshot {
+    /// The measurement of a series, and the numbers of the fields it has of those named.
+    fn wanted(&self, series: SeriesId, names: &[Arc<str>]) -> (Option<Arc<str>>, Arc<[Option<FieldId>]>) {
+        let index = self.index.read();
+        let measurement = index.measurement_of(series);
+        let number = |name: &Arc<str>| measurement?.field(name).filter(|id| id.0 < self.bounds.fields);
+        (measurement.map(|known| Arc::clone(&known.name)), names.iter().map(number).collect())
+    }
+
+    fn add_segments<'a>(
+        &'a self,
+        name: &str,
+        series: SeriesId,
+        fields: &[Option<FieldId>],
+        range: TimeRange,
+        sources: &mut Vec<Source<'a>>,
+    ) -> Result<(), ReadError> {
+        for slot in self.segments.iter().filter(|slot| slot.meta().range.overlaps(range)) {
+            let segment = match slot {
+                SegmentSlot::Ready(segment) => segment,
+                SegmentSlot::Damaged { path, reason, .. } => {
+                    let (file, reason) = (path.display().to_string(), reason.to_string());
+                    return Err(ReadError::Corrupt { file, offset: 0, reason });
+                }
+            };
+            let Some(measurement) = segment.measurement(name) else { continue };
+            let blocks = segment.blocks(measurement, series, fields)?;
+            let inside = blocks.into_iter().filter(|block| block.time_range().overlaps(range));
+            sources.extend(
+                inside
+                    .filter(crate::segment::BlockHead::has_wanted_fields)
+                    .map(|block| Source::Block(segment, block)),
+            );
+        }
+        Ok(())
+    }
+
+    fn add_memory<'a>(
+        &'a self,
+        series: SeriesId,
+        fields: &[Option<FieldId>],
+        range: TimeRange,
+        sources: &mut Vec<Source<'a>>,
+    ) {
+        if fields.iter().all(Option::is_none) {
+            return;
+        }
+        for view in &self.memory {
+            let rows = view.series_rows(series, range);
+            sources.extend(rows.pieces(BLOCK_ROWS).into_iter().map(|piece| Source::Memory(view, piece)));
+        }
+    }
+}

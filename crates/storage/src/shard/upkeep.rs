@@ -1,0 +1,277 @@
+//! Flushing memtables and merging segments. Readers and writers go on meanwhile.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use super::{Active, Frozen, SegmentSlot, Shard};
+use crate::{
+    MaintenanceError, VersionPolicy, WriteError, compaction, flush,
+    fs::FsError,
+    index::{Bounds, IndexFileMeta, encode_file},
+    manifest::{IndexFile, Manifest},
+    memtable::MemTable,
+    segment::{self, Segment, SegmentMeta},
+    wal,
+};
+
+pub(super) fn index_path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number:010}.idx"))
+}
+
+pub(super) fn index_number(name: &str) -> Option<u64> {
+    name.strip_suffix(".idx")?.parse().ok()
+}
+
+impl Shard {
+    /// Moves everything written so far into segments.
+    pub fn flush(&self) -> Result<(), MaintenanceError> {
+        let _flushing = self.flushing.lock();
+        if self.is_closed() {
+            return Err(MaintenanceError::Closed);
+        }
+        self.flush_all()
+    }
+
+    /// As [`Self::flush`], of a shard that takes no more writes. Called after [`Self::shut`].
+    pub(crate) fn flush_closed(&self) -> Result<(), MaintenanceError> {
+        let _flushing = self.flushing.lock();
+        self.flush_all()
+    }
+
+    fn flush_all(&self) -> Result<(), MaintenanceError> {
+        self.freeze()?;
+        loop {
+            let Some(oldest) = self.tables.read().frozen.first().cloned() else {
+                return Ok(());
+            };
+            self.flush_one(&oldest)?;
+        }
+    }
+
+    /// Whether the memtable is due: full, old, or left over from a flush that failed.
+    pub(crate) fn is_flush_due(&self, now: Instant) -> bool {
+        let tables = self.tables.read();
+        let active = &tables.active;
+        let is_old = active
+            .first_write
+            .is_some_and(|first| now.saturating_duration_since(first) >= self.options.flush_age);
+        !tables.frozen.is_empty() || is_old || active.table.size_bytes() >= self.options.flush_bytes
+    }
+
+    /// Memory that a flush would free.
+    pub(crate) fn unflushed_bytes(&self) -> u64 {
+        self.tables.read().active.table.size_bytes()
+    }
+
+    /// Gives the log a new file and writers a new memtable, at one moment between writes.
+    fn freeze(&self) -> Result<(), WriteError> {
+        let _closed = self.gate.write();
+        if self.tables.read().active.table.is_empty() {
+            return Ok(());
+        }
+        let log_floor = self.log.rotate()?;
+        let fresh =
+            Active { table: Arc::new(MemTable::new(Arc::clone(&self.shared.gauge))), first_write: None };
+        let mut tables = self.tables.write();
+        let full = std::mem::replace(&mut tables.active, fresh);
+        tables.frozen.push(Frozen { table: full.table, log_floor });
+        Ok(())
+    }
+
+    fn keep_versions(&self) -> bool {
+        self.options.versions == VersionPolicy::Keep
+    }
+
+    fn next_file(&self) -> u64 {
+        let mut manifest = self.manifest.lock();
+        let number = manifest.next_file;
+        manifest.next_file += 1;
+        number
+    }
+
+    fn sync_dir(&self) -> Result<(), FsError> {
+        self.fs.sync_dir(&self.dir).map_err(FsError::on("sync", &self.dir))
+    }
+
+    /// The oldest frozen memtable becomes the youngest segment.
+    fn flush_one(&self, frozen: &Frozen) -> Result<(), MaintenanceError> {
+        let number = self.next_file();
+        let path = segment::file_path(&self.dir, number);
+        let keep = self.keep_versions();
+        let written = flush::write_segment(&*self.fs, &path, number, &frozen.table, &self.index, keep);
+        let meta = written.inspect_err(|_| self.remove_obsolete(&path))?;
+        let index_file = self.write_index()?;
+        let segment = self.open_written(&path, number)?;
+        self.sync_dir()?;
+        let latest = frozen.table.latest_version();
+        let replaced = self.commit(|manifest| {
+            manifest.log_floor = frozen.log_floor;
+            manifest.latest_version = manifest.latest_version.max(latest);
+            manifest.segments.push(meta);
+            index_file.map_or_else(Vec::new, |file| replace_index_files(manifest, file))
+        })?;
+        {
+            let mut tables = self.tables.write();
+            tables.frozen.remove(0);
+            tables.segments =
+                tables.segments.iter().cloned().chain([SegmentSlot::Ready(Arc::new(segment))]).collect();
+        }
+        for file in replaced {
+            self.remove_obsolete(&index_path(&self.dir, file.number));
+        }
+        self.remove_log_below(frozen.log_floor);
+        self.shared.memory_freed();
+        Ok(())
+    }
+
+    /// Opens a segment just written, so that what the manifest will name has been read back once.
+    fn open_written(&self, path: &Path, number: u64) -> Result<Segment, MaintenanceError> {
+        Segment::open(&self.fs, path, number).map_err(|error| match error {
+            crate::OpenError::Io(error) => MaintenanceError::Io(error),
+            other => MaintenanceError::Read(crate::ReadError::Corrupt {
+                file: path.display().to_string(),
+                offset: 0,
+                reason: other.to_string(),
+            }),
+        })
+    }
+
+    /// Replaces the manifest on disk, then in memory.
+    fn commit<T>(&self, change: impl FnOnce(&mut Manifest) -> T) -> Result<T, FsError> {
+        let mut manifest = self.manifest.lock();
+        let mut next = manifest.clone();
+        let result = change(&mut next);
+        next.store(&*self.fs, &self.dir)?;
+        *manifest = next;
+        Ok(result)
+    }
+
+    /// Writes the part of the index that no file holds, together with the youngest files that are not much larger.
+    fn write_index(&self) -> Result<Option<IndexFile>, FsError> {
+        let (from, known) = {
+            let manifest = self.manifest.lock();
+            (manifest.indexed(), manifest.index_files.clone())
+        };
+        let (bytes, range) = {
+            let index = self.index.read();
+            let to = index.bounds();
+            if to == from {
+                return Ok(None);
+            }
+            let range = IndexFileMeta { from: merged_start(&known, from, to), to };
+            (encode_file(&index, range), range)
+        };
+        let number = self.next_file();
+        let path = index_path(&self.dir, number);
+        let write = || -> Result<(), FsError> {
+            let file = self.fs.create(&path).map_err(FsError::on("create", &path))?;
+            file.append(&bytes).map_err(FsError::on("write", &path))?;
+            file.sync().map_err(FsError::on("sync", &path))
+        };
+        write().inspect_err(|_| self.remove_obsolete(&path))?;
+        Ok(Some(IndexFile { number, size_bytes: bytes.len() as u64, range }))
+    }
+
+    /// The manifest no longer names them; a crash before this is made good at the next open.
+    fn remove_log_below(&self, floor: u64) {
+        for entry in self.fs.list(&self.dir).unwrap_or_default() {
+            if wal::sequence_of(&entry.name).is_some_and(|sequence| sequence < floor) {
+                self.remove_obsolete(&self.dir.join(&entry.name));
+            }
+        }
+    }
+
+    fn remove_obsolete(&self, path: &Path) {
+        if let Err(error) = self.fs.remove_file(path) {
+            tracing::warn!(file = %path.display(), %error, "obsolete file stays until the next start");
+        }
+    }
+
+    /// Merges segments until nothing is worth merging; returns how many merges that took.
+    pub fn compact(&self) -> Result<u64, MaintenanceError> {
+        let mut merges = 0;
+        while self.compact_once()? {
+            merges += 1;
+        }
+        Ok(merges)
+    }
+
+    /// Performs the most useful merge, if there is one.
+    pub(crate) fn compact_once(&self) -> Result<bool, MaintenanceError> {
+        let _compacting = self.compacting.lock();
+        if self.is_closed() {
+            return Err(MaintenanceError::Closed);
+        }
+        let slots = Arc::clone(&self.tables.read().segments);
+        let metas: Vec<SegmentMeta> = slots.iter().map(|slot| slot.meta().clone()).collect();
+        let usable: Vec<bool> = slots.iter().map(|slot| slot.ready().is_some()).collect();
+        let Some(range) = compaction::plan(&metas, &usable, self.is_cold(), self.options.max_segment_bytes)
+        else {
+            return Ok(false);
+        };
+        let inputs: Vec<Arc<Segment>> = slots[range].iter().filter_map(SegmentSlot::ready).cloned().collect();
+        self.merge(&inputs)?;
+        Ok(true)
+    }
+
+    fn is_cold(&self) -> bool {
+        let idle_since = Duration::from_millis(self.last_write_ms.load(Ordering::Relaxed));
+        let is_idle = self.opened.elapsed().saturating_sub(idle_since) >= self.options.cold_after;
+        let tables = self.tables.read();
+        is_idle && tables.frozen.is_empty() && tables.active.table.is_empty()
+    }
+
+    fn merge(&self, inputs: &[Arc<Segment>]) -> Result<(), MaintenanceError> {
+        let number = self.next_file();
+        let path = segment::file_path(&self.dir, number);
+        let keep = self.keep_versions();
+        let merged = compaction::merge_segments(&*self.fs, &path, number, inputs, &self.index, keep);
+        let meta = merged.inspect_err(|_| self.remove_obsolete(&path))?;
+        let segment = Arc::new(self.open_written(&path, number)?);
+        self.sync_dir()?;
+        let is_input = |number: u64| inputs.iter().any(|input| input.meta().number == number);
+        self.commit(|manifest| {
+            let at = manifest.segments.iter().position(|segment| is_input(segment.number));
+            manifest.segments.retain(|segment| !is_input(segment.number));
+            manifest.segments.insert(at.unwrap_or(0), meta);
+        })?;
+        let mut tables = self.tables.write();
+        let at = tables.segments.iter().position(|slot| is_input(slot.meta().number)).unwrap_or(0);
+        let mut slots: Vec<SegmentSlot> =
+            tables.segments.iter().filter(|slot| !is_input(slot.meta().number)).cloned().collect();
+        slots.insert(at, SegmentSlot::Ready(segment));
+        tables.segments = slots.into();
+        drop(tables);
+        inputs.iter().for_each(|input| input.mark_obsolete());
+        Ok(())
+    }
+}
+
+/// Where a new index file begins: before those at the end that are at most twice as large as what comes after them.
+fn merged_start(known: &[IndexFile], from: Bounds, to: Bounds) -> Bounds {
+    let mut start = from;
+    for file in known.iter().rev() {
+        let after = u64::from(to.series - start.series) + u64::from(to.fields - start.fields);
+        let IndexFileMeta { from, to } = file.range;
+        let size = u64::from(to.series - from.series) + u64::from(to.fields - from.fields);
+        if size > 2 * after {
+            break;
+        }
+        start = from;
+    }
+    start
+}
+
+/// Puts `file` in the place of those whose numbers it holds; returns these.
+fn replace_index_files(manifest: &mut Manifest, file: IndexFile) -> Vec<IndexFile> {
+    let from = file.range.from;
+    let is_before =
+        |known: &IndexFile| known.range.to.series <= from.series && known.range.to.fields <= from.fields;
+    let kept = manifest.index_files.partition_point(is_before);
+    let replaced = manifest.index_files.split_off(kept);
+    manifest.index_files.push(file);
+    replaced
+}

@@ -1,0 +1,272 @@
+//! Taking points in: numbers for series and fields, columns, log, memtable, durability.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+use skywatch_model::{
+    FieldRef, FieldType, Version,
+    line::{PointBatch, PointRef},
+};
+
+use super::Shard;
+use crate::{
+    WriteError,
+    index::Index,
+    rows::{Buffer, Layout, RowSet, SeriesId},
+    wal::{Encoder, FieldDefinition, SeriesDefinition},
+};
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WriteReport {
+    /// Points stored.
+    pub written: u64,
+    /// Points refused, in order.
+    pub rejected: Vec<Rejected>,
+}
+
+/// A point that was refused; its neighbours were not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Its position in the batch.
+    pub point: u32,
+    /// Why, in InfluxDB's words.
+    pub reason: Arc<str>,
+}
+
+/// Buffers of one write, kept for the next.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// By the batch's series ordinals.
+    series: Vec<Option<SeriesId>>,
+    /// By the batch's shape ordinals.
+    shapes: Vec<Shape>,
+    rows: RowSet,
+    encoder: Encoder,
+}
+
+/// What the shard knows of a shape of the batch.
+#[derive(Debug, Clone)]
+enum Shape {
+    /// Not looked at, or it has fields new to the shard.
+    Unknown,
+    Known(Arc<Layout>),
+    Conflict(Arc<str>),
+}
+
+/// Buffers kept; more writers than this at once allocate theirs anew.
+const KEPT_SCRATCH: usize = 8;
+
+impl Shard {
+    /// Stores `points` (positions in `batch`), all with `version`. Returns when they are durable as far as the
+    /// store's [`Durability`](crate::Durability) promises. Points that do not fit the shard are reported, not errors.
+    pub fn write(
+        &self,
+        batch: &PointBatch<'_>,
+        points: &[u32],
+        version: Version,
+    ) -> Result<WriteReport, WriteError> {
+        self.check_open()?;
+        self.log.check_poison()?;
+        self.shared.admit(&self.options)?;
+        let mut scratch = self.scratch.lock().pop().unwrap_or_default();
+        let result = self.write_with(&mut scratch, batch, points, version);
+        let mut kept = self.scratch.lock();
+        if kept.len() < KEPT_SCRATCH {
+            kept.push(scratch);
+        }
+        result
+    }
+
+    fn write_with(
+        &self,
+        scratch: &mut Scratch,
+        batch: &PointBatch<'_>,
+        points: &[u32],
+        version: Version,
+    ) -> Result<WriteReport, WriteError> {
+        self.resolve(scratch, batch, points);
+        let report = self.fill(scratch, batch, points, version);
+        if scratch.rows.is_empty() {
+            return Ok(report);
+        }
+        let record = scratch.encoder.rows(&scratch.rows)?;
+        let position = {
+            let _open = self.gate.read();
+            self.check_open()?;
+            let position = self.log.append(record)?;
+            self.insert(&scratch.rows);
+            position
+        };
+        self.log.wait(position)?;
+        Ok(report)
+    }
+
+    /// Finds, or gives, numbers for every series and field of the points.
+    fn resolve(&self, scratch: &mut Scratch, batch: &PointBatch<'_>, points: &[u32]) {
+        let Scratch { series, shapes, .. } = scratch;
+        series.clear();
+        series.resize(batch.series_count(), None);
+        shapes.clear();
+        shapes.resize(batch.shape_count(), Shape::Unknown);
+        let mut complete = true;
+        {
+            let index = self.index.read();
+            for point in points.iter().map(|point| batch.point(*point as usize)) {
+                let shape = &mut shapes[point.shape_ordinal() as usize];
+                if matches!(shape, Shape::Unknown) {
+                    *shape = find_shape(&index, point);
+                    complete &= !matches!(shape, Shape::Unknown);
+                }
+                let id = &mut series[point.series_ordinal() as usize];
+                if id.is_none() {
+                    *id = index.find_series(point.series_key(), point.series_hash());
+                    complete &= id.is_some();
+                }
+            }
+        }
+        if !complete {
+            self.define(series, shapes, batch, points);
+        }
+    }
+
+    /// Enters what is new, and queues its definitions for the log before anybody else can use the numbers.
+    fn define(
+        &self,
+        series: &mut [Option<SeriesId>],
+        shapes: &mut [Shape],
+        batch: &PointBatch<'_>,
+        points: &[u32],
+    ) {
+        let mut index = self.index.write();
+        let mut new_series: Vec<SeriesDefinition> = Vec::new();
+        let mut new_fields: Vec<FieldDefinition> = Vec::new();
+        for point in points.iter().map(|point| batch.point(*point as usize)) {
+            if !self.range.contains(point.time()) {
+                continue;
+            }
+            let shape = &mut shapes[point.shape_ordinal() as usize];
+            if matches!(shape, Shape::Unknown) {
+                *shape = define_shape(&mut index, point, &mut new_fields);
+            }
+            let id = &mut series[point.series_ordinal() as usize];
+            if id.is_none() && matches!(shape, Shape::Known(_)) {
+                let (key, hash) = (point.series_key(), point.series_hash());
+                *id = index.find_series(key, hash).or_else(|| {
+                    let definition = index.add_series(key, hash);
+                    let id = definition.id;
+                    new_series.push(definition);
+                    Some(id)
+                });
+            }
+        }
+        if !new_series.is_empty() || !new_fields.is_empty() {
+            self.log.define(new_series, new_fields);
+        }
+    }
+
+    /// Regroups the points into columns.
+    fn fill(
+        &self,
+        scratch: &mut Scratch,
+        batch: &PointBatch<'_>,
+        points: &[u32],
+        version: Version,
+    ) -> WriteReport {
+        let Scratch { series, shapes, rows, .. } = scratch;
+        rows.clear();
+        rows.version = version;
+        let mut report = WriteReport::default();
+        for &index in points {
+            let point = batch.point(index as usize);
+            if !self.range.contains(point.time()) {
+                let reason = self.outside(point.time());
+                report.rejected.push(Rejected { point: index, reason });
+                continue;
+            }
+            match (&shapes[point.shape_ordinal() as usize], series[point.series_ordinal() as usize]) {
+                (Shape::Known(layout), Some(id)) => push_row(rows, layout, id, point),
+                (Shape::Conflict(reason), _) => {
+                    report.rejected.push(Rejected { point: index, reason: Arc::clone(reason) });
+                }
+                (shape, id) => unreachable!("{shape:?} and {id:?} were left unresolved"),
+            }
+        }
+        report.written = rows.len() as u64;
+        report
+    }
+
+    fn outside(&self, time: i64) -> Arc<str> {
+        format!("time {time} is outside the shard's range {} - {}", self.range.start, self.range.end).into()
+    }
+
+    /// Puts rows into the active memtable. Called with the gate held.
+    pub(super) fn insert(&self, rows: &RowSet) {
+        let now = Instant::now();
+        let tables = self.tables.read();
+        let table = &tables.active.table;
+        table.insert(rows);
+        let (was_written, is_full) =
+            (tables.active.first_write.is_some(), table.size_bytes() >= self.options.flush_bytes);
+        drop(tables);
+        if !was_written {
+            self.tables.write().active.first_write.get_or_insert(now);
+        }
+        let since_open = now.saturating_duration_since(self.opened).as_millis() as u64;
+        self.last_write_ms.store(since_open, Ordering::Relaxed);
+        if is_full {
+            self.shared.wake_flusher();
+        }
+    }
+}
+
+fn find_shape(index: &Index, point: PointRef<'_>) -> Shape {
+    match index.find_layout(point.measurement(), point.shape().fields()) {
+        Err(conflict) => Shape::Conflict(conflict.to_string().into()),
+        Ok(fields) => {
+            let layout = fields.and_then(|fields| index.interned_layout(&fields).cloned());
+            layout.map_or(Shape::Unknown, Shape::Known)
+        }
+    }
+}
+
+fn define_shape(index: &mut Index, point: PointRef<'_>, new_fields: &mut Vec<FieldDefinition>) -> Shape {
+    let measurement = point.measurement();
+    if let Err(conflict) = index.find_layout(measurement, point.shape().fields()) {
+        return Shape::Conflict(conflict.to_string().into());
+    }
+    let mut ids = Vec::new();
+    for (name, field_type) in point.shape().fields() {
+        let known = index.measurement(measurement).and_then(|known| known.field(name));
+        ids.push(known.unwrap_or_else(|| {
+            let definition = index.add_field(measurement, name, field_type);
+            let id = definition.id;
+            new_fields.push(definition);
+            id
+        }));
+    }
+    Shape::Known(index.intern_layout(ids))
+}
+
+#[inline]
+fn push_row(rows: &mut RowSet, layout: &Arc<Layout>, series: SeriesId, point: PointRef<'_>) {
+    let (number, group) = rows.group_for(layout);
+    group.series.push(series);
+    group.times.push(point.time());
+    for (column, (_, value)) in group.columns.iter_mut().zip(point.fields()) {
+        match (column, value) {
+            (Buffer::Float(values), FieldRef::Float(value)) => values.push(value),
+            (Buffer::Integer(values), FieldRef::Integer(value)) => values.push(value),
+            (Buffer::Unsigned(values), FieldRef::Unsigned(value)) => values.push(value),
+            (Buffer::String(values), FieldRef::String(value)) => values.push(value),
+            (Buffer::Boolean(values), FieldRef::Boolean(value)) => values.push(value),
+            (column, value) => {
+                let found: FieldType = value.field_type();
+                unreachable!("a {} in a column of another type: {column:?}", found.name())
+            }
+        }
+    }
+    rows.add_rows(number, 1);
+}

@@ -1,0 +1,113 @@
+//! What the shards of a store share: the memory budget, and the bell of the background threads.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::{StoreOptions, WriteError, memtable::MemoryGauge};
+
+/// How often a writer waiting for memory looks again, should nobody wake it.
+const RECHECK: Duration = Duration::from_millis(20);
+/// When a refused writer may try again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// See the module's header.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    pub(crate) gauge: Arc<MemoryGauge>,
+    bell: Mutex<Bell>,
+    flush_wanted: Condvar,
+    compaction_wanted: Condvar,
+    memory_freed: Condvar,
+    stopped: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Bell {
+    flush: bool,
+    compact: bool,
+    stopped: bool,
+}
+
+impl Shared {
+    /// Lets a write in, or holds it back while memory is full, but not for long.
+    pub(crate) fn admit(&self, options: &StoreOptions) -> Result<(), WriteError> {
+        let is_full = || self.gauge.used_bytes() >= options.memory_budget_bytes;
+        if !is_full() {
+            return Ok(());
+        }
+        self.wake_flusher();
+        let deadline = Instant::now() + options.overload_wait;
+        let mut bell = self.bell.lock();
+        while is_full() {
+            let now = Instant::now();
+            if now >= deadline || bell.stopped {
+                return Err(WriteError::Overloaded {
+                    retry_after: RETRY_AFTER,
+                    used_bytes: self.gauge.used_bytes(),
+                    budget_bytes: options.memory_budget_bytes,
+                });
+            }
+            self.memory_freed.wait_until(&mut bell, deadline.min(now + RECHECK));
+        }
+        Ok(())
+    }
+
+    /// Asks for a look at what is due.
+    pub(crate) fn wake_flusher(&self) {
+        self.bell.lock().flush = true;
+        self.flush_wanted.notify_one();
+    }
+
+    /// A memtable is gone, and there is one more segment.
+    pub(crate) fn memory_freed(&self) {
+        self.want_compaction();
+        self.memory_freed.notify_all();
+    }
+
+    /// Asks the compaction thread for another look.
+    pub(crate) fn want_compaction(&self) {
+        self.bell.lock().compact = true;
+        self.compaction_wanted.notify_one();
+    }
+
+    /// Ends all waits here.
+    pub(crate) fn stop(&self) {
+        self.bell.lock().stopped = true;
+        self.flush_wanted.notify_all();
+        self.compaction_wanted.notify_all();
+        self.memory_freed.notify_all();
+        self.stopped.notify_all();
+    }
+
+    /// Waits for [`Self::wake_flusher`] or until `patience` is over; whether to go on.
+    pub(crate) fn wait_for_flush(&self, patience: Duration) -> bool {
+        let mut bell = self.bell.lock();
+        if !bell.flush && !bell.stopped {
+            self.flush_wanted.wait_for(&mut bell, patience);
+        }
+        bell.flush = false;
+        !bell.stopped
+    }
+
+    /// As [`Self::wait_for_flush`], for compaction.
+    pub(crate) fn wait_for_compaction(&self, patience: Duration) -> bool {
+        let mut bell = self.bell.lock();
+        if !bell.compact && !bell.stopped {
+            self.compaction_wanted.wait_for(&mut bell, patience);
+        }
+        bell.compact = false;
+        !bell.stopped
+    }
+
+    /// Waits out `pause`; whether to go on.
+    pub(crate) fn pause(&self, pause: Duration) -> bool {
+        let deadline = Instant::now() + pause;
+        let mut bell = self.bell.lock();
+        while !bell.stopped && !self.stopped.wait_until(&mut bell, deadline).timed_out() {}
+        !bell.stopped
+    }
+}
