@@ -32,6 +32,9 @@ pub enum QueryError {
     /// Killed, or too slow.
     #[error(transparent)]
     Interrupted(#[from] Interrupt),
+    /// An earlier statement of the same request failed.
+    #[error("not executed")]
+    NotExecuted,
     /// Nobody is listening any more.
     #[error(transparent)]
     Closed(#[from] SinkClosed),
@@ -57,6 +60,7 @@ impl QueryError {
                 QueryErrorClass::Fatal
             }
             Self::Parse(_)
+            | Self::NotExecuted
             | Self::Invalid(_)
             | Self::DatabaseRequired
             | Self::Unsupported(_)

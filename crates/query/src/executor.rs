@@ -1,14 +1,23 @@
 //! Runs queries: parses, runs statement after statement, and hands their results to the sink.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{num::NonZeroUsize, sync::Arc, time::Instant};
 
-use crate::{Backend, CancelToken, Limits, QueryError, ResultSink};
+use skywatch_influxql::Statement;
+
+use crate::{
+    Backend, CancelToken, Limits, Message, QueryError, ResultSeries, ResultSink, StatementResult,
+    exec::Pool,
+    running::{Running, RunningQueries},
+    statement,
+};
 
 /// One query as a client sent it.
 #[derive(Debug, Clone)]
 pub struct QueryRequest {
     /// InfluxQL, one or more statements.
     pub text: String,
+    /// Values of the `$name`s in the text.
+    pub params: skywatch_influxql::Params,
     /// Database of statements that name none; empty when the request gave none.
     pub database: String,
     /// Retention policy of sources that name none; empty means the database's default.
@@ -27,6 +36,7 @@ impl QueryRequest {
     pub fn new(text: impl Into<String>, database: impl Into<String>, now_ns: i64) -> Self {
         Self {
             text: text.into(),
+            params: skywatch_influxql::Params::default(),
             database: database.into(),
             retention_policy: String::new(),
             chunk_rows: None,
@@ -41,12 +51,15 @@ impl QueryRequest {
 pub struct Executor {
     backend: Arc<dyn Backend>,
     limits: Arc<Limits>,
+    pool: Arc<Pool>,
+    running: Arc<RunningQueries>,
 }
 
 impl Executor {
     /// An executor over `backend`.
     pub fn new(backend: Arc<dyn Backend>, limits: Limits) -> Self {
-        Self { backend, limits: Arc::new(limits) }
+        let pool = Arc::new(Pool::new(limits.worker_threads));
+        Self { backend, limits: Arc::new(limits), pool, running: Arc::default() }
     }
 
     /// The limits in force.
@@ -58,9 +71,12 @@ impl Executor {
     pub fn backend(&self) -> &Arc<dyn Backend> {
         &self.backend
     }
-}
 
-impl Executor {
+    /// Number of queries running now.
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
     /// Runs every statement of the request, in order, and sends what they answer. A statement that fails sends
     /// its error in its result, and the later ones are not run, as in InfluxDB. `Err` means that the whole
     /// request failed: before anything was sent (its text is no InfluxQL, too many queries) or because the sink
@@ -71,8 +87,100 @@ impl Executor {
         cancel: &CancelToken,
         sink: &mut dyn ResultSink,
     ) -> Result<(), QueryError> {
-        cancel.check()?;
-        drop(sink);
-        Err(QueryError::Unsupported(request.text.clone()))
+        let query = skywatch_influxql::parse_query_with(&request.text, &request.params)
+            .map_err(|error| QueryError::Parse(error.to_string()))?;
+        let timeout = self.limits.query_timeout;
+        let deadline = (!timeout.is_zero()).then(|| Instant::now() + timeout);
+        let cancel = deadline.map_or_else(|| cancel.clone(), |deadline| cancel.with_deadline(deadline));
+        let running = self.running.register(request, cancel, self.limits.max_concurrent_queries)?;
+        let mut statements = (0u32..).zip(&query.statements);
+        for (statement_id, statement) in statements.by_ref() {
+            if let Err(error) = self.statement(statement_id, statement, request, &running, sink) {
+                if matches!(error, QueryError::Closed(_)) {
+                    return Err(error);
+                }
+                sink.send(failed(statement_id, error))?;
+                break;
+            }
+        }
+        for (statement_id, _) in statements {
+            sink.send(failed(statement_id, QueryError::NotExecuted))?;
+        }
+        Ok(())
+    }
+
+    fn statement(
+        &self,
+        statement_id: u32,
+        statement: &Statement,
+        request: &QueryRequest,
+        running: &Running,
+        sink: &mut dyn ResultSink,
+    ) -> Result<(), QueryError> {
+        running.cancel().check()?;
+        let context = statement::Context {
+            backend: self.backend.as_ref(),
+            limits: &self.limits,
+            pool: &self.pool,
+            running: &self.running,
+            request,
+            cancel: running.cancel(),
+        };
+        let mut sender = Sender { statement_id, sink, zone: None, held: Vec::new(), held_rows: 0, request };
+        let outcome = statement::run(&context, statement, &mut sender)?;
+        sender.finish(outcome)
+    }
+}
+
+fn failed(statement_id: u32, error: QueryError) -> StatementResult {
+    StatementResult { statement_id, error: Some(error), ..StatementResult::default() }
+}
+
+/// Rows that may wait to be sent together when the client asked for no chunks.
+const ROWS_PER_PIECE: usize = 8192;
+
+/// Sends what one statement answers. It holds back the newest series, to know whether more follows.
+pub(crate) struct Sender<'a> {
+    statement_id: u32,
+    sink: &'a mut dyn ResultSink,
+    /// In which zone times are shown.
+    pub(crate) zone: Option<jiff::tz::TimeZone>,
+    held: Vec<ResultSeries>,
+    held_rows: usize,
+    request: &'a QueryRequest,
+}
+
+impl Sender<'_> {
+    /// Most rows of a series in one piece.
+    pub(crate) fn piece_rows(&self) -> usize {
+        self.request.chunk_rows.map_or(ROWS_PER_PIECE, NonZeroUsize::get)
+    }
+
+    /// Sends a series, or a piece of one.
+    pub(crate) fn series(&mut self, series: ResultSeries) -> Result<(), QueryError> {
+        // In chunks each series travels alone; otherwise small ones travel together.
+        let full = self.request.chunk_rows.is_some() || self.held_rows + series.len() > ROWS_PER_PIECE;
+        if full && !self.held.is_empty() {
+            self.send(true, Vec::new())?;
+        }
+        self.held_rows += series.len().max(1);
+        self.held.push(series);
+        Ok(())
+    }
+
+    fn finish(&mut self, messages: Vec<Message>) -> Result<(), QueryError> {
+        self.send(false, messages)
+    }
+
+    fn send(&mut self, partial: bool, messages: Vec<Message>) -> Result<(), QueryError> {
+        self.held_rows = 0;
+        Ok(self.sink.send(StatementResult {
+            statement_id: self.statement_id,
+            series: std::mem::take(&mut self.held),
+            messages,
+            partial,
+            error: None,
+            time_zone: self.zone.clone(),
+        })?)
     }
 }

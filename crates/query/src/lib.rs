@@ -4,9 +4,17 @@
 mod backend;
 mod cancel;
 mod error;
+mod exec;
 mod executor;
+mod expr;
+mod kernel;
 mod limits;
+mod memory;
 mod output;
+mod plan;
+mod running;
+mod statement;
+mod window;
 
 pub use backend::{
     Backend, BackendError, DeleteRequest, NewRetentionPolicy, RetentionPolicyInfo, RetentionPolicyUpdate,
@@ -15,4 +23,5 @@ pub use cancel::{CancelToken, Interrupt};
 pub use error::{QueryError, QueryErrorClass};
 pub use executor::{Executor, QueryRequest};
 pub use limits::Limits;
+pub use memory::MemoryShard;
 pub use output::{Message, OutputColumn, ResultSeries, ResultSink, SinkClosed, StatementResult};

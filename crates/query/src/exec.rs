@@ -1,0 +1,134 @@
+//! Runs a plan: scans, filters, merges or aggregates, and hands out series piece by piece.
+
+mod aggregate;
+mod block;
+mod fill;
+mod frame;
+mod go_heap;
+mod groups;
+mod partial;
+mod pool;
+mod raw;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+pub(crate) use pool::Pool;
+
+use crate::{CancelToken, Limits, QueryError, ResultSeries, plan::SelectPlan};
+
+/// What a running query may use and has used.
+#[derive(Debug)]
+pub(crate) struct Usage<'a> {
+    /// How it is stopped.
+    pub(crate) cancel: &'a CancelToken,
+    limits: &'a Limits,
+    points: AtomicU64,
+    bytes: AtomicUsize,
+}
+
+impl<'a> Usage<'a> {
+    pub(crate) const fn new(cancel: &'a CancelToken, limits: &'a Limits) -> Self {
+        Self { cancel, limits, points: AtomicU64::new(0), bytes: AtomicUsize::new(0) }
+    }
+
+    /// Counts points read, and stops the query when it has to.
+    fn read_points(&self, points: u64) -> Result<(), QueryError> {
+        self.cancel.check()?;
+        let total = self.points.fetch_add(points, Ordering::Relaxed) + points;
+        let limit = self.limits.max_select_point;
+        if limit > 0 && total > limit {
+            return Err(QueryError::LimitExceeded(format!(
+                "max-select-point limit exceeded: ({total}/{limit})"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Counts bytes of intermediate values.
+    pub(crate) fn hold(&self, bytes: usize) -> Result<(), QueryError> {
+        let total = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let limit = self.limits.max_query_memory_bytes;
+        if limit > 0 && total > limit {
+            return Err(QueryError::LimitExceeded(format!(
+                "max-query-memory limit exceeded: the query needs more than {limit} bytes of intermediate values"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Gives bytes back.
+    pub(crate) fn release(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn check_series(&self, series: usize) -> Result<(), QueryError> {
+        let limit = self.limits.max_select_series;
+        if limit > 0 && series as u64 > limit {
+            return Err(QueryError::LimitExceeded(format!(
+                "max-select-series limit exceeded: ({series}/{limit})"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Where pieces of series go, in order.
+pub(crate) type Emit<'a> = dyn FnMut(ResultSeries) -> Result<(), QueryError> + 'a;
+
+/// Runs a plan. Series come out sorted by name and tags (reversed when descending), in pieces of at most
+/// `piece_rows` rows; a piece followed by more of its series is marked partial.
+pub(crate) fn run(
+    plan: &SelectPlan,
+    piece_rows: usize,
+    usage: &Usage<'_>,
+    pool: &Pool,
+    emit: &mut Emit<'_>,
+) -> Result<(), QueryError> {
+    let layout = block::Layout::new(plan);
+    let mut order: Vec<usize> = (0..plan.sources.len()).collect();
+    if !plan.ascending {
+        order.reverse();
+    }
+    let mut series = 0;
+    for index in order {
+        let source = &plan.sources[index];
+        usage.cancel.check()?;
+        let groups = groups::build(plan, source, &layout);
+        series += groups.iter().map(|group| group.members.len()).sum::<usize>();
+        usage.check_series(series)?;
+        let run = Run { plan, layout: &layout, source, piece_rows, usage, pool };
+        if plan.is_raw() {
+            raw::run(&run, &groups, emit)?;
+        } else {
+            aggregate::run(&run, &groups, emit)?;
+        }
+    }
+    Ok(())
+}
+
+/// One source of a running plan.
+#[derive(Debug, Clone, Copy)]
+struct Run<'a> {
+    plan: &'a SelectPlan,
+    layout: &'a block::Layout,
+    source: &'a crate::plan::NamedSource,
+    piece_rows: usize,
+    usage: &'a Usage<'a>,
+    pool: &'a Pool,
+}
+
+impl Run<'_> {
+    /// A series' header without rows.
+    fn series(&self, group: &groups::Group) -> ResultSeries {
+        ResultSeries {
+            name: Arc::clone(&self.source.name),
+            tags: Arc::clone(&group.tags),
+            columns: Arc::clone(&self.plan.columns),
+            values: Vec::new(),
+            partial: false,
+        }
+    }
+}

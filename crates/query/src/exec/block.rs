@@ -1,0 +1,197 @@
+//! Blocks as the plan wants them: columns by scan field, in the type wanted, only the rows that count.
+
+use std::sync::Arc;
+
+use skywatch_model::{Bitmap, Column, FieldType, RowBlock, TimeRange, Values};
+use skywatch_storage::{BlockStream, Order, ReadError, ScanBlock, ScanRequest, ShardRead};
+
+use super::groups::Member;
+use crate::{
+    expr::{Expr, Frame, IntegerDivision, Vector},
+    plan::{Bound, Reference, SelectPlan},
+};
+
+/// How scan fields map to what is asked of storage.
+#[derive(Debug)]
+pub(super) struct Layout {
+    /// Distinct names of fields to read.
+    pub(super) request: Vec<Arc<str>>,
+    /// For each scan field: index into the request.
+    pub(super) index: Vec<usize>,
+    /// The type wanted of each scan field.
+    wanted: Vec<FieldType>,
+    /// Scan fields that make a row count when it is shown as it is: those outside of the condition.
+    shown: Vec<usize>,
+    /// Whether tags are among what is shown.
+    pub(super) shows_tags: bool,
+}
+
+impl Layout {
+    pub(super) fn new(plan: &SelectPlan) -> Self {
+        let mut request: Vec<Arc<str>> = Vec::new();
+        let index = plan
+            .scan_fields
+            .iter()
+            .map(|field| {
+                request.iter().position(|name| *name == field.name).unwrap_or_else(|| {
+                    request.push(Arc::clone(&field.name));
+                    request.len() - 1
+                })
+            })
+            .collect();
+        let shown = plan.references.iter().filter_map(|reference| match reference {
+            Reference::Field(field) => Some(*field),
+            Reference::Tag(_) | Reference::Unknown => None,
+        });
+        Self {
+            request,
+            index,
+            wanted: plan.scan_fields.iter().map(|field| field.wanted).collect(),
+            shown: shown.collect(),
+            shows_tags: plan.references.iter().any(|reference| matches!(reference, Reference::Tag(_))),
+        }
+    }
+
+    /// Opens a series.
+    pub(super) fn scan<'a>(
+        &self,
+        shard: &'a dyn ShardRead,
+        member: &Member,
+        range: TimeRange,
+        order: Order,
+    ) -> Result<Box<dyn BlockStream + 'a>, ReadError> {
+        shard.scan(ScanRequest { series: member.series, fields: &self.request, range, order })
+    }
+
+    /// Decodes a block: a column per scan field, and only the rows that satisfy the condition.
+    pub(super) fn load(&self, block: &dyn ScanBlock, rows: &Bound) -> Result<RowBlock, ReadError> {
+        let decoded = block.decode()?;
+        let mut source: Vec<Option<Column>> = decoded.columns;
+        let last_use = |position: usize| !self.index[position + 1..].contains(&self.index[position]);
+        let columns = (0..self.index.len())
+            .map(|position| {
+                let column = &mut source[self.index[position]];
+                let column = if last_use(position) { column.take() } else { column.clone() };
+                column.and_then(|column| conform(column, self.wanted[position]))
+            })
+            .collect();
+        let block = RowBlock { times: decoded.times, columns };
+        Ok(match rows {
+            Bound::All => block,
+            Bound::Nothing => RowBlock::default(),
+            Bound::Rows(condition) => filter(block, condition),
+        })
+    }
+
+    /// Drops rows that hold nothing to show: they were read for the condition alone.
+    pub(super) fn keep_shown(&self, block: RowBlock) -> RowBlock {
+        let shown: Vec<&Column> =
+            self.shown.iter().filter_map(|field| block.columns[*field].as_ref()).collect();
+        if shown.iter().any(|column| column.valid.is_none()) {
+            return block;
+        }
+        let keep: Vec<u32> = (0..block.times.len())
+            .filter(|row| shown.iter().any(|column| column.is_valid(*row)))
+            .map(|row| row as u32)
+            .collect();
+        take_rows(block, &keep)
+    }
+}
+
+/// A column in another type; `None` where there is no way.
+fn conform(column: Column, wanted: FieldType) -> Option<Column> {
+    let values = match (column.values, wanted) {
+        (values, wanted) if values.field_type() == wanted => values,
+        (Values::Integer(values), FieldType::Float) => {
+            Values::Float(values.into_iter().map(|value| value as f64).collect())
+        }
+        (Values::Unsigned(values), FieldType::Float) => {
+            Values::Float(values.into_iter().map(|value| value as f64).collect())
+        }
+        (Values::Float(values), FieldType::Integer) => {
+            Values::Integer(values.into_iter().map(|value| value as i64).collect())
+        }
+        (Values::Unsigned(values), FieldType::Integer) => {
+            Values::Integer(values.into_iter().map(|value| value as i64).collect())
+        }
+        (Values::Float(values), FieldType::Unsigned) => {
+            Values::Unsigned(values.into_iter().map(|value| value as u64).collect())
+        }
+        (Values::Integer(values), FieldType::Unsigned) => {
+            Values::Unsigned(values.into_iter().map(|value| value as u64).collect())
+        }
+        _ => return None,
+    };
+    Some(Column { values, valid: column.valid })
+}
+
+fn filter(mut block: RowBlock, condition: &Expr) -> RowBlock {
+    let slots = block.columns.into_iter().map(|column| column.map_or(Vector::Null, Vector::Column)).collect();
+    let frame = Frame { len: block.times.len(), slots };
+    let mask = condition.eval(&frame, IntegerDivision::Truncating).into_owned();
+    let keep: Vec<u32> = (0..frame.len).filter(|row| mask.is_true(*row)).map(|row| row as u32).collect();
+    block.columns = frame
+        .slots
+        .into_iter()
+        .map(|slot| match slot {
+            Vector::Column(column) => Some(column),
+            _ => None,
+        })
+        .collect();
+    take_rows(block, &keep)
+}
+
+/// The rows of those positions.
+fn take_rows(block: RowBlock, rows: &[u32]) -> RowBlock {
+    if rows.len() == block.times.len() {
+        return block;
+    }
+    RowBlock {
+        times: rows.iter().map(|row| block.times[*row as usize]).collect(),
+        columns: block
+            .columns
+            .iter()
+            .map(|column| column.as_ref().and_then(|column| take(column, rows)))
+            .collect(),
+    }
+}
+
+/// `None` where no row has a value.
+fn take(column: &Column, rows: &[u32]) -> Option<Column> {
+    let valid = column.valid.as_ref().map(|valid| {
+        let mut taken = Bitmap::filled(rows.len(), false);
+        for (position, row) in rows.iter().enumerate() {
+            if valid.get(*row as usize) {
+                taken.set(position, true);
+            }
+        }
+        taken
+    });
+    if valid.as_ref().is_some_and(|valid| valid.count_set() == 0) {
+        return None;
+    }
+    let valid = valid.filter(|valid| valid.count_set() < rows.len());
+    let values = match &column.values {
+        Values::Float(values) => Values::Float(rows.iter().map(|row| values[*row as usize]).collect()),
+        Values::Integer(values) => Values::Integer(rows.iter().map(|row| values[*row as usize]).collect()),
+        Values::Unsigned(values) => Values::Unsigned(rows.iter().map(|row| values[*row as usize]).collect()),
+        Values::String(values) => {
+            Values::String(rows.iter().map(|row| Arc::clone(&values[*row as usize])).collect())
+        }
+        Values::Boolean(values) => Values::Boolean(rows.iter().map(|row| values[*row as usize]).collect()),
+    };
+    Some(Column { values, valid })
+}
+
+/// The rows in the opposite order.
+pub(super) fn reversed(block: RowBlock) -> RowBlock {
+    let rows: Vec<u32> = (0..block.times.len() as u32).rev().collect();
+    RowBlock {
+        times: block.times.into_iter().rev().collect(),
+        columns: block
+            .columns
+            .iter()
+            .map(|column| column.as_ref().and_then(|column| take(column, &rows)))
+            .collect(),
+    }
+}

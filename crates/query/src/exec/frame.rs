@@ -1,0 +1,164 @@
+//! From slots to rows: calls joined by time, nulls replaced as fill demands, expressions computed, pieces emitted.
+
+use skywatch_influxql::Fill;
+use skywatch_model::FieldValue;
+
+use super::{Emit, Run, groups::Group};
+use crate::{
+    OutputColumn, QueryError,
+    expr::{Expr, Frame, IntegerDivision, Vector, VectorBuilder},
+    kernel::Points,
+    plan::SelectPlan,
+};
+
+/// Joins the points of all calls by time. Where a call has no point, its slot is null.
+pub(super) fn of_calls(plan: &SelectPlan, calls: Vec<Points>) -> (Vec<i64>, Frame) {
+    let times = union_times(&calls, plan.ascending);
+    let len = times.len();
+    let mut slots = Vec::with_capacity(calls.len() + plan.references.len());
+    let mut aux = Vec::new();
+    for points in calls {
+        let mut values = VectorBuilder::with_capacity(len);
+        let mut own = points.times.iter().zip(points.values).peekable();
+        let aligned = points.times.len() == len;
+        for time in &times {
+            values.push(match own.peek() {
+                Some((own_time, _)) if aligned || *own_time == time => {
+                    own.next().and_then(|(_, value)| value)
+                }
+                _ => None,
+            });
+        }
+        slots.push(values.finish());
+        if !plan.references.is_empty() {
+            aux = points.aux;
+        }
+    }
+    for reference in 0..plan.references.len() {
+        let mut values = VectorBuilder::with_capacity(len);
+        aux.iter().for_each(|row| values.push(row.as_ref().and_then(|row| row[reference].clone())));
+        slots.push(values.finish());
+    }
+    let mut frame = Frame { len, slots };
+    apply_default(&mut frame, plan.fill, &mut Vec::new());
+    (times, frame)
+}
+
+/// Every time at which some call has a point. Calls of one query cannot repeat a time unless there is one call.
+fn union_times(calls: &[Points], ascending: bool) -> Vec<i64> {
+    let mut longest: &[i64] = &[];
+    for points in calls {
+        if points.times.len() > longest.len() {
+            longest = &points.times;
+        }
+    }
+    if calls.iter().all(|points| points.times.is_empty() || points.times == longest) {
+        return longest.to_vec();
+    }
+    let mut times: Vec<i64> = calls.iter().flat_map(|points| points.times.iter().copied()).collect();
+    times.sort_unstable();
+    times.dedup();
+    if !ascending {
+        times.reverse();
+    }
+    times
+}
+
+/// Replaces nulls: by a number, or by the value of the row before, which `carry` hands from frame to frame of a
+/// series.
+pub(super) fn apply_default(frame: &mut Frame, fill: Fill, carry: &mut Vec<Option<FieldValue>>) {
+    let number = match fill {
+        Fill::Null | Fill::None | Fill::Linear => return,
+        Fill::Previous => None,
+        Fill::Integer(value) => Some(FieldValue::Integer(value)),
+        Fill::Number(value) => Some(FieldValue::Float(value)),
+    };
+    carry.resize(frame.slots.len(), None);
+    for (slot, last) in frame.slots.iter_mut().zip(carry) {
+        if number.is_some() && !has_nulls(slot) {
+            continue;
+        }
+        let mut values = VectorBuilder::with_capacity(frame.len);
+        for row in 0..frame.len {
+            let value = slot.get(row).or_else(|| number.clone().or_else(|| last.clone()));
+            if number.is_none() {
+                last.clone_from(&value);
+            }
+            values.push(value);
+        }
+        *slot = values.finish();
+    }
+}
+
+fn has_nulls(vector: &Vector) -> bool {
+    match vector {
+        Vector::Null => true,
+        Vector::Const(_) => false,
+        Vector::Column(column) => column.valid.is_some(),
+        Vector::Coded { dictionary, .. } => dictionary.iter().any(Option::is_none),
+        Vector::Mixed(values) => values.iter().any(Option::is_none),
+    }
+}
+
+/// Computes the selected expressions.
+pub(super) fn columns(plan: &SelectPlan, times: Vec<i64>, mut frame: Frame) -> Vec<OutputColumn> {
+    let mut uses = vec![0usize; frame.slots.len()];
+    plan.fields.iter().for_each(|field| field.visit_slots(&mut |slot| uses[slot] += 1));
+    let len = frame.len;
+    let mut values = vec![OutputColumn::Time(times)];
+    for field in &plan.fields {
+        let vector = match field {
+            // The only use of a slot takes it instead of copying it.
+            Expr::Slot(slot) if uses[*slot] == 1 => std::mem::replace(&mut frame.slots[*slot], Vector::Null),
+            field => field.eval(&frame, IntegerDivision::Float).into_owned(),
+        };
+        values.push(vector.into_output(len));
+    }
+    values
+}
+
+/// Emits the rows of a group, in pieces.
+pub(super) fn emit(
+    run: &Run<'_>,
+    group: &Group,
+    times: Vec<i64>,
+    frame: Frame,
+    emit: &mut Emit<'_>,
+) -> Result<(), QueryError> {
+    if times.is_empty() {
+        return Ok(());
+    }
+    let rows = times.len();
+    let values = columns(run.plan, times, frame);
+    if rows <= run.piece_rows {
+        let mut series = run.series(group);
+        series.values = values;
+        return emit(series);
+    }
+    let mut start = 0;
+    while start < rows {
+        let end = (start + run.piece_rows).min(rows);
+        let mut series = run.series(group);
+        series.values = values.iter().map(|column| slice(column, start, end)).collect();
+        series.partial = end < rows;
+        emit(series)?;
+        start = end;
+    }
+    Ok(())
+}
+
+fn slice(column: &OutputColumn, start: usize, end: usize) -> OutputColumn {
+    match column {
+        OutputColumn::Time(times) => OutputColumn::Time(times[start..end].to_vec()),
+        OutputColumn::Null(_) => OutputColumn::Null(end - start),
+        OutputColumn::Coded { codes, dictionary } => {
+            OutputColumn::Coded { codes: codes[start..end].to_vec(), dictionary: dictionary.clone() }
+        }
+        OutputColumn::Mixed(values) => OutputColumn::Mixed(values[start..end].to_vec()),
+        OutputColumn::Values(_) => {
+            let mut values = VectorBuilder::with_capacity(end - start);
+            (start..end).for_each(|row| values.push(column.get(row)));
+            values.finish().into_output(end - start)
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Aggregates of some series, by window: what workers, shards and (later) nodes send each other.
+
+use std::cmp::Ordering;
+
+use crate::{
+    kernel::{Kernel, Points},
+    plan::CallPlan,
+};
+
+/// States of every call for consecutive windows, ascending.
+#[derive(Debug)]
+pub(super) struct Partial {
+    /// Start of each window.
+    windows: Vec<i64>,
+    /// One per call; `None` for calls whose argument does not exist.
+    kernels: Vec<Option<Box<dyn Kernel>>>,
+}
+
+impl Partial {
+    /// Without windows.
+    pub(super) fn new(calls: &[CallPlan]) -> Self {
+        let kernel = |call: &CallPlan| {
+            call.argument.and_then(|(_, field_type)| (call.function.kernel)(field_type, call.config))
+        };
+        Self { windows: Vec::new(), kernels: calls.iter().map(kernel).collect() }
+    }
+
+    /// Makes the window that starts at `start` the newest one. Starts never go back.
+    pub(super) fn open(&mut self, start: i64) {
+        match self.windows.last() {
+            Some(last) if *last == start => return,
+            Some(last) => debug_assert!(*last < start, "window {start} after {last}"),
+            None => {}
+        }
+        self.windows.push(start);
+        self.kernels.iter_mut().flatten().for_each(|kernel| kernel.push_window());
+    }
+
+    /// The kernel of a call, whose newest window takes what comes.
+    pub(super) fn kernel(&mut self, call: usize) -> Option<&mut (dyn Kernel + 'static)> {
+        self.kernels[call].as_deref_mut()
+    }
+
+    /// Whether the newest window of every call holds a value.
+    pub(super) fn is_complete(&self) -> bool {
+        self.kernels.iter().flatten().all(|kernel| kernel.has_value())
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        let states: usize = self.kernels.iter().flatten().map(|kernel| kernel.heap_bytes()).sum();
+        states + self.windows.len() * (8 + 32 * self.kernels.len())
+    }
+
+    /// Merges what comes later in the order of series and shards.
+    pub(super) fn merge(&mut self, mut later: Self) {
+        if later.windows.is_empty() {
+            return;
+        }
+        if self.windows.is_empty() {
+            *self = later;
+            return;
+        }
+        if self.windows == later.windows {
+            for (own, other) in self.kernels.iter_mut().zip(&mut later.kernels) {
+                if let (Some(own), Some(other)) = (own, other) {
+                    (0..self.windows.len()).for_each(|index| own.merge(index, other.as_mut(), index));
+                }
+            }
+            return;
+        }
+        self.interleave(later);
+    }
+
+    fn interleave(&mut self, mut later: Self) {
+        let steps = steps(&self.windows, &later.windows);
+        for (own, other) in self.kernels.iter_mut().zip(&mut later.kernels) {
+            let (Some(own), Some(other)) = (own, other) else { continue };
+            let mut merged = own.fresh();
+            for (index, step) in steps.iter().enumerate() {
+                match *step {
+                    Step::Own(own_index) => merged.append(own.as_mut(), own_index),
+                    Step::Other(other_index) => merged.append(other.as_mut(), other_index),
+                    Step::Both(own_index, other_index) => {
+                        merged.append(own.as_mut(), own_index);
+                        merged.merge(index, other.as_mut(), other_index);
+                    }
+                }
+            }
+            *own = merged;
+        }
+        let start = |step: &Step| match *step {
+            Step::Own(index) | Step::Both(index, _) => self.windows[index],
+            Step::Other(index) => later.windows[index],
+        };
+        self.windows = steps.iter().map(start).collect();
+    }
+
+    /// What each call answers, windows in the order asked for. Windows without an answer give no points.
+    pub(super) fn finish(mut self, ascending: bool) -> Vec<Points> {
+        let windows = &self.windows;
+        let finish = |kernel: &mut Option<Box<dyn Kernel>>| {
+            let mut points = Points::default();
+            let Some(kernel) = kernel else { return points };
+            for position in 0..windows.len() {
+                let index = if ascending { position } else { windows.len() - 1 - position };
+                kernel.finish(index, windows[index], &mut points);
+            }
+            points
+        };
+        self.kernels.iter_mut().map(finish).collect()
+    }
+}
+
+/// Where a window of a merge comes from.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Own(usize),
+    Other(usize),
+    Both(usize, usize),
+}
+
+fn steps(own: &[i64], other: &[i64]) -> Vec<Step> {
+    let mut steps = Vec::with_capacity(own.len().max(other.len()));
+    let (mut i, mut j) = (0, 0);
+    while i < own.len() || j < other.len() {
+        let order = match (own.get(i), other.get(j)) {
+            (Some(left), Some(right)) => left.cmp(right),
+            (Some(_), None) => Ordering::Less,
+            _ => Ordering::Greater,
+        };
+        steps.push(match order {
+            Ordering::Less => Step::Own(i),
+            Ordering::Greater => Step::Other(j),
+            Ordering::Equal => Step::Both(i, j),
+        });
+        i += usize::from(order.is_le());
+        j += usize::from(order.is_ge());
+    }
+    steps
+}

@@ -1,0 +1,319 @@
+//! Rows as they are stored: the series of a group merged by time.
+//!
+//! Series of one cluster of shards are merged through a heap; clusters follow each other. Rows of equal time come
+//! in the order in which InfluxDB's heap leaves them: by the selected strings, in the order of their names, up to
+//! the first selected thing that is no string; then as [`GoHeap`] does.
+
+use std::{cmp::Ordering, ops::Range, sync::Arc};
+
+use skywatch_model::{FieldType, RowBlock, TimeRange};
+use skywatch_storage::{BlockStream, Order};
+
+use super::{
+    Emit, Run,
+    block::reversed,
+    frame,
+    go_heap::GoHeap,
+    groups::{Group, Member},
+    pool,
+};
+use crate::{QueryError, plan::Reference};
+
+mod gather;
+
+use gather::Gather;
+
+/// Groups that one task reads.
+const GROUPS_PER_TASK_MAX: usize = 64;
+
+pub(super) fn run(run: &Run<'_>, groups: &[Group], emit: &mut Emit<'_>) -> Result<(), QueryError> {
+    let per_task = (groups.len() / (run.pool.threads() * 4)).clamp(1, GROUPS_PER_TASK_MAX);
+    let tasks: Vec<&[Group]> = groups.chunks(per_task).collect();
+    let work = |task: usize, emit: &mut Emit<'_>| {
+        tasks[task].iter().try_for_each(|group| Merge::new(run, group).run(emit))
+    };
+    pool::ordered(run.pool, tasks.len(), &work, emit)
+}
+
+/// The merge of one group.
+struct Merge<'a> {
+    run: &'a Run<'a>,
+    group: &'a Group,
+    /// Rows still to skip.
+    skip: u64,
+    /// Rows still wanted.
+    wanted: u64,
+}
+
+impl<'a> Merge<'a> {
+    fn new(run: &'a Run<'a>, group: &'a Group) -> Self {
+        let wanted = if run.plan.limit == 0 { u64::MAX } else { run.plan.limit };
+        Self { run, group, skip: run.plan.offset, wanted }
+    }
+
+    fn run(mut self, emit: &mut Emit<'_>) -> Result<(), QueryError> {
+        let mut gather = Gather::new(self.run, self.group);
+        let mut clusters = self.group.clusters.clone();
+        if !self.run.plan.ascending {
+            clusters.reverse();
+        }
+        for cluster in clusters {
+            if self.wanted == 0 {
+                break;
+            }
+            self.cluster(cluster, &mut gather, emit)?;
+        }
+        gather.finish(emit)
+    }
+
+    fn cluster(
+        &mut self,
+        cluster: Range<usize>,
+        gather: &mut Gather<'_>,
+        emit: &mut Emit<'_>,
+    ) -> Result<(), QueryError> {
+        let mut members: Vec<usize> = cluster.collect();
+        if !self.run.plan.ascending {
+            members.reverse();
+        }
+        let mut streams = members
+            .iter()
+            .map(|&member| Stream::open(self.run, &self.group.members[member], member))
+            .collect::<Result<Vec<_>, _>>()?;
+        if let [stream] = streams.as_mut_slice() {
+            return self.single(stream, gather, emit);
+        }
+        let mut ready = Vec::with_capacity(streams.len());
+        for stream in &mut streams {
+            if stream.advance(self.run)? {
+                ready.push(stream);
+            }
+        }
+        self.merge(ready, gather, emit)
+    }
+
+    /// A lone series needs no heap: its blocks pass through.
+    fn single(
+        &mut self,
+        stream: &mut Stream<'_>,
+        gather: &mut Gather<'_>,
+        emit: &mut Emit<'_>,
+    ) -> Result<(), QueryError> {
+        while self.wanted > 0 && stream.advance(self.run)? {
+            let rows = self.cut(0..stream.block.times.len());
+            gather.rows(stream.member, &stream.block, rows, emit)?;
+        }
+        Ok(())
+    }
+
+    /// What OFFSET and LIMIT leave of the next rows.
+    fn cut(&mut self, rows: Range<usize>) -> Range<usize> {
+        let skipped = (self.skip as usize).min(rows.len());
+        let taken =
+            rows.len().saturating_sub(skipped).min(usize::try_from(self.wanted).unwrap_or(usize::MAX));
+        self.skip -= skipped as u64;
+        self.wanted -= taken as u64;
+        rows.start + skipped..rows.start + skipped + taken
+    }
+
+    fn merge(
+        &mut self,
+        mut streams: Vec<&mut Stream<'_>>,
+        gather: &mut Gather<'_>,
+        emit: &mut Emit<'_>,
+    ) -> Result<(), QueryError> {
+        let ties = Ties::new(self.run, self.group, &streams);
+        let ascending = self.run.plan.ascending;
+        let items = (0..streams.len()).map(|index| Item::of(&streams, &ties, index)).collect();
+        let less = |a: &Item, b: &Item| {
+            let (a, b) = if ascending { (a, b) } else { (b, a) };
+            match a.time.cmp(&b.time).then(a.rank.cmp(&b.rank)) {
+                Ordering::Less => true,
+                Ordering::Greater => false,
+                Ordering::Equal => texts_less(&a.texts, &b.texts),
+            }
+        };
+        let mut heap = GoHeap::new(items, less);
+        while self.wanted > 0
+            && let Some(item) = heap.pop()
+        {
+            let index = item.stream;
+            let row = streams[index].row;
+            let rows = self.cut(row..row + 1);
+            gather.rows(streams[index].member, &streams[index].block, rows, emit)?;
+            streams[index].row += 1;
+            if streams[index].row < streams[index].block.times.len() || streams[index].advance(self.run)? {
+                heap.push(Item::of(&streams, &ties, index));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One series being read.
+struct Stream<'a> {
+    member: usize,
+    plan: &'a Member,
+    blocks: Box<dyn BlockStream + 'a>,
+    /// The block being merged, in the order of the query.
+    block: Arc<RowBlock>,
+    row: usize,
+}
+
+impl<'a> Stream<'a> {
+    fn open(run: &Run<'a>, plan: &'a Member, member: usize) -> Result<Self, QueryError> {
+        let order = if run.plan.ascending { Order::Ascending } else { Order::Descending };
+        let shard = run.source.shards[plan.shard].as_ref();
+        let range: TimeRange = run.plan.range;
+        let blocks = run.layout.scan(shard, plan, range, order)?;
+        Ok(Self { member, plan, blocks, block: Arc::default(), row: 0 })
+    }
+
+    /// Goes to the next block with rows; false at the end.
+    fn advance(&mut self, run: &Run<'_>) -> Result<bool, QueryError> {
+        self.row = 0;
+        while let Some(block) = self.blocks.next_block()? {
+            let rows = run.layout.keep_shown(run.layout.load(block.as_ref(), &self.plan.rows)?);
+            run.usage.read_points(rows.times.len() as u64)?;
+            if !rows.times.is_empty() {
+                self.block = Arc::new(if run.plan.ascending { rows } else { reversed(rows) });
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// A series in the heap, by its next row.
+#[derive(Debug)]
+struct Item {
+    time: i64,
+    /// Order of the series by tags, where that decides ties.
+    rank: u32,
+    stream: usize,
+    /// What decides ties where ranks do not; usually empty.
+    texts: Box<[Option<Arc<str>>]>,
+}
+
+impl Item {
+    fn of(streams: &[&mut Stream<'_>], ties: &Ties, index: usize) -> Self {
+        let stream = &streams[index];
+        let texts = ties.texts.iter().map(|text| match text {
+            Text::Tag(values) => values[index].clone(),
+            Text::Field(field) => {
+                let column = stream.block.columns[*field].as_ref()?;
+                match column.get(stream.row)? {
+                    skywatch_model::FieldValue::String(text) => Some(text),
+                    _ => None,
+                }
+            }
+        });
+        Self {
+            time: stream.block.times[stream.row],
+            rank: ties.ranks.get(index).copied().unwrap_or(0),
+            stream: index,
+            texts: texts.collect(),
+        }
+    }
+}
+
+/// Compares text by text; the first that one side lacks makes both equal.
+fn texts_less(a: &[Option<Arc<str>>], b: &[Option<Arc<str>>]) -> bool {
+    for (a, b) in a.iter().zip(b) {
+        match (a, b) {
+            (Some(a), Some(b)) if a == b => {}
+            (Some(a), Some(b)) => return a < b,
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// What decides between rows of one time.
+#[derive(Debug, Default)]
+struct Ties {
+    /// Order of each stream by its tags; empty if they do not decide.
+    ranks: Vec<u32>,
+    /// Compared after the ranks.
+    texts: Vec<Text>,
+}
+
+#[derive(Debug)]
+enum Text {
+    /// A tag's value in each stream.
+    Tag(Vec<Option<Arc<str>>>),
+    /// A string field.
+    Field(usize),
+}
+
+impl Ties {
+    fn new(run: &Run<'_>, group: &Group, streams: &[&mut Stream<'_>]) -> Self {
+        let mut texts = Vec::new();
+        for reference in named_references(run) {
+            match reference {
+                Reference::Tag(tag) => {
+                    let value = |stream: &&mut Stream<'_>| {
+                        let tags = group.members[stream.member].tags.as_deref().unwrap_or_default();
+                        tags.iter().find(|(key, _)| key == tag).map(|(_, value)| Arc::clone(value))
+                    };
+                    texts.push(Text::Tag(streams.iter().map(value).collect()));
+                }
+                Reference::Field(field) if run.plan.scan_fields[*field].wanted == FieldType::String => {
+                    texts.push(Text::Field(*field));
+                }
+                Reference::Field(_) | Reference::Unknown => break,
+            }
+        }
+        Self::ranked(texts, streams.len())
+    }
+
+    /// Leading tags that every series has can be compared once and for all.
+    fn ranked(texts: Vec<Text>, streams: usize) -> Self {
+        let is_total = |text: &Text| matches!(text, Text::Tag(values) if values.iter().all(Option::is_some));
+        let leading = texts.iter().take_while(|text| is_total(text)).count();
+        if leading == 0 {
+            return Self { ranks: Vec::new(), texts };
+        }
+        let key = |stream: usize| {
+            texts[..leading].iter().map(move |text| match text {
+                Text::Tag(values) => values[stream].as_deref(),
+                Text::Field(_) => None,
+            })
+        };
+        let mut order: Vec<usize> = (0..streams).collect();
+        order.sort_by(|a, b| key(*a).cmp(key(*b)));
+        let mut ranks = vec![0; streams];
+        let mut rank = 0;
+        for position in 1..order.len() {
+            rank += u32::from(key(order[position]).ne(key(order[position - 1])));
+            ranks[order[position]] = rank;
+        }
+        Self { ranks, texts: texts.into_iter().skip(leading).collect() }
+    }
+}
+
+/// References by name: the order in which InfluxDB holds what it reads beside each other.
+fn named_references<'a>(run: &Run<'a>) -> Vec<&'a Reference> {
+    let name = |reference: &Reference| match reference {
+        Reference::Field(field) => run.plan.scan_fields[*field].name.to_string(),
+        Reference::Tag(tag) => tag.to_string(),
+        Reference::Unknown => String::new(),
+    };
+    let mut references: Vec<&Reference> = run.plan.references.iter().collect();
+    references.sort_by_key(|reference| name(reference));
+    references
+}
+
+/// Shared with the gathering of rows.
+fn emit_rows(
+    run: &Run<'_>,
+    group: &Group,
+    rows: (Vec<i64>, crate::expr::Frame),
+    partial: bool,
+    emit: &mut Emit<'_>,
+) -> Result<(), QueryError> {
+    let mut series = run.series(group);
+    series.values = frame::columns(run.plan, rows.0, rows.1);
+    series.partial = partial;
+    emit(series)
+}

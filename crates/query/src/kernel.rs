@@ -1,0 +1,235 @@
+//! Aggregates and selectors as mergeable partial states, one state per window.
+//!
+//! A [`Kernel`] holds the states of one function call for consecutive windows. It is fed runs of rows (or block
+//! statistics) that lie within the newest window, merged with kernels that saw other series, and finished into
+//! [`Points`]. What a function needs lies in one [`State`] type; [`function::find`] is the table of functions.
+
+mod basic;
+mod collect;
+mod extreme;
+pub(crate) mod function;
+mod native;
+
+use std::{any::Any, fmt::Debug, marker::PhantomData, ops::Range};
+
+use skywatch_model::{Column, FieldValue, RowBlock};
+use skywatch_storage::BlockStats;
+
+pub(crate) use extreme::{PointTime, SelectorConfig};
+pub(crate) use native::Native;
+
+/// Values that accompany a selected point: the other fields and tags of its row.
+pub(crate) type Aux = Option<Box<[Option<FieldValue>]>>;
+
+/// Where the values beside a selected point come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AuxSource<'a> {
+    /// For each accompanying value.
+    pub(crate) columns: &'a [AuxColumn],
+    /// The rows.
+    pub(crate) block: &'a RowBlock,
+}
+
+/// Where one accompanying value comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum AuxColumn {
+    /// Column of the block.
+    Field(usize),
+    /// The same for the whole series.
+    Const(Option<FieldValue>),
+}
+
+impl AuxSource<'_> {
+    /// The values of one row; `None` when the query asks for none, so that nothing is allocated.
+    fn row(&self, row: usize) -> Aux {
+        if self.columns.is_empty() {
+            return None;
+        }
+        let value = |column: &AuxColumn| match column {
+            AuxColumn::Field(index) => self.block.columns[*index].as_ref().and_then(|column| column.get(row)),
+            AuxColumn::Const(value) => value.clone(),
+        };
+        Some(self.columns.iter().map(value).collect())
+    }
+}
+
+/// Rows of one series within one window.
+#[derive(Debug, Clone)]
+pub(crate) struct Run<'a> {
+    /// Times of the whole block.
+    pub(crate) times: &'a [i64],
+    /// The argument's column of the whole block.
+    pub(crate) column: &'a Column,
+    /// Which rows of it.
+    pub(crate) rows: Range<usize>,
+    /// For selectors.
+    pub(crate) aux: AuxSource<'a>,
+}
+
+/// What one call answered: points by time, ascending except where a function says otherwise.
+#[derive(Debug, Default)]
+pub(crate) struct Points {
+    /// Time of each point: its own for selectors, else that of the window it belongs to.
+    pub(crate) times: Vec<i64>,
+    /// Value of each point; `None` only where a function answers null.
+    pub(crate) values: Vec<Option<FieldValue>>,
+    /// Accompanying values of each point; empty if the query asks for none.
+    pub(crate) aux: Vec<Aux>,
+}
+
+impl Points {
+    fn push(&mut self, time: i64, value: Option<FieldValue>, aux: Aux) {
+        self.times.push(time);
+        self.values.push(value);
+        self.aux.push(aux);
+    }
+}
+
+/// The states of one call for consecutive windows.
+pub(crate) trait Kernel: Send + Debug {
+    /// Opens the next window.
+    fn push_window(&mut self);
+
+    /// Takes rows of the newest window.
+    fn update(&mut self, run: &Run<'_>);
+
+    /// Takes a whole block of the newest window from its statistics; false if they do not suffice.
+    fn update_stats(&mut self, stats: &BlockStats) -> bool;
+
+    /// Merges window `other_index` of a kernel of the same call into own window `index`. What `other` saw comes
+    /// later in the order of series and shards.
+    fn merge(&mut self, index: usize, other: &mut dyn Kernel, other_index: usize);
+
+    /// Moves window `other_index` of a kernel of the same call to the end of this one.
+    fn append(&mut self, other: &mut dyn Kernel, other_index: usize);
+
+    /// An empty kernel of the same call.
+    fn fresh(&self) -> Box<dyn Kernel>;
+
+    /// Adds the points of window `index`. Points of aggregates get `window_start` as their time.
+    fn finish(&mut self, index: usize, window_start: i64, out: &mut Points);
+
+    /// Whether the newest window holds a value.
+    fn has_value(&self) -> bool;
+
+    /// Bytes held beyond the fixed size of the states.
+    fn heap_bytes(&self) -> usize;
+
+    /// For `merge` and `append`.
+    fn as_any(&mut self) -> &mut dyn Any;
+}
+
+/// The partial state of one window for values of type `T`.
+pub(crate) trait State<T: Native>: Default + Debug + Send + 'static {
+    /// What the call is parametrised with.
+    type Config: Clone + Debug + Send + Sync + 'static;
+
+    /// Takes rows, ascending by time.
+    fn update(&mut self, values: &[T], run: &Run<'_>, config: &Self::Config);
+
+    /// Takes a whole block; false if statistics do not suffice.
+    fn update_stats(&mut self, stats: &BlockStats, config: &Self::Config) -> bool;
+
+    /// Merges the state of a later series or shard.
+    fn merge(&mut self, other: Self, config: &Self::Config);
+
+    /// Adds what the window answers.
+    fn finish(self, window_start: i64, config: &Self::Config, out: &mut Points);
+
+    /// Whether anything was taken.
+    fn is_empty(&self) -> bool;
+
+    /// Bytes held beyond the fixed size.
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// The kernel made of states `S` over values of type `T`.
+#[derive(Debug)]
+struct States<T: Native, S: State<T>> {
+    windows: Vec<S>,
+    config: S::Config,
+    native: PhantomData<fn() -> T>,
+}
+
+/// A kernel of states `S` over values of type `T`.
+fn kernel<T: Native, S: State<T>>(config: S::Config) -> Box<dyn Kernel> {
+    Box::new(States::<T, S> { windows: Vec::new(), config, native: PhantomData })
+}
+
+impl<T: Native, S: State<T>> States<T, S> {
+    fn take(other: &mut dyn Kernel, index: usize) -> S {
+        match other.as_any().downcast_mut::<Self>() {
+            Some(other) => std::mem::take(&mut other.windows[index]),
+            None => {
+                debug_assert!(false, "kernels of different calls are never merged");
+                S::default()
+            }
+        }
+    }
+}
+
+impl<T: Native, S: State<T>> Kernel for States<T, S> {
+    fn push_window(&mut self) {
+        self.windows.push(S::default());
+    }
+
+    fn update(&mut self, run: &Run<'_>) {
+        // A column of another type is one that a cast could not save: it counts as absent.
+        if let (Some(values), Some(state)) = (T::slice(&run.column.values), self.windows.last_mut()) {
+            state.update(values, run, &self.config);
+        }
+    }
+
+    fn update_stats(&mut self, stats: &BlockStats) -> bool {
+        stats.first.1.field_type() == T::TYPE
+            && self.windows.last_mut().is_some_and(|state| state.update_stats(stats, &self.config))
+    }
+
+    fn merge(&mut self, index: usize, other: &mut dyn Kernel, other_index: usize) {
+        let other = Self::take(other, other_index);
+        self.windows[index].merge(other, &self.config);
+    }
+
+    fn append(&mut self, other: &mut dyn Kernel, other_index: usize) {
+        self.windows.push(Self::take(other, other_index));
+    }
+
+    fn fresh(&self) -> Box<dyn Kernel> {
+        kernel::<T, S>(self.config.clone())
+    }
+
+    fn finish(&mut self, index: usize, window_start: i64, out: &mut Points) {
+        std::mem::take(&mut self.windows[index]).finish(window_start, &self.config, out);
+    }
+
+    fn has_value(&self) -> bool {
+        self.windows.last().is_some_and(|state| !state.is_empty())
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.windows.iter().map(State::heap_bytes).sum()
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+impl Run<'_> {
+    /// Rows of the run that hold a value.
+    fn valid_rows(&self) -> impl Iterator<Item = usize> {
+        self.rows.clone().filter(|row| self.column.is_valid(*row))
+    }
+
+    /// Whether every row of the run holds a value.
+    const fn is_dense(&self) -> bool {
+        self.column.valid.is_none()
+    }
+
+    /// Number of rows that hold a value.
+    fn count(&self) -> usize {
+        if self.is_dense() { self.rows.len() } else { self.valid_rows().count() }
+    }
+}

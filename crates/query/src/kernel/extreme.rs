@@ -1,0 +1,189 @@
+//! `min`, `max`, `first`, `last`: selectors that keep one point and the row it stands in.
+
+use std::{cmp::Ordering, fmt::Debug, marker::PhantomData};
+
+use skywatch_model::FieldValue;
+use skywatch_storage::BlockStats;
+
+use super::{Aux, Native, Points, Run, State};
+
+/// How a selected point's time is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PointTime {
+    /// Its own: a lone selector without GROUP BY time.
+    Own,
+    /// That of its window.
+    Window,
+}
+
+/// What a selector is parametrised with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SelectorConfig {
+    /// See [`PointTime`].
+    pub(crate) time: PointTime,
+    /// Whether other columns of the row are wanted; statistics do not know them.
+    pub(crate) with_aux: bool,
+}
+
+/// Which of two points is selected.
+pub(super) trait Choice: Debug + Default + Send + 'static {
+    /// Whether `(time, value)` takes the place of `best`. With `rows` whole rows are selected, and of equal
+    /// ones the first in order stays.
+    fn prefers<T: Native>(time: i64, value: &T, best: (i64, &T), rows: bool) -> bool;
+
+    /// The point of a block that it selects.
+    fn of_stats(stats: &BlockStats) -> Option<&(i64, FieldValue)>;
+
+    /// The row to look at when a run without nulls is ascending by time; `None` means all.
+    fn shortcut(len: usize) -> Option<usize>;
+}
+
+/// `min`: smallest value, then earliest time.
+#[derive(Debug, Default)]
+pub(super) struct Min;
+/// `max`: greatest value, then earliest time.
+#[derive(Debug, Default)]
+pub(super) struct Max;
+/// `first`: earliest time, then greatest value.
+#[derive(Debug, Default)]
+pub(super) struct First;
+/// `last`: latest time, then greatest value.
+#[derive(Debug, Default)]
+pub(super) struct Last;
+
+impl Choice for Min {
+    fn prefers<T: Native>(time: i64, value: &T, best: (i64, &T), _: bool) -> bool {
+        match value.order(best.1) {
+            Ordering::Less => true,
+            Ordering::Equal => time < best.0,
+            Ordering::Greater => false,
+        }
+    }
+
+    fn of_stats(stats: &BlockStats) -> Option<&(i64, FieldValue)> {
+        stats.min.as_ref()
+    }
+
+    fn shortcut(_: usize) -> Option<usize> {
+        None
+    }
+}
+
+impl Choice for Max {
+    fn prefers<T: Native>(time: i64, value: &T, best: (i64, &T), _: bool) -> bool {
+        match value.order(best.1) {
+            Ordering::Greater => true,
+            Ordering::Equal => time < best.0,
+            Ordering::Less => false,
+        }
+    }
+
+    fn of_stats(stats: &BlockStats) -> Option<&(i64, FieldValue)> {
+        stats.max.as_ref()
+    }
+
+    fn shortcut(_: usize) -> Option<usize> {
+        None
+    }
+}
+
+impl Choice for First {
+    fn prefers<T: Native>(time: i64, value: &T, best: (i64, &T), rows: bool) -> bool {
+        let greater = !rows && value.order(best.1) == Ordering::Greater;
+        time < best.0 || (time == best.0 && greater)
+    }
+
+    fn of_stats(stats: &BlockStats) -> Option<&(i64, FieldValue)> {
+        Some(&stats.first)
+    }
+
+    fn shortcut(_: usize) -> Option<usize> {
+        Some(0)
+    }
+}
+
+impl Choice for Last {
+    fn prefers<T: Native>(time: i64, value: &T, best: (i64, &T), rows: bool) -> bool {
+        time > best.0 || (time == best.0 && (rows || value.order(best.1) == Ordering::Greater))
+    }
+
+    fn of_stats(stats: &BlockStats) -> Option<&(i64, FieldValue)> {
+        Some(&stats.last)
+    }
+
+    fn shortcut(len: usize) -> Option<usize> {
+        Some(len - 1)
+    }
+}
+
+/// The point selected so far.
+#[derive(Debug)]
+pub(super) struct Selected<T, C> {
+    best: Option<(i64, T, Aux)>,
+    choice: PhantomData<C>,
+}
+
+impl<T, C> Default for Selected<T, C> {
+    fn default() -> Self {
+        Self { best: None, choice: PhantomData }
+    }
+}
+
+impl<T: Native, C: Choice> State<T> for Selected<T, C> {
+    type Config = SelectorConfig;
+
+    fn update(&mut self, values: &[T], run: &Run<'_>, config: &SelectorConfig) {
+        let mut chosen: Option<usize> = None;
+        let mut look = |row: usize| {
+            let best = match (&chosen, &self.best) {
+                (Some(row), _) => Some((run.times[*row], &values[*row])),
+                (None, Some((time, value, _))) => Some((*time, value)),
+                (None, None) => None,
+            };
+            if best.is_none_or(|best| C::prefers(run.times[row], &values[row], best, config.with_aux)) {
+                chosen = Some(row);
+            }
+        };
+        match C::shortcut(run.rows.len()) {
+            Some(offset) if run.is_dense() => look(run.rows.start + offset),
+            _ => run.valid_rows().for_each(&mut look),
+        }
+        if let Some(row) = chosen {
+            self.best = Some((run.times[row], values[row].clone(), run.aux.row(row)));
+        }
+    }
+
+    fn update_stats(&mut self, stats: &BlockStats, config: &SelectorConfig) -> bool {
+        if config.with_aux {
+            return false;
+        }
+        let Some((time, value)) = C::of_stats(stats) else { return false };
+        let Some(value) = T::from_value(value) else { return false };
+        if self.best.as_ref().is_none_or(|best| C::prefers(*time, &value, (best.0, &best.1), false)) {
+            self.best = Some((*time, value, None));
+        }
+        true
+    }
+
+    fn merge(&mut self, other: Self, config: &SelectorConfig) {
+        let Some(other) = other.best else { return };
+        if self
+            .best
+            .as_ref()
+            .is_none_or(|best| C::prefers(other.0, &other.1, (best.0, &best.1), config.with_aux))
+        {
+            self.best = Some(other);
+        }
+    }
+
+    fn finish(self, window_start: i64, config: &SelectorConfig, out: &mut Points) {
+        if let Some((time, value, aux)) = self.best {
+            let time = if config.time == PointTime::Own { time } else { window_start };
+            out.push(time, Some(value.into_value()), aux);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.best.is_none()
+    }
+}

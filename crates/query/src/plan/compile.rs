@@ -1,0 +1,283 @@
+//! Checks of a SELECT that need no schema, in InfluxDB's order and wording; its times taken apart.
+
+use skywatch_influxql::{BinaryOp, Call, Expr, Fill, Select, split_condition};
+use skywatch_model::{MAX_TIME, MIN_TIME, TimeRange};
+
+use crate::{QueryError, expr::MathFunction, kernel::function};
+
+/// A SELECT whose parts are checked.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    /// Selected expressions without `time`, and their aliases.
+    pub(super) fields: Vec<(Expr, Option<String>)>,
+    /// Caption of the time column.
+    pub(super) time_column: String,
+    /// WHERE without its times.
+    pub(super) condition: Option<Expr>,
+    /// Times of WHERE, with defaults for what it leaves open.
+    pub(super) range: TimeRange,
+    /// Interval and offset of `GROUP BY time()`, in nanoseconds.
+    pub(super) interval: Option<(i64, i64)>,
+}
+
+pub(super) fn compile(select: &Select, now_ns: i64) -> Result<Compiled, QueryError> {
+    let utc = jiff::tz::TimeZone::UTC;
+    let zone = select.time_zone.as_ref().map_or(&utc, skywatch_influxql::TimeZone::zone);
+    let (condition, bounds) = split_condition(select.condition.as_ref(), now_ns, zone)
+        .map_err(|error| QueryError::invalid(error.to_string()))?;
+    if let Some(condition) = &condition {
+        validate_condition(condition)?;
+    }
+    let interval = dimensions(&select.group_by, now_ns)?;
+    let open_end = if interval.is_some() { now_ns } else { MAX_TIME };
+    let range = TimeRange::new(bounds.min.unwrap_or(MIN_TIME), bounds.max.unwrap_or(open_end));
+    let mut time_column = "time".to_owned();
+    let mut fields = Vec::new();
+    let mut survey = Survey { only_selectors: true, ..Survey::default() };
+    for field in &select.fields {
+        if matches!(&field.expr, Expr::VarRef(reference) if reference.name == "time") {
+            if let Some(alias) = &field.alias {
+                time_column.clone_from(alias);
+            }
+            continue;
+        }
+        survey.allow_wildcard = true;
+        survey.expr(&field.expr)?;
+        fields.push((field.expr.clone(), field.alias.clone()));
+    }
+    survey.validate(&fields, select.fill, interval.is_some())?;
+    Ok(Compiled { fields, time_column, condition, range, interval })
+}
+
+/// The interval and offset among the dimensions.
+fn dimensions(group_by: &[Expr], now_ns: i64) -> Result<Option<(i64, i64)>, QueryError> {
+    let mut interval = None;
+    for dimension in group_by {
+        match dimension {
+            Expr::VarRef(reference) if reference.name.eq_ignore_ascii_case("time") => {
+                return Err(QueryError::invalid("time() is a function and expects at least one argument"));
+            }
+            Expr::VarRef(_) | Expr::Wildcard(_) | Expr::Regex(_) => {}
+            Expr::Call(call) => {
+                let (length, offset) = time_dimension(call, interval.is_some(), now_ns)?;
+                if length > 0 {
+                    interval = Some((length, offset));
+                }
+            }
+            _ => return Err(QueryError::invalid("only time and tag dimensions allowed")),
+        }
+    }
+    Ok(interval)
+}
+
+fn time_dimension(call: &Call, repeated: bool, now_ns: i64) -> Result<(i64, i64), QueryError> {
+    if call.name != "time" {
+        return Err(QueryError::invalid("only time() calls allowed in dimensions"));
+    }
+    let (length, offset) = match call.args.as_slice() {
+        [length] => (length, None),
+        [length, offset] => (length, Some(offset)),
+        _ => return Err(QueryError::invalid("time dimension expected 1 or 2 arguments")),
+    };
+    let Expr::Duration(length) = *length else {
+        return Err(QueryError::invalid("time dimension must have duration argument"));
+    };
+    if repeated {
+        return Err(QueryError::invalid("multiple time dimensions not allowed"));
+    }
+    let into = |time: i64| if length > 0 { time.rem_euclid(length) } else { 0 };
+    let offset = match offset {
+        None => 0,
+        Some(Expr::Duration(offset)) => offset.checked_rem(length).unwrap_or(0),
+        Some(Expr::Time(time)) => into(*time),
+        Some(Expr::Call(now)) if now.name != "now" => {
+            return Err(QueryError::invalid("time dimension offset function must be now()"));
+        }
+        Some(Expr::Call(now)) if !now.args.is_empty() => {
+            return Err(QueryError::invalid("time dimension offset now() function requires no arguments"));
+        }
+        Some(Expr::Call(_)) => into(now_ns),
+        Some(text @ Expr::String(_)) => into(time_of(text)?),
+        Some(_) => return Err(QueryError::invalid(NOT_AN_OFFSET)),
+    };
+    Ok((length, offset))
+}
+
+const NOT_AN_OFFSET: &str = "time dimension offset must be duration or now()";
+
+/// The time a string stands for, as it would in a comparison with `time`.
+fn time_of(text: &Expr) -> Result<i64, QueryError> {
+    let comparison = Expr::binary(BinaryOp::Eq, Expr::var("time"), text.clone());
+    let (_, bounds) = split_condition(Some(&comparison), 0, &jiff::tz::TimeZone::UTC)
+        .map_err(|_| QueryError::invalid(NOT_AN_OFFSET))?;
+    bounds.min.ok_or_else(|| QueryError::invalid(NOT_AN_OFFSET))
+}
+
+/// Only mathematical functions may be called in a condition.
+fn validate_condition(condition: &Expr) -> Result<(), QueryError> {
+    match condition {
+        Expr::Binary(binary) => {
+            validate_condition(&binary.lhs)?;
+            validate_condition(&binary.rhs)
+        }
+        Expr::Paren(inner) => validate_condition(inner),
+        Expr::Call(call) => match MathFunction::find(&call.name) {
+            Some(function) => {
+                expect_args(&call.name, function.args(), call.args.len())?;
+                call.args.iter().try_for_each(validate_condition)
+            }
+            None => Err(QueryError::invalid(format!("invalid function call in condition: {condition}"))),
+        },
+        _ => Ok(()),
+    }
+}
+
+fn expect_args(name: &str, expected: usize, got: usize) -> Result<(), QueryError> {
+    if expected == got {
+        return Ok(());
+    }
+    Err(QueryError::invalid(format!(
+        "invalid number of arguments for {name}, expected {expected}, got {got}"
+    )))
+}
+
+/// What the selected expressions contain.
+#[derive(Debug, Default)]
+struct Survey {
+    calls: usize,
+    only_selectors: bool,
+    has_distinct: bool,
+    has_plain_references: bool,
+    allow_wildcard: bool,
+}
+
+impl Survey {
+    fn expr(&mut self, expr: &Expr) -> Result<(), QueryError> {
+        match expr {
+            Expr::VarRef(_) => self.has_plain_references = true,
+            Expr::Wildcard(_) if !self.allow_wildcard => {
+                return Err(QueryError::invalid("unable to use wildcard in a binary expression"));
+            }
+            Expr::Regex(_) if !self.allow_wildcard => {
+                return Err(QueryError::invalid("unable to use regex in a binary expression"));
+            }
+            Expr::Wildcard(_) | Expr::Regex(_) => self.has_plain_references = true,
+            Expr::Paren(inner) => return self.expr(inner),
+            Expr::Distinct(_) => {
+                self.calls += 1;
+                self.has_distinct = true;
+                self.only_selectors = false;
+            }
+            Expr::Call(call) => return self.call(call),
+            Expr::Binary(binary) => {
+                self.allow_wildcard = false;
+                return match (is_literal(&binary.lhs), is_literal(&binary.rhs)) {
+                    (true, true) => {
+                        Err(QueryError::invalid("cannot perform a binary expression on two literals"))
+                    }
+                    (true, false) => self.expr(&binary.rhs),
+                    (false, true) => self.expr(&binary.lhs),
+                    (false, false) => self.expr(&binary.lhs).and_then(|()| self.expr(&binary.rhs)),
+                };
+            }
+            _ => return Err(QueryError::invalid("field must contain at least one variable")),
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, call: &Call) -> Result<(), QueryError> {
+        if let Some(function) = MathFunction::find(&call.name) {
+            expect_args(&call.name, function.args(), call.args.len())?;
+            return call.args.iter().filter(|arg| !is_literal(arg)).try_for_each(|arg| self.expr(arg));
+        }
+        self.calls += 1;
+        if call.name == "distinct" {
+            self.has_distinct = true;
+            return self.distinct(&call.args);
+        }
+        let Some(function) = function::find(&call.name) else {
+            return Err(QueryError::invalid(format!("undefined function {}()", call.name)));
+        };
+        self.only_selectors &= function.selector;
+        expect_args(&call.name, function.args, call.args.len())?;
+        if function.args == 2 && !matches!(call.args[1], Expr::Integer(_) | Expr::Number(_)) {
+            return Err(QueryError::invalid(format!("expected float argument in {}()", call.name)));
+        }
+        match &call.args[0] {
+            Expr::Call(inner) if call.name == "count" && inner.name == "distinct" => {
+                self.distinct(&inner.args)
+            }
+            Expr::Distinct(_) if call.name == "count" => Ok(()),
+            argument => self.argument(&call.name, argument),
+        }
+    }
+
+    /// The argument has to be a field, a wildcard or a regex.
+    fn argument(&mut self, name: &str, argument: &Expr) -> Result<(), QueryError> {
+        match argument {
+            Expr::VarRef(_) => return Ok(()),
+            Expr::Wildcard(_) if !self.allow_wildcard => {
+                return Err(QueryError::invalid(format!("unsupported expression with wildcard: {name}()")));
+            }
+            Expr::Regex(_) if !self.allow_wildcard => {
+                return Err(QueryError::invalid(format!(
+                    "unsupported expression with regex field: {name}()"
+                )));
+            }
+            Expr::Wildcard(_) | Expr::Regex(_) => {}
+            _ => return Err(QueryError::invalid(format!("expected field argument in {name}()"))),
+        }
+        self.only_selectors = false;
+        Ok(())
+    }
+
+    fn distinct(&mut self, args: &[Expr]) -> Result<(), QueryError> {
+        self.only_selectors = false;
+        match args {
+            [] => Err(QueryError::invalid("distinct function requires at least one argument")),
+            [Expr::VarRef(_)] => Ok(()),
+            [_] => Err(QueryError::invalid("expected field argument in distinct()")),
+            _ => Err(QueryError::invalid("distinct function can only have one argument")),
+        }
+    }
+
+    fn validate(
+        &self,
+        fields: &[(Expr, Option<String>)],
+        fill: Fill,
+        has_interval: bool,
+    ) -> Result<(), QueryError> {
+        let error = if fields.is_empty() {
+            "at least 1 non-time field must be queried"
+        } else if self.calls == 0 && fill == Fill::None {
+            "fill(none) must be used with a function"
+        } else if self.calls == 0 && fill == Fill::Linear {
+            "fill(linear) must be used with a function"
+        } else if self.calls == 0 && has_interval {
+            "GROUP BY requires at least one aggregate function"
+        } else if self.has_distinct && (self.calls != 1 || self.has_plain_references) {
+            "aggregate function distinct() cannot be combined with other functions or fields"
+        } else if self.has_plain_references && !self.only_selectors {
+            "mixing aggregate and non-aggregate queries is not supported"
+        } else if self.has_plain_references && self.calls > 1 {
+            "mixing multiple selector functions with tags or fields is not supported"
+        } else {
+            return Ok(());
+        };
+        Err(QueryError::invalid(error))
+    }
+}
+
+const fn is_literal(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::Integer(_)
+            | Expr::Unsigned(_)
+            | Expr::Number(_)
+            | Expr::String(_)
+            | Expr::Boolean(_)
+            | Expr::Duration(_)
+            | Expr::Time(_)
+            | Expr::List(_)
+    )
+}

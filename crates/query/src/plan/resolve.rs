@@ -1,0 +1,216 @@
+//! The last step of planning: expressions over slots, calls with their kernels, limits.
+
+use skywatch_influxql::{Call, DataType, Expr as Ast, Select, VarRef};
+use skywatch_model::FieldType;
+
+use super::{
+    CallPlan, Condition, NamedSource, Reference, ScanField, Schema, SelectPlan, SourceContext,
+    compile::Compiled, condition::literal, expand::Expanded, names, types::field_type,
+};
+use crate::{
+    QueryError,
+    expr::{Expr, MathFunction},
+    kernel::{
+        PointTime, SelectorConfig,
+        function::{self, CallConfig},
+    },
+    window::Windows,
+};
+
+pub(super) fn resolve(
+    compiled: Compiled,
+    expanded: Expanded,
+    sources: Vec<NamedSource>,
+    schema: &Schema,
+    select: &Select,
+    context: &SourceContext<'_>,
+) -> Result<Option<SelectPlan>, QueryError> {
+    let zone = select.time_zone.as_ref().map(|zone| zone.zone().clone());
+    let windows = compiled.interval.map(|(interval, offset)| Windows::new(interval, offset, zone.clone()));
+    let mut slots = Slots::default();
+    // Calls come first, so that their number is known when references get their slots.
+    expanded.fields.iter().for_each(|(expr, _)| slots.collect(expr));
+    let fields: Vec<Expr> = expanded.fields.iter().map(|(expr, _)| slots.expr(expr)).collect();
+    if compiled.range.is_empty() || !slots.reads_anything() {
+        return Ok(None);
+    }
+    let lone_selector = matches!(slots.calls.as_slice(), [(_, call)] if call.function.selector);
+    let selector = SelectorConfig {
+        time: if lone_selector && windows.is_none() { PointTime::Own } else { PointTime::Window },
+        with_aux: !slots.references.is_empty(),
+    };
+    slots.calls.iter_mut().for_each(|(_, call)| call.config.selector = selector);
+    for (_, call) in &slots.calls {
+        check_argument(call)?;
+    }
+    let condition = compiled.condition.as_ref().map(|condition| {
+        Condition::resolve(condition, schema, &mut |name, data_type| slots.scan(name, field_type(data_type)?))
+    });
+    let plan = SelectPlan {
+        columns: names::columns(&compiled.time_column, &expanded.fields),
+        sources,
+        range: compiled.range,
+        scan_fields: slots.scan_fields,
+        condition,
+        dimensions: expanded.dimensions,
+        windows,
+        calls: slots.calls.into_iter().map(|(_, call)| call).collect(),
+        references: slots.references.into_iter().map(|(_, reference)| reference).collect(),
+        fields,
+        fill: select.fill,
+        ascending: select.ascending(),
+        limit: select.limit,
+        offset: select.offset,
+        series_limit: select.slimit,
+        series_offset: select.soffset,
+        zone,
+    };
+    check_buckets(&plan, context.max_buckets)?;
+    Ok(Some(plan))
+}
+
+/// Functions refuse argument types they cannot work on, by the name of InfluxDB's iterator.
+fn check_argument(call: &CallPlan) -> Result<(), QueryError> {
+    match call.argument {
+        Some((_, argument)) if (call.function.output)(argument).is_none() => {
+            Err(QueryError::invalid(format!(
+                "unsupported {} iterator type: *query.{}InterruptIterator",
+                call.function.name,
+                argument.name()
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_buckets(plan: &SelectPlan, max_buckets: u64) -> Result<(), QueryError> {
+    let Some(windows) = &plan.windows else { return Ok(()) };
+    if max_buckets == 0 || plan.range.start == skywatch_model::MIN_TIME {
+        return Ok(());
+    }
+    let first = windows.of(plan.range.start).0;
+    let last = windows.of(plan.range.end.saturating_sub(1)).0;
+    let span = i128::from(last) - i128::from(first) + i128::from(windows.interval());
+    let buckets = span / i128::from(windows.interval());
+    if buckets > i128::from(max_buckets) {
+        return Err(QueryError::LimitExceeded(format!(
+            "max-select-buckets limit exceeded: ({buckets}/{max_buckets})"
+        )));
+    }
+    Ok(())
+}
+
+/// Slots handed out so far.
+#[derive(Debug, Default)]
+struct Slots {
+    calls: Vec<(Call, CallPlan)>,
+    references: Vec<(VarRef, Reference)>,
+    scan_fields: Vec<ScanField>,
+}
+
+impl Slots {
+    /// Gives every call and reference of an expression its place.
+    fn collect(&mut self, expr: &Ast) {
+        match expr {
+            Ast::Call(call) if MathFunction::find(&call.name).is_some() => {
+                call.args.iter().for_each(|arg| self.collect(arg));
+            }
+            Ast::Call(call) => self.call(call),
+            Ast::VarRef(name) => self.reference(name),
+            Ast::Binary(binary) => {
+                self.collect(&binary.lhs);
+                self.collect(&binary.rhs);
+            }
+            Ast::Paren(inner) => self.collect(inner),
+            _ => {}
+        }
+    }
+
+    fn call(&mut self, call: &Call) {
+        if self.calls.iter().any(|(known, _)| known == call) {
+            return;
+        }
+        let (function, argument) = match call.args.first() {
+            Some(Ast::Call(distinct)) => (Some(&function::COUNT_DISTINCT), distinct.args.first()),
+            argument => (function::find(&call.name), argument),
+        };
+        let (Some(function), Some(Ast::VarRef(name))) = (function, argument) else {
+            debug_assert!(false, "{call:?} passed the checks");
+            return;
+        };
+        let argument = name
+            .cast
+            .and_then(field_type)
+            .and_then(|wanted| self.scan(&name.name, wanted).map(|index| (index, wanted)));
+        let number = match call.args.get(1) {
+            Some(Ast::Number(number)) => *number,
+            Some(Ast::Integer(number)) => *number as f64,
+            _ => 0.0,
+        };
+        let selector = SelectorConfig { time: PointTime::Window, with_aux: false };
+        let plan = CallPlan {
+            function,
+            config: CallConfig { selector, number },
+            argument,
+            output: argument.and_then(|(_, argument)| (function.output)(argument)),
+        };
+        self.calls.push((call.clone(), plan));
+    }
+
+    fn reference(&mut self, name: &VarRef) {
+        if self.references.iter().any(|(known, _)| known == name) {
+            return;
+        }
+        let reference = match name.cast {
+            Some(DataType::Tag) => Reference::Tag(name.name.as_str().into()),
+            Some(cast) => match field_type(cast).and_then(|wanted| self.scan(&name.name, wanted)) {
+                Some(index) => Reference::Field(index),
+                None => Reference::Unknown,
+            },
+            None => Reference::Unknown,
+        };
+        self.references.push((name.clone(), reference));
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "the shape that callers chain")]
+    fn scan(&mut self, name: &str, wanted: FieldType) -> Option<usize> {
+        let known = self.scan_fields.iter().position(|field| &*field.name == name && field.wanted == wanted);
+        Some(known.unwrap_or_else(|| {
+            self.scan_fields.push(ScanField { name: name.into(), wanted });
+            self.scan_fields.len() - 1
+        }))
+    }
+
+    /// Whether there is a field to read: tags alone have no rows.
+    fn reads_anything(&self) -> bool {
+        if self.calls.is_empty() {
+            self.references.iter().any(|(_, reference)| matches!(reference, Reference::Field(_)))
+        } else {
+            self.calls.iter().any(|(_, call)| call.argument.is_some())
+        }
+    }
+
+    /// The expression over the slots.
+    fn expr(&self, expr: &Ast) -> Expr {
+        match expr {
+            Ast::Paren(inner) => self.expr(inner),
+            Ast::Binary(binary) => {
+                Expr::Binary(binary.op, Box::new(self.expr(&binary.lhs)), Box::new(self.expr(&binary.rhs)))
+            }
+            Ast::VarRef(name) => match self.references.iter().position(|(known, _)| known == name) {
+                Some(index) => Expr::Slot(self.calls.len() + index),
+                None => Expr::Null,
+            },
+            Ast::Call(call) => {
+                if let Some(function) = MathFunction::find(&call.name) {
+                    return Expr::Math(function, call.args.iter().map(|arg| self.expr(arg)).collect());
+                }
+                match self.calls.iter().position(|(known, _)| known == call) {
+                    Some(index) => Expr::Slot(index),
+                    None => Expr::Null,
+                }
+            }
+            other => literal(other).unwrap_or(Expr::Null),
+        }
+    }
+}

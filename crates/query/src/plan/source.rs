@@ -1,0 +1,187 @@
+//! Where a SELECT reads: measurements of retention policies, as shard snapshots; and what fields and tags they have.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
+
+use skywatch_influxql::{Measurement, MeasurementName, Select, Source};
+use skywatch_model::{FieldType, TimeRange};
+use skywatch_storage::ShardRead;
+
+use crate::{Backend, BackendError, QueryError};
+
+/// A measurement and the shards that may hold it. One name from several retention policies is one source.
+#[derive(Debug)]
+pub(crate) struct NamedSource {
+    /// Its name.
+    pub(crate) name: Arc<str>,
+    /// Sorted by range. A shard named twice in FROM is here twice.
+    pub(crate) shards: Vec<Arc<dyn ShardRead>>,
+}
+
+/// What sources are resolved against.
+#[derive(Clone, Copy)]
+pub(crate) struct SourceContext<'a> {
+    /// The node.
+    pub(crate) backend: &'a dyn Backend,
+    /// Database of sources that name none; may be empty.
+    pub(crate) database: &'a str,
+    /// Retention policy of sources that name none; empty means the default one.
+    pub(crate) retention_policy: &'a str,
+    /// What `now()` is.
+    pub(crate) now_ns: i64,
+    /// Most windows; 0 is no limit.
+    pub(crate) max_buckets: u64,
+    /// Answers subqueries.
+    pub(crate) subqueries: &'a dyn Subqueries,
+}
+
+impl fmt::Debug for SourceContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceContext")
+            .field("database", &self.database)
+            .field("retention_policy", &self.retention_policy)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs subqueries.
+pub(crate) trait Subqueries {
+    /// The answer of a subquery, as a shard.
+    fn run(&self, select: &Select, outer: &Outer<'_>) -> Result<Arc<dyn ShardRead>, QueryError>;
+}
+
+/// What a subquery takes over from the query around it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outer<'a> {
+    /// The query around it.
+    pub(crate) select: &'a Select,
+    /// The times it reads.
+    pub(crate) range: TimeRange,
+}
+
+/// The sources of a FROM clause, sorted by name.
+pub(super) fn resolve(
+    outer: &Outer<'_>,
+    context: &SourceContext<'_>,
+) -> Result<Vec<NamedSource>, QueryError> {
+    let range = outer.range;
+    let mut sources: BTreeMap<Arc<str>, Vec<Arc<dyn ShardRead>>> = BTreeMap::new();
+    let mut add = |name: Arc<str>, shards: &[Arc<dyn ShardRead>]| {
+        sources.entry(name).or_default().extend(shards.iter().cloned());
+    };
+    for source in &outer.select.from {
+        match source {
+            Source::Measurement(measurement) => {
+                let shards = shards_of(measurement, range, context)?;
+                match &measurement.name {
+                    MeasurementName::Name(name) => add(name.as_str().into(), &shards),
+                    MeasurementName::Regex(regex) => {
+                        for name in expand_measurements(&shards, |name| regex.is_match(name)) {
+                            add(name, &shards);
+                        }
+                    }
+                }
+            }
+            Source::Subquery(select) => {
+                let shard = context.subqueries.run(select, outer)?;
+                for name in shard.measurements() {
+                    add(name, &[Arc::clone(&shard)]);
+                }
+            }
+        }
+    }
+    Ok(sources
+        .into_iter()
+        .map(|(name, mut shards)| {
+            shards.sort_by_key(|shard| shard.time_range().start);
+            NamedSource { name, shards }
+        })
+        .collect())
+}
+
+fn shards_of(
+    measurement: &Measurement,
+    range: TimeRange,
+    context: &SourceContext<'_>,
+) -> Result<Vec<Arc<dyn ShardRead>>, QueryError> {
+    let database = measurement.database.as_deref().unwrap_or(context.database);
+    if database.is_empty() {
+        return Err(QueryError::DatabaseRequired);
+    }
+    let named = measurement.retention_policy.as_deref().filter(|name| !name.is_empty());
+    // The request's policy belongs to the request's database.
+    let policy = named.or_else(|| {
+        (measurement.database.is_none() && !context.retention_policy.is_empty())
+            .then_some(context.retention_policy)
+    });
+    let policies = context.backend.retention_policies(database)?;
+    let policy = match policy {
+        Some(name) => policies.iter().find(|policy| policy.name == name),
+        None => policies.iter().find(|policy| policy.is_default),
+    }
+    .ok_or_else(|| match policy {
+        Some(name) => QueryError::Backend(BackendError::RetentionPolicyNotFound(name.to_owned())),
+        None => QueryError::invalid(format!("default retention policy not set for: {database}")),
+    })?;
+    if range.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(context.backend.shards(database, &policy.name, range)?)
+}
+
+/// Names of measurements in any of the shards that are wanted, sorted.
+pub(crate) fn expand_measurements(
+    shards: &[Arc<dyn ShardRead>],
+    wanted: impl Fn(&str) -> bool,
+) -> BTreeSet<Arc<str>> {
+    shards.iter().flat_map(|shard| shard.measurements()).filter(|name| wanted(name)).collect()
+}
+
+/// Fields and tags over all sources of a query.
+#[derive(Debug, Default)]
+pub(crate) struct Schema {
+    /// Fields with their types; where shards disagree, the one that takes precedence.
+    pub(crate) fields: BTreeMap<Arc<str>, FieldType>,
+    /// Tag keys.
+    pub(crate) tags: BTreeSet<Arc<str>>,
+}
+
+impl Schema {
+    pub(crate) fn of(sources: &[NamedSource]) -> Self {
+        let mut schema = Self::default();
+        for source in sources {
+            for shard in &source.shards {
+                for (name, field_type) in shard.fields(&source.name) {
+                    let known = schema.fields.entry(name).or_insert(field_type);
+                    if precedence(field_type) < precedence(*known) {
+                        *known = field_type;
+                    }
+                }
+                schema.tags.extend(shard.tag_keys(&source.name));
+            }
+        }
+        schema
+    }
+
+    pub(crate) fn field_type(&self, name: &str) -> Option<FieldType> {
+        self.fields.get(name).copied()
+    }
+
+    pub(crate) fn is_tag(&self, name: &str) -> bool {
+        self.tags.contains(name)
+    }
+}
+
+/// Which type a field has when shards disagree: the smallest. As InfluxDB's `DataType.LessThan`.
+pub(crate) const fn precedence(field_type: FieldType) -> u8 {
+    match field_type {
+        FieldType::Float => 0,
+        FieldType::Integer => 1,
+        FieldType::Unsigned => 2,
+        FieldType::String => 3,
+        FieldType::Boolean => 4,
+    }
+}

@@ -1,0 +1,99 @@
+//! Types of selected expressions: operators refuse operands they cannot work on, in InfluxDB's words.
+
+use skywatch_influxql::{BinaryExpr, BinaryOp, DataType, Expr};
+use skywatch_model::FieldType;
+
+use crate::{QueryError, expr::MathFunction, kernel::function};
+
+/// Checks every selected expression. References carry their types as casts.
+pub(super) fn check(fields: &[(Expr, Option<String>)]) -> Result<(), QueryError> {
+    fields.iter().try_for_each(|(expr, _)| type_of(expr).map(|_| ()))
+}
+
+/// Type of an expression; `None` when it is unknown, which goes with everything.
+fn type_of(expr: &Expr) -> Result<Option<DataType>, QueryError> {
+    Ok(match expr {
+        Expr::VarRef(name) => name.cast,
+        Expr::Integer(_) => Some(DataType::Integer),
+        Expr::Unsigned(_) => Some(DataType::Unsigned),
+        Expr::Number(_) => Some(DataType::Float),
+        Expr::String(_) => Some(DataType::String),
+        Expr::Boolean(_) => Some(DataType::Boolean),
+        Expr::Paren(inner) => type_of(inner)?,
+        Expr::Call(call) if MathFunction::find(&call.name).is_some() => {
+            for arg in &call.args {
+                type_of(arg)?;
+            }
+            None
+        }
+        Expr::Call(call) => match call.args.first() {
+            Some(Expr::Call(_)) => Some(DataType::Integer),
+            Some(Expr::VarRef(name)) => name
+                .cast
+                .and_then(field_type)
+                .and_then(|argument| {
+                    function::find(&call.name).and_then(|function| (function.output)(argument))
+                })
+                .map(super::expand::cast),
+            _ => None,
+        },
+        Expr::Binary(binary) => {
+            let (left, right) = (type_of(&binary.lhs)?, type_of(&binary.rhs)?);
+            match (left, right) {
+                (Some(left), Some(right)) => Some(binary_type(expr, binary, left, right)?),
+                _ => None,
+            }
+        }
+        _ => None,
+    })
+}
+
+/// The field type behind a cast; `None` for tags and unknown ones.
+pub(super) const fn field_type(cast: DataType) -> Option<FieldType> {
+    match cast {
+        DataType::Float => Some(FieldType::Float),
+        DataType::Integer => Some(FieldType::Integer),
+        DataType::Unsigned => Some(FieldType::Unsigned),
+        DataType::String => Some(FieldType::String),
+        DataType::Boolean => Some(FieldType::Boolean),
+        DataType::AnyField | DataType::Tag => None,
+    }
+}
+
+fn binary_type(
+    expr: &Expr,
+    binary: &BinaryExpr,
+    left: DataType,
+    right: DataType,
+) -> Result<DataType, QueryError> {
+    use DataType::{Boolean, Float, Integer, Unsigned};
+    let bitwise = matches!(binary.op, BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor);
+    if !binary.op.is_arithmetic() {
+        return Ok(Boolean);
+    }
+    // A plain number beside an unsigned becomes one.
+    let literal = |side: &Expr| matches!(side, Expr::Integer(value) if *value >= 0);
+    let result = match (left, right) {
+        (Boolean, _) | (_, Boolean) if bitwise => Some(Boolean),
+        (Float, Float | Integer | Unsigned) | (Integer | Unsigned, Float) if !bitwise => Some(Float),
+        (Integer, Integer) if binary.op == BinaryOp::Div => Some(Float),
+        (Integer, Integer) => Some(Integer),
+        (Unsigned, Unsigned) => Some(Unsigned),
+        (Unsigned, Integer) if literal(&binary.rhs) => Some(Unsigned),
+        (Integer, Unsigned) if literal(&binary.lhs) => Some(Unsigned),
+        (Unsigned, Integer) | (Integer, Unsigned) => {
+            return Err(QueryError::invalid(format!(
+                "type error: {expr}: cannot use {} between an integer and unsigned, an explicit cast is required",
+                binary.op.symbol()
+            )));
+        }
+        _ => None,
+    };
+    result.ok_or_else(|| {
+        QueryError::invalid(format!(
+            "type error: {expr}: incompatible types: {} and {}",
+            left.name(),
+            right.name()
+        ))
+    })
+}

@@ -1,0 +1,113 @@
+//! The list of running queries: what `SHOW QUERIES` shows and `KILL QUERY` stops.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+
+use crate::{CancelToken, QueryError, QueryRequest};
+
+/// Queries running on this node.
+#[derive(Debug, Default)]
+pub(crate) struct RunningQueries {
+    last_id: AtomicU64,
+    queries: Mutex<BTreeMap<u64, Entry>>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    text: String,
+    database: String,
+    started: Instant,
+    cancel: CancelToken,
+}
+
+/// A running query as it is shown.
+#[derive(Debug)]
+pub(crate) struct QueryStatus {
+    pub(crate) id: u64,
+    pub(crate) text: String,
+    pub(crate) database: String,
+    pub(crate) elapsed: Duration,
+    pub(crate) killed: bool,
+}
+
+/// A place in the list, given up when dropped.
+#[derive(Debug)]
+pub(crate) struct Running {
+    list: Arc<RunningQueries>,
+    id: u64,
+    cancel: CancelToken,
+}
+
+impl Running {
+    pub(crate) const fn cancel(&self) -> &CancelToken {
+        &self.cancel
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.list.queries.lock().remove(&self.id);
+    }
+}
+
+impl RunningQueries {
+    /// Enters a query; fails when `max_concurrent` (0: no limit) are running.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        request: &QueryRequest,
+        cancel: CancelToken,
+        max_concurrent: usize,
+    ) -> Result<Running, QueryError> {
+        let mut queries = self.queries.lock();
+        if max_concurrent > 0 && queries.len() >= max_concurrent {
+            return Err(QueryError::LimitExceeded(format!(
+                "max-concurrent-queries limit exceeded({}, {max_concurrent})",
+                queries.len() + 1
+            )));
+        }
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let entry = Entry {
+            text: request.text.clone(),
+            database: request.database.clone(),
+            started: Instant::now(),
+            cancel: cancel.clone(),
+        };
+        queries.insert(id, entry);
+        Ok(Running { list: Arc::clone(self), id, cancel })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.queries.lock().len()
+    }
+
+    /// All of them, oldest first.
+    pub(crate) fn list(&self) -> Vec<QueryStatus> {
+        let status = |(id, entry): (&u64, &Entry)| QueryStatus {
+            id: *id,
+            text: entry.text.clone(),
+            database: entry.database.clone(),
+            elapsed: entry.started.elapsed(),
+            killed: entry.cancel.is_killed(),
+        };
+        self.queries.lock().iter().map(status).collect()
+    }
+
+    /// Stops one.
+    pub(crate) fn kill(&self, id: u64) -> Result<(), QueryError> {
+        match self.queries.lock().get(&id) {
+            Some(entry) => {
+                entry.cancel.kill();
+                Ok(())
+            }
+            None => Err(QueryError::invalid(format!("no such query id: {id}"))),
+        }
+    }
+}

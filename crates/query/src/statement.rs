@@ -1,0 +1,136 @@
+//! One statement: which part of the engine answers it.
+
+mod cardinality;
+mod change;
+mod select;
+mod show;
+mod subquery;
+mod tags;
+
+use std::sync::Arc;
+
+use skywatch_influxql::{Show, Statement};
+use skywatch_model::{TimeRange, Values};
+use skywatch_storage::ShardRead;
+
+use crate::{
+    Backend, CancelToken, Limits, Message, OutputColumn, QueryError, QueryRequest, ResultSeries, exec::Pool,
+    executor::Sender, running::RunningQueries,
+};
+
+/// What a statement runs against.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) backend: &'a dyn Backend,
+    pub(crate) limits: &'a Limits,
+    pub(crate) pool: &'a Pool,
+    pub(crate) running: &'a RunningQueries,
+    pub(crate) request: &'a QueryRequest,
+    pub(crate) cancel: &'a CancelToken,
+}
+
+/// Runs a statement; returns its warnings.
+pub(crate) fn run(
+    context: &Context<'_>,
+    statement: &Statement,
+    sender: &mut Sender<'_>,
+) -> Result<Vec<Message>, QueryError> {
+    match statement {
+        Statement::Select(select) => select::run(context, select, sender)?,
+        Statement::Show(show) => show_statement(context, show, sender)?,
+        Statement::Explain(_) => return Err(unsupported("EXPLAIN")),
+        Statement::KillQuery(kill) if kill.host.is_some() => return Err(unsupported("KILL QUERY ON")),
+        Statement::KillQuery(kill) => context.running.kill(kill.id)?,
+        // InfluxDB warns of every other change, not of this one.
+        Statement::Delete(delete) => change::delete(context, delete)?,
+        other => {
+            change::run(context, other)?;
+            if context.request.read_only {
+                return Ok(vec![read_only_warning(other)]);
+            }
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn read_only_warning(statement: &Statement) -> Message {
+    let text =
+        format!("deprecated use of '{statement}' in a read only context, please use a POST request instead");
+    Message { level: "warning", text }
+}
+
+fn unsupported(what: &str) -> QueryError {
+    QueryError::Unsupported(what.to_owned())
+}
+
+fn show_statement(context: &Context<'_>, show: &Show, sender: &mut Sender<'_>) -> Result<(), QueryError> {
+    match show {
+        Show::Databases => show::databases(context, sender),
+        Show::RetentionPolicies(show) => show::retention_policies(context, show, sender),
+        Show::Measurements(show) => show::measurements(context, show, sender),
+        Show::FieldKeys(show) => show::field_keys(context, show, sender),
+        Show::Series(show) => show::series(context, show, sender),
+        Show::TagKeys(show) => tags::keys(context, show, sender),
+        Show::TagValues(show) => tags::values(context, show, sender),
+        Show::SeriesCardinality(show) => cardinality::series(context, show, sender),
+        Show::MeasurementCardinality(show) => cardinality::measurements(context, show, sender),
+        Show::TagKeyCardinality(show) => cardinality::tag_keys(context, show, sender),
+        Show::TagValuesCardinality(show) => cardinality::tag_values(context, show, sender),
+        Show::FieldKeyCardinality(show) => cardinality::field_keys(context, show, sender),
+        Show::Queries => show::queries(context, sender),
+        Show::ContinuousQueries => show::continuous_queries(context, sender),
+        // There are none; InfluxDB shows nothing then.
+        Show::Subscriptions => Ok(()),
+        Show::Users => sender.series(table("", &["user", "admin"], vec![strings([]), strings([])])),
+        Show::Grants(_) => Err(QueryError::invalid("user not found")),
+        Show::Shards => Err(unsupported("SHOW SHARDS")),
+        Show::ShardGroups => Err(unsupported("SHOW SHARD GROUPS")),
+        Show::Stats(_) => Err(unsupported("SHOW STATS")),
+        Show::Diagnostics(_) => Err(unsupported("SHOW DIAGNOSTICS")),
+    }
+}
+
+/// A whole series without tags.
+fn table(name: &str, columns: &[&str], values: Vec<OutputColumn>) -> ResultSeries {
+    ResultSeries {
+        name: name.into(),
+        tags: Arc::new([]),
+        columns: columns.iter().map(|column| Arc::from(*column)).collect(),
+        values,
+        partial: false,
+    }
+}
+
+fn strings(values: impl IntoIterator<Item = Arc<str>>) -> OutputColumn {
+    OutputColumn::strings(values)
+}
+
+fn integers(values: impl IntoIterator<Item = i64>) -> OutputColumn {
+    let values = Values::Integer(values.into_iter().collect());
+    OutputColumn::Values(skywatch_model::Column { values, valid: None })
+}
+
+/// Cuts to OFFSET, then LIMIT (0: none).
+fn cut<T>(items: impl IntoIterator<Item = T>, offset: u64, limit: u64) -> Vec<T> {
+    let limit = if limit == 0 { usize::MAX } else { limit as usize };
+    items.into_iter().skip(offset as usize).take(limit).collect()
+}
+
+impl Context<'_> {
+    /// The database a statement is about.
+    fn database<'b>(&'b self, named: Option<&'b str>) -> Result<&'b str, QueryError> {
+        match named.unwrap_or(&self.request.database) {
+            "" => Err(QueryError::DatabaseRequired),
+            name => Ok(name),
+        }
+    }
+
+    /// Every shard of a database that overlaps the range, over all its retention policies.
+    fn all_shards(&self, database: &str, range: TimeRange) -> Result<Vec<Arc<dyn ShardRead>>, QueryError> {
+        let mut shards = Vec::new();
+        for policy in self.backend.retention_policies(database)? {
+            shards.extend(self.backend.shards(database, &policy.name, range)?);
+        }
+        Ok(shards)
+    }
+}

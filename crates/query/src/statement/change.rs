@@ -1,0 +1,129 @@
+//! Statements that change the catalogue or remove data.
+
+use std::sync::Arc;
+
+use skywatch_influxql::{
+    AlterRetentionPolicy, CreateDatabase, CreateRetentionPolicy, Delete, DropMeasurement, DropSeries, Expr,
+    Source, Statement,
+};
+use skywatch_model::TimeRange;
+
+use super::{Context, tags, unsupported};
+use crate::{BackendError, DeleteRequest, NewRetentionPolicy, QueryError, RetentionPolicyUpdate};
+
+/// The shortest retention there is: one hour.
+const RETENTION_MIN_NS: i64 = 3_600_000_000_000;
+
+pub(super) fn run(context: &Context<'_>, statement: &Statement) -> Result<(), QueryError> {
+    match statement {
+        Statement::CreateDatabase(create) => create_database(context, create),
+        Statement::DropDatabase(drop) => Ok(context.backend.drop_database(&drop.name)?),
+        Statement::CreateRetentionPolicy(create) => create_retention_policy(context, create),
+        Statement::AlterRetentionPolicy(alter) => alter_retention_policy(context, alter),
+        Statement::DropRetentionPolicy(drop) => {
+            Ok(context.backend.drop_retention_policy(&drop.database, &drop.name)?)
+        }
+        Statement::DropMeasurement(drop) => drop_measurement(context, drop),
+        Statement::DropSeries(drop) => drop_series(context, drop),
+        Statement::DropShard(_) => Err(unsupported("DROP SHARD")),
+        Statement::CreateContinuousQuery(_) | Statement::DropContinuousQuery(_) => {
+            Err(unsupported("CONTINUOUS QUERY"))
+        }
+        Statement::CreateSubscription(_) | Statement::DropSubscription(_) => Err(unsupported("SUBSCRIPTION")),
+        Statement::CreateUser(_) | Statement::DropUser(_) | Statement::SetPassword(_) => {
+            Err(unsupported("user management"))
+        }
+        Statement::Grant(_) | Statement::GrantAdmin(_) | Statement::Revoke(_) | Statement::RevokeAdmin(_) => {
+            Err(unsupported("user management"))
+        }
+        Statement::Select(_)
+        | Statement::Explain(_)
+        | Statement::Delete(_)
+        | Statement::KillQuery(_)
+        | Statement::Show(_) => Err(unsupported("this statement")),
+    }
+}
+
+fn create_database(context: &Context<'_>, create: &CreateDatabase) -> Result<(), QueryError> {
+    let policy = create.retention_policy.as_ref().map(|spec| NewRetentionPolicy {
+        name: spec.name.clone(),
+        duration_ns: spec.duration,
+        shard_group_duration_ns: spec.shard_duration,
+        replica_n: spec.replication,
+        make_default: true,
+    });
+    if let Some(policy) = &policy {
+        check_durations(policy.duration_ns, policy.shard_group_duration_ns)?;
+    }
+    Ok(context.backend.create_database(&create.name, policy.as_ref())?)
+}
+
+/// InfluxDB looks at the durations before it looks whether the database exists.
+fn check_durations(duration: Option<i64>, shard_duration: Option<i64>) -> Result<(), BackendError> {
+    let duration = duration.unwrap_or(0);
+    if duration != 0 && duration < RETENTION_MIN_NS {
+        return Err(BackendError::RetentionPolicyDurationTooLow);
+    }
+    if duration != 0 && duration < shard_duration.unwrap_or(0) {
+        return Err(BackendError::IncompatibleDurations);
+    }
+    Ok(())
+}
+
+fn create_retention_policy(context: &Context<'_>, create: &CreateRetentionPolicy) -> Result<(), QueryError> {
+    check_durations(Some(create.duration), Some(create.shard_duration))?;
+    let policy = NewRetentionPolicy {
+        name: Some(create.name.clone()),
+        duration_ns: Some(create.duration),
+        shard_group_duration_ns: Some(create.shard_duration),
+        replica_n: Some(create.replication),
+        make_default: create.default,
+    };
+    Ok(context.backend.create_retention_policy(&create.database, &policy)?)
+}
+
+fn alter_retention_policy(context: &Context<'_>, alter: &AlterRetentionPolicy) -> Result<(), QueryError> {
+    let update = RetentionPolicyUpdate {
+        duration_ns: alter.duration,
+        shard_group_duration_ns: alter.shard_duration,
+        replica_n: alter.replication,
+        make_default: alter.default,
+    };
+    Ok(context.backend.alter_retention_policy(&alter.database, &alter.name, &update)?)
+}
+
+fn drop_measurement(context: &Context<'_>, drop: &DropMeasurement) -> Result<(), QueryError> {
+    let database = context.database(None)?;
+    Ok(context.backend.drop_measurement(database, &drop.name)?)
+}
+
+fn drop_series(context: &Context<'_>, drop: &DropSeries) -> Result<(), QueryError> {
+    remove(context, &drop.from, drop.condition.as_ref(), |bounded| {
+        if bounded {
+            return Err(QueryError::invalid("DROP SERIES doesn't support time in WHERE clause"));
+        }
+        Ok(())
+    })
+}
+
+/// DELETE.
+pub(super) fn delete(context: &Context<'_>, delete: &Delete) -> Result<(), QueryError> {
+    remove(context, &delete.from, delete.condition.as_ref(), |_| Ok(()))
+}
+
+fn remove(
+    context: &Context<'_>,
+    from: &[Source],
+    condition: Option<&Expr>,
+    check_times: impl Fn(bool) -> Result<(), QueryError>,
+) -> Result<(), QueryError> {
+    let database = context.database(None)?;
+    let condition = tags::Condition::of(context, condition)?;
+    check_times(condition.range != TimeRange::ALL)?;
+    let (measurements, _): (Vec<Arc<str>>, _) = tags::measurements(context, database, from, condition.range)?;
+    if measurements.is_empty() {
+        return Ok(());
+    }
+    let request = DeleteRequest { measurements, predicate: condition.tags, range: condition.range };
+    Ok(context.backend.delete(database, &request)?)
+}

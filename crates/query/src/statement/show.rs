@@ -1,0 +1,250 @@
+//! SHOW of databases, policies, measurements, fields, series and queries.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use skywatch_influxql::{
+    Measurement, MeasurementName, ShowFieldKeys, ShowMeasurements, ShowRetentionPolicies, ShowSeries, Source,
+};
+use skywatch_model::{Column, FieldType, TimeRange, Values};
+use skywatch_storage::{ShardRead, TagPredicate};
+
+use super::{
+    Context, cut, integers, strings, table,
+    tags::{self, Condition},
+};
+use crate::{BackendError, OutputColumn, QueryError, executor::Sender, plan::expand_measurements};
+
+pub(super) fn databases(context: &Context<'_>, sender: &mut Sender<'_>) -> Result<(), QueryError> {
+    let names = context.backend.databases()?;
+    sender.series(table("databases", &["name"], vec![strings(names.into_iter().map(Arc::from))]))
+}
+
+pub(super) fn retention_policies(
+    context: &Context<'_>,
+    show: &ShowRetentionPolicies,
+    sender: &mut Sender<'_>,
+) -> Result<(), QueryError> {
+    let database = context.database(show.database.as_deref())?;
+    let policies = context.backend.retention_policies(database)?;
+    let durations = |of: fn(&crate::RetentionPolicyInfo) -> i64| {
+        strings(policies.iter().map(|policy| go_duration(of(policy)).into()))
+    };
+    let default = Values::Boolean(policies.iter().map(|policy| policy.is_default).collect());
+    let values = vec![
+        strings(policies.iter().map(|policy| policy.name.as_str().into())),
+        durations(|policy| policy.duration_ns),
+        durations(|policy| policy.shard_group_duration_ns),
+        integers(policies.iter().map(|policy| i64::from(policy.replica_n))),
+        OutputColumn::Values(Column { values: default, valid: None }),
+    ];
+    sender.series(table("", &["name", "duration", "shardGroupDuration", "replicaN", "default"], values))
+}
+
+/// A duration of whole microseconds or more as Go writes it: `168h0m0s`, `1m30s`, `1.5s`, `74µs`.
+fn go_duration(nanoseconds: i64) -> String {
+    const SECOND: u64 = 1_000_000_000;
+    let sign = if nanoseconds < 0 { "-" } else { "" };
+    let total = nanoseconds.unsigned_abs();
+    if total == 0 {
+        return "0s".to_owned();
+    }
+    let decimal = |value: u64, unit: u64| {
+        let (whole, rest) = (value / unit, value % unit);
+        let digits = unit.ilog10() as usize;
+        let fraction = format!("{rest:0digits$}");
+        let fraction = fraction.trim_end_matches('0');
+        if fraction.is_empty() { whole.to_string() } else { format!("{whole}.{fraction}") }
+    };
+    let text = match total {
+        0..1_000 => format!("{total}ns"),
+        1_000..1_000_000 => format!("{}µs", decimal(total, 1_000)),
+        1_000_000..SECOND => format!("{}ms", decimal(total, 1_000_000)),
+        _ => {
+            let (hours, minutes) = (total / (3600 * SECOND), total / (60 * SECOND) % 60);
+            let seconds = format!("{}s", decimal(total % (60 * SECOND), SECOND));
+            match (hours, minutes) {
+                (0, 0) => seconds,
+                (0, minutes) => format!("{minutes}m{seconds}"),
+                (hours, minutes) => format!("{hours}h{minutes}m{seconds}"),
+            }
+        }
+    };
+    format!("{sign}{text}")
+}
+
+pub(super) fn measurements(
+    context: &Context<'_>,
+    show: &ShowMeasurements,
+    sender: &mut Sender<'_>,
+) -> Result<(), QueryError> {
+    if show.all_databases || show.all_retention_policies {
+        return Err(super::unsupported("SHOW MEASUREMENTS ON *"));
+    }
+    let database = context.database(show.database.as_deref())?;
+    let condition = Condition::of(context, show.condition.as_ref())?;
+    let shards = match show.retention_policy.as_deref() {
+        Some(policy) => context.backend.shards(database, policy, condition.range),
+        None => match context.all_shards(database, condition.range) {
+            // Of a database that is not there, InfluxDB shows nothing.
+            Err(QueryError::Backend(BackendError::DatabaseNotFound(_))) => Ok(Vec::new()),
+            Err(QueryError::Backend(error)) => Err(error),
+            Err(other) => return Err(other),
+            Ok(shards) => Ok(shards),
+        },
+    }?;
+    let wanted = |name: &str| match &show.source {
+        Some(Source::Measurement(Measurement { name: wanted, .. })) => names(wanted, name),
+        Some(Source::Subquery(_)) | None => true,
+    };
+    let found = expand_measurements(&shards, wanted).into_iter().filter(|name| match &condition.tags {
+        TagPredicate::All => true,
+        predicate => shards.iter().any(|shard| !shard.select_series(name, predicate).is_empty()),
+    });
+    let found = cut(found, show.offset, show.limit);
+    if found.is_empty() {
+        return Ok(());
+    }
+    sender.series(table("measurements", &["name"], vec![strings(found)]))
+}
+
+/// Whether a source names a measurement.
+pub(super) fn names(wanted: &MeasurementName, name: &str) -> bool {
+    match wanted {
+        MeasurementName::Name(wanted) => wanted == name,
+        MeasurementName::Regex(regex) => regex.is_match(name),
+    }
+}
+
+/// Measurements with their shards, for statements that InfluxDB answers from one retention policy: that of each
+/// source, or the default one.
+pub(super) fn by_policy(
+    context: &Context<'_>,
+    database: &str,
+    from: &[Source],
+    range: TimeRange,
+) -> Result<BTreeMap<Arc<str>, Vec<Arc<dyn ShardRead>>>, QueryError> {
+    let every = Source::Measurement(Measurement {
+        database: None,
+        retention_policy: None,
+        name: MeasurementName::Name(String::new()),
+    });
+    let sources = if from.is_empty() { std::slice::from_ref(&every) } else { from };
+    let mut found: BTreeMap<Arc<str>, Vec<Arc<dyn ShardRead>>> = BTreeMap::new();
+    for source in sources {
+        let Source::Measurement(source) = source else {
+            return Err(super::unsupported("SHOW FROM a subquery"));
+        };
+        let database = source.database.as_deref().unwrap_or(database);
+        let policies = context.backend.retention_policies(database)?;
+        let policy = match source.retention_policy.as_deref() {
+            Some(name) => policies
+                .iter()
+                .find(|policy| policy.name == name)
+                .ok_or_else(|| QueryError::Backend(BackendError::RetentionPolicyNotFound(name.to_owned())))?,
+            None => match policies.iter().find(|policy| policy.is_default) {
+                Some(policy) => policy,
+                None => continue,
+            },
+        };
+        let shards = context.backend.shards(database, &policy.name, range)?;
+        for name in expand_measurements(&shards, |name| from.is_empty() || names(&source.name, name)) {
+            found.entry(name).or_default().extend(shards.iter().cloned());
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn field_keys(
+    context: &Context<'_>,
+    show: &ShowFieldKeys,
+    sender: &mut Sender<'_>,
+) -> Result<(), QueryError> {
+    let database = context.database(show.database.as_deref())?;
+    for (name, shards) in by_policy(context, database, &show.from, TimeRange::ALL)? {
+        let mut fields: Vec<(Arc<str>, FieldType)> =
+            shards.iter().flat_map(|shard| shard.fields(&name)).collect();
+        fields.sort();
+        fields.dedup();
+        let fields = cut(fields, show.offset, show.limit);
+        if fields.is_empty() {
+            continue;
+        }
+        let values = vec![
+            strings(fields.iter().map(|(field, _)| Arc::clone(field))),
+            strings(fields.iter().map(|(_, field_type)| field_type.name().into())),
+        ];
+        sender.series(table(&name, &["fieldKey", "fieldType"], values))?;
+    }
+    Ok(())
+}
+
+pub(super) fn series(
+    context: &Context<'_>,
+    show: &ShowSeries,
+    sender: &mut Sender<'_>,
+) -> Result<(), QueryError> {
+    let database = context.database(show.database.as_deref())?;
+    let condition = Condition::of(context, show.condition.as_ref())?;
+    let mut keys: Vec<Arc<str>> = Vec::new();
+    for (name, shards) in by_policy(context, database, &show.from, condition.range)? {
+        context.cancel.check()?;
+        keys.extend(tags::series_keys(&name, &shards, &condition.tags));
+    }
+    keys.sort();
+    let keys = cut(keys, show.offset, show.limit);
+    if keys.is_empty() {
+        return Ok(());
+    }
+    sender.series(table("", &["key"], vec![strings(keys)]))
+}
+
+pub(super) fn queries(context: &Context<'_>, sender: &mut Sender<'_>) -> Result<(), QueryError> {
+    let queries = context.running.list();
+    let elapsed = |elapsed: std::time::Duration| {
+        // InfluxDB rounds to the largest unit that is not zero.
+        let nanoseconds = i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX);
+        let unit = match nanoseconds {
+            1_000_000_000.. => 1_000_000_000,
+            1_000_000.. => 1_000_000,
+            1_000.. => 1_000,
+            _ => 1,
+        };
+        go_duration(nanoseconds / unit * unit)
+    };
+    let values = vec![
+        integers(queries.iter().map(|query| query.id as i64)),
+        strings(queries.iter().map(|query| query.text.as_str().into())),
+        strings(queries.iter().map(|query| query.database.as_str().into())),
+        strings(queries.iter().map(|query| elapsed(query.elapsed).into())),
+        strings(queries.iter().map(|query| if query.killed { "killed" } else { "running" }.into())),
+    ];
+    sender.series(table("", &["qid", "query", "database", "duration", "status"], values))
+}
+
+pub(super) fn continuous_queries(context: &Context<'_>, sender: &mut Sender<'_>) -> Result<(), QueryError> {
+    for database in context.backend.databases()? {
+        sender.series(table(&database, &["name", "query"], vec![strings([]), strings([])]))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::go_duration;
+
+    #[test]
+    fn durations_are_written_as_go_writes_them() {
+        for (nanoseconds, text) in [
+            (0, "0s"),
+            (604_800_000_000_000, "168h0m0s"),
+            (90_000_000_000, "1m30s"),
+            (1_500_000_000, "1.5s"),
+            (74_000, "74µs"),
+            (1_250_000, "1.25ms"),
+            (999, "999ns"),
+            (3_600_000_000_000, "1h0m0s"),
+        ] {
+            assert_eq!(go_duration(nanoseconds), text);
+        }
+    }
+}

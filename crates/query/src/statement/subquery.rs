@@ -1,0 +1,174 @@
+//! Subqueries: their answers become a shard that the outer query reads.
+
+use std::{cell::Cell, sync::Arc};
+
+use skywatch_influxql::{BinaryOp, Call, Expr, Fill, Select, SortField};
+use skywatch_model::{Bitmap, Column, MAX_TIME, MIN_TIME, TimeRange, Values};
+use skywatch_storage::ShardRead;
+
+use super::{Context, select::sources};
+use crate::{
+    OutputColumn, QueryError, ResultSeries,
+    exec::{self, Usage},
+    expr::{Vector, VectorBuilder},
+    memory::MemoryShard,
+    plan::{self, Outer, SourceContext, Subqueries},
+};
+
+/// Rows in a block of a subquery's answer.
+const BLOCK_ROWS: usize = 4096;
+/// How deep subqueries may nest.
+const DEPTH_MAX: u32 = 16;
+
+/// Runs subqueries on behalf of one statement.
+pub(super) struct Nested<'a> {
+    context: &'a Context<'a>,
+    usage: &'a Usage<'a>,
+    depth: Cell<u32>,
+}
+
+impl<'a> Nested<'a> {
+    pub(super) const fn new(context: &'a Context<'a>, usage: &'a Usage<'a>) -> Self {
+        Self { context, usage, depth: Cell::new(0) }
+    }
+
+    fn answer(&self, select: &Select, outer: &Outer<'_>) -> Result<MemoryShard, QueryError> {
+        let select = inherit(select, outer)?;
+        let mut shard = MemoryShard::new(TimeRange::ALL, BLOCK_ROWS, false);
+        let context = SourceContext { subqueries: self, ..sources(self.context, self) };
+        if let Some(plan) = plan::plan_select(&select, &context)? {
+            let mut collected: Vec<ResultSeries> = Vec::new();
+            exec::run(&plan, usize::MAX, self.usage, self.context.pool, &mut |series| {
+                self.usage.hold(bytes(&series))?;
+                collected.push(series);
+                Ok(())
+            })?;
+            for series in collected {
+                add(&mut shard, series, plan.ascending);
+            }
+        }
+        Ok(shard)
+    }
+}
+
+impl Subqueries for Nested<'_> {
+    fn run(&self, select: &Select, outer: &Outer<'_>) -> Result<Arc<dyn ShardRead>, QueryError> {
+        if self.depth.get() == DEPTH_MAX {
+            return Err(QueryError::invalid(format!("subqueries nest deeper than {DEPTH_MAX}")));
+        }
+        self.depth.set(self.depth.get() + 1);
+        let answer = self.answer(select, outer);
+        self.depth.set(self.depth.get() - 1);
+        Ok(Arc::new(answer?))
+    }
+}
+
+/// What a subquery takes over from the query around it: times, order, grouping.
+fn inherit(select: &Select, outer: &Outer<'_>) -> Result<Select, QueryError> {
+    let mut select = select.clone();
+    if !select.order_by.is_empty() && select.ascending() != outer.select.ascending() {
+        return Err(QueryError::invalid(
+            "subqueries must be ordered in the same direction as the query itself",
+        ));
+    }
+    if !outer.select.ascending() {
+        select.order_by = vec![SortField { name: Some("time".to_owned()), ascending: false }];
+    }
+    bound_times(&mut select, outer.range);
+    let is_time = |dimension: &Expr| matches!(dimension, Expr::Call(_));
+    let grouped = select.group_by.iter().any(is_time);
+    if grouped && select.fill == Fill::Null {
+        select.fill = Fill::None;
+    }
+    for dimension in &outer.select.group_by {
+        match dimension {
+            Expr::Call(_) if !grouped && has_calls(&select) => select.group_by.push(dimension.clone()),
+            Expr::VarRef(_) if !select.group_by.contains(dimension) => {
+                select.group_by.push(dimension.clone())
+            }
+            _ => {}
+        }
+    }
+    Ok(select)
+}
+
+fn bound_times(select: &mut Select, range: TimeRange) {
+    let mut bound = |op, time: i64| {
+        let bound = Expr::binary(op, Expr::var("time"), Expr::Time(time));
+        select.condition = Some(match select.condition.take() {
+            Some(condition) => Expr::binary(BinaryOp::And, Expr::Paren(Box::new(condition)), bound),
+            None => bound,
+        });
+    };
+    if range.start != MIN_TIME {
+        bound(BinaryOp::GtEq, range.start);
+    }
+    if range.end != MAX_TIME {
+        bound(BinaryOp::LtEq, range.end);
+    }
+}
+
+fn has_calls(select: &Select) -> bool {
+    let is_aggregate = |call: &Call| crate::expr::MathFunction::find(&call.name).is_none();
+    select.fields.iter().any(|field| {
+        let mut found = false;
+        field.expr.walk(&mut |expr| {
+            found |=
+                matches!(expr, Expr::Distinct(_)) || matches!(expr, Expr::Call(call) if is_aggregate(call));
+        });
+        found
+    })
+}
+
+fn bytes(series: &ResultSeries) -> usize {
+    series.len() * series.values.len() * size_of::<skywatch_model::FieldValue>()
+}
+
+/// Adds a series of an answer: its columns become fields.
+fn add(shard: &mut MemoryShard, series: ResultSeries, ascending: bool) {
+    let len = series.len();
+    let mut times = Vec::new();
+    let mut columns = Vec::new();
+    for (name, values) in series.columns.iter().zip(series.values) {
+        match values {
+            OutputColumn::Time(values) => times = values,
+            values => columns.extend(column(values, len).map(|column| (Arc::clone(name), column))),
+        }
+    }
+    if !ascending {
+        times.reverse();
+        columns.iter_mut().for_each(|(_, column)| reverse(column));
+    }
+    // An empty tag is no tag.
+    let tags = series.tags.iter().filter(|(_, value)| !value.is_empty()).cloned().collect();
+    shard.add_series(&series.name, tags, times, columns);
+}
+
+/// As a column of one type: that of the first value. Values of others are left out.
+fn column(values: OutputColumn, len: usize) -> Option<Column> {
+    if let OutputColumn::Values(column) = values {
+        return Some(column);
+    }
+    let wanted = (0..len).find_map(|row| values.get(row))?.field_type();
+    let mut builder = VectorBuilder::with_capacity(len);
+    (0..len).for_each(|row| builder.push(values.get(row).filter(|value| value.field_type() == wanted)));
+    match builder.finish() {
+        Vector::Column(column) => Some(column),
+        _ => None,
+    }
+}
+
+fn reverse(column: &mut Column) {
+    match &mut column.values {
+        Values::Float(values) => values.reverse(),
+        Values::Integer(values) => values.reverse(),
+        Values::Unsigned(values) => values.reverse(),
+        Values::String(values) => values.reverse(),
+        Values::Boolean(values) => values.reverse(),
+    }
+    if let Some(valid) = &mut column.valid {
+        let mut reversed = Bitmap::default();
+        (0..valid.len()).rev().for_each(|row| reversed.push(valid.get(row)));
+        *valid = reversed;
+    }
+}
