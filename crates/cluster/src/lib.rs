@@ -1,1 +1,13 @@
-//! placeholder
+//! One data node: the write router, the engine's view of the catalogue and the shards, and retention.
+//! A single server is a cluster of one node; replication to others joins here.
+
+mod backend;
+mod node;
+mod retention;
+mod router;
+mod statistics;
+mod write;
+
+pub use node::{Node, NodeConfig, NodeError};
+pub use statistics::{NodeStatistics, WriteStatistics};
+pub use write::{WriteError, WriteErrorClass, WriteRequest, WriteSummary};

@@ -87,7 +87,9 @@ impl WriteError {
             Self::DatabaseNotFound(_) => WriteErrorClass::NotFound,
             Self::Unparsable(_) | Self::Partial { .. } => WriteErrorClass::Caller,
             Self::Overloaded { .. } | Self::ShuttingDown => WriteErrorClass::Retry,
-            Self::RetentionPolicyNotFound(_) | Self::Catalogue(_) | Self::Storage(_) => WriteErrorClass::Fatal,
+            Self::RetentionPolicyNotFound(_) | Self::Catalogue(_) | Self::Storage(_) => {
+                WriteErrorClass::Fatal
+            }
         }
     }
 }

@@ -1,0 +1,158 @@
+//! The query engine's view of the node: catalogue and shard snapshots.
+
+use std::sync::Arc;
+
+use skywatch_meta::{
+    CatalogueError, Command, Database, HostError, RetentionPolicyChange, RetentionPolicySpec,
+};
+use skywatch_model::TimeRange;
+use skywatch_query::{
+    Backend, BackendError, DeleteRequest, NewRetentionPolicy, RetentionPolicyInfo, RetentionPolicyUpdate,
+};
+use skywatch_storage::ShardRead;
+
+use crate::node::NodeCore;
+
+/// The name of the policy that a database gets when none is given.
+const DEFAULT_POLICY_NAME: &str = "autogen";
+
+impl NodeCore {
+    fn database(&self, name: &str) -> Result<Database, BackendError> {
+        self.host
+            .current()
+            .database(name)
+            .cloned()
+            .ok_or_else(|| BackendError::DatabaseNotFound(name.to_owned()))
+    }
+}
+
+impl Backend for NodeCore {
+    fn databases(&self) -> Result<Vec<String>, BackendError> {
+        Ok(self.host.current().databases().iter().map(|database| database.name.clone()).collect())
+    }
+
+    fn retention_policies(&self, database: &str) -> Result<Vec<RetentionPolicyInfo>, BackendError> {
+        let database = self.database(database)?;
+        Ok(database
+            .retention_policies
+            .iter()
+            .map(|policy| RetentionPolicyInfo {
+                name: policy.name.clone(),
+                duration_ns: policy.duration_ns,
+                shard_group_duration_ns: policy.shard_group_duration_ns,
+                replica_n: policy.replica_n,
+                is_default: policy.name == database.default_retention_policy,
+            })
+            .collect())
+    }
+
+    fn shards(
+        &self,
+        database: &str,
+        retention_policy: &str,
+        range: TimeRange,
+    ) -> Result<Vec<Arc<dyn ShardRead>>, BackendError> {
+        let database = self.database(database)?;
+        let policy = database
+            .retention_policy(retention_policy)
+            .ok_or_else(|| BackendError::RetentionPolicyNotFound(retention_policy.to_owned()))?;
+        let groups = policy
+            .live_shard_groups()
+            .filter(|group| range.overlaps(TimeRange::new(group.start_ns, group.end_ns - 1)));
+        // A shard that nothing was written to yet has a place in the catalogue and no files.
+        Ok(groups
+            .flat_map(|group| &group.shards)
+            .filter_map(|shard| self.open_shard(shard.id))
+            .map(|shard| shard.snapshot())
+            .collect())
+    }
+
+    fn create_database(&self, name: &str, policy: Option<&NewRetentionPolicy>) -> Result<(), BackendError> {
+        if name.is_empty() {
+            return Err(BackendError::DatabaseNameRequired);
+        }
+        let policy = policy.map(spec_of);
+        self.execute(&Command::CreateDatabase { name: name.into(), policy })
+    }
+
+    fn drop_database(&self, name: &str) -> Result<(), BackendError> {
+        self.execute(&Command::DropDatabase { name: name.into() })
+    }
+
+    fn create_retention_policy(
+        &self,
+        database: &str,
+        policy: &NewRetentionPolicy,
+    ) -> Result<(), BackendError> {
+        self.execute(&Command::CreateRetentionPolicy {
+            database: database.into(),
+            spec: spec_of(policy),
+            make_default: policy.make_default,
+        })
+    }
+
+    fn alter_retention_policy(
+        &self,
+        database: &str,
+        name: &str,
+        update: &RetentionPolicyUpdate,
+    ) -> Result<(), BackendError> {
+        self.execute(&Command::AlterRetentionPolicy {
+            database: database.into(),
+            name: name.into(),
+            change: RetentionPolicyChange {
+                duration_ns: update.duration_ns,
+                shard_group_duration_ns: update.shard_group_duration_ns,
+                replica_n: update.replica_n,
+                make_default: update.make_default,
+            },
+        })
+    }
+
+    fn drop_retention_policy(&self, database: &str, name: &str) -> Result<(), BackendError> {
+        self.execute(&Command::DropRetentionPolicy { database: database.into(), name: name.into() })
+    }
+
+    fn drop_measurement(&self, _database: &str, _measurement: &str) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("DROP MEASUREMENT"))
+    }
+
+    fn delete(&self, _database: &str, _request: &DeleteRequest) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("deleting points"))
+    }
+}
+
+impl NodeCore {
+    /// Carries out a command on the catalogue and removes the shards that lost their place in it.
+    fn execute(&self, command: &Command) -> Result<(), BackendError> {
+        let applied = self.host.execute(command).map_err(backend_error)?;
+        self.drop_shards(&applied.dropped_shards);
+        Ok(())
+    }
+}
+
+fn spec_of(policy: &NewRetentionPolicy) -> RetentionPolicySpec {
+    RetentionPolicySpec {
+        name: policy.name.clone().unwrap_or_else(|| DEFAULT_POLICY_NAME.into()),
+        duration_ns: policy.duration_ns.unwrap_or(0),
+        shard_group_duration_ns: policy.shard_group_duration_ns.unwrap_or(0),
+        replica_n: policy.replica_n.unwrap_or(1),
+    }
+}
+
+fn backend_error(error: HostError) -> BackendError {
+    match error {
+        HostError::Refused(refusal) => match refusal {
+            CatalogueError::DatabaseNotFound(name) => BackendError::DatabaseNotFound(name),
+            CatalogueError::InvalidName => BackendError::InvalidName,
+            CatalogueError::RetentionPolicyNotFound(name) => BackendError::RetentionPolicyNotFound(name),
+            CatalogueError::RetentionPolicyExists => BackendError::RetentionPolicyExists,
+            CatalogueError::RetentionPolicyConflict => BackendError::RetentionPolicyConflict,
+            CatalogueError::RetentionTooShort => BackendError::RetentionPolicyDurationTooLow,
+            CatalogueError::IncompatibleDurations => BackendError::IncompatibleDurations,
+            CatalogueError::ReplicationFactorTooLow => BackendError::ReplicationFactorTooLow,
+            other => BackendError::Catalogue(other.to_string()),
+        },
+        other => BackendError::Catalogue(other.to_string()),
+    }
+}

@@ -1,0 +1,424 @@
+//! A data node: opens the catalogue and the store, takes writes, gives the query engine its view, and keeps
+//! retention. Blocking; shells call it from threads of their own.
+//!
+//! On disk, below the data directory:
+//!
+//! ```text
+//! meta/catalogue.json     databases, policies, shard groups (skywatch_meta)
+//! data/<shard id>/        one directory per shard            (skywatch_storage)
+//! data/LOCK               held while a process uses the directory
+//! ```
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use parking_lot::Mutex;
+use skywatch_meta::{CatalogueHost, Command, HostError, NodeId};
+use skywatch_model::{
+    Clock, TimeRange, Version,
+    line::{LineError, ParseOptions, PointBatch, parse},
+};
+use skywatch_query::{Backend, Executor, Limits};
+use skywatch_storage::{Durability, OpenError, Shard, ShardId, Store, StoreOptions};
+
+use crate::{
+    retention::plan_upkeep,
+    router::{Route, ShardPart, plan_route},
+    statistics::{NodeStatistics, WriteCounters, add},
+    write::{WriteError, WriteErrorClass, WriteRequest, WriteSummary},
+};
+
+/// The number of a single server.
+const SINGLE_NODE: NodeId = NodeId(1);
+
+/// How often retention and shard groups ahead are looked after.
+const UPKEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// Seconds a client is asked to wait when the store names no time.
+const RETRY_AFTER_SECS: u32 = 1;
+
+/// How a node runs.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// Everything is stored below it; created if missing.
+    pub data_dir: PathBuf,
+    /// When a write is acknowledged.
+    pub durability: Durability,
+    /// Bytes of points held in memory before writes wait and are refused.
+    pub write_memory_bytes: u64,
+    /// Bounds on queries.
+    pub limits: Limits,
+}
+
+/// Why a node did not open.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The store did not open.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The catalogue did not open.
+    #[error(transparent)]
+    Catalogue(#[from] HostError),
+    /// Shards without a catalogue: opening would give their points no names, and then drop them.
+    #[error(
+        "{} holds shard {shard}, which {} does not know: the catalogue is missing or older than the data; \
+         restore it from the same backup as the data",
+        data.display(), catalogue.display()
+    )]
+    StrayShard {
+        /// Directory of the shards.
+        data: PathBuf,
+        /// Directory of the catalogue.
+        catalogue: PathBuf,
+        /// A shard that was never given out.
+        shard: u64,
+    },
+}
+
+/// One data node. Dropping it without [`Node::close`] is what a crash does: nothing acknowledged is lost.
+#[derive(Debug)]
+pub struct Node {
+    core: Arc<NodeCore>,
+    executor: Executor,
+    upkeep: Mutex<Option<Upkeep>>,
+}
+
+#[derive(Debug)]
+struct Upkeep {
+    stop: mpsc::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// What a node's parts share.
+#[derive(Debug)]
+pub(crate) struct NodeCore {
+    pub(crate) host: CatalogueHost,
+    store: Store,
+    clock: Clock,
+    counters: WriteCounters,
+    closing: AtomicBool,
+}
+
+impl Node {
+    /// Opens the node's data, recovering what a crash left, and starts its upkeep.
+    pub fn open(config: NodeConfig) -> Result<Arc<Self>, NodeError> {
+        let (data, meta) = (config.data_dir.join("data"), config.data_dir.join("meta"));
+        // The store first: its lock keeps other processes away from the catalogue too.
+        let store = Store::open(
+            &data,
+            StoreOptions {
+                durability: config.durability,
+                memory_budget_bytes: config.write_memory_bytes,
+                ..StoreOptions::default()
+            },
+        )?;
+        let host = CatalogueHost::open(&meta)?;
+        drop_forgotten_shards(&store, &host, &data, &meta)?;
+        let clock = Clock::new(SINGLE_NODE.0 as u16, store.latest_version());
+        let core = Arc::new(NodeCore {
+            host,
+            store,
+            clock,
+            counters: WriteCounters::default(),
+            closing: AtomicBool::new(false),
+        });
+        let executor = Executor::new(Arc::clone(&core) as Arc<dyn Backend>, config.limits);
+        let upkeep = Mutex::new(Some(start_upkeep(Arc::clone(&core))));
+        Ok(Arc::new(Self { core, executor, upkeep }))
+    }
+
+    /// Stores a body of line protocol. When this returns `Ok`, every point is durable as far as the configured
+    /// durability goes; see [`WriteError`] for what is when it does not.
+    pub fn write(&self, request: &WriteRequest<'_>) -> Result<WriteSummary, WriteError> {
+        let counters = &self.core.counters;
+        add(&counters.requests, 1);
+        add(&counters.bytes, request.body.len() as u64);
+        let result = self.core.write(request);
+        match &result {
+            Ok(summary) => add(&counters.points_written, summary.points),
+            Err(WriteError::Partial { written, dropped, .. }) => {
+                add(&counters.points_written, *written);
+                add(&counters.points_rejected, *dropped);
+            }
+            Err(error) => match error.class() {
+                WriteErrorClass::Retry => add(&counters.overloaded, 1),
+                WriteErrorClass::Fatal => add(&counters.failed, 1),
+                WriteErrorClass::Caller | WriteErrorClass::NotFound => {}
+            },
+        }
+        result
+    }
+
+    /// Runs queries on this node.
+    pub const fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    /// What the node holds and has done.
+    pub fn statistics(&self) -> NodeStatistics {
+        let mut statistics = NodeStatistics {
+            writes: self.core.counters.snapshot(),
+            databases: self.core.host.current().databases().len() as u64,
+            ..NodeStatistics::default()
+        };
+        for shard in self.core.store.shards() {
+            let shard = shard.stats();
+            statistics.shards += 1;
+            statistics.series += shard.series;
+            statistics.segments += shard.segments;
+            statistics.segment_bytes += shard.segment_bytes;
+            statistics.index_bytes += shard.index_bytes;
+            statistics.wal_bytes += shard.log_bytes;
+            statistics.memtable_bytes += shard.memory_bytes;
+        }
+        statistics
+    }
+
+    /// Refuses further writes, flushes what is in memory and releases the data directory.
+    pub fn close(&self) {
+        self.core.closing.store(true, Ordering::Release);
+        if let Some(upkeep) = self.upkeep.lock().take() {
+            // The thread may have ended already; then there is nobody to tell.
+            drop(upkeep.stop);
+            if upkeep.thread.join().is_err() {
+                tracing::error!("the upkeep thread panicked");
+            }
+        }
+        if let Err(error) = self.core.store.close() {
+            tracing::error!(%error, "could not flush everything; the write-ahead log still has it");
+        }
+    }
+}
+
+impl NodeCore {
+    fn write(&self, request: &WriteRequest<'_>) -> Result<WriteSummary, WriteError> {
+        if self.closing.load(Ordering::Acquire) {
+            return Err(WriteError::ShuttingDown);
+        }
+        let policy = request.retention_policy.unwrap_or("");
+        self.check_target(request.database, policy)?;
+        let mut batch = PointBatch::new();
+        let options = ParseOptions { precision: request.precision, default_time_ns: request.received_at_ns };
+        let bad_lines = parse(request.body, options, &mut batch);
+        add(&self.counters.lines_unparsable, bad_lines.len() as u64);
+        if batch.is_empty() {
+            return if bad_lines.is_empty() {
+                Ok(WriteSummary::default())
+            } else {
+                Err(WriteError::Unparsable(join_lines(&bad_lines)))
+            };
+        }
+        let (parts, too_old) = self.route(request.database, policy, &batch, request.received_at_ns)?;
+        let outcome = self.write_parts(&batch, &parts, request.received_at_ns)?;
+        outcome.conclude(too_old, &bad_lines)
+    }
+
+    fn check_target(&self, database: &str, policy: &str) -> Result<(), WriteError> {
+        let catalogue = self.host.current();
+        let found =
+            catalogue.database(database).ok_or_else(|| WriteError::DatabaseNotFound(database.to_owned()))?;
+        match found.retention_policy(policy) {
+            Some(_) => Ok(()),
+            None => Err(WriteError::RetentionPolicyNotFound(policy.to_owned())),
+        }
+    }
+
+    /// Plans the parts of a batch, creating the shard groups it needs.
+    fn route(
+        &self,
+        database: &str,
+        policy: &str,
+        batch: &PointBatch<'_>,
+        now_ns: i64,
+    ) -> Result<(Vec<ShardPart>, u64), WriteError> {
+        loop {
+            let catalogue = self.host.current();
+            let found = catalogue
+                .database(database)
+                .ok_or_else(|| WriteError::DatabaseNotFound(database.to_owned()))?
+                .retention_policy(policy)
+                .ok_or_else(|| WriteError::RetentionPolicyNotFound(policy.to_owned()))?;
+            match plan_route(found, batch, now_ns) {
+                Route::Complete { parts, too_old } => return Ok((parts, too_old)),
+                Route::MissingGroup(time_ns) => {
+                    let command = Command::CreateShardGroup {
+                        database: database.to_owned(),
+                        retention_policy: found.name.clone(),
+                        time_ns,
+                        nodes: vec![SINGLE_NODE],
+                    };
+                    self.host.execute(&command).map_err(WriteError::Catalogue)?;
+                }
+            }
+        }
+    }
+
+    fn write_parts(
+        &self,
+        batch: &PointBatch<'_>,
+        parts: &[ShardPart],
+        now_ns: i64,
+    ) -> Result<Outcome, WriteError> {
+        let version = self.next_version(now_ns);
+        let mut outcome = Outcome::default();
+        for part in parts {
+            let range = TimeRange::new(part.start_ns, part.end_ns - 1);
+            let shard = self.store.create_shard(ShardId(part.shard), range).map_err(storage_error)?;
+            let report = shard.write(batch, &part.points, version).map_err(write_error)?;
+            outcome.written += report.written;
+            outcome.rejected += report.rejected.len() as u64;
+            if outcome.reason.is_none() {
+                outcome.reason =
+                    report.rejected.into_iter().next().map(|rejected| rejected.reason.to_string());
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn next_version(&self, now_ns: i64) -> Version {
+        self.clock.tick(u64::try_from(now_ns / 1_000_000).unwrap_or(0))
+    }
+
+    /// The shard with this id, if it has ever been written to.
+    pub(crate) fn open_shard(&self, id: u64) -> Option<Arc<Shard>> {
+        self.store.shard(ShardId(id))
+    }
+
+    /// Removes the files of shards that have lost their place in the catalogue. One that cannot be removed now
+    /// is removed when the node opens again.
+    pub(crate) fn drop_shards(&self, ids: &[u64]) {
+        for &id in ids {
+            if let Err(error) = self.store.drop_shard(ShardId(id)) {
+                tracing::warn!(shard = id, %error, "could not remove a dropped shard; it goes at the next start");
+            }
+        }
+    }
+
+    fn keep_up(&self) {
+        let now_ns = wall_clock_ns();
+        for command in plan_upkeep(&self.host.current(), SINGLE_NODE, now_ns) {
+            match self.host.execute(&command) {
+                Ok(applied) => self.drop_shards(&applied.dropped_shards),
+                Err(error) => tracing::warn!(%error, ?command, "upkeep failed; it is tried again"),
+            }
+        }
+    }
+}
+
+/// What became of the points of one batch that had a shard.
+#[derive(Debug, Default)]
+struct Outcome {
+    written: u64,
+    rejected: u64,
+    /// Why the first rejected point was.
+    reason: Option<String>,
+}
+
+impl Outcome {
+    /// The answer to the client. As in InfluxDB, a type conflict is told before points beyond retention, and
+    /// both before lines that did not parse; here the later ones are told too.
+    fn conclude(self, too_old: u64, bad_lines: &[LineError]) -> Result<WriteSummary, WriteError> {
+        let mut reasons: Vec<String> = self.reason.into_iter().collect();
+        if too_old > 0 {
+            reasons.push("points beyond retention policy".to_owned());
+        }
+        if !bad_lines.is_empty() {
+            reasons.push(join_lines(bad_lines));
+        }
+        if reasons.is_empty() {
+            return Ok(WriteSummary { points: self.written });
+        }
+        Err(WriteError::Partial {
+            reason: reasons.join("\n"),
+            dropped: self.rejected + too_old,
+            written: self.written,
+        })
+    }
+}
+
+fn join_lines(errors: &[LineError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn storage_error(error: impl std::fmt::Display) -> WriteError {
+    WriteError::Storage(error.to_string())
+}
+
+fn write_error(error: skywatch_storage::WriteError) -> WriteError {
+    use skywatch_storage::WriteError as Storage;
+    match error {
+        Storage::Overloaded { retry_after, .. } => WriteError::Overloaded {
+            reason: error.to_string(),
+            retry_after_secs: (retry_after.as_millis().div_ceil(1000) as u32).max(RETRY_AFTER_SECS),
+        },
+        // Retention or DROP removed the shard between routing and writing: routed again, the points find
+        // their new group or are too old.
+        Storage::Closed => WriteError::Overloaded {
+            reason: "the shard was dropped while it was written to".to_owned(),
+            retry_after_secs: RETRY_AFTER_SECS,
+        },
+        other => WriteError::Storage(other.to_string()),
+    }
+}
+
+/// Shards that the catalogue has forgotten (a crash came between dropping and removing) are removed now; a
+/// shard that it never gave out means that the catalogue is not the one that belongs to this data.
+fn drop_forgotten_shards(
+    store: &Store,
+    host: &CatalogueHost,
+    data: &Path,
+    meta: &Path,
+) -> Result<(), NodeError> {
+    let catalogue = host.current();
+    let live: std::collections::HashSet<u64> = catalogue.live_shards().map(|shard| shard.id).collect();
+    for shard in store.shards() {
+        let id = shard.id().0;
+        if id > catalogue.shard_id_last() {
+            return Err(NodeError::StrayShard {
+                data: data.to_path_buf(),
+                catalogue: meta.to_path_buf(),
+                shard: id,
+            });
+        }
+        if !live.contains(&id)
+            && let Err(error) = store.drop_shard(ShardId(id))
+        {
+            tracing::warn!(shard = id, %error, "could not remove a dropped shard; it goes at the next start");
+        }
+    }
+    Ok(())
+}
+
+fn start_upkeep(core: Arc<NodeCore>) -> Upkeep {
+    let (stop, stopped) = mpsc::channel::<()>();
+    let thread = std::thread::Builder::new()
+        .name("upkeep".into())
+        .spawn(move || {
+            loop {
+                core.keep_up();
+                match stopped.recv_timeout(UPKEEP_EVERY) {
+                    Err(mpsc::RecvTimeoutError::Timeout) => {}
+                    Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                }
+            }
+        })
+        .expect("a thread can be started while the node opens");
+    Upkeep { stop, thread }
+}
+
+fn wall_clock_ns() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

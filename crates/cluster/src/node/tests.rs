@@ -1,0 +1,132 @@
+use std::path::Path;
+
+use skywatch_model::line::Precision;
+use skywatch_query::{CancelToken, OutputColumn, QueryRequest, StatementResult};
+
+use super::*;
+
+const NOW_NS: i64 = 1_700_000_000_000_000_000;
+
+fn open(directory: &Path) -> Result<Arc<Node>, NodeError> {
+    Node::open(NodeConfig {
+        data_dir: directory.to_path_buf(),
+        durability: Durability::Fsync,
+        write_memory_bytes: 64 << 20,
+        limits: Limits::default(),
+    })
+}
+
+fn query(node: &Node, text: &str) -> Vec<StatementResult> {
+    let mut results = Vec::new();
+    let mut sink = |result: StatementResult| {
+        results.push(result);
+        Ok(())
+    };
+    node.executor().execute(&QueryRequest::new(text, "db", NOW_NS), &CancelToken::new(), &mut sink).unwrap();
+    results
+}
+
+fn times(node: &Node, text: &str) -> Vec<i64> {
+    let mut times = Vec::new();
+    for result in query(node, text) {
+        assert!(result.error.is_none(), "{:?}", result.error);
+        for series in result.series {
+            match &series.values[0] {
+                OutputColumn::Time(column) => times.extend(column),
+                other => panic!("the first column is {other:?}"),
+            }
+        }
+    }
+    times
+}
+
+fn write(node: &Node, policy: Option<&str>, body: &str) -> Result<WriteSummary, WriteError> {
+    node.write(&WriteRequest {
+        database: "db",
+        retention_policy: policy,
+        precision: Precision::Nanosecond,
+        body: body.as_bytes(),
+        received_at_ns: NOW_NS,
+    })
+}
+
+#[test]
+fn points_are_there_after_a_crash_and_in_every_group() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = open(directory.path()).unwrap();
+    query(&node, "CREATE DATABASE db");
+    let week = 7 * 24 * 3_600_000_000_000;
+    let body: String = (0..5).map(|n| format!("m v={n} {}\n", n * week)).collect();
+    assert_eq!(write(&node, None, &body).unwrap().points, 5);
+    assert_eq!(write(&node, None, "m v=9").unwrap().points, 1);
+    let expected: Vec<i64> = (0..5).map(|n| n * week).chain([NOW_NS]).collect();
+    assert_eq!(times(&node, "SELECT v FROM m"), expected);
+    node.close();
+    drop(node);
+    let node = open(directory.path()).unwrap();
+    assert_eq!(times(&node, "SELECT v FROM m"), expected);
+    assert!(node.statistics().shards >= 6);
+}
+
+#[test]
+fn good_points_are_kept_and_bad_ones_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = open(directory.path()).unwrap();
+    assert!(matches!(write(&node, None, "m v=1"), Err(WriteError::DatabaseNotFound(name)) if name == "db"));
+    query(&node, "CREATE DATABASE db; CREATE RETENTION POLICY hour ON db DURATION 1h REPLICATION 1");
+    assert!(matches!(write(&node, Some("nope"), "m v=1"), Err(WriteError::RetentionPolicyNotFound(_))));
+    assert!(matches!(write(&node, None, "m v="), Err(WriteError::Unparsable(_))));
+    assert_eq!(write(&node, None, "# nothing\n\n").unwrap().points, 0);
+
+    let error = write(&node, None, "m v=1 1\nm v=x 2\nm v=3 3").unwrap_err();
+    assert!(error.to_string().starts_with("partial write: unable to parse 'm v=x 2': "), "{error}");
+    assert!(error.to_string().ends_with(" dropped=0"), "{error}");
+    assert_eq!(times(&node, "SELECT v FROM m"), vec![1, 3]);
+
+    let error = write(&node, None, "m v=4i 4\nm v=5 5").unwrap_err();
+    assert!(error.to_string().starts_with("partial write: field type conflict: "), "{error}");
+    assert_eq!(times(&node, "SELECT v FROM m"), vec![1, 3, 5]);
+
+    let error = write(&node, Some("hour"), "m v=1 1").unwrap_err();
+    assert_eq!(error.to_string(), "partial write: points beyond retention policy dropped=1");
+    let writes = node.statistics().writes;
+    assert_eq!((writes.points_written, writes.points_rejected, writes.lines_unparsable), (3, 2, 2));
+}
+
+#[test]
+fn a_dropped_database_takes_its_files_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = open(directory.path()).unwrap();
+    query(&node, "CREATE DATABASE db");
+    write(&node, None, "m v=1 1").unwrap();
+    assert_eq!(node.statistics().shards, 1);
+    query(&node, "DROP DATABASE db");
+    assert_eq!(node.statistics().shards, 0);
+    query(&node, "CREATE DATABASE db");
+    assert_eq!(times(&node, "SELECT v FROM m"), Vec::<i64>::new());
+}
+
+#[test]
+fn data_without_its_catalogue_is_refused_not_dropped() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = open(directory.path()).unwrap();
+    query(&node, "CREATE DATABASE db");
+    write(&node, None, "m v=1 1").unwrap();
+    node.close();
+    drop(node);
+    let catalogue = directory.path().join("meta/catalogue.json");
+    let aside = directory.path().join("aside");
+    std::fs::rename(&catalogue, &aside).unwrap();
+    let error = open(directory.path()).unwrap_err();
+    assert!(matches!(error, NodeError::StrayShard { shard: 1, .. }), "{error}");
+    std::fs::rename(&aside, &catalogue).unwrap();
+    assert_eq!(times(&open(directory.path()).unwrap(), "SELECT v FROM m"), vec![1]);
+}
+
+#[test]
+fn a_second_process_is_turned_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let _node = open(directory.path()).unwrap();
+    let error = open(directory.path()).unwrap_err();
+    assert!(matches!(error, NodeError::Store(OpenError::Locked { .. })), "{error}");
+}

@@ -1,0 +1,138 @@
+//! Which shard each point of a batch goes to. Pure: the caller creates the shard groups that are missing.
+
+use skywatch_meta::{RetentionPolicy, ShardGroup};
+use skywatch_model::line::PointBatch;
+
+/// The points of one batch for one shard.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ShardPart {
+    /// The shard's id.
+    pub(crate) shard: u64,
+    /// First time of its group.
+    pub(crate) start_ns: i64,
+    /// First time after its group.
+    pub(crate) end_ns: i64,
+    /// Positions in the batch, ascending.
+    pub(crate) points: Vec<u32>,
+}
+
+/// Where the points of a batch go.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// Each point has its shard, or is beyond the retention policy.
+    Complete {
+        /// One entry per shard concerned.
+        parts: Vec<ShardPart>,
+        /// Points older than the policy keeps.
+        too_old: u64,
+    },
+    /// No live shard group covers this time; create it and plan again.
+    MissingGroup(i64),
+}
+
+/// Plans the parts of a batch at `now_ns`. Points usually arrive in order of time, so the last group and shard
+/// are tried before any search.
+pub(crate) fn plan_route(policy: &RetentionPolicy, batch: &PointBatch<'_>, now_ns: i64) -> Route {
+    let oldest_kept_ns = policy.oldest_kept_ns(now_ns);
+    let mut parts: Vec<ShardPart> = Vec::new();
+    let mut too_old = 0;
+    let mut group: Option<&ShardGroup> = None;
+    let mut part_index = 0;
+    for (index, point) in batch.points().enumerate() {
+        let time_ns = point.time();
+        if time_ns < oldest_kept_ns {
+            too_old += 1;
+            continue;
+        }
+        let current = match group {
+            Some(current) if current.contains(time_ns) => current,
+            _ => match policy.shard_group_at(time_ns) {
+                Some(found) => found,
+                None => return Route::MissingGroup(time_ns),
+            },
+        };
+        group = Some(current);
+        let shard = current.shard_for(point.series_hash()).id;
+        if parts.get(part_index).is_none_or(|part| part.shard != shard) {
+            part_index = parts.iter().position(|part| part.shard == shard).unwrap_or_else(|| {
+                parts.push(ShardPart {
+                    shard,
+                    start_ns: current.start_ns,
+                    end_ns: current.end_ns,
+                    points: Vec::with_capacity(batch.len() - index),
+                });
+                parts.len() - 1
+            });
+        }
+        parts[part_index].points.push(index as u32);
+    }
+    Route::Complete { parts, too_old }
+}
+
+#[cfg(test)]
+mod tests {
+    use skywatch_meta::{NodeId, Shard};
+    use skywatch_model::line::{ParseOptions, Precision, parse};
+
+    use super::*;
+
+    fn policy(duration_ns: i64, shard_count: u64) -> RetentionPolicy {
+        let group = |id: u64, start_ns: i64, end_ns: i64| ShardGroup {
+            id,
+            start_ns,
+            end_ns,
+            deleted_at_ns: None,
+            shards: (0..shard_count).map(|n| Shard { id: id * 10 + n, owners: vec![NodeId(1)] }).collect(),
+        };
+        RetentionPolicy {
+            name: "p".into(),
+            duration_ns,
+            shard_group_duration_ns: 100,
+            replica_n: 1,
+            shard_groups: vec![group(1, 0, 100), group(2, 100, 200)],
+        }
+    }
+
+    fn route(policy: &RetentionPolicy, lines: &str, now_ns: i64) -> Route {
+        let mut batch = PointBatch::new();
+        let options = ParseOptions { precision: Precision::Nanosecond, default_time_ns: 0 };
+        assert!(parse(lines.as_bytes(), options, &mut batch).is_empty());
+        plan_route(policy, &batch, now_ns)
+    }
+
+    #[test]
+    fn points_go_to_the_group_of_their_time() {
+        let Route::Complete { parts, too_old } = route(&policy(0, 1), "m v=1 5\nm v=1 150\nm v=1 99", 0)
+        else {
+            panic!("a group is missing")
+        };
+        assert_eq!(too_old, 0);
+        let points: Vec<_> = parts.iter().map(|part| (part.shard, part.points.clone())).collect();
+        assert_eq!(points, vec![(10, vec![0, 2]), (20, vec![1])]);
+    }
+
+    #[test]
+    fn series_are_dealt_by_the_hash_of_their_key() {
+        let lines: String = (0..50).map(|n| format!("m,t={n} v=1 5\n")).collect();
+        let Route::Complete { parts, .. } = route(&policy(0, 4), &lines, 0) else {
+            panic!("a group is missing")
+        };
+        assert_eq!(parts.iter().map(|part| part.points.len()).sum::<usize>(), 50);
+        assert_eq!(parts.len(), 4, "fifty series leave no shard of four empty");
+        for part in &parts {
+            for &point in &part.points {
+                let key = format!("m,t={point}");
+                assert_eq!(10 + skywatch_model::series::fnv1a64(key.as_bytes()) % 4, part.shard);
+            }
+        }
+    }
+
+    #[test]
+    fn points_beyond_retention_are_counted_and_missing_groups_are_named() {
+        let Route::Complete { parts, too_old } = route(&policy(50, 1), "m v=1 5\nm v=1 60", 110) else {
+            panic!("a group is missing")
+        };
+        assert_eq!((too_old, parts.len()), (1, 1));
+        assert_eq!(route(&policy(0, 1), "m v=1 200", 0), Route::MissingGroup(200));
+    }
+}

@@ -1,0 +1,75 @@
+//! Counters about a node's work, for /metrics and /debug/vars.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Totals since the node opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriteStatistics {
+    /// Requests to write, whatever became of them.
+    pub requests: u64,
+    /// Bytes of line protocol in them.
+    pub bytes: u64,
+    /// Points made durable.
+    pub points_written: u64,
+    /// Points refused: type conflicts, beyond retention.
+    pub points_rejected: u64,
+    /// Lines that could not be parsed.
+    pub lines_unparsable: u64,
+    /// Requests refused because memory for writes was full.
+    pub overloaded: u64,
+    /// Requests that failed through the server's fault.
+    pub failed: u64,
+}
+
+/// What a node holds and has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NodeStatistics {
+    /// Work done.
+    pub writes: WriteStatistics,
+    /// Databases in the catalogue.
+    pub databases: u64,
+    /// Live shards on this node.
+    pub shards: u64,
+    /// Series over all shards; one that lives in two shards counts twice.
+    pub series: u64,
+    /// Bytes of segments on disk.
+    pub segment_bytes: u64,
+    /// Bytes of index files on disk.
+    pub index_bytes: u64,
+    /// Bytes of write-ahead log on disk.
+    pub wal_bytes: u64,
+    /// Bytes of points in memory.
+    pub memtable_bytes: u64,
+    /// Segment files.
+    pub segments: u64,
+}
+
+/// The live counters behind [`WriteStatistics`].
+#[derive(Debug, Default)]
+pub(crate) struct WriteCounters {
+    pub(crate) requests: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) points_written: AtomicU64,
+    pub(crate) points_rejected: AtomicU64,
+    pub(crate) lines_unparsable: AtomicU64,
+    pub(crate) overloaded: AtomicU64,
+    pub(crate) failed: AtomicU64,
+}
+
+impl WriteCounters {
+    pub(crate) fn snapshot(&self) -> WriteStatistics {
+        WriteStatistics {
+            requests: self.requests.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            points_written: self.points_written.load(Ordering::Relaxed),
+            points_rejected: self.points_rejected.load(Ordering::Relaxed),
+            lines_unparsable: self.lines_unparsable.load(Ordering::Relaxed),
+            overloaded: self.overloaded.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+        }
+    }
+}
+
+pub(crate) fn add(counter: &AtomicU64, amount: u64) {
+    counter.fetch_add(amount, Ordering::Relaxed);
+}
