@@ -1,0 +1,209 @@
+//! Running inputs and outputs together. The only part that reads clocks, draws random numbers,
+//! and starts threads and tasks.
+
+mod input_task;
+mod input_thread;
+mod output_task;
+mod run_once;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+
+use crate::config::{Config, ConfigError, ConfigErrors, ConfiguredInput, ConfiguredOutput};
+use crate::delivery::Totals;
+use crate::metric::Metric;
+use crate::registry;
+use crate::schedule::precision;
+use crate::shape::InputShape;
+
+/// How long the last flush of all outputs together may take.
+const LAST_FLUSH_MAX: Duration = Duration::from_secs(20);
+/// Gathers whose metrics wait for an output at most; an output takes them at once, even while it writes.
+const GATHERS_QUEUED_MAX: usize = 64;
+
+/// One gather's metrics, shared by all outputs.
+type Gathered = Arc<[Arc<Metric>]>;
+
+/// An agent ready to run.
+#[derive(Debug)]
+pub struct Agent {
+    config: Config,
+    global_tags: Arc<BTreeMap<String, String>>,
+}
+
+/// Why an agent cannot do what is asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// The configuration does not suffice.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// A thread could not be started.
+    #[error("cannot start the thread of {plugin}: {source}")]
+    Thread {
+        /// Whose.
+        plugin: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// Lines could not be printed.
+    #[error("cannot print: {0}")]
+    Print(#[source] std::io::Error),
+}
+
+/// What became of the metrics, by output.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Gathers that failed, wholly or in part.
+    pub failed_gathers: u64,
+    /// Metrics gathered and not filtered away.
+    pub gathered: u64,
+    /// Each output's counters.
+    pub outputs: Vec<(String, Totals)>,
+}
+
+impl Report {
+    /// Metrics that no output will ever store.
+    pub fn lost(&self) -> u64 {
+        self.outputs.iter().map(|(_, totals)| totals.collected - totals.stored).sum()
+    }
+}
+
+impl Agent {
+    /// An agent of this configuration, which must have an input.
+    pub fn new(config: Config) -> Result<Self, ConfigErrors> {
+        if config.inputs.is_empty() {
+            return Err(missing(&config, "inputs", registry::input_names()));
+        }
+        let mut tags = config.global_tags.clone();
+        if !config.agent.omit_hostname {
+            tags.insert("host".to_owned(), hostname(&config.agent.hostname));
+        }
+        Ok(Self { config, global_tags: Arc::new(tags) })
+    }
+
+    /// Collects and ships until `shutdown` is over; then flushes once. Needs an output.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Report, AgentError> {
+        let Started { inputs, outputs, stop } = self.start(true)?;
+        shutdown.await;
+        info!("stopping");
+        // Fails only if no input is left to hear it.
+        let _ = stop.send(true);
+        finish(inputs, outputs).await
+    }
+
+    fn start(self, periodic: bool) -> Result<Started, AgentError> {
+        if self.config.outputs.is_empty() {
+            return Err(missing(&self.config, "outputs", registry::output_names()).into());
+        }
+        self.config.warnings.iter().for_each(|warning| warn!("{warning}"));
+        let (stop, stopped) = watch::channel(false);
+        let (agent, tags) = (self.config.agent, self.global_tags);
+        let mut outputs = Vec::new();
+        let mut senders = Vec::new();
+        for ConfiguredOutput { id, options, output } in self.config.outputs {
+            let (sender, receiver) = mpsc::channel(GATHERS_QUEUED_MAX);
+            let name = id.to_string();
+            let task = output_task::OutputTask::new(id, options, output, &agent, periodic);
+            outputs.push((name, tokio::spawn(task.run(receiver))));
+            senders.push(sender);
+        }
+        let mut inputs = Vec::new();
+        for input in self.config.inputs {
+            let task = input_task::InputTask::new(input, &agent, Arc::clone(&tags), senders.clone())?;
+            inputs.push(if periodic {
+                tokio::spawn(task.run(stopped.clone()))
+            } else {
+                tokio::spawn(task.run_once())
+            });
+        }
+        Ok(Started { inputs, outputs, stop })
+    }
+}
+
+/// The tasks of a running agent.
+struct Started {
+    inputs: Vec<tokio::task::JoinHandle<input_task::InputReport>>,
+    outputs: Vec<(String, tokio::task::JoinHandle<Totals>)>,
+    stop: watch::Sender<bool>,
+}
+
+/// Waits for the inputs, whose ends close the outputs' channels, then for the last flush.
+async fn finish(
+    inputs: Vec<tokio::task::JoinHandle<input_task::InputReport>>,
+    outputs: Vec<(String, tokio::task::JoinHandle<Totals>)>,
+) -> Result<Report, AgentError> {
+    let mut report = Report::default();
+    for input in inputs {
+        match input.await {
+            Ok(own) => {
+                report.failed_gathers += own.failed_gathers;
+                report.gathered += own.gathered;
+            }
+            Err(error) => warn!("an input's task ended badly: {error}"),
+        }
+    }
+    let deadline = tokio::time::Instant::now() + LAST_FLUSH_MAX;
+    for (name, mut task) in outputs {
+        match tokio::time::timeout_at(deadline, &mut task).await {
+            Ok(Ok(totals)) => report.outputs.push((name, totals)),
+            Ok(Err(error)) => warn!("the task of {name} ended badly: {error}"),
+            Err(_) => {
+                task.abort();
+                warn!(
+                    "{name}: the last flush took longer than {} s and was given up",
+                    LAST_FLUSH_MAX.as_secs()
+                );
+            }
+        }
+    }
+    Ok(report)
+}
+
+fn missing(config: &Config, kind: &'static str, known: String) -> ConfigErrors {
+    ConfigError::NoPlugin { files: config.files.join(", "), kind, known }.into()
+}
+
+fn hostname(configured: &str) -> String {
+    if configured.is_empty() {
+        rustix::system::uname().nodename().to_string_lossy().into_owned()
+    } else {
+        configured.to_owned()
+    }
+}
+
+fn input_shape(
+    input: &mut ConfiguredInput,
+    agent: &crate::config::AgentSettings,
+    global_tags: Arc<BTreeMap<String, String>>,
+) -> InputShape {
+    let options = std::mem::take(&mut input.options);
+    let interval = options.interval.unwrap_or(agent.interval);
+    let unit = precision(options.precision.unwrap_or(agent.precision), interval);
+    InputShape::new(options, global_tags, agent, unit)
+}
+
+/// Nanoseconds since the Unix epoch, by the wall clock.
+fn wall_clock_ns() -> i64 {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
+    }
+}
+
+/// A random time below `most` nanoseconds.
+fn jitter(most: i64) -> i64 {
+    if most <= 0 { 0 } else { rand::random_range(0..most) }
+}
+
+fn nanos(count: i64) -> Duration {
+    Duration::from_nanos(count.max(0).unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! The agent's configuration: Telegraf's TOML.
+//!
+//! Files and directories are merged into one [`Config`]: plugin instances add up, later `[agent]`
+//! keys overwrite earlier ones. Everything that is not understood is an error that names file,
+//! line and key, and all such errors of all files are reported together.
+
+mod agent_section;
+mod default;
+mod duration;
+mod env;
+mod error;
+mod load;
+mod plugin_options;
+mod section;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+pub use agent_section::AgentSettings;
+pub use default::{DefaultConfig, default_toml};
+pub(crate) use duration::display as display_duration;
+pub use env::Lookup;
+pub use error::{ConfigError, ConfigErrors, Place};
+pub use plugin_options::{InputOptions, OutputOptions, Rename};
+pub use section::Section;
+
+use crate::input::Input;
+use crate::output::Output;
+
+/// A whole configuration, its plugins built and not yet started.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// `[agent]`.
+    pub agent: AgentSettings,
+    /// `[global_tags]`: for every metric that does not carry the tag itself.
+    pub global_tags: BTreeMap<String, String>,
+    /// Every `[[inputs.NAME]]`, in the order of the files.
+    pub inputs: Vec<ConfiguredInput>,
+    /// Every `[[outputs.NAME]]`.
+    pub outputs: Vec<ConfiguredOutput>,
+    /// What works otherwise than its author may expect; to be shown to the user.
+    pub warnings: Vec<String>,
+    /// The files read, for messages.
+    pub files: Vec<String>,
+}
+
+/// One `[[inputs.NAME]]`.
+#[derive(Debug)]
+pub struct ConfiguredInput {
+    /// How logs name it.
+    pub id: PluginId,
+    /// Options every input has.
+    pub options: InputOptions,
+    /// The input itself.
+    pub input: Box<dyn Input>,
+}
+
+/// One `[[outputs.NAME]]`.
+#[derive(Debug)]
+pub struct ConfiguredOutput {
+    /// How logs name it.
+    pub id: PluginId,
+    /// Options every output has.
+    pub options: OutputOptions,
+    /// The output itself.
+    pub output: Box<dyn Output>,
+}
+
+/// A plugin as logs name it: `inputs.cpu`, or `inputs.cpu::alias`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginId {
+    /// `inputs` or `outputs`.
+    pub kind: &'static str,
+    /// The plugin's name.
+    pub name: &'static str,
+    /// The instance's own name.
+    pub alias: Option<String>,
+}
+
+impl fmt::Display for PluginId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.kind, self.name)?;
+        match &self.alias {
+            Some(alias) => write!(f, "::{alias}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A table without a file around it.
+#[cfg(test)]
+pub(crate) fn section_for_tests(text: &str) -> Section {
+    let entries = tree::parse(text, "test.conf", &|_| None).expect("valid TOML");
+    Section::new("test.conf", "test", 1, entries)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! The `[agent]` table.
+
+use super::error::ConfigError;
+use super::section::Section;
+
+/// Nanoseconds in a second.
+const SECOND: i64 = 1_000_000_000;
+
+/// `[agent]`. Durations in nanoseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentSettings {
+    /// Collection period of every input without its own; above zero.
+    pub interval: i64,
+    /// Collect at multiples of the interval (:00, :10 ...).
+    pub round_interval: bool,
+    /// Most metrics handed to an output at once.
+    pub metric_batch_size: usize,
+    /// Most metrics buffered for an output.
+    pub metric_buffer_limit: usize,
+    /// A random wait below this before each collection.
+    pub collection_jitter: i64,
+    /// A fixed shift of each collection.
+    pub collection_offset: i64,
+    /// Period of each output's flush; above zero.
+    pub flush_interval: i64,
+    /// A random addition below this to each flush wait.
+    pub flush_jitter: i64,
+    /// Unit to which timestamps are rounded; 0 derives it from the interval.
+    pub precision: i64,
+    /// The `host` tag; empty takes the system's name.
+    pub hostname: String,
+    /// Without a `host` tag.
+    pub omit_hostname: bool,
+    /// Log at debug level.
+    pub debug: bool,
+    /// Log errors only.
+    pub quiet: bool,
+    /// Where to log; empty is standard error.
+    pub logfile: String,
+    /// Give a plugin's `tags` back after its filters took them away.
+    pub always_include_local_tags: bool,
+    /// Give the global tags back after a plugin's filters took them away.
+    pub always_include_global_tags: bool,
+}
+
+impl Default for AgentSettings {
+    fn default() -> Self {
+        Self {
+            interval: 10 * SECOND,
+            round_interval: true,
+            metric_batch_size: 1000,
+            metric_buffer_limit: 10_000,
+            collection_jitter: 0,
+            collection_offset: 0,
+            flush_interval: 10 * SECOND,
+            flush_jitter: 0,
+            precision: 0,
+            hostname: String::new(),
+            omit_hostname: false,
+            debug: false,
+            quiet: false,
+            logfile: String::new(),
+            always_include_local_tags: false,
+            always_include_global_tags: false,
+        }
+    }
+}
+
+impl AgentSettings {
+    /// Overwrites what the table sets.
+    pub(super) fn read(&mut self, section: &mut Section) -> Result<(), ConfigError> {
+        set(&mut self.interval, section.duration("interval")?);
+        set(&mut self.round_interval, section.boolean("round_interval")?);
+        set(&mut self.metric_batch_size, section.count("metric_batch_size")?);
+        set(&mut self.metric_buffer_limit, section.count("metric_buffer_limit")?);
+        set(&mut self.collection_jitter, section.duration("collection_jitter")?);
+        set(&mut self.collection_offset, section.duration("collection_offset")?);
+        set(&mut self.flush_interval, section.duration("flush_interval")?);
+        set(&mut self.flush_jitter, section.duration("flush_jitter")?);
+        set(&mut self.precision, section.duration("precision")?);
+        set(&mut self.hostname, section.string("hostname")?);
+        set(&mut self.omit_hostname, section.boolean("omit_hostname")?);
+        set(&mut self.debug, section.boolean("debug")?);
+        set(&mut self.quiet, section.boolean("quiet")?);
+        set(&mut self.logfile, section.string("logfile")?);
+        set(&mut self.always_include_local_tags, section.boolean("always_include_local_tags")?);
+        set(&mut self.always_include_global_tags, section.boolean("always_include_global_tags")?);
+        if self.interval == 0 {
+            return Err(section.bad("interval", "must be above zero"));
+        }
+        if self.flush_interval == 0 {
+            return Err(section.bad("flush_interval", "must be above zero"));
+        }
+        // As in the original, zero asks for the default.
+        if self.metric_batch_size == 0 {
+            self.metric_batch_size = 1000;
+        }
+        if self.metric_buffer_limit == 0 {
+            self.metric_buffer_limit = 10_000;
+        }
+        without_effect(section)?;
+        Ok(())
+    }
+}
+
+/// Options of the original that change nothing here: known, so that its files load.
+fn without_effect(section: &mut Section) -> Result<(), ConfigError> {
+    if let Some(strategy) = section.string("buffer_strategy")?
+        && !matches!(strategy.as_str(), "" | "memory")
+    {
+        return Err(section.bad("buffer_strategy", format!("only \"memory\" is supported, not {strategy:?}")));
+    }
+    const LOG: &str = "the process that runs the agent decides how it logs";
+    const PROCESSORS: &str = "there are no processors and aggregators";
+    for (key, why) in [
+        ("logformat", LOG),
+        ("logtarget", LOG),
+        ("structured_log_message_key", LOG),
+        ("logfile_rotation_interval", LOG),
+        ("logfile_rotation_max_size", LOG),
+        ("logfile_rotation_max_archives", LOG),
+        ("log_with_timezone", LOG),
+        ("skip_processors_after_aggregators", PROCESSORS),
+        ("skip_processors_before_aggregators", PROCESSORS),
+        ("snmp_translator", "there is no SNMP input"),
+        ("statefile", "no plugin keeps state"),
+        ("config_url_retry_attempts", "configurations are read from files"),
+        ("buffer_directory", "buffers are kept in memory"),
+        ("buffer_disk_sync", "buffers are kept in memory"),
+    ] {
+        section.without_effect(key, why);
+    }
+    Ok(())
+}
+
+fn set<T>(slot: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *slot = value;
+    }
+}

@@ -1,0 +1,98 @@
+//! The configuration with which a host monitors itself, as text that people can read and edit.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Sockets of libvirt: the one daemon of old, and the one for QEMU since 5.6.
+const LIBVIRT_SOCKETS: [&str; 2] = ["/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock"];
+
+/// What [`default_toml`] depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DefaultConfig {
+    /// Where to send, as in `http://127.0.0.1:8086`.
+    pub url: String,
+    /// Into which database.
+    pub database: String,
+    /// Whether to watch the virtual machines of this host.
+    pub libvirt: bool,
+}
+
+impl DefaultConfig {
+    /// For this machine: with libvirt if one of its sockets is there.
+    pub fn detect(url: impl Into<String>) -> Self {
+        let libvirt = LIBVIRT_SOCKETS.iter().any(|socket| Path::new(socket).exists());
+        Self { url: url.into(), database: "telegraf".to_owned(), libvirt }
+    }
+}
+
+/// The configuration as TOML. It loads in Telegraf as well.
+pub fn default_toml(options: &DefaultConfig) -> String {
+    let mut text = String::from(
+        "\
+# How this host watches itself. Telegraf's format: see `skywatch config default agent`.
+[agent]
+  interval = \"10s\"
+  flush_interval = \"10s\"
+  # Host's name in the tag `host`; empty takes the system's.
+  hostname = \"\"
+
+# Tags for every metric, for example:
+# [global_tags]
+#   datacenter = \"dc-1\"
+#   rack = \"r7\"
+
+[[outputs.influxdb]]
+",
+    );
+    let database = quote(&options.database);
+    let _ = writeln!(text, "  urls = [{}]\n  database = {database}\n", quote(&options.url));
+    text.push_str(
+        "\
+[[inputs.cpu]]
+  percpu = true
+  totalcpu = true
+  report_active = true
+[[inputs.mem]]
+[[inputs.swap]]
+[[inputs.disk]]
+  ignore_fs = [\"tmpfs\", \"devtmpfs\", \"devfs\", \"iso9660\", \"overlay\", \"aufs\", \"squashfs\"]
+[[inputs.diskio]]
+[[inputs.net]]
+[[inputs.system]]
+[[inputs.kernel]]
+[[inputs.processes]]
+",
+    );
+    if options.libvirt {
+        text.push_str("\n[[inputs.libvirt]]\n  libvirt_uri = \"qemu:///system\"\n");
+    } else {
+        text.push_str("\n# Virtual machines, when libvirtd runs here:\n# [[inputs.libvirt]]\n#   libvirt_uri = \"qemu:///system\"\n");
+    }
+    text
+}
+
+/// A TOML string.
+fn quote(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn it_loads_with_and_without_libvirt() {
+        for libvirt in [false, true] {
+            let options = DefaultConfig {
+                url: "http://127.0.0.1:8086".to_owned(),
+                database: "a\"b".to_owned(),
+                libvirt,
+            };
+            let config = Config::parse_with(&default_toml(&options), "default", &|_| None).expect("valid");
+            assert_eq!(config.inputs.len(), if libvirt { 10 } else { 9 });
+            assert_eq!(config.outputs.len(), 1);
+            assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Reading files and directories into a [`Config`].
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::env::Lookup;
+use super::error::{ConfigError, ConfigErrors, Place};
+use super::plugin_options::{InputOptions, OutputOptions};
+use super::section::Section;
+use super::tree::{self, Entry, Node, Value};
+use super::{Config, ConfiguredInput, ConfiguredOutput, PluginId};
+use crate::paths::HostPaths;
+use crate::registry;
+
+/// Tables of the original that hold plugins of kinds there are none of here.
+const UNSUPPORTED_KINDS: [&str; 3] = ["processors", "aggregators", "secretstores"];
+
+impl Config {
+    /// Reads files, then every `*.conf` below the directories (in lexical order), with the
+    /// process's environment variables.
+    pub fn load(files: &[PathBuf], directories: &[PathBuf]) -> Result<Self, ConfigErrors> {
+        let mut loader = Loader::new(&|name| std::env::var(name).ok());
+        for file in files {
+            loader.file(file);
+        }
+        for directory in directories {
+            loader.directory(directory);
+        }
+        loader.end()
+    }
+
+    /// Reads one text, with the process's environment variables. `file` is how errors call it.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigErrors> {
+        Self::parse_with(text, file, &|name| std::env::var(name).ok())
+    }
+
+    /// Reads one text with the environment given.
+    pub fn parse_with(text: &str, file: &str, env: &Lookup<'_>) -> Result<Self, ConfigErrors> {
+        let mut loader = Loader::new(env);
+        loader.text(text, file);
+        loader.end()
+    }
+}
+
+struct Loader<'a> {
+    env: &'a Lookup<'a>,
+    paths: HostPaths,
+    config: Config,
+    agent_seen: bool,
+    errors: Vec<ConfigError>,
+}
+
+impl<'a> Loader<'a> {
+    fn new(env: &'a Lookup<'a>) -> Self {
+        Self {
+            env,
+            paths: HostPaths::from_env(env),
+            config: Config::default(),
+            agent_seen: false,
+            errors: Vec::new(),
+        }
+    }
+
+    fn end(self) -> Result<Config, ConfigErrors> {
+        if self.errors.is_empty() { Ok(self.config) } else { Err(ConfigErrors(self.errors)) }
+    }
+
+    fn file(&mut self, path: &Path) {
+        let name = path.display().to_string();
+        match fs::read_to_string(path) {
+            Ok(text) => self.text(&text, &name),
+            Err(source) => self.errors.push(ConfigError::Read { file: name, source }),
+        }
+    }
+
+    /// Directories below whose name starts with `..` are skipped: Kubernetes keeps old versions there.
+    fn directory(&mut self, path: &Path) {
+        let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let mut entries = match entries {
+            Ok(entries) => entries,
+            Err(source) => {
+                self.errors.push(ConfigError::Read { file: path.display().to_string(), source });
+                return;
+            }
+        };
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let (path, name) = (entry.path(), entry.file_name());
+            let name = name.to_string_lossy();
+            if path.is_dir() {
+                if !name.starts_with("..") {
+                    self.directory(&path);
+                }
+            } else if name.ends_with(".conf") {
+                self.file(&path);
+            }
+        }
+    }
+
+    fn text(&mut self, text: &str, file: &str) {
+        self.config.files.push(file.to_owned());
+        match tree::parse(text, file, self.env) {
+            Ok(entries) => entries.into_iter().for_each(|entry| self.top_level(file, entry)),
+            Err(error) => self.errors.push(error),
+        }
+    }
+
+    fn top_level(&mut self, file: &str, entry: Entry) {
+        let at = Place { file: file.to_owned(), line: entry.line };
+        match entry.key.as_str() {
+            "agent" => self.agent(file, entry),
+            "global_tags" | "tags" => self.global_tags(file, entry),
+            "inputs" | "plugins" => self.plugins(file, "inputs", entry),
+            "outputs" => self.plugins(file, "outputs", entry),
+            kind if UNSUPPORTED_KINDS.contains(&kind) => self.unsupported(file, entry),
+            // The oldest form of the original's files: inputs without their prefix.
+            name if registry::input(name).is_some() => self.plugin(file, "inputs", entry),
+            _ => self.errors.push(ConfigError::UnknownTable { at, table: entry.key }),
+        }
+    }
+
+    fn agent(&mut self, file: &str, entry: Entry) {
+        if self.agent_seen {
+            let warning = format!(
+                "{file}:{}: a further [agent] table; its keys overwrite the earlier ones",
+                entry.line
+            );
+            self.config.warnings.push(warning);
+        }
+        self.agent_seen = true;
+        let Some(mut section) = self.section(file, "agent", entry.line, entry.node) else { return };
+        match self.config.agent.read(&mut section) {
+            Ok(()) => self.finish(section),
+            Err(error) => self.errors.push(error),
+        }
+    }
+
+    fn global_tags(&mut self, file: &str, entry: Entry) {
+        // Wrapped once more, so that the reader of tables of strings can take it.
+        let mut section = Section::new(
+            file,
+            "global_tags",
+            entry.line,
+            vec![Entry { key: "global_tags".to_owned(), ..entry }],
+        );
+        match section.string_table("global_tags") {
+            Ok(tags) => self.config.global_tags.extend(tags.unwrap_or_default()),
+            Err(error) => self.errors.push(error),
+        }
+    }
+
+    fn plugins(&mut self, file: &str, kind: &'static str, entry: Entry) {
+        match entry.node.value {
+            Value::Table(plugins) => plugins.into_iter().for_each(|entry| self.plugin(file, kind, entry)),
+            other => self.errors.push(ConfigError::WrongType {
+                at: Place { file: file.to_owned(), line: entry.line },
+                section: "file".to_owned(),
+                key: entry.key,
+                expected: "a table of plugins",
+                found: other.type_name(),
+            }),
+        }
+    }
+
+    /// One plugin name: an array of tables, or a single table.
+    fn plugin(&mut self, file: &str, kind: &'static str, entry: Entry) {
+        let instances = match entry.node.value {
+            Value::Array(nodes) => nodes,
+            value => vec![Node { line: entry.line, value }],
+        };
+        for node in instances {
+            let line = node.line;
+            let Some(section) = self.section(file, &format!("{kind}.{}", entry.key), line, node) else {
+                continue;
+            };
+            let built = if kind == "inputs" {
+                self.input(&entry.key, section)
+            } else {
+                self.output(&entry.key, section)
+            };
+            if let Err(error) = built {
+                self.errors.push(error);
+            }
+        }
+    }
+
+    fn input(&mut self, name: &str, mut section: Section) -> Result<(), ConfigError> {
+        let entry = registry::input(name).ok_or_else(|| ConfigError::UnknownPlugin {
+            at: section.place(),
+            kind: "inputs".to_owned(),
+            name: name.to_owned(),
+            known: registry::input_names(),
+        })?;
+        let options = InputOptions::from_section(&mut section)?;
+        let input = (entry.build)(&mut section, &self.paths)?;
+        let id = PluginId { kind: "inputs", name: entry.name, alias: options.alias.clone() };
+        self.config.inputs.push(ConfiguredInput { id, options, input });
+        self.finish(section);
+        Ok(())
+    }
+
+    fn output(&mut self, name: &str, mut section: Section) -> Result<(), ConfigError> {
+        let entry = registry::output(name).ok_or_else(|| ConfigError::UnknownPlugin {
+            at: section.place(),
+            kind: "outputs".to_owned(),
+            name: name.to_owned(),
+            known: registry::output_names(),
+        })?;
+        let options = OutputOptions::from_section(&mut section)?;
+        let output = (entry.build)(&mut section)?;
+        let id = PluginId { kind: "outputs", name: entry.name, alias: options.alias.clone() };
+        self.config.outputs.push(ConfiguredOutput { id, options, output });
+        self.finish(section);
+        Ok(())
+    }
+
+    fn unsupported(&mut self, file: &str, entry: Entry) {
+        let Value::Table(plugins) = entry.node.value else { return };
+        for plugin in plugins {
+            self.errors.push(ConfigError::UnsupportedKind {
+                at: Place { file: file.to_owned(), line: plugin.line },
+                kind: entry.key.clone(),
+                name: plugin.key,
+            });
+        }
+    }
+
+    fn section(&mut self, file: &str, name: &str, line: usize, node: Node) -> Option<Section> {
+        match node.value {
+            Value::Table(entries) => Some(Section::new(file, name, line, entries)),
+            other => {
+                self.errors.push(ConfigError::WrongType {
+                    at: Place { file: file.to_owned(), line },
+                    section: "file".to_owned(),
+                    key: name.to_owned(),
+                    expected: "a table",
+                    found: other.type_name(),
+                });
+                None
+            }
+        }
+    }
+
+    fn finish(&mut self, section: Section) {
+        match section.finish() {
+            Ok(warnings) => self.config.warnings.extend(warnings),
+            Err(errors) => self.errors.extend(errors),
+        }
+    }
+}

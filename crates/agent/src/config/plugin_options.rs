@@ -1,0 +1,127 @@
+//! Options that every input, or every output, has.
+
+use std::collections::BTreeMap;
+
+use super::error::ConfigError;
+use super::section::Section;
+use crate::filter::Filter;
+use crate::metric::Metric;
+
+/// `name_override`, `name_prefix`, `name_suffix`.
+#[derive(Debug, Default)]
+pub struct Rename {
+    over: Option<String>,
+    prefix: String,
+    suffix: String,
+}
+
+impl Rename {
+    fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
+        Ok(Self {
+            over: section.string("name_override")?.filter(|name| !name.is_empty()),
+            prefix: section.string("name_prefix")?.unwrap_or_default(),
+            suffix: section.string("name_suffix")?.unwrap_or_default(),
+        })
+    }
+
+    /// Whether a name stays as it is.
+    pub fn is_identity(&self) -> bool {
+        self.over.is_none() && self.prefix.is_empty() && self.suffix.is_empty()
+    }
+
+    /// Replaces the name, then puts prefix and suffix around it.
+    pub fn apply(&self, metric: &mut Metric) {
+        if !self.is_identity() {
+            let name = self.over.as_deref().unwrap_or(&metric.name);
+            metric.name = format!("{}{name}{}", self.prefix, self.suffix).into();
+        }
+    }
+}
+
+/// Options every input has. Durations in nanoseconds; `None` takes the agent's.
+#[derive(Debug, Default)]
+pub struct InputOptions {
+    /// The instance's own name.
+    pub alias: Option<String>,
+    /// Its collection period.
+    pub interval: Option<i64>,
+    /// Unit to which its timestamps are rounded.
+    pub precision: Option<i64>,
+    /// A random wait below this before each collection.
+    pub collection_jitter: Option<i64>,
+    /// A fixed shift of each collection.
+    pub collection_offset: Option<i64>,
+    /// How measurements are renamed.
+    pub rename: Rename,
+    /// Tags for metrics that do not carry them.
+    pub tags: BTreeMap<String, String>,
+    /// What passes.
+    pub filter: Filter,
+}
+
+impl InputOptions {
+    pub(super) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
+        let options = Self {
+            alias: section.string("alias")?,
+            interval: section.duration("interval")?,
+            precision: section.duration("precision")?.filter(|&unit| unit > 0),
+            collection_jitter: section.duration("collection_jitter")?,
+            collection_offset: section.duration("collection_offset")?.filter(|&offset| offset > 0),
+            rename: Rename::from_section(section)?,
+            tags: section.string_table("tags")?.unwrap_or_default(),
+            filter: Filter::from_section(section)?,
+        };
+        if options.interval == Some(0) {
+            return Err(section.bad("interval", "must be above zero"));
+        }
+        common_without_effect(section)?;
+        section.without_effect("labels", "plugins cannot be selected by label");
+        Ok(options)
+    }
+}
+
+/// Options every output has. Durations in nanoseconds; `None` takes the agent's.
+#[derive(Debug, Default)]
+pub struct OutputOptions {
+    /// The instance's own name.
+    pub alias: Option<String>,
+    /// Period of its flush.
+    pub flush_interval: Option<i64>,
+    /// A random addition below this to each flush wait.
+    pub flush_jitter: Option<i64>,
+    /// Most metrics handed to it at once.
+    pub metric_batch_size: Option<usize>,
+    /// Most metrics buffered for it.
+    pub metric_buffer_limit: Option<usize>,
+    /// How measurements are renamed.
+    pub rename: Rename,
+    /// What passes.
+    pub filter: Filter,
+}
+
+impl OutputOptions {
+    pub(super) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
+        let options = Self {
+            alias: section.string("alias")?,
+            flush_interval: section.duration("flush_interval")?.filter(|&every| every > 0),
+            flush_jitter: section.duration("flush_jitter")?.filter(|&jitter| jitter > 0),
+            metric_batch_size: section.count("metric_batch_size")?.filter(|&size| size > 0),
+            metric_buffer_limit: section.count("metric_buffer_limit")?.filter(|&limit| limit > 0),
+            rename: Rename::from_section(section)?,
+            filter: Filter::from_section(section)?,
+        };
+        common_without_effect(section)?;
+        Ok(options)
+    }
+}
+
+/// `startup_error_behavior` is always `retry` here: what cannot be reached is tried again.
+fn common_without_effect(section: &mut Section) -> Result<(), ConfigError> {
+    if let Some(behaviour) = section.string("startup_error_behavior")?
+        && !matches!(behaviour.as_str(), "error" | "retry" | "ignore" | "probe")
+    {
+        return Err(section.bad("startup_error_behavior", "one of error, retry, ignore, probe"));
+    }
+    section.without_effect("log_level", "the log level is the agent's");
+    Ok(())
+}

@@ -1,0 +1,229 @@
+//! A table of the configuration being read: typed access to its options, and at the end an error
+//! for every key that nobody asked for.
+
+use std::collections::BTreeMap;
+
+use super::duration;
+use super::error::{ConfigError, Place};
+use super::tree::{Entry, Node, Value};
+
+/// One table. Options are taken out of it; [`finish`](Self::finish) finds what is left over.
+#[derive(Debug)]
+pub struct Section {
+    file: String,
+    name: String,
+    line: usize,
+    entries: Vec<Entry>,
+    asked: BTreeMap<&'static str, usize>,
+    warnings: Vec<String>,
+}
+
+impl Section {
+    pub(crate) fn new(file: &str, name: impl Into<String>, line: usize, entries: Vec<Entry>) -> Self {
+        Self {
+            file: file.to_owned(),
+            name: name.into(),
+            line,
+            entries,
+            asked: BTreeMap::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Where the table starts.
+    pub fn place(&self) -> Place {
+        Place { file: self.file.clone(), line: self.line }
+    }
+
+    /// Takes an option out, whatever its type.
+    pub(crate) fn take(&mut self, key: &'static str) -> Option<Node> {
+        let at = self.entries.iter().position(|entry| entry.key == key);
+        let entry = at.map(|at| self.entries.remove(at));
+        self.asked.insert(key, entry.as_ref().map_or(self.line, |entry| entry.line));
+        entry.map(|entry| entry.node)
+    }
+
+    /// A string.
+    pub fn string(&mut self, key: &'static str) -> Result<Option<String>, ConfigError> {
+        match self.take(key) {
+            Some(Node { value: Value::String(text), .. }) => Ok(Some(text)),
+            other => self.absent_or_wrong(key, "a string", other),
+        }
+    }
+
+    /// A boolean.
+    pub fn boolean(&mut self, key: &'static str) -> Result<Option<bool>, ConfigError> {
+        match self.take(key) {
+            Some(Node { value: Value::Boolean(value), .. }) => Ok(Some(value)),
+            other => self.absent_or_wrong(key, "true or false", other),
+        }
+    }
+
+    /// An integer that is not negative.
+    pub fn count(&mut self, key: &'static str) -> Result<Option<usize>, ConfigError> {
+        match self.take(key) {
+            Some(Node { value: Value::Integer(value), line }) => match usize::try_from(value) {
+                Ok(value) => Ok(Some(value)),
+                Err(_) => Err(self.bad_at(line, key, format!("{value} is negative"))),
+            },
+            other => self.absent_or_wrong(key, "an integer", other),
+        }
+    }
+
+    /// A list of strings; a single string counts as a list of one.
+    pub fn strings(&mut self, key: &'static str) -> Result<Option<Vec<String>>, ConfigError> {
+        match self.take(key) {
+            None => Ok(None),
+            Some(node) => self.strings_of(key, node).map(Some),
+        }
+    }
+
+    /// A table whose values are strings.
+    pub fn string_table(
+        &mut self,
+        key: &'static str,
+    ) -> Result<Option<BTreeMap<String, String>>, ConfigError> {
+        let entries = match self.take(key) {
+            Some(Node { value: Value::Table(entries), .. }) => entries,
+            other => return self.absent_or_wrong(key, "a table of strings", other),
+        };
+        entries
+            .into_iter()
+            .map(|entry| Ok((entry.key.clone(), self.plain_text(entry)?)))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    /// A table whose values are lists of strings.
+    pub fn list_table(
+        &mut self,
+        key: &'static str,
+    ) -> Result<Option<Vec<(String, Vec<String>)>>, ConfigError> {
+        let entries = match self.take(key) {
+            Some(Node { value: Value::Table(entries), .. }) => entries,
+            other => return self.absent_or_wrong(key, "a table of lists", other),
+        };
+        let mut lists = Vec::with_capacity(entries.len());
+        for entry in entries {
+            lists.push((entry.key, self.strings_of(key, entry.node)?));
+        }
+        Ok(Some(lists))
+    }
+
+    /// A duration in nanoseconds, not negative: Go's text, or a number of seconds. An empty text
+    /// counts as none, since the original's old sample files have `precision = ""`.
+    pub fn duration(&mut self, key: &'static str) -> Result<Option<i64>, ConfigError> {
+        let Some(node) = self.take(key) else { return Ok(None) };
+        let line = node.line;
+        let nanos = match &node.value {
+            Value::String(text) if text.is_empty() => return Ok(None),
+            Value::String(text) => duration::parse(text),
+            Value::Integer(seconds) => duration::from_seconds(*seconds as f64),
+            Value::Float(seconds) => duration::from_seconds(*seconds),
+            Value::Boolean(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => {
+                return self.absent_or_wrong(key, "a duration such as \"10s\"", Some(node));
+            }
+        };
+        match nanos {
+            Some(nanos) if nanos >= 0 => Ok(Some(nanos)),
+            Some(_) => Err(self.bad_at(line, key, "a duration cannot be negative".to_owned())),
+            None => Err(self.bad_at(line, key, "no duration; write it like \"10s\" or \"1h30m\"".to_owned())),
+        }
+    }
+
+    /// An option of the original that has no effect here, and what to tell about it when it is set.
+    pub(crate) fn without_effect(&mut self, key: &'static str, because: &str) {
+        if let Some(node) = self.take(key) {
+            let place = Place { file: self.file.clone(), line: node.line };
+            self.warnings.push(format!("{place}: `{key}` in [{}] has no effect: {because}", self.name));
+        }
+    }
+
+    /// An error about the value of an option taken out before.
+    pub fn bad(&self, key: &'static str, reason: impl Into<String>) -> ConfigError {
+        self.bad_at(self.asked.get(key).copied().unwrap_or(self.line), key, reason.into())
+    }
+
+    /// Ends reading: any key left over is an error that lists those there are.
+    pub(crate) fn finish(self) -> Result<Vec<String>, Vec<ConfigError>> {
+        if self.entries.is_empty() {
+            return Ok(self.warnings);
+        }
+        let known = self.asked.keys().copied().collect::<Vec<_>>().join(", ");
+        Err(self
+            .entries
+            .into_iter()
+            .map(|entry| ConfigError::UnknownKey {
+                at: Place { file: self.file.clone(), line: entry.line },
+                section: self.name.clone(),
+                key: entry.key,
+                known: known.clone(),
+            })
+            .collect())
+    }
+
+    /// A tag's value: strings, and what people write without quotes.
+    fn plain_text(&self, entry: Entry) -> Result<String, ConfigError> {
+        match entry.node.value {
+            Value::String(text) => Ok(text),
+            Value::Integer(number) => Ok(number.to_string()),
+            Value::Float(number) => Ok(number.to_string()),
+            Value::Boolean(value) => Ok(value.to_string()),
+            other @ (Value::Datetime(_) | Value::Array(_) | Value::Table(_)) => Err(ConfigError::WrongType {
+                at: Place { file: self.file.clone(), line: entry.line },
+                section: self.name.clone(),
+                key: entry.key,
+                expected: "a string",
+                found: other.type_name(),
+            }),
+        }
+    }
+
+    fn strings_of(&self, key: &str, node: Node) -> Result<Vec<String>, ConfigError> {
+        let wrong = |line: usize, found: &Value| ConfigError::WrongType {
+            at: Place { file: self.file.clone(), line },
+            section: self.name.clone(),
+            key: key.to_owned(),
+            expected: "a list of strings",
+            found: found.type_name(),
+        };
+        match node.value {
+            Value::String(text) => Ok(vec![text]),
+            Value::Array(items) => items
+                .into_iter()
+                .map(|item| match item.value {
+                    Value::String(text) => Ok(text),
+                    other => Err(wrong(item.line, &other)),
+                })
+                .collect(),
+            other => Err(wrong(node.line, &other)),
+        }
+    }
+
+    fn absent_or_wrong<T>(
+        &self,
+        key: &str,
+        expected: &'static str,
+        node: Option<Node>,
+    ) -> Result<Option<T>, ConfigError> {
+        match node {
+            None => Ok(None),
+            Some(node) => Err(ConfigError::WrongType {
+                at: Place { file: self.file.clone(), line: node.line },
+                section: self.name.clone(),
+                key: key.to_owned(),
+                expected,
+                found: node.value.type_name(),
+            }),
+        }
+    }
+
+    fn bad_at(&self, line: usize, key: &str, reason: String) -> ConfigError {
+        ConfigError::BadValue {
+            at: Place { file: self.file.clone(), line },
+            section: self.name.clone(),
+            key: key.to_owned(),
+            reason,
+        }
+    }
+}

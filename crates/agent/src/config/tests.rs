@@ -1,0 +1,198 @@
+//! Whole configurations, right and wrong.
+
+use std::fs;
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, ConfigErrors> {
+    Config::parse_with(text, "telegraf.conf", &|name| (name == "RACK").then(|| "r7".to_owned()))
+}
+
+fn errors(text: &str) -> Vec<String> {
+    parse(text).expect_err("invalid").0.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_file_as_people_write_them() {
+    let config = parse(
+        r#"
+[global_tags]
+  datacenter = "north" # user
+  rack = "$RACK"
+  row = 4
+
+[agent]
+  interval = "15s"
+  round_interval = false
+  metric_batch_size = 500
+  metric_buffer_limit = 0
+  collection_jitter = 1
+  flush_interval = "1m30s"
+  precision = ""
+  debug = false
+  logfile = ""
+  omit_hostname = true
+  skip_processors_after_aggregators = true
+
+[[outputs.influxdb]]
+  urls = ["http://a:8086", "http://b:8086"]
+  database = "cloud"
+  flush_interval = "5s"
+
+[[inputs.cpu]]
+  percpu = true
+  fieldexclude = ["usage_guest*"]
+[[inputs.cpu]]
+  alias = "slow"
+  interval = "1m"
+  percpu = false
+  [inputs.cpu.tags]
+    kind = "total"
+  [inputs.cpu.tagpass]
+    cpu = ["cpu-total"]
+[inputs.mem]
+"#,
+    )
+    .expect("valid");
+    assert_eq!(config.agent.flush_interval, 90_000_000_000);
+    assert_eq!(config.agent.precision, 0, "empty as in old sample files");
+    assert_eq!(config.inputs[1].options.tags["kind"], "total");
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+}
+
+#[test]
+fn plugins_options_and_defaults() {
+    let config = parse(
+        "[global_tags]\nrack = '${RACK}'\nrow = 4\n[agent]\ninterval = '15s'\nmetric_buffer_limit = 0\ncollection_jitter = 1\n\
+         statefile = 'x'\n[[inputs.cpu]]\n[[inputs.cpu]]\nalias = 'slow'\ninterval = '1m'\n[inputs.mem]\n\
+         [[outputs.influxdb]]\nflush_interval = '5s'\n",
+    )
+    .expect("valid");
+    assert_eq!(config.global_tags["rack"], "r7");
+    assert_eq!(config.global_tags["row"], "4");
+    assert_eq!(config.agent.interval, 15_000_000_000);
+    assert_eq!(config.agent.metric_buffer_limit, 10_000, "zero asks for the default");
+    assert_eq!(config.agent.collection_jitter, 1_000_000_000, "a bare number counts seconds");
+    assert_eq!(config.agent.flush_interval, 10_000_000_000);
+    let ids: Vec<_> = config.inputs.iter().map(|input| input.id.to_string()).collect();
+    assert_eq!(ids, ["inputs.cpu", "inputs.cpu::slow", "inputs.mem"]);
+    assert_eq!(config.inputs[1].options.interval, Some(60_000_000_000));
+    assert_eq!(config.outputs[0].options.flush_interval, Some(5_000_000_000));
+    assert_eq!(
+        config.warnings,
+        ["telegraf.conf:8: `statefile` in [agent] has no effect: no plugin keeps state"]
+    );
+}
+
+#[test]
+fn old_forms_still_load() {
+    let config = parse("[tags]\ndc = 'x'\n[plugins.mem]\n[cpu]\n").expect("valid");
+    assert_eq!(config.global_tags["dc"], "x");
+    assert_eq!(config.inputs.len(), 2);
+}
+
+#[test]
+fn every_fault_is_named_with_its_line() {
+    let text = "[agent]\n  intervall = '10s'\n[[inputs.cpu]]\n  percpu = 'yes'\n[[inputs.smart]]\n[[outputs.kafka]]\n\
+                [[processors.rename]]\n[wrong]\n[[inputs.mem]]\n  colect = true\n  interval = '0s'\n";
+    let errors = errors(text);
+    assert!(
+        errors[0].starts_with("telegraf.conf:2: unknown option `intervall` in [agent]; options that exist: ")
+    );
+    assert!(errors[0].contains("flush_interval, flush_jitter, hostname"));
+    let rest: Vec<_> = errors[1..].iter().map(String::as_str).collect();
+    assert_eq!(
+        rest,
+        [
+            "telegraf.conf:4: `percpu` in [inputs.cpu] must be true or false, not a string",
+            "telegraf.conf:5: unknown plugin inputs.smart; inputs that exist: cpu, disk, diskio, kernel, libvirt, mem, net, processes, swap, system",
+            "telegraf.conf:11: `interval` in [inputs.mem]: must be above zero",
+            "telegraf.conf:6: unknown plugin outputs.kafka; outputs that exist: file, influxdb",
+            "telegraf.conf:7: [[processors.rename]]: processors are not supported yet",
+            "telegraf.conf:8: unknown table [wrong]; known are [agent], [global_tags], [[inputs.NAME]], [[outputs.NAME]]",
+        ]
+    );
+}
+
+#[test]
+fn a_plugins_unknown_option_lists_those_there_are() {
+    let errors = errors("[[inputs.mem]]\n  colect_extended = true\n");
+    assert!(errors[0].starts_with(
+        "telegraf.conf:2: unknown option `colect_extended` in [inputs.mem]; options that exist: "
+    ));
+    assert!(errors[0].contains("collect_extended"));
+}
+
+#[test]
+fn wrong_values() {
+    for (text, want) in [
+        (
+            "[agent]\ninterval = 'soon'",
+            ":2: `interval` in [agent]: no duration; write it like \"10s\" or \"1h30m\"",
+        ),
+        (
+            "[agent]\ncollection_offset = '-1s'",
+            ":2: `collection_offset` in [agent]: a duration cannot be negative",
+        ),
+        ("[agent]\nmetric_batch_size = -1", ":2: `metric_batch_size` in [agent]: -1 is negative"),
+        (
+            "[[inputs.net]]\ninterfaces = [1]",
+            ":2: `interfaces` in [inputs.net] must be a list of strings, not an integer",
+        ),
+        (
+            "[[inputs.net]]\ninterfaces = ['[a']",
+            ":2: `interfaces` in [inputs.net]: glob \"[a\": has a [ without ]",
+        ),
+        (
+            "[[outputs.influxdb]]\nurls = ['udp://x:1']",
+            ":2: `urls` in [outputs.influxdb]: \"udp://x:1\": only http and https are supported, not \"udp\"",
+        ),
+        (
+            "[[outputs.influxdb]]\nurls = ['nonsense']",
+            ":2: `urls` in [outputs.influxdb]: \"nonsense\": relative URL without a base",
+        ),
+        (
+            "[[inputs.libvirt]]\nstatistics_groups = ['cpu']",
+            ":2: `statistics_groups` in [inputs.libvirt]: \"cpu\" is none of state, ",
+        ),
+        (
+            "[[inputs.libvirt]]\nstatistics_groups = []",
+            ":2: `statistics_groups` in [inputs.libvirt]: nothing to collect",
+        ),
+        (
+            "[[inputs.libvirt]]\nextra_tags = ['color']",
+            ":2: `extra_tags` in [inputs.libvirt]: \"color\" is none of",
+        ),
+        ("inputs = 3", ":1: `inputs` in [file] must be a table of plugins, not an integer"),
+        (
+            "[[inputs.mem]]\nname_prefix = '${X:?tell me}'",
+            ":2: `name_prefix` in [file]: environment variable X is required: tell me",
+        ),
+        ("[[inputs.mem]\n", ":1:"),
+    ] {
+        let errors = errors(text);
+        assert!(errors[0].contains(want), "{text}: {errors:?}");
+    }
+}
+
+#[test]
+fn files_and_directories_add_up() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let conf = dir.path().join("conf.d");
+    fs::create_dir_all(conf.join("sub")).expect("created");
+    fs::create_dir_all(conf.join("..data")).expect("created");
+    let main = dir.path().join("main.conf");
+    fs::write(&main, "[agent]\ninterval = '5s'\n[[inputs.cpu]]\n").expect("written");
+    fs::write(conf.join("b.conf"), "[agent]\nquiet = true\n[[inputs.mem]]\n").expect("written");
+    fs::write(conf.join("a.conf"), "\u{feff}[[inputs.swap]]\n").expect("written");
+    fs::write(conf.join("sub/c.conf"), "[[inputs.net]]\n").expect("written");
+    fs::write(conf.join("..data/d.conf"), "[[inputs.disk]]\n").expect("written");
+    fs::write(conf.join("note.txt"), "not TOML").expect("written");
+    let config = Config::load(&[main], &[conf.clone()]).expect("valid");
+    let names: Vec<_> = config.inputs.iter().map(|input| input.id.name).collect();
+    assert_eq!(names, ["cpu", "swap", "mem", "net"]);
+    assert!(config.agent.quiet && config.agent.interval == 5_000_000_000, "later keys add to earlier ones");
+    assert!(config.warnings[0].contains("b.conf:1: a further [agent] table"), "{:?}", config.warnings);
+    let error = Config::load(&[conf.join("none.conf")], &[]).expect_err("missing").to_string();
+    assert!(error.contains("none.conf: cannot be read: No such file"), "{error}");
+}

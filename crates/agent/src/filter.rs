@@ -1,0 +1,178 @@
+//! Which metrics, fields and tags pass: Telegraf's selectors (`namepass`...) and modifiers
+//! (`fieldinclude`...). Pure.
+//!
+//! Selectors look at the name first, then at the tags; within each, pass AND NOT drop.
+
+pub(crate) mod glob;
+
+use crate::config::{ConfigError, Section};
+use crate::metric::Metric;
+use glob::Globs;
+
+/// The filters of one plugin.
+#[derive(Debug, Default)]
+pub struct Filter {
+    name: Rule,
+    tag_pass: Vec<(String, Globs)>,
+    tag_drop: Vec<(String, Globs)>,
+    fields: Rule,
+    tags: Rule,
+}
+
+/// Pass what is listed, if anything is, and drop what is listed to be dropped.
+#[derive(Debug, Default)]
+struct Rule {
+    pass: Option<Globs>,
+    drop: Option<Globs>,
+}
+
+impl Rule {
+    fn allows(&self, text: &str) -> bool {
+        self.pass.as_ref().is_none_or(|globs| globs.matches(text))
+            && !self.drop.as_ref().is_some_and(|globs| globs.matches(text))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.pass.is_none() && self.drop.is_none()
+    }
+}
+
+impl Filter {
+    /// Takes the filter options out of a plugin's table, in their present and their old names.
+    pub(crate) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
+        let pass_separators = section.string("namepass_separator")?.unwrap_or_default();
+        let drop_separators = section.string("namedrop_separator")?.unwrap_or_default();
+        Ok(Self {
+            name: Rule {
+                pass: globs(section, &["namepass", "pass"], &pass_separators)?,
+                drop: globs(section, &["namedrop", "drop"], &drop_separators)?,
+            },
+            tag_pass: tag_globs(section, "tagpass")?,
+            tag_drop: tag_globs(section, "tagdrop")?,
+            fields: Rule {
+                pass: globs(section, &["fieldinclude", "fieldpass"], "")?,
+                drop: globs(section, &["fieldexclude", "fielddrop"], "")?,
+            },
+            tags: Rule {
+                pass: globs(section, &["taginclude"], "")?,
+                drop: globs(section, &["tagexclude"], "")?,
+            },
+        })
+    }
+
+    /// Whether the metric is to be looked at at all.
+    pub fn selects(&self, metric: &Metric) -> bool {
+        let listed = |rules: &[(String, Globs)]| {
+            rules.iter().any(|(key, globs)| metric.tag_value(key).is_some_and(|value| globs.matches(value)))
+        };
+        self.name.allows(&metric.name)
+            && (self.tag_pass.is_empty() || listed(&self.tag_pass))
+            && (self.tag_drop.is_empty() || !listed(&self.tag_drop))
+    }
+
+    /// Whether [`modify`](Self::modify) could change anything.
+    pub fn modifies(&self) -> bool {
+        !(self.fields.is_empty() && self.tags.is_empty())
+    }
+
+    /// Removes the fields and tags that do not pass.
+    pub fn modify(&self, metric: &mut Metric) {
+        if !self.fields.is_empty() {
+            metric.retain_fields(|key| self.fields.allows(key));
+        }
+        if !self.tags.is_empty() {
+            metric.retain_tags(|key| self.tags.allows(key));
+        }
+    }
+}
+
+/// The globs under the first of the names that is set; an empty list filters nothing.
+fn globs(
+    section: &mut Section,
+    names: &[&'static str],
+    separators: &str,
+) -> Result<Option<Globs>, ConfigError> {
+    let mut patterns = Vec::new();
+    let mut used = "";
+    for name in names {
+        if let Some(list) = section.strings(name)? {
+            patterns.extend(list);
+            used = name;
+        }
+    }
+    if patterns.is_empty() {
+        return Ok(None);
+    }
+    Globs::compile(&patterns, separators).map(Some).map_err(|why| section.bad(used, why))
+}
+
+fn tag_globs(section: &mut Section, key: &'static str) -> Result<Vec<(String, Globs)>, ConfigError> {
+    let table = section.list_table(key)?.unwrap_or_default();
+    table
+        .into_iter()
+        .map(|(tag, patterns)| {
+            let globs = Globs::compile(&patterns, "").map_err(|why| section.bad(key, why))?;
+            Ok((tag, globs))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::section_for_tests;
+
+    fn filter(text: &str) -> Filter {
+        let mut section = section_for_tests(text);
+        let filter = Filter::from_section(&mut section).expect("valid");
+        assert!(section.finish().is_ok());
+        filter
+    }
+
+    fn metric() -> Metric {
+        Metric::new("disk", 0)
+            .tag("path", "/var")
+            .tag("fstype", "ext4")
+            .field("used", 1_u64)
+            .field("free", 2_u64)
+    }
+
+    #[test]
+    fn names_pass_and_not_drop() {
+        assert!(filter("").selects(&metric()));
+        assert!(filter("namepass = ['d*']").selects(&metric()));
+        assert!(!filter("namepass = ['cpu']").selects(&metric()));
+        assert!(!filter("namedrop = ['dis?']").selects(&metric()));
+        assert!(!filter("namepass = ['d*']\nnamedrop = ['disk']").selects(&metric()));
+        assert!(filter("pass = ['disk']").selects(&metric()), "the old name works");
+    }
+
+    #[test]
+    fn any_listed_tag_with_a_matching_value() {
+        assert!(filter("[tagpass]\npath = ['/', '/var*']").selects(&metric()));
+        assert!(!filter("[tagpass]\npath = ['/']").selects(&metric()));
+        assert!(filter("[tagpass]\npath = ['/']\nfstype = ['ext4']").selects(&metric()), "OR over keys");
+        assert!(!filter("[tagpass]\nabsent = ['*']").selects(&metric()), "the tag must exist");
+        assert!(!filter("[tagdrop]\nfstype = ['ext*']").selects(&metric()));
+        assert!(filter("[tagdrop]\nabsent = ['*']").selects(&metric()));
+        assert!(!filter("[tagpass]\npath=['/var']\n[tagdrop]\nfstype=['ext4']").selects(&metric()));
+    }
+
+    #[test]
+    fn modifiers_take_fields_and_tags_away() {
+        let mut m = metric();
+        filter("fieldinclude = ['used*']\ntagexclude = ['fs*']").modify(&mut m);
+        assert_eq!(m, Metric::new("disk", 0).tag("path", "/var").field("used", 1_u64));
+        let mut m = metric();
+        filter("fielddrop = ['*']\ntaginclude = ['path']").modify(&mut m);
+        assert!(m.fields().is_empty());
+        assert_eq!(m.tags().len(), 1);
+    }
+
+    #[test]
+    fn an_empty_list_filters_nothing() {
+        assert!(filter("namepass = []").selects(&metric()));
+        assert!(!filter("").modifies());
+        assert!(filter("tagexclude = ['a']").modifies());
+    }
+}

@@ -1,0 +1,191 @@
+//! One metric: what an input reports and an output ships.
+//!
+//! Invariants: tags are sorted by key and unique; fields keep the order in which the input gave
+//! them (the serialiser may sort); a metric without fields never leaves the agent.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use skywatch_model::FieldValue;
+
+/// What a value means over time. Line protocol does not carry it; other outputs do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kind {
+    /// Only ever grows, until its source restarts.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Nothing is known about it.
+    #[default]
+    Untyped,
+}
+
+/// A field's or tag's key. Most are literals in a collector, hence the `Cow`.
+pub type Key = Cow<'static, str>;
+
+/// A measurement's name, its tags and fields, and when they were read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metric {
+    /// The measurement.
+    pub name: Cow<'static, str>,
+    tags: Vec<(Key, String)>,
+    fields: Vec<(Key, FieldValue)>,
+    /// Nanoseconds since the Unix epoch.
+    pub time_ns: i64,
+    /// See [`Kind`].
+    pub kind: Kind,
+}
+
+impl Metric {
+    /// A metric without tags and fields, read at `time_ns` (nanoseconds since the Unix epoch).
+    pub fn new(name: impl Into<Cow<'static, str>>, time_ns: i64) -> Self {
+        Self { name: name.into(), tags: Vec::new(), fields: Vec::new(), time_ns, kind: Kind::Untyped }
+    }
+
+    /// Sets the kind.
+    #[must_use]
+    pub fn kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Sets a tag.
+    #[must_use]
+    pub fn tag(mut self, key: impl Into<Key>, value: impl Into<String>) -> Self {
+        self.set_tag(key, value);
+        self
+    }
+
+    /// Appends a field. A key given twice keeps its place and takes the later value.
+    #[must_use]
+    pub fn field(mut self, key: impl Into<Key>, value: impl Into<Value>) -> Self {
+        self.set_field(key, value);
+        self
+    }
+
+    /// The tags, sorted by key.
+    pub fn tags(&self) -> &[(Key, String)] {
+        &self.tags
+    }
+
+    /// The fields, in the order given.
+    pub fn fields(&self) -> &[(Key, FieldValue)] {
+        &self.fields
+    }
+
+    /// The value of a tag.
+    pub fn tag_value(&self, key: &str) -> Option<&str> {
+        let at = self.tags.binary_search_by(|(k, _)| k.as_ref().cmp(key)).ok()?;
+        self.tags.get(at).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a field.
+    pub fn field_value(&self, key: &str) -> Option<&FieldValue> {
+        self.fields.iter().find(|(k, _)| k == key).map(|(_, value)| value)
+    }
+
+    /// Sets a tag, replacing an earlier value.
+    pub fn set_tag(&mut self, key: impl Into<Key>, value: impl Into<String>) {
+        let (key, value) = (key.into(), value.into());
+        match self.tags.binary_search_by(|(k, _)| k.cmp(&key)) {
+            Ok(at) => self.tags[at].1 = value,
+            Err(at) => self.tags.insert(at, (key, value)),
+        }
+    }
+
+    /// Sets a tag unless the metric has one of that key.
+    pub fn set_tag_if_absent(&mut self, key: &str, value: &str) {
+        if let Err(at) = self.tags.binary_search_by(|(k, _)| k.as_ref().cmp(key)) {
+            self.tags.insert(at, (Cow::Owned(key.to_owned()), value.to_owned()));
+        }
+    }
+
+    /// Sets a field, replacing an earlier value.
+    pub fn set_field(&mut self, key: impl Into<Key>, value: impl Into<Value>) {
+        let (key, Value(value)) = (key.into(), value.into());
+        match self.fields.iter_mut().find(|(k, _)| *k == key) {
+            Some((_, old)) => *old = value,
+            None => self.fields.push((key, value)),
+        }
+    }
+
+    /// Keeps the tags whose key passes.
+    pub fn retain_tags(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        self.tags.retain(|(key, _)| keep(key));
+    }
+
+    /// Keeps the fields whose key passes.
+    pub fn retain_fields(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        self.fields.retain(|(key, _)| keep(key));
+    }
+}
+
+/// A field value on its way into a metric: converts from Rust's own types.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Value(pub FieldValue);
+
+impl From<FieldValue> for Value {
+    fn from(value: FieldValue) -> Self {
+        Self(value)
+    }
+}
+impl From<f64> for Value {
+    fn from(value: f64) -> Self {
+        Self(FieldValue::Float(value))
+    }
+}
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self(FieldValue::Integer(value))
+    }
+}
+impl From<u64> for Value {
+    fn from(value: u64) -> Self {
+        Self(FieldValue::Unsigned(value))
+    }
+}
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self(FieldValue::Boolean(value))
+    }
+}
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self(FieldValue::String(Arc::from(value)))
+    }
+}
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self(FieldValue::String(Arc::from(value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_stay_sorted_and_unique() {
+        let m = Metric::new("m", 0).tag("b", "1").tag("a", "2").tag("c", "3").tag("b", "4");
+        let tags: Vec<_> = m.tags().iter().map(|(k, v)| (k.as_ref(), v.as_str())).collect();
+        assert_eq!(tags, [("a", "2"), ("b", "4"), ("c", "3")]);
+        assert_eq!(m.tag_value("b"), Some("4"));
+        assert_eq!(m.tag_value("x"), None);
+    }
+
+    #[test]
+    fn an_absent_tag_is_filled_and_a_present_one_kept() {
+        let mut m = Metric::new("m", 0).tag("host", "own");
+        m.set_tag_if_absent("host", "global");
+        m.set_tag_if_absent("dc", "north");
+        assert_eq!(m.tag_value("host"), Some("own"));
+        assert_eq!(m.tag_value("dc"), Some("north"));
+    }
+
+    #[test]
+    fn a_field_given_twice_keeps_its_place() {
+        let m = Metric::new("m", 0).field("x", 1_i64).field("y", 2_u64).field("x", 3.0);
+        assert_eq!(m.fields()[0], ("x".into(), FieldValue::Float(3.0)));
+        assert_eq!(m.fields().len(), 2);
+    }
+}

@@ -1,0 +1,136 @@
+//! The options of the `influxdb` output.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reqwest::Url;
+use skywatch_model::serialize::SerializeOptions;
+
+use crate::config::{ConfigError, Section};
+
+/// What `[[outputs.influxdb]]` sets.
+pub(super) struct Options {
+    pub(super) urls: Vec<Url>,
+    pub(super) database: String,
+    pub(super) database_tag: Option<String>,
+    pub(super) exclude_database_tag: bool,
+    pub(super) skip_database_creation: bool,
+    /// Empty is the database's default.
+    pub(super) retention_policy: String,
+    pub(super) retention_policy_tag: Option<String>,
+    pub(super) exclude_retention_policy_tag: bool,
+    /// Sent as it is unless it is `one`, the default of a cluster.
+    pub(super) write_consistency: Option<String>,
+    pub(super) timeout: Duration,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) user_agent: String,
+    pub(super) http_headers: BTreeMap<String, String>,
+    pub(super) gzip: bool,
+    pub(super) serialize: SerializeOptions,
+    /// Whether lines carry their time.
+    pub(super) timed: bool,
+    pub(super) tls: Tls,
+}
+
+/// Options of TLS.
+#[derive(Debug, Default)]
+pub(super) struct Tls {
+    /// A file of certificate authorities besides the system's.
+    pub(super) ca: Option<String>,
+    /// Certificate and key to identify with.
+    pub(super) identity: Option<(String, String)>,
+    pub(super) insecure_skip_verify: bool,
+}
+
+impl Options {
+    pub(super) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
+        let mut urls = section.strings("urls")?.unwrap_or_default();
+        // Its name before 0.1.9, still accepted.
+        urls.extend(section.string("url")?);
+        if urls.is_empty() {
+            urls.push("http://localhost:8086".to_owned());
+        }
+        let urls = urls.iter().map(|url| parse_url(section, url)).collect::<Result<_, _>>()?;
+        let consistency = section.string("write_consistency")?.filter(|c| !c.is_empty());
+        if let Some(unknown) =
+            consistency.as_deref().filter(|c| !matches!(*c, "any" | "one" | "quorum" | "all"))
+        {
+            return Err(
+                section.bad("write_consistency", format!("{unknown:?} is none of any, one, quorum, all"))
+            );
+        }
+        let gzip = match section.string("content_encoding")?.as_deref() {
+            None | Some("" | "gzip") => true,
+            Some("identity") => false,
+            Some(other) => {
+                let reason = format!("{other:?} is neither \"gzip\" nor \"identity\"");
+                return Err(section.bad("content_encoding", reason));
+            }
+        };
+        let timeout = section.duration("timeout")?.unwrap_or(5_000_000_000).unsigned_abs();
+        section.without_effect(
+            "precision",
+            "the agent's precision rounds timestamps; they are sent in nanoseconds",
+        );
+        section.without_effect("udp_payload", "UDP is not supported");
+        Ok(Self {
+            urls,
+            database: section
+                .string("database")?
+                .filter(|d| !d.is_empty())
+                .unwrap_or_else(|| "telegraf".to_owned()),
+            database_tag: section.string("database_tag")?.filter(|tag| !tag.is_empty()),
+            exclude_database_tag: section.boolean("exclude_database_tag")?.unwrap_or(false),
+            skip_database_creation: section.boolean("skip_database_creation")?.unwrap_or(false),
+            retention_policy: section.string("retention_policy")?.unwrap_or_default(),
+            retention_policy_tag: section.string("retention_policy_tag")?.filter(|tag| !tag.is_empty()),
+            exclude_retention_policy_tag: section.boolean("exclude_retention_policy_tag")?.unwrap_or(false),
+            write_consistency: consistency.filter(|c| c != "one"),
+            timeout: if timeout == 0 { Duration::from_secs(5) } else { Duration::from_nanos(timeout) },
+            username: section.string("username")?.filter(|name| !name.is_empty()),
+            password: section.string("password")?,
+            user_agent: section
+                .string("user_agent")?
+                .filter(|agent| !agent.is_empty())
+                .unwrap_or_else(|| concat!("skywatch-agent/", env!("CARGO_PKG_VERSION")).to_owned()),
+            http_headers: section.string_table("http_headers")?.unwrap_or_default(),
+            gzip,
+            serialize: SerializeOptions {
+                uint_support: section.boolean("influx_uint_support")?.unwrap_or(false),
+                sort_fields: section.boolean("influx_sort_fields")?.unwrap_or(false),
+                max_line_bytes: section.count("influx_max_line_bytes")?.filter(|&limit| limit > 0),
+            },
+            timed: !section.boolean("influx_omit_timestamp")?.unwrap_or(false),
+            tls: Tls::from_section(section)?,
+        })
+    }
+}
+
+impl Tls {
+    fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
+        let ca = section.string("tls_ca")?.filter(|path| !path.is_empty());
+        let certificate = section.string("tls_cert")?.filter(|path| !path.is_empty());
+        let key = section.string("tls_key")?.filter(|path| !path.is_empty());
+        let identity = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => return Err(section.bad("tls_cert", "tls_cert and tls_key belong together")),
+        };
+        Ok(Self {
+            ca,
+            identity,
+            insecure_skip_verify: section.boolean("insecure_skip_verify")?.unwrap_or(false),
+        })
+    }
+}
+
+fn parse_url(section: &Section, text: &str) -> Result<Url, ConfigError> {
+    let url = Url::parse(text).map_err(|error| section.bad("urls", format!("{text:?}: {error}")))?;
+    match url.scheme() {
+        "http" | "https" if url.has_host() => Ok(url),
+        scheme => {
+            Err(section.bad("urls", format!("{text:?}: only http and https are supported, not {scheme:?}")))
+        }
+    }
+}
