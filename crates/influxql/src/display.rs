@@ -68,11 +68,15 @@ pub fn quote_string(text: &str) -> String {
     format!("'{}'", escape(text, '\''))
 }
 
-/// Names joined by dots, all but the last in quotes, as error messages show them.
+/// Names joined by dots as error messages show them: all but the last in quotes, empty ones not at all.
 pub(crate) fn quote_names(names: &[&str]) -> String {
-    let Some((last, before)) = names.split_last() else { return String::new() };
-    let before: String = before.iter().map(|name| format!("\"{}\".", escape(name, '"'))).collect();
-    before + &quote_ident(last)
+    let last = names.len().saturating_sub(1);
+    let quoted = names.iter().enumerate().map(|(index, name)| match (index == last, *name) {
+        (_, "") => String::new(),
+        (true, name) => quote_ident(name),
+        (false, name) => format!("\"{}\"", escape(name, '"')),
+    });
+    quoted.collect::<Vec<_>>().join(".")
 }
 
 /// Only the quote in use needs its backslash; the other kind stays as it is.

@@ -76,17 +76,13 @@ impl Lexer {
         let Some(ch) = self.read() else { return simple(Kind::Eof, at) };
         match ch {
             ' ' | '\t' | '\n' => self.whitespace(at, ch),
-            'a'..='z' | 'A'..='Z' | '_' => {
+            'a'..='z' | 'A'..='Z' | '_' | '"' => {
                 self.unread();
                 self.word(at, true)
             }
             '0'..='9' => {
                 self.unread();
                 self.number(at)
-            }
-            '"' => {
-                self.unread();
-                self.word(at, true)
             }
             '\'' => {
                 self.unread();

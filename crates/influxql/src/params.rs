@@ -41,3 +41,56 @@ impl ParamValue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse_query_with;
+
+    fn bound(text: &str) -> String {
+        let params = Params::from([
+            ("n".to_owned(), ParamValue::Integer(-5)),
+            ("f".to_owned(), ParamValue::Number(1.5)),
+            ("s".to_owned(), ParamValue::String("it's".to_owned())),
+            ("b".to_owned(), ParamValue::Boolean(true)),
+            ("i".to_owned(), ParamValue::Identifier("a b".to_owned())),
+            ("r".to_owned(), ParamValue::Regex("x/y".to_owned())),
+            ("d".to_owned(), ParamValue::Duration("90s".to_owned())),
+            ("l".to_owned(), ParamValue::Integer(3)),
+        ]);
+        parse_query_with(text, &params).map_or_else(|error| error.to_string(), |query| query.to_string())
+    }
+
+    #[test]
+    fn values_take_the_place_of_their_names() {
+        assert_eq!(
+            bound(
+                "SELECT $i FROM $i WHERE a = $s AND b > $n AND c < $f AND d = $b AND e =~ $r GROUP BY time($d) LIMIT $l"
+            ),
+            "SELECT \"a b\" FROM \"a b\" WHERE a = 'it\\'s' AND b > -5 AND c < 1.500 AND d = true AND e =~ /x\\/y/ \
+             GROUP BY time(90s) LIMIT 3"
+        );
+        assert_eq!(bound("SELECT a FROM $r, b"), "SELECT a FROM /x\\/y/, b");
+    }
+
+    #[test]
+    fn a_value_cannot_break_out_of_its_place() {
+        let params = Params::from([("s".to_owned(), ParamValue::String("' OR 'a' = 'a".to_owned()))]);
+        let query = parse_query_with("SELECT a FROM b WHERE c = $s", &params).unwrap();
+        assert_eq!(query.to_string(), "SELECT a FROM b WHERE c = '\\' OR \\'a\\' = \\'a'");
+    }
+
+    #[test]
+    fn unbound_names_are_told() {
+        assert_eq!(bound("SELECT a FROM b WHERE c = $x"), "error parsing query: missing parameter: x");
+        assert_eq!(bound("SELECT a FROM b WHERE c = $"), "error parsing query: empty bound parameter");
+        assert_eq!(
+            bound("SELECT a FROM b LIMIT $x"),
+            "error parsing query: found $x, expected integer at line 1, char 23"
+        );
+        assert_eq!(
+            bound("SELECT a FROM b LIMIT $n"),
+            "error parsing query: LIMIT must be >= 0 at line 1, char 23"
+        );
+    }
+}

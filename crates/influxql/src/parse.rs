@@ -267,7 +267,7 @@ impl Parser<'_> {
             return Err(self.unexpected(&token, &["integer"]));
         }
         let Ok(number) = token.text.parse::<i64>() else {
-            let reason = format!("strconv.ParseInt: parsing \"{}\": value out of range", token.text);
+            let reason = format!("strconv.Atoi: parsing \"{}\": value out of range", token.text);
             return Err(self.error_at(&token, reason));
         };
         match u32::try_from(number) {

@@ -11,6 +11,12 @@ use crate::ast::RegexLiteral;
 /// Largest count in `x{n}`, as in Go.
 const REPEAT_MAX: u32 = 1000;
 
+/// What may stand in `[[:name:]]`.
+const POSIX_CLASSES: [&str; 14] = [
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
+    "upper", "word", "xdigit",
+];
+
 /// Compiled programs larger than this are refused, in bytes.
 const PROGRAM_BYTES_MAX: usize = 16 << 20;
 
@@ -52,8 +58,10 @@ struct Translator<'a> {
     pattern: &'a str,
     rest: &'a str,
     out: String,
-    /// Open groups.
-    groups: usize,
+    /// For every open group, the pattern itself first: how often its most repeated part occurs.
+    groups: Vec<u32>,
+    /// The same for the last operand.
+    repeats: u32,
 }
 
 /// What has just been read, as far as a repetition cares.
@@ -80,8 +88,8 @@ fn syntax<T>(problem: &'static str, part: &str) -> Result<T> {
 }
 
 impl<'a> Translator<'a> {
-    const fn new(pattern: &'a str) -> Self {
-        Self { pattern, rest: pattern, out: String::new(), groups: 0 }
+    fn new(pattern: &'a str) -> Self {
+        Self { pattern, rest: pattern, out: String::new(), groups: vec![1], repeats: 1 }
     }
 
     fn peek(&self) -> Option<char> {
@@ -113,17 +121,21 @@ impl<'a> Translator<'a> {
         let mut before = Before::Nothing;
         while let Some(ch) = self.peek() {
             let from = self.rest;
+            if !matches!(ch, '*' | '+' | '?' | '{') {
+                self.repeats = 1;
+            }
             before = match ch {
                 '(' => {
                     self.group()?;
                     Before::Nothing
                 }
                 ')' => {
-                    if self.groups == 0 {
+                    if self.groups.len() == 1 {
                         return syntax("unexpected )", self.pattern);
                     }
-                    self.groups -= 1;
-                    self.push(ch)
+                    self.push(ch);
+                    self.repeats = self.groups.pop().unwrap_or(1);
+                    Before::Operand
                 }
                 '|' => {
                     self.push(ch);
@@ -136,10 +148,14 @@ impl<'a> Translator<'a> {
                 }
                 '*' | '+' | '?' => {
                     self.char();
-                    self.repetition(from, before, ch.to_string())?
+                    self.repetition(from, before, ch.encode_utf8(&mut [0; 4]))?
                 }
                 '{' => match self.counted()? {
-                    Some(counts) => self.repetition(from, before, counts)?,
+                    Some((counts, most)) => {
+                        let after = self.repetition(from, before, &counts)?;
+                        self.repeated(from, most)?;
+                        after
+                    }
                     None => {
                         self.char();
                         self.literal('{');
@@ -153,8 +169,11 @@ impl<'a> Translator<'a> {
                     Before::Operand
                 }
             };
+            if let Some(group) = self.groups.last_mut() {
+                *group = (*group).max(self.repeats);
+            }
         }
-        if self.groups > 0 {
+        if self.groups.len() > 1 {
             return syntax("missing closing )", self.pattern);
         }
         Ok(self.out)
@@ -167,7 +186,7 @@ impl<'a> Translator<'a> {
         Before::Operand
     }
 
-    fn repetition(&mut self, from: &'a str, before: Before<'a>, operator: String) -> Result<Before<'a>> {
+    fn repetition(&mut self, from: &'a str, before: Before<'a>, operator: &str) -> Result<Before<'a>> {
         let lazy = self.take("?");
         match before {
             Before::Nothing => return syntax("missing argument to repetition operator", self.since(from)),
@@ -176,15 +195,21 @@ impl<'a> Translator<'a> {
             }
             Before::Operand => {}
         }
-        self.out.push_str(&operator);
+        self.out.push_str(operator);
         if lazy {
             self.out.push('?');
         }
         Ok(Before::Repetition(from))
     }
 
-    /// `{n}`, `{n,}` or `{n,m}`; anything else that begins with a brace is text.
-    fn counted(&mut self) -> Result<Option<String>> {
+    /// Counts multiply where repetitions nest.
+    fn repeated(&mut self, from: &'a str, most: u32) -> Result<()> {
+        self.repeats = self.repeats.saturating_mul(most.max(1));
+        if self.repeats > REPEAT_MAX { syntax("invalid repeat count", self.since(from)) } else { Ok(()) }
+    }
+
+    /// `{n}`, `{n,}` or `{n,m}` and its greatest number; anything else that begins with a brace is text.
+    fn counted(&mut self) -> Result<Option<(String, u32)>> {
         let Some(end) = self.rest.find('}') else { return Ok(None) };
         let inside = &self.rest[1..end];
         let is_count = |text: &str| {
@@ -201,13 +226,13 @@ impl<'a> Translator<'a> {
         }
         let whole = &self.rest[..=end];
         let count = |text: &str| text.parse::<u32>().ok().filter(|&count| count <= REPEAT_MAX);
-        match (count(least), most.map(count)) {
-            (Some(_), None) => {}
-            (Some(least), Some(Some(most))) if least <= most => {}
+        let greatest = match (count(least), most.map(count)) {
+            (Some(least), None) => least,
+            (Some(least), Some(Some(most))) if least <= most => most,
             _ => return syntax("invalid repeat count", whole),
-        }
+        };
         self.rest = &self.rest[end + 1..];
-        Ok(Some(whole.to_owned()))
+        Ok(Some((whole.to_owned(), greatest)))
     }
 
     /// `(`, `(?:`, `(?P<name>`, `(?flags)` or `(?flags:`.
@@ -215,7 +240,7 @@ impl<'a> Translator<'a> {
         let from = self.rest;
         self.char();
         if !self.take("?") {
-            self.groups += 1;
+            self.groups.push(1);
             self.out.push('(');
             return Ok(());
         }
@@ -238,7 +263,7 @@ impl<'a> Translator<'a> {
                 }
                 ')' | ':' if !negative || any_since_sign => {
                     if ch == ':' {
-                        self.groups += 1;
+                        self.groups.push(1);
                     }
                     // The crate refuses the empty group `(?)`, and flags given twice.
                     let flags = once_each(&flags);
@@ -260,7 +285,7 @@ impl<'a> Translator<'a> {
         if !valid {
             return syntax("invalid named capture", self.since(from));
         }
-        self.groups += 1;
+        self.groups.push(1);
         // Nobody reads the groups, and the crate would refuse names that begin with a digit.
         self.out.push('(');
         Ok(())
@@ -334,18 +359,22 @@ impl<'a> Translator<'a> {
     /// `\x7F` or `\x{10FFFF}`, behind the `x`.
     fn hexadecimal(&mut self, from: &'a str) -> Result<char> {
         let braces = self.take("{");
-        let (mut value, mut digits) = (0, 0);
-        while braces || digits < 2 {
-            match self.char().map(|ch| (ch, ch.to_digit(16))) {
-                Some((_, Some(digit))) if value * 16 + digit <= u32::from(char::MAX) => {
-                    value = value * 16 + digit
+        let (mut value, mut digits) = (Some(0), 0);
+        while value.is_some() && (braces || digits < 2) {
+            value = match self.char().map(|ch| (ch, ch.to_digit(16))) {
+                Some((_, Some(digit))) => {
+                    value.map(|value| value * 16 + digit).filter(|&value| value <= u32::from(char::MAX))
                 }
                 Some(('}', _)) if braces && digits > 0 => break,
-                _ => return syntax("invalid escape sequence", self.since(from)),
-            }
+                Some(_) if !braces && digits == 0 => {
+                    self.char();
+                    None
+                }
+                _ => None,
+            };
             digits += 1;
         }
-        match char::from_u32(value) {
+        match value.and_then(char::from_u32) {
             Some(ch) => Ok(ch),
             None => syntax("invalid escape sequence", self.since(from)),
         }
@@ -427,7 +456,8 @@ impl<'a> Translator<'a> {
         {
             let name = &from[..end + 2];
             self.rest = &from[end + 2..];
-            if regex::Regex::new(&format!("[{name}]")).is_err() {
+            let posix = name.trim_matches(['[', ':', '^', ']']);
+            if !POSIX_CLASSES.contains(&posix) {
                 return syntax("invalid character class range", name);
             }
             return Ok(ClassItem::Class(name.to_owned()));

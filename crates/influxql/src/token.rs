@@ -59,7 +59,7 @@ impl Kind {
             Self::Eof => "EOF",
             Self::Illegal => "ILLEGAL",
             Self::Whitespace => "WS",
-            Self::Comment => "COMMENT",
+            Self::Comment => "",
             Self::Ident => "IDENT",
             Self::BoundParam => "BOUNDPARAM",
             Self::Number => "NUMBER",

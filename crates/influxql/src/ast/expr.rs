@@ -92,6 +92,9 @@ pub enum BinaryOp {
 }
 
 impl BinaryOp {
+    /// The precedence of what binds most tightly.
+    pub const PRECEDENCE_MAX: u8 = 5;
+
     /// How tightly the operator binds, 1 (`OR`) to 5 (`*`). Operators of one level associate to the left.
     pub const fn precedence(self) -> u8 {
         match self {

@@ -85,7 +85,12 @@ impl Display for DataType {
 
 impl Display for RegexLiteral {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "/{}/", self.pattern().replace('/', "\\/"))
+        let escaped = self.pattern().replace('/', "\\/");
+        // Behind a backslash the closing slash would not close.
+        match escaped.strip_suffix("\\\\") {
+            Some(start) => write!(f, "/{start}\\x5c/"),
+            None => write!(f, "/{escaped}/"),
+        }
     }
 }
 

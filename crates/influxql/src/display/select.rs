@@ -101,7 +101,7 @@ impl Display for Fill {
             Self::Previous => f.write_str(" fill(previous)"),
             Self::Linear => f.write_str(" fill(linear)"),
             Self::Integer(value) => write!(f, " fill({value})"),
-            Self::Number(value) => write!(f, " fill({})", Decimal { value: *value, places_min: 1 }),
+            Self::Number(value) => write!(f, " fill({})", Decimal { value: *value, places_min: 0 }),
         }
     }
 }

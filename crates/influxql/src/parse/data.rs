@@ -20,18 +20,18 @@ impl Parser<'_> {
 
     /// `FROM`, `WHERE` or both. Sources name neither database nor retention policy.
     fn removed(&mut self) -> Result<(Vec<Source>, Option<Expr>)> {
-        let from = self.from_clause()?;
+        let from = self.measurements()?;
         for source in &from {
             let Source::Measurement(measurement) = source else { continue };
-            // InfluxDB looks for the database first and reports no place.
-            let unsupported = if measurement.database.is_some() {
-                "database"
-            } else if measurement.retention_policy.is_some() {
+            let unsupported = if measurement.retention_policy.is_some() {
                 "retention policy"
+            } else if measurement.database.is_some() {
+                "database"
             } else {
                 continue;
             };
             let message = format!("{unsupported} not supported");
+            // The server tells no better place.
             return Err(SyntaxError::At { message, position: self.lexer.position(0) });
         }
         let condition = self.condition()?;

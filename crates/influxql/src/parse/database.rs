@@ -29,7 +29,9 @@ impl Parser<'_> {
             spec.replication = Some(self.replication()?);
         }
         if self.take_keyword(Keyword::Shard) {
-            spec.shard_duration = Some(self.shard_duration()?);
+            // Only here may it be infinite.
+            self.expect_keywords(&[Keyword::Duration])?;
+            spec.shard_duration = Some(self.duration()?);
         }
         if self.take_keyword(Keyword::Name) {
             spec.name = Some(self.ident()?);
@@ -154,8 +156,8 @@ impl Parser<'_> {
     }
 
     fn resample(&mut self) -> Result<(Option<i64>, Option<i64>)> {
-        let every = if self.take_keyword(Keyword::Every) { Some(self.duration()?) } else { None };
-        let range = if self.take_keyword(Keyword::For) { Some(self.duration()?) } else { None };
+        let every = if self.take_keyword(Keyword::Every) { Some(self.finite_duration()?) } else { None };
+        let range = if self.take_keyword(Keyword::For) { Some(self.finite_duration()?) } else { None };
         if every.is_none() && range.is_none() {
             let token = self.scan();
             return Err(self.unexpected(&token, &["EVERY", "FOR"]));
@@ -163,10 +165,21 @@ impl Parser<'_> {
         Ok((every, range))
     }
 
+    fn finite_duration(&mut self) -> Result<i64> {
+        let token = self.scan();
+        if token.kind == Kind::Keyword(Keyword::Inf) {
+            return Err(self.unexpected(&token, &["duration"]));
+        }
+        self.unscan();
+        self.duration()
+    }
+
     /// The interval an aggregating query groups by; none is an error, told at the last token of the `SELECT`.
     fn continuous_interval(&mut self, select: &Select) -> Result<i64> {
         let interval = select.group_by_interval();
-        if let Ok(interval @ 1..) = interval {
+        if let Ok(interval) = interval
+            && interval != 0
+        {
             return Ok(interval);
         }
         self.unscan();
@@ -184,8 +197,15 @@ impl Parser<'_> {
         Ok(Statement::DropContinuousQuery(DropContinuousQuery { name, database }))
     }
 
+    /// `.policy`, without a space before the dot.
+    fn policy_behind_dot(&mut self) -> Result<String> {
+        let token = self.scan_any();
+        if token.kind == Kind::Dot { self.ident() } else { Err(self.unexpected(&token, &["."])) }
+    }
+
     pub(super) fn create_subscription(&mut self) -> Result<Statement> {
-        let (name, database, retention_policy) = self.subscription()?;
+        let (name, database) = self.name_on_database()?;
+        let retention_policy = self.policy_behind_dot()?;
         self.expect_keywords(&[Keyword::Destinations])?;
         let token = self.scan();
         let mode = match token.kind {
@@ -207,15 +227,9 @@ impl Parser<'_> {
     }
 
     pub(super) fn drop_subscription(&mut self) -> Result<Statement> {
-        let (name, database, retention_policy) = self.subscription()?;
-        Ok(Statement::DropSubscription(DropSubscription { name, database, retention_policy }))
-    }
-
-    /// `name ON database.policy`.
-    fn subscription(&mut self) -> Result<(String, String, String)> {
         let (name, database) = self.name_on_database()?;
-        self.expect(Kind::Dot)?;
-        Ok((name, database, self.ident()?))
+        let retention_policy = self.policy_behind_dot()?;
+        Ok(Statement::DropSubscription(DropSubscription { name, database, retention_policy }))
     }
 }
 

@@ -24,39 +24,38 @@ struct Tree {
 
 /// Operands of one level of precedence and the operators between them, as a tree.
 fn chain(first: Tree, rest: Vec<(BinaryOp, Tree)>) -> Result<Tree> {
-    let logical = rest.first().is_some_and(|(op, _)| op.precedence() <= BinaryOp::And.precedence());
-    let tree = match rest.first() {
-        Some(&(op, _)) if logical && rest.len() > LEANING_CHAIN_MAX => {
+    match rest.first() {
+        Some(&(op, _)) if op.precedence() <= BinaryOp::And.precedence() && rest.len() > LEANING_CHAIN_MAX => {
             let mut terms = vec![first];
             terms.extend(rest.into_iter().map(|(_, term)| term));
             balanced(op, terms)
         }
-        _ => rest.into_iter().fold(first, |lhs, (op, rhs)| join(op, lhs, rhs)),
-    };
-    if tree.depth > DEPTH_MAX {
-        return Err(SyntaxError::Plain(format!("expression is more than {DEPTH_MAX} operations deep")));
+        _ => rest.into_iter().try_fold(first, |lhs, (op, rhs)| join(op, lhs, rhs)),
     }
-    Ok(tree)
-}
-
-fn join(op: BinaryOp, lhs: Tree, rhs: Tree) -> Tree {
-    Tree { depth: lhs.depth.max(rhs.depth) + 1, expr: Expr::binary(op, lhs.expr, rhs.expr) }
 }
 
 /// A tree of the least depth over the terms, in order.
-fn balanced(op: BinaryOp, mut terms: Vec<Tree>) -> Tree {
+fn balanced(op: BinaryOp, mut terms: Vec<Tree>) -> Result<Tree> {
     while terms.len() > 1 {
         let mut pairs = Vec::with_capacity(terms.len().div_ceil(2));
         let mut rest = terms.into_iter();
         while let Some(lhs) = rest.next() {
             pairs.push(match rest.next() {
-                Some(rhs) => join(op, lhs, rhs),
+                Some(rhs) => join(op, lhs, rhs)?,
                 None => lhs,
             });
         }
         terms = pairs;
     }
-    terms.remove(0)
+    Ok(terms.remove(0))
+}
+
+fn join(op: BinaryOp, lhs: Tree, rhs: Tree) -> Result<Tree> {
+    let depth = lhs.depth.max(rhs.depth) + 1;
+    if depth > DEPTH_MAX {
+        return Err(SyntaxError::Plain(format!("expression is more than {DEPTH_MAX} operations deep")));
+    }
+    Ok(Tree { expr: Expr::binary(op, lhs.expr, rhs.expr), depth })
 }
 
 impl Parser<'_> {
@@ -69,21 +68,25 @@ impl Parser<'_> {
     }
 
     /// Operands joined by operators of at least this precedence. After a regex operator the first operand is a regex.
-    fn level(&mut self, precedence: u8, after: Option<BinaryOp>) -> Result<Tree> {
-        if precedence > 5 {
-            return self.operand(after);
+    fn level(&mut self, precedence_min: u8, after: Option<BinaryOp>) -> Result<Tree> {
+        let mut tree = self.operand(after)?;
+        // The tightest chain around the operand first; what it comes to is an operand of the next.
+        for precedence in (precedence_min..=BinaryOp::PRECEDENCE_MAX).rev() {
+            let mut rest = Vec::new();
+            while let Some(op) = self.take_operator(precedence) {
+                rest.push((op, self.level(precedence + 1, Some(op))?));
+            }
+            tree = chain(tree, rest)?;
         }
-        let first = self.level(precedence + 1, after)?;
-        let mut rest = Vec::new();
-        loop {
-            match self.scan().kind {
-                Kind::Op(op) if op.precedence() == precedence => {
-                    rest.push((op, self.level(precedence + 1, Some(op))?))
-                }
-                _ => {
-                    self.unscan();
-                    return chain(first, rest);
-                }
+        Ok(tree)
+    }
+
+    fn take_operator(&mut self, precedence: u8) -> Option<BinaryOp> {
+        match self.scan().kind {
+            Kind::Op(op) if op.precedence() == precedence => Some(op),
+            _ => {
+                self.unscan();
+                None
             }
         }
     }
@@ -97,7 +100,7 @@ impl Parser<'_> {
                     Err(self.unexpected(&token, &["regex"]))
                 }
             },
-            Some(op) if op.precedence() == BinaryOp::Mul.precedence() => match self.unary()? {
+            Some(op) if op.precedence() == BinaryOp::PRECEDENCE_MAX => match self.unary()? {
                 // `a / -b` is a / (-1 * b); without the parentheses the text would read as (a / -1) * b.
                 Tree { expr: product @ Expr::Binary(_), depth } => {
                     Ok(Tree { expr: Expr::Paren(Box::new(product)), depth: depth + 1 })

@@ -113,7 +113,7 @@ impl Parser<'_> {
     }
 
     /// Sources after `FROM`, none without it.
-    pub(super) fn from_clause(&mut self) -> Result<Vec<Source>> {
+    pub(super) fn measurements(&mut self) -> Result<Vec<Source>> {
         if self.take_keyword(Keyword::From) { self.sources(false) } else { Ok(Vec::new()) }
     }
 
@@ -185,6 +185,14 @@ impl Parser<'_> {
                 _ => plain("expected number argument in fill()"),
             },
             [Expr::Integer(value)] => Ok(Fill::Integer(*value)),
+            // Means the same as the integer, and is written as one.
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "it has no fraction and is far from the limits"
+            )]
+            [Expr::Number(value)] if value.fract() == 0.0 && value.abs() < 1e15 => {
+                Ok(Fill::Integer(*value as i64))
+            }
             [Expr::Number(value)] => Ok(Fill::Number(*value)),
             [_] => plain("expected number argument in fill()"),
             _ => plain("fill requires an argument, e.g.: 0, null, none, previous, linear"),

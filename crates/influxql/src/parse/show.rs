@@ -82,7 +82,7 @@ impl Parser<'_> {
             }
             Kind::Keyword(Keyword::Keys) => Ok(Show::FieldKeys(ShowFieldKeys {
                 database: self.on_database()?,
-                from: self.from_clause()?,
+                from: self.measurements()?,
                 order_by: self.order_by()?,
                 limit: self.count_clause(Keyword::Limit)?,
                 offset: self.count_clause(Keyword::Offset)?,
@@ -100,7 +100,7 @@ impl Parser<'_> {
             }
             Kind::Keyword(Keyword::Keys) => Ok(Show::TagKeys(ShowTagKeys {
                 database: self.on_database()?,
-                from: self.from_clause()?,
+                from: self.measurements()?,
                 condition: self.condition()?,
                 order_by: self.order_by()?,
                 limit: self.count_clause(Keyword::Limit)?,
@@ -120,7 +120,7 @@ impl Parser<'_> {
         }
         if exact || self.take_keyword(Keyword::Cardinality) {
             let database = self.on_database()?;
-            let from = self.from_clause()?;
+            let from = self.measurements()?;
             let key = self.with_key()?;
             let cardinality =
                 self.cardinality_rest(ShowCardinality { database, exact, from, ..Default::default() })?;
@@ -128,7 +128,7 @@ impl Parser<'_> {
         }
         Ok(Show::TagValues(ShowTagValues {
             database: self.on_database()?,
-            from: self.from_clause()?,
+            from: self.measurements()?,
             key: self.with_key()?,
             condition: self.condition()?,
             order_by: self.order_by()?,
@@ -171,7 +171,7 @@ impl Parser<'_> {
         }
         Ok(Show::Series(ShowSeries {
             database: self.on_database()?,
-            from: self.from_clause()?,
+            from: self.measurements()?,
             condition: self.condition()?,
             order_by: self.order_by()?,
             limit: self.count_clause(Keyword::Limit)?,
@@ -234,7 +234,7 @@ impl Parser<'_> {
 
     fn cardinality(&mut self, exact: bool) -> Result<ShowCardinality> {
         let database = self.on_database()?;
-        let from = self.from_clause()?;
+        let from = self.measurements()?;
         self.cardinality_rest(ShowCardinality { database, exact, from, ..Default::default() })
     }
 
