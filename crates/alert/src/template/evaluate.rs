@@ -1,0 +1,170 @@
+//! Rendering: a walk over the parsed template, bounded in steps and bytes.
+
+use std::collections::BTreeMap;
+
+use super::{
+    RenderError, Scope, Value, functions, named,
+    parse::{self, Expr, Node, Root},
+};
+use crate::limits::{RENDERED_BYTES_MAX, TEMPLATE_STEPS_MAX};
+
+pub(super) fn render(
+    nodes: &[Node],
+    root: &Value,
+    variables: &BTreeMap<&'static str, Value>,
+) -> Result<String, RenderError> {
+    let mut machine = Machine {
+        root,
+        variables: variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        out: String::new(),
+        steps: 0,
+    };
+    machine.run(nodes, root)?;
+    Ok(machine.out)
+}
+
+struct Machine<'a> {
+    root: &'a Value,
+    /// Innermost last; a block drops what it declared.
+    variables: Vec<(String, Value)>,
+    out: String,
+    steps: usize,
+}
+
+impl Machine<'_> {
+    fn run(&mut self, nodes: &[Node], dot: &Value) -> Result<(), RenderError> {
+        for node in nodes {
+            self.steps += 1;
+            if self.steps > TEMPLATE_STEPS_MAX {
+                return Err(RenderError("the template takes too many steps".to_owned()));
+            }
+            self.step(node, dot)?;
+            if self.out.len() > RENDERED_BYTES_MAX {
+                return Err(RenderError("the rendered text is too long".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, nodes: &[Node], dot: &Value) -> Result<(), RenderError> {
+        let depth = self.variables.len();
+        let result = self.run(nodes, dot);
+        self.variables.truncate(depth);
+        result
+    }
+
+    fn step(&mut self, node: &Node, dot: &Value) -> Result<(), RenderError> {
+        match node {
+            Node::Text(text) => self.out.push_str(text),
+            Node::Print(expr) => {
+                let text = self.value(expr, dot)?.to_text();
+                self.out.push_str(&text);
+            }
+            Node::Declare(name, expr) => {
+                let value = self.value(expr, dot)?;
+                self.variables.push((name.clone(), value));
+            }
+            Node::Assign(name, expr) => {
+                let value = self.value(expr, dot)?;
+                if let Some(slot) = self.variables.iter_mut().rev().find(|(known, _)| known == name) {
+                    slot.1 = value;
+                }
+            }
+            Node::If { branches, otherwise } => {
+                for (condition, body) in branches {
+                    if self.value(condition, dot)?.is_true() {
+                        return self.block(body, dot);
+                    }
+                }
+                self.block(otherwise, dot)?;
+            }
+            Node::With { value, body, otherwise } => {
+                let value = self.value(value, dot)?;
+                if value.is_true() {
+                    self.block(body, &value)?;
+                } else {
+                    self.block(otherwise, dot)?;
+                }
+            }
+            Node::Range { index, item, list, body, otherwise } => {
+                let list = self.value(list, dot)?;
+                self.range((index.as_deref(), item.as_deref()), &list, (body, otherwise), dot)?;
+            }
+            Node::Include { name, data } => {
+                let data = self.value(data, dot)?;
+                let source = named(name).unwrap_or_default();
+                let nodes = parse::parse(source, Scope::Notice).map_err(|error| RenderError(error.to_string()))?;
+                let text = render(&nodes, &data, &BTreeMap::new())?;
+                self.out.push_str(&text);
+            }
+        }
+        Ok(())
+    }
+
+    fn range(
+        &mut self,
+        names: (Option<&str>, Option<&str>),
+        list: &Value,
+        (body, otherwise): (&[Node], &[Node]),
+        dot: &Value,
+    ) -> Result<(), RenderError> {
+        let entries: Vec<(Value, Value)> = match list {
+            Value::List(items) => {
+                items.iter().enumerate().map(|(at, item)| (Value::Number(at as f64), item.clone())).collect()
+            }
+            Value::Map(entries) => {
+                entries.iter().map(|(key, item)| (Value::Text(key.clone()), item.clone())).collect()
+            }
+            Value::Missing => Vec::new(),
+            other => return Err(RenderError(format!("range: {:?} is no list", other.to_text()))),
+        };
+        if entries.is_empty() {
+            return self.block(otherwise, dot);
+        }
+        for (key, item) in entries {
+            let depth = self.variables.len();
+            if let Some(name) = names.0 {
+                self.variables.push((name.to_owned(), key));
+            }
+            if let Some(name) = names.1 {
+                self.variables.push((name.to_owned(), item.clone()));
+            }
+            let result = self.run(body, &item);
+            self.variables.truncate(depth);
+            result?;
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, expr: &Expr, dot: &Value) -> Result<Value, RenderError> {
+        self.steps += 1;
+        Ok(match expr {
+            Expr::Literal(value) => value.clone(),
+            Expr::Path(root, fields) => {
+                let start = match root {
+                    Root::Dot => dot,
+                    Root::Dollar => self.root,
+                    Root::Variable(name) => self
+                        .variables
+                        .iter()
+                        .rev()
+                        .find(|(known, _)| known == name)
+                        .map_or(&Value::Missing, |(_, value)| value),
+                };
+                follow(start, fields)
+            }
+            Expr::Chain(inner, fields) => follow(&self.value(inner, dot)?, fields),
+            Expr::Call(name, args) => {
+                let args = args.iter().map(|arg| self.value(arg, dot)).collect::<Result<Vec<_>, _>>()?;
+                functions::call(name, &args)?
+            }
+        })
+    }
+}
+
+fn follow(start: &Value, fields: &[String]) -> Value {
+    match fields.split_first() {
+        None => start.clone(),
+        Some((first, rest)) => rest.iter().fold(start.field(first), |value, name| value.field(name)),
+    }
+}
