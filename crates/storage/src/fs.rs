@@ -55,7 +55,7 @@ pub enum LockError {
 
 /// The operations the engine needs of a file system.
 pub trait Fs: Send + Sync + fmt::Debug {
-    /// Creates `dir` and its parents where missing.
+    /// Creates `dir` and its parents where missing, so that they survive a power cut.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
     /// Creates a new file; an error if the name is taken.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;

@@ -17,8 +17,10 @@ const LIMIT: f64 = 9_007_199_254_740_992.0;
 fn scaled(value: f64, exponent: u8) -> Option<i64> {
     let power = POWERS[usize::from(exponent)];
     let scaled = (value * power).round_ties_even();
-    let fits = scaled.abs() < LIMIT && (scaled / power).to_bits() == value.to_bits();
-    fits.then_some(scaled as i64)
+    // Back through the integer, which has no negative zero.
+    let integer = scaled as i64;
+    let fits = scaled.abs() < LIMIT && (integer as f64 / power).to_bits() == value.to_bits();
+    fits.then_some(integer)
 }
 
 /// The value that `integer` stands for at `exponent`.

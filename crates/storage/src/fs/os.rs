@@ -40,7 +40,18 @@ impl DirLock for OsLock {}
 
 impl Fs for OsFs {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        fs::create_dir_all(dir)
+        let missing: Vec<&Path> =
+            dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
+        for dir in missing.into_iter().rev() {
+            match fs::create_dir(dir) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                created => created?,
+            }
+            let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+            self.sync_dir(parent.unwrap_or(Path::new(".")))?;
+        }
+        // A name taken by something else shows here.
+        fs::read_dir(dir).map(drop)
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {

@@ -222,6 +222,17 @@ impl Disk {
         }
     }
 
+    fn sync_names(&mut self, path: &Path) -> io::Result<()> {
+        let node = self.resolve(path)?;
+        match &mut self.nodes[node] {
+            Node::Dir { live, durable } => {
+                durable.clone_from(live);
+                Ok(())
+            }
+            Node::File { .. } => Err(io::ErrorKind::NotADirectory.into()),
+        }
+    }
+
     fn parent_mut(&mut self, path: &Path) -> io::Result<(&mut BTreeMap<String, usize>, String)> {
         let name = names(path).pop().ok_or(io::ErrorKind::InvalidInput)?;
         Ok((self.dir_mut(path.parent().unwrap_or(Path::new("")))?, name))
@@ -318,6 +329,8 @@ impl Fs for SimFs {
             let node = disk.nodes.len();
             disk.nodes.push(Node::new_dir());
             disk.dir_mut(&parent)?.insert(name, node);
+            disk.change(false)?;
+            disk.sync_names(&parent)?;
         }
         Ok(())
     }
@@ -380,14 +393,7 @@ impl Fs for SimFs {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut disk = self.disk.lock();
         disk.change(false)?;
-        let node = disk.resolve(path)?;
-        match &mut disk.nodes[node] {
-            Node::Dir { live, durable } => {
-                durable.clone_from(live);
-                Ok(())
-            }
-            Node::File { .. } => Err(io::ErrorKind::NotADirectory.into()),
-        }
+        disk.sync_names(path)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
