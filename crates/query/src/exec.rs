@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod block;
+mod edge;
 mod fill;
 mod frame;
 mod go_heap;
@@ -9,6 +10,7 @@ mod groups;
 mod partial;
 mod pool;
 mod raw;
+mod ties;
 
 use std::sync::{
     Arc,

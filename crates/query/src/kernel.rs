@@ -109,9 +109,6 @@ pub(crate) trait Kernel: Send + Debug {
     /// Adds the points of window `index`. Points of aggregates get `window_start` as their time.
     fn finish(&mut self, index: usize, window_start: i64, out: &mut Points);
 
-    /// Whether the newest window holds a value.
-    fn has_value(&self) -> bool;
-
     /// Bytes held beyond the fixed size of the states.
     fn heap_bytes(&self) -> usize;
 
@@ -135,9 +132,6 @@ pub(crate) trait State<T: Native>: Default + Debug + Send + 'static {
 
     /// Adds what the window answers.
     fn finish(self, window_start: i64, config: &Self::Config, out: &mut Points);
-
-    /// Whether anything was taken.
-    fn is_empty(&self) -> bool;
 
     /// Bytes held beyond the fixed size.
     fn heap_bytes(&self) -> usize {
@@ -202,10 +196,6 @@ impl<T: Native, S: State<T>> Kernel for States<T, S> {
 
     fn finish(&mut self, index: usize, window_start: i64, out: &mut Points) {
         std::mem::take(&mut self.windows[index]).finish(window_start, &self.config, out);
-    }
-
-    fn has_value(&self) -> bool {
-        self.windows.last().is_some_and(|state| !state.is_empty())
     }
 
     fn heap_bytes(&self) -> usize {

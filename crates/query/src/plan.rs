@@ -38,6 +38,8 @@ use crate::{
 pub(crate) struct SelectPlan {
     /// Measurements, sorted by name.
     pub(crate) sources: Vec<NamedSource>,
+    /// Whether one of them is the answer of a subquery.
+    pub(crate) reads_subquery: bool,
     /// Which rows are read. Its start is where windows begin.
     pub(crate) range: TimeRange,
     /// Fields to read, each in the type wanted.

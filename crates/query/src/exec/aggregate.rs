@@ -6,14 +6,14 @@ use skywatch_model::{FieldValue, RowBlock, TimeRange};
 use skywatch_storage::{Order, ScanBlock};
 
 use super::{
-    Emit, Run, fill, frame,
+    Emit, Run, edge, fill, frame,
     groups::{Group, Member},
     partial::Partial,
     pool,
 };
 use crate::{
     QueryError,
-    kernel::{AuxColumn, AuxSource, Run as Rows, function::Seek},
+    kernel::{AuxColumn, AuxSource, Run as Rows},
     plan::{Bound, Reference},
 };
 
@@ -39,7 +39,7 @@ fn many_groups(run: &Run<'_>, groups: &[Group], emit: &mut Emit<'_>) -> Result<(
     let tasks: Vec<&[Group]> = groups.chunks(per_task).collect();
     let work = |task: usize, emit: &mut Emit<'_>| {
         for group in tasks[task] {
-            let partial = members(run, group, 0..group.members.len())?;
+            let partial = whole_group(run, group)?;
             finish(run, group, partial, emit)?;
         }
         Ok(())
@@ -47,69 +47,69 @@ fn many_groups(run: &Run<'_>, groups: &[Group], emit: &mut Emit<'_>) -> Result<(
     pool::ordered(run.pool, tasks.len(), &work, emit)
 }
 
-/// The members of one group are shared out. When an end of time is enough, cluster after cluster from that end.
+/// The members of one group are shared out.
 fn one_group(run: &Run<'_>, group: &Group) -> Result<Partial, QueryError> {
-    let seek = seek(run);
-    let mut total = Partial::new(&run.plan.calls);
-    let mut clusters = group.clusters.clone();
-    if seek == Seek::Last {
-        clusters.reverse();
-    } else if seek == Seek::No && !clusters.is_empty() {
-        clusters = std::iter::once(0..group.members.len()).collect();
+    let calls = scanned_calls(run);
+    let mut total = edges(run, group)?;
+    if calls.is_empty() {
+        return Ok(total);
     }
-    for cluster in clusters {
-        let starts: Vec<usize> = cluster.clone().step_by(MEMBERS_PER_TASK).collect();
-        let work = |task: usize, emit: &mut dyn FnMut(Partial) -> Result<(), QueryError>| {
-            let end = (starts[task] + MEMBERS_PER_TASK).min(cluster.end);
-            emit(scan_members(run, group, starts[task]..end)?)
-        };
-        pool::ordered(run.pool, starts.len(), &work, &mut |partial: Partial| {
-            total.merge(partial);
-            Ok(())
-        })?;
-        if seek != Seek::No && total.is_complete() {
-            break;
-        }
-    }
+    let starts: Vec<usize> = (0..group.members.len()).step_by(MEMBERS_PER_TASK).collect();
+    let work = |task: usize, emit: &mut dyn FnMut(Partial) -> Result<(), QueryError>| {
+        let end = (starts[task] + MEMBERS_PER_TASK).min(group.members.len());
+        emit(scan_members(run, group, starts[task]..end, &calls)?)
+    };
+    pool::ordered(run.pool, starts.len(), &work, &mut |partial: Partial| {
+        total.merge(partial);
+        Ok(())
+    })?;
     Ok(total)
 }
 
 /// One after the other, on this thread.
-fn members(run: &Run<'_>, group: &Group, range: Range<usize>) -> Result<Partial, QueryError> {
-    let seek = seek(run);
-    if seek == Seek::No {
-        return scan_members(run, group, range);
+fn whole_group(run: &Run<'_>, group: &Group) -> Result<Partial, QueryError> {
+    let calls = scanned_calls(run);
+    let mut total = edges(run, group)?;
+    if !calls.is_empty() {
+        total.merge(scan_members(run, group, 0..group.members.len(), &calls)?);
     }
+    Ok(total)
+}
+
+/// Calls that have to see every row.
+fn scanned_calls(run: &Run<'_>) -> Vec<usize> {
+    let calls = run.plan.calls.iter().enumerate();
+    calls
+        .filter(|(_, call)| call.argument.is_some() && !edge::applies(run, call))
+        .map(|(call, _)| call)
+        .collect()
+}
+
+/// The answers of calls for which the ends of the series suffice.
+fn edges(run: &Run<'_>, group: &Group) -> Result<Partial, QueryError> {
     let mut total = Partial::new(&run.plan.calls);
-    let count = group.clusters.len();
-    for position in 0..count {
-        let cluster = &group.clusters[if seek == Seek::First { position } else { count - 1 - position }];
-        total.merge(scan_members(run, group, cluster.clone())?);
-        if total.is_complete() {
-            break;
+    for (index, call) in run.plan.calls.iter().enumerate() {
+        if edge::applies(run, call) {
+            total.merge(edge::find(run, group, index)?);
         }
     }
     Ok(total)
 }
 
-fn scan_members(run: &Run<'_>, group: &Group, range: Range<usize>) -> Result<Partial, QueryError> {
+fn scan_members(
+    run: &Run<'_>,
+    group: &Group,
+    range: Range<usize>,
+    calls: &[usize],
+) -> Result<Partial, QueryError> {
     let mut total = Partial::new(&run.plan.calls);
     for member in &group.members[range] {
         let mut partial = Partial::new(&run.plan.calls);
-        Scan::new(run, member).run(&mut partial)?;
+        Scan::new(run, member).run(calls, &mut partial)?;
         run.usage.hold(partial.bytes())?;
         total.merge(partial);
     }
     Ok(total)
-}
-
-/// Whether one end of time decides every call.
-fn seek(run: &Run<'_>) -> Seek {
-    let mut calls = run.plan.calls.iter().map(|call| call.function.seek);
-    match calls.next() {
-        Some(seek) if run.plan.windows.is_none() && calls.all(|other| other == seek) => seek,
-        _ => Seek::No,
-    }
 }
 
 /// Fills, limits and emits the rows of a group.
@@ -126,14 +126,14 @@ fn finish(run: &Run<'_>, group: &Group, partial: Partial, emit: &mut Emit<'_>) -
 }
 
 /// The scan of one series.
-struct Scan<'a> {
+pub(super) struct Scan<'a> {
     run: &'a Run<'a>,
     member: &'a Member,
     aux: Vec<AuxColumn>,
 }
 
 impl<'a> Scan<'a> {
-    fn new(run: &'a Run<'a>, member: &'a Member) -> Self {
+    pub(super) fn new(run: &'a Run<'a>, member: &'a Member) -> Self {
         let value = |tag: &Arc<str>| {
             let tags = member.tags.as_deref().unwrap_or_default();
             let value = tags.iter().find(|(key, _)| key == tag).map(|(_, value)| Arc::clone(value));
@@ -147,27 +147,22 @@ impl<'a> Scan<'a> {
         Self { run, member, aux: aux.collect() }
     }
 
-    fn run(&self, partial: &mut Partial) -> Result<(), QueryError> {
-        let seek = seek(self.run);
-        let order = if seek == Seek::Last { Order::Descending } else { Order::Ascending };
-        let shard = &self.run.source.shards[self.member.shard];
-        let mut stream = self.run.layout.scan(shard.as_ref(), self.member, self.run.plan.range, order)?;
+    fn run(&self, calls: &[usize], partial: &mut Partial) -> Result<(), QueryError> {
+        let shard = self.run.source.shards[self.member.shard].as_ref();
+        let mut stream = self.run.layout.scan(shard, self.member, self.run.plan.range, Order::Ascending)?;
         while let Some(block) = stream.next_block()? {
-            self.block(block.as_ref(), partial)?;
-            if seek != Seek::No && partial.is_complete() {
-                break;
-            }
+            self.block(block.as_ref(), calls, partial)?;
         }
         Ok(())
     }
 
-    fn block(&self, block: &dyn ScanBlock, partial: &mut Partial) -> Result<(), QueryError> {
+    fn block(&self, block: &dyn ScanBlock, calls: &[usize], partial: &mut Partial) -> Result<(), QueryError> {
         let pending = match self.whole_window(block.time_range()) {
             Some(window) => {
                 partial.open(window);
-                self.from_stats(block, partial)?
+                self.from_stats(block, calls, partial)?
             }
-            None => (0..self.run.plan.calls.len()).collect(),
+            None => calls.to_vec(),
         };
         if pending.is_empty() {
             return Ok(());
@@ -188,11 +183,16 @@ impl<'a> Scan<'a> {
     }
 
     /// Takes what statistics tell; returns the calls for which they do not suffice.
-    fn from_stats(&self, block: &dyn ScanBlock, partial: &mut Partial) -> Result<Vec<usize>, QueryError> {
+    fn from_stats(
+        &self,
+        block: &dyn ScanBlock,
+        calls: &[usize],
+        partial: &mut Partial,
+    ) -> Result<Vec<usize>, QueryError> {
         let mut pending = Vec::new();
         let mut points = 0;
-        for (call, plan) in self.run.plan.calls.iter().enumerate() {
-            let Some((field, _)) = plan.argument else { continue };
+        for &call in calls {
+            let Some((field, _)) = self.run.plan.calls[call].argument else { continue };
             let Some(kernel) = partial.kernel(call) else { continue };
             match block.stats(self.run.layout.index[field]) {
                 Some(stats) if kernel.update_stats(stats) => points = points.max(stats.count),
@@ -210,7 +210,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn rows(&self, block: &RowBlock, calls: &[usize], partial: &mut Partial) {
+    /// Takes rows into the windows they belong to.
+    pub(super) fn rows(&self, block: &RowBlock, calls: &[usize], partial: &mut Partial) {
         let times = block.times.as_slice();
         let aux = AuxSource { columns: &self.aux, block };
         let mut start = 0;

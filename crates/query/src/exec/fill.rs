@@ -22,7 +22,9 @@ pub(super) fn apply(
     usage: &Usage<'_>,
 ) -> Result<Points, QueryError> {
     let points = match (&plan.windows, call.output) {
-        (Some(windows), Some(output)) if plan.fill != Fill::None && !points.times.is_empty() => {
+        (Some(windows), Some(output))
+            if plan.fill != Fill::None && call.function.filled && !points.times.is_empty() =>
+        {
             let is_count = call.function.name == "count";
             let fill = if is_count && plan.fill == Fill::Null { Fill::Integer(0) } else { plan.fill };
             Filler { plan, windows, fill, output, usage }.fill(points)?
@@ -70,10 +72,7 @@ impl Filler<'_> {
                     if let Some(((time, value), aux)) = present.next() {
                         previous = Some((time, value.clone()));
                         push(&mut out, time, value, aux);
-                        // Several points of one window stand beside each other.
-                        if present.peek().is_none_or(|((next, _), _)| *next != time) {
-                            window = self.next(time);
-                        }
+                        window = self.next(time);
                     }
                 }
                 Some(((next, value), _)) => {

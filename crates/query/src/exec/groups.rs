@@ -59,16 +59,34 @@ pub(super) fn build(plan: &SelectPlan, source: &NamedSource, layout: &Layout) ->
         }
     }
     let mut groups: Vec<Group> = groups.into_values().collect();
-    if plan.series_offset > 0 {
-        groups.drain(..(plan.series_offset as usize).min(groups.len()));
-    }
-    if plan.series_limit > 0 {
-        groups.truncate(plan.series_limit as usize);
-    }
+    limit(plan, &mut groups);
     if !plan.ascending {
         groups.reverse();
     }
     groups
+}
+
+/// Applies SLIMIT and SOFFSET. They count groups in another order than the one shown: by the keys of the tags
+/// that a group has, then by their values.
+fn limit(plan: &SelectPlan, groups: &mut Vec<Group>) {
+    if plan.series_limit == 0 && plan.series_offset == 0 {
+        return;
+    }
+    let key = |index: &usize| {
+        let present = || groups[*index].tags.iter().filter(|(_, value)| !value.is_empty());
+        let (keys, values) = (present().map(|(key, _)| &**key), present().map(|(_, value)| &**value));
+        keys.chain(values).collect::<Vec<_>>().join("|")
+    };
+    let mut order: Vec<usize> = (0..groups.len()).collect();
+    order.sort_by_cached_key(key);
+    let count = if plan.series_limit == 0 { usize::MAX } else { plan.series_limit as usize };
+    let mut kept: Vec<usize> = order.into_iter().skip(plan.series_offset as usize).take(count).collect();
+    kept.sort_unstable();
+    let mut index = 0;
+    groups.retain(|_| {
+        index += 1;
+        kept.binary_search(&(index - 1)).is_ok()
+    });
 }
 
 impl Group {

@@ -41,11 +41,6 @@ impl Partial {
         self.kernels[call].as_deref_mut()
     }
 
-    /// Whether the newest window of every call holds a value.
-    pub(super) fn is_complete(&self) -> bool {
-        self.kernels.iter().flatten().all(|kernel| kernel.has_value())
-    }
-
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
         let states: usize = self.kernels.iter().flatten().map(|kernel| kernel.heap_bytes()).sum();

@@ -4,9 +4,9 @@
 //! in the order in which InfluxDB's heap leaves them: by the selected strings, in the order of their names, up to
 //! the first selected thing that is no string; then as [`GoHeap`] does.
 
-use std::{cmp::Ordering, ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
-use skywatch_model::{FieldType, RowBlock, TimeRange};
+use skywatch_model::{RowBlock, TimeRange};
 use skywatch_storage::{BlockStream, Order};
 
 use super::{
@@ -16,8 +16,9 @@ use super::{
     go_heap::GoHeap,
     groups::{Group, Member},
     pool,
+    ties::{Item, Ties},
 };
-use crate::{QueryError, plan::Reference};
+use crate::QueryError;
 
 mod gather;
 
@@ -122,28 +123,24 @@ impl<'a> Merge<'a> {
         gather: &mut Gather<'_>,
         emit: &mut Emit<'_>,
     ) -> Result<(), QueryError> {
-        let ties = Ties::new(self.run, self.group, &streams);
-        let ascending = self.run.plan.ascending;
-        let items = (0..streams.len()).map(|index| Item::of(&streams, &ties, index)).collect();
-        let less = |a: &Item, b: &Item| {
-            let (a, b) = if ascending { (a, b) } else { (b, a) };
-            match a.time.cmp(&b.time).then(a.rank.cmp(&b.rank)) {
-                Ordering::Less => true,
-                Ordering::Greater => false,
-                Ordering::Equal => texts_less(&a.texts, &b.texts),
-            }
+        let members: Vec<usize> = streams.iter().map(|stream| stream.member).collect();
+        let ties = Ties::new(self.run, self.group, &members);
+        let item = |stream: &Stream<'_>, index: usize| {
+            ties.item(index, stream.block.times[stream.row], &stream.block, stream.row)
         };
-        let mut heap = GoHeap::new(items, less);
+        let items = streams.iter().enumerate().map(|(index, stream)| item(stream, index)).collect();
+        let ascending = self.run.plan.ascending;
+        let mut heap = GoHeap::new(items, |a: &Item, b: &Item| Item::less(a, b, ascending));
         while self.wanted > 0
-            && let Some(item) = heap.pop()
+            && let Some(next) = heap.pop()
         {
-            let index = item.stream;
+            let index = next.stream;
             let row = streams[index].row;
             let rows = self.cut(row..row + 1);
             gather.rows(streams[index].member, &streams[index].block, rows, emit)?;
             streams[index].row += 1;
             if streams[index].row < streams[index].block.times.len() || streams[index].advance(self.run)? {
-                heap.push(Item::of(&streams, &ties, index));
+                heap.push(item(streams[index], index));
             }
         }
         Ok(())
@@ -182,126 +179,6 @@ impl<'a> Stream<'a> {
         }
         Ok(false)
     }
-}
-
-/// A series in the heap, by its next row.
-#[derive(Debug)]
-struct Item {
-    time: i64,
-    /// Order of the series by tags, where that decides ties.
-    rank: u32,
-    stream: usize,
-    /// What decides ties where ranks do not; usually empty.
-    texts: Box<[Option<Arc<str>>]>,
-}
-
-impl Item {
-    fn of(streams: &[&mut Stream<'_>], ties: &Ties, index: usize) -> Self {
-        let stream = &streams[index];
-        let texts = ties.texts.iter().map(|text| match text {
-            Text::Tag(values) => values[index].clone(),
-            Text::Field(field) => {
-                let column = stream.block.columns[*field].as_ref()?;
-                match column.get(stream.row)? {
-                    skywatch_model::FieldValue::String(text) => Some(text),
-                    _ => None,
-                }
-            }
-        });
-        Self {
-            time: stream.block.times[stream.row],
-            rank: ties.ranks.get(index).copied().unwrap_or(0),
-            stream: index,
-            texts: texts.collect(),
-        }
-    }
-}
-
-/// Compares text by text; the first that one side lacks makes both equal.
-fn texts_less(a: &[Option<Arc<str>>], b: &[Option<Arc<str>>]) -> bool {
-    for (a, b) in a.iter().zip(b) {
-        match (a, b) {
-            (Some(a), Some(b)) if a == b => {}
-            (Some(a), Some(b)) => return a < b,
-            _ => return false,
-        }
-    }
-    false
-}
-
-/// What decides between rows of one time.
-#[derive(Debug, Default)]
-struct Ties {
-    /// Order of each stream by its tags; empty if they do not decide.
-    ranks: Vec<u32>,
-    /// Compared after the ranks.
-    texts: Vec<Text>,
-}
-
-#[derive(Debug)]
-enum Text {
-    /// A tag's value in each stream.
-    Tag(Vec<Option<Arc<str>>>),
-    /// A string field.
-    Field(usize),
-}
-
-impl Ties {
-    fn new(run: &Run<'_>, group: &Group, streams: &[&mut Stream<'_>]) -> Self {
-        let mut texts = Vec::new();
-        for reference in named_references(run) {
-            match reference {
-                Reference::Tag(tag) => {
-                    let value = |stream: &&mut Stream<'_>| {
-                        let tags = group.members[stream.member].tags.as_deref().unwrap_or_default();
-                        tags.iter().find(|(key, _)| key == tag).map(|(_, value)| Arc::clone(value))
-                    };
-                    texts.push(Text::Tag(streams.iter().map(value).collect()));
-                }
-                Reference::Field(field) if run.plan.scan_fields[*field].wanted == FieldType::String => {
-                    texts.push(Text::Field(*field));
-                }
-                Reference::Field(_) | Reference::Unknown => break,
-            }
-        }
-        Self::ranked(texts, streams.len())
-    }
-
-    /// Leading tags that every series has can be compared once and for all.
-    fn ranked(texts: Vec<Text>, streams: usize) -> Self {
-        let is_total = |text: &Text| matches!(text, Text::Tag(values) if values.iter().all(Option::is_some));
-        let leading = texts.iter().take_while(|text| is_total(text)).count();
-        if leading == 0 {
-            return Self { ranks: Vec::new(), texts };
-        }
-        let key = |stream: usize| {
-            texts[..leading].iter().map(move |text| match text {
-                Text::Tag(values) => values[stream].as_deref(),
-                Text::Field(_) => None,
-            })
-        };
-        let mut order: Vec<usize> = (0..streams).collect();
-        order.sort_by(|a, b| key(*a).cmp(key(*b)));
-        let mut ranks = vec![0; streams];
-        let mut rank = 0;
-        for position in 1..order.len() {
-            rank += u32::from(key(order[position]).ne(key(order[position - 1])));
-            ranks[order[position]] = rank;
-        }
-        Self { ranks, texts: texts.into_iter().skip(leading).collect() }
-    }
-}
-
-/// References by name: the order in which InfluxDB holds what it reads beside each other.
-fn named_references<'a>(run: &Run<'a>) -> Vec<&'a Reference> {
-    let name = |reference: &Reference| match reference {
-        Reference::Field(field) => run.plan.scan_fields[*field].name.to_string(),
-        Reference::Tag(tag) => tag.to_string(),
-        Reference::Unknown => String::new(),
-    };
-    let mut references: Vec<&Reference> = run.plan.references.iter().collect();
-    references.sort_by_key(|reference| name(reference));
-    references
 }
 
 /// Shared with the gathering of rows.

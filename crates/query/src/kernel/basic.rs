@@ -38,10 +38,6 @@ impl<T: Native> State<T> for Count<T> {
             out.push(window_start, Some(FieldValue::Integer(self.0 as i64)), None);
         }
     }
-
-    fn is_empty(&self) -> bool {
-        self.0 == 0
-    }
 }
 
 /// Sum and count, for `sum` and `mean`. Floats are added in the order of time.
@@ -96,10 +92,6 @@ impl<T: Number> State<T> for SumOf<T> {
         if self.0.count > 0 {
             out.push(window_start, Some(self.0.sum.into_value()), None);
         }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.count == 0
     }
 }
 
@@ -156,10 +148,6 @@ impl<T: Number> State<T> for MeanOf<T> {
             out.push(window_start, Some(FieldValue::Float(sum / count as f64)), None);
         }
     }
-
-    fn is_empty(&self) -> bool {
-        self.own.count == 0 && self.merged.is_none()
-    }
 }
 
 /// `spread`: greatest minus smallest.
@@ -203,9 +191,5 @@ impl<T: Number> State<T> for Spread<T> {
         if let Some((low, high)) = self.0 {
             out.push(window_start, Some(high.sub(low).into_value()), None);
         }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_none()
     }
 }

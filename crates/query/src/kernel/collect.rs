@@ -65,10 +65,6 @@ impl<T: Native, S: Summary<T>> State<T> for Collected<T, S> {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.samples.is_empty()
-    }
-
     fn heap_bytes(&self) -> usize {
         self.samples.capacity() * size_of::<Sample<T>>()
     }
@@ -130,7 +126,8 @@ impl<T: Number> Summary<T> for Percentile {
     }
 }
 
-/// `stddev`: of a sample (divides by n - 1); null for a single value.
+/// `stddev`: of a sample (divides by n - 1). Of a single value it is no number, which is shown as null and which
+/// `fill` takes for a value.
 #[derive(Debug, Default)]
 pub(super) struct StdDev;
 
@@ -139,7 +136,7 @@ impl<T: Number> Summary<T> for StdDev {
 
     fn summarise(samples: Vec<Sample<T>>, window_start: i64, (): &(), out: &mut Points) {
         if samples.len() < 2 {
-            out.push(window_start, None, None);
+            out.push(window_start, Some(FieldValue::Float(f64::NAN)), None);
             return;
         }
         // The running mean, then squared distances, rounds as InfluxDB's does.
@@ -258,10 +255,6 @@ impl<T: Native, O: DistinctOutput> State<T> for DistinctValues<T, O> {
         if !self.first.is_empty() {
             O::emit(self.first.into_values().collect(), window_start, out);
         }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.first.is_empty()
     }
 
     fn heap_bytes(&self) -> usize {

@@ -27,9 +27,8 @@ pub(crate) struct SelectorConfig {
 
 /// Which of two points is selected.
 pub(super) trait Choice: Debug + Default + Send + 'static {
-    /// Whether `(time, value)` takes the place of `best`. With `rows` whole rows are selected, and of equal
-    /// ones the first in order stays.
-    fn prefers<T: Native>(time: i64, value: &T, best: (i64, &T), rows: bool) -> bool;
+    /// Whether `(time, value)` takes the place of `best`.
+    fn prefers<T: Native>(time: i64, value: &T, best: (i64, &T)) -> bool;
 
     /// The point of a block that it selects.
     fn of_stats(stats: &BlockStats) -> Option<&(i64, FieldValue)>;
@@ -52,7 +51,7 @@ pub(super) struct First;
 pub(super) struct Last;
 
 impl Choice for Min {
-    fn prefers<T: Native>(time: i64, value: &T, best: (i64, &T), _: bool) -> bool {
+    fn prefers<T: Native>(time: i64, value: &T, best: (i64, &T)) -> bool {
         match value.order(best.1) {
             Ordering::Less => true,
             Ordering::Equal => time < best.0,
@@ -70,7 +69,7 @@ impl Choice for Min {
 }
 
 impl Choice for Max {
-    fn prefers<T: Native>(time: i64, value: &T, best: (i64, &T), _: bool) -> bool {
+    fn prefers<T: Native>(time: i64, value: &T, best: (i64, &T)) -> bool {
         match value.order(best.1) {
             Ordering::Greater => true,
             Ordering::Equal => time < best.0,
@@ -88,9 +87,8 @@ impl Choice for Max {
 }
 
 impl Choice for First {
-    fn prefers<T: Native>(time: i64, value: &T, best: (i64, &T), rows: bool) -> bool {
-        let greater = !rows && value.order(best.1) == Ordering::Greater;
-        time < best.0 || (time == best.0 && greater)
+    fn prefers<T: Native>(time: i64, value: &T, best: (i64, &T)) -> bool {
+        time < best.0 || (time == best.0 && value.order(best.1) == Ordering::Greater)
     }
 
     fn of_stats(stats: &BlockStats) -> Option<&(i64, FieldValue)> {
@@ -103,8 +101,8 @@ impl Choice for First {
 }
 
 impl Choice for Last {
-    fn prefers<T: Native>(time: i64, value: &T, best: (i64, &T), rows: bool) -> bool {
-        time > best.0 || (time == best.0 && (rows || value.order(best.1) == Ordering::Greater))
+    fn prefers<T: Native>(time: i64, value: &T, best: (i64, &T)) -> bool {
+        time > best.0 || (time == best.0 && value.order(best.1) == Ordering::Greater)
     }
 
     fn of_stats(stats: &BlockStats) -> Option<&(i64, FieldValue)> {
@@ -132,7 +130,7 @@ impl<T, C> Default for Selected<T, C> {
 impl<T: Native, C: Choice> State<T> for Selected<T, C> {
     type Config = SelectorConfig;
 
-    fn update(&mut self, values: &[T], run: &Run<'_>, config: &SelectorConfig) {
+    fn update(&mut self, values: &[T], run: &Run<'_>, _: &SelectorConfig) {
         let mut chosen: Option<usize> = None;
         let mut look = |row: usize| {
             let best = match (&chosen, &self.best) {
@@ -140,7 +138,7 @@ impl<T: Native, C: Choice> State<T> for Selected<T, C> {
                 (None, Some((time, value, _))) => Some((*time, value)),
                 (None, None) => None,
             };
-            if best.is_none_or(|best| C::prefers(run.times[row], &values[row], best, config.with_aux)) {
+            if best.is_none_or(|best| C::prefers(run.times[row], &values[row], best)) {
                 chosen = Some(row);
             }
         };
@@ -159,19 +157,15 @@ impl<T: Native, C: Choice> State<T> for Selected<T, C> {
         }
         let Some((time, value)) = C::of_stats(stats) else { return false };
         let Some(value) = T::from_value(value) else { return false };
-        if self.best.as_ref().is_none_or(|best| C::prefers(*time, &value, (best.0, &best.1), false)) {
+        if self.best.as_ref().is_none_or(|best| C::prefers(*time, &value, (best.0, &best.1))) {
             self.best = Some((*time, value, None));
         }
         true
     }
 
-    fn merge(&mut self, other: Self, config: &SelectorConfig) {
+    fn merge(&mut self, other: Self, _: &SelectorConfig) {
         let Some(other) = other.best else { return };
-        if self
-            .best
-            .as_ref()
-            .is_none_or(|best| C::prefers(other.0, &other.1, (best.0, &best.1), config.with_aux))
-        {
+        if self.best.as_ref().is_none_or(|best| C::prefers(other.0, &other.1, (best.0, &best.1))) {
             self.best = Some(other);
         }
     }
@@ -181,9 +175,5 @@ impl<T: Native, C: Choice> State<T> for Selected<T, C> {
             let time = if config.time == PointTime::Own { time } else { window_start };
             out.push(time, Some(value.into_value()), aux);
         }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.best.is_none()
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Function {
     pub(crate) selector: bool,
     /// Whether `order` (first, last) rather than size decides, so that a scan can stop early.
     pub(crate) seek: Seek,
+    /// Whether `fill` fills windows in which it has no answer.
+    pub(crate) filled: bool,
     /// Type of the answer for an argument of a type; `None` if it takes no such argument.
     pub(crate) output: fn(FieldType) -> Option<FieldType>,
     /// A kernel for an argument of a type that `output` accepts.
@@ -80,8 +82,15 @@ macro_rules! any {
     };
 }
 
-const AGGREGATE: Function =
-    Function { name: "", args: 1, selector: false, seek: Seek::No, output: |_| None, kernel: |_, _| None };
+const AGGREGATE: Function = Function {
+    name: "",
+    args: 1,
+    selector: false,
+    seek: Seek::No,
+    filled: true,
+    output: |_| None,
+    kernel: |_, _| None,
+};
 
 const SELECTOR: Function = Function { selector: true, ..AGGREGATE };
 
@@ -138,6 +147,7 @@ static FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "distinct",
+        filled: false,
         output: same,
         kernel: |field_type, _| any!(field_type, (), DistinctValues, EachValue),
         ..AGGREGATE

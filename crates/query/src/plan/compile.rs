@@ -1,6 +1,6 @@
 //! Checks of a SELECT that need no schema, in InfluxDB's order and wording; its times taken apart.
 
-use skywatch_influxql::{BinaryOp, Call, Expr, Fill, Select, split_condition};
+use skywatch_influxql::{BinaryOp, Call, Expr, Fill, Select, fold, split_condition};
 use skywatch_model::{MAX_TIME, MIN_TIME, TimeRange};
 
 use crate::{QueryError, expr::MathFunction, kernel::function};
@@ -41,9 +41,10 @@ pub(super) fn compile(select: &Select, now_ns: i64) -> Result<Compiled, QueryErr
             }
             continue;
         }
+        let expr = fold(&field.expr, now_ns, zone).map_err(|error| QueryError::invalid(error.to_string()))?;
         survey.allow_wildcard = true;
-        survey.expr(&field.expr)?;
-        fields.push((field.expr.clone(), field.alias.clone()));
+        survey.expr(&expr)?;
+        fields.push((expr, field.alias.clone()));
     }
     survey.validate(&fields, select.fill, interval.is_some())?;
     Ok(Compiled { fields, time_column, condition, range, interval })

@@ -1,6 +1,6 @@
 //! The last step of planning: expressions over slots, calls with their kernels, limits.
 
-use skywatch_influxql::{Call, DataType, Expr as Ast, Select, VarRef};
+use skywatch_influxql::{Call, DataType, Expr as Ast, Select, Source, VarRef};
 use skywatch_model::FieldType;
 
 use super::{
@@ -49,6 +49,7 @@ pub(super) fn resolve(
     let plan = SelectPlan {
         columns: names::columns(&compiled.time_column, &expanded.fields),
         sources,
+        reads_subquery: reads_subquery(select),
         range: compiled.range,
         scan_fields: slots.scan_fields,
         condition,
@@ -67,6 +68,10 @@ pub(super) fn resolve(
     };
     check_buckets(&plan, context.max_buckets)?;
     Ok(Some(plan))
+}
+
+fn reads_subquery(select: &Select) -> bool {
+    select.from.iter().any(|source| matches!(source, Source::Subquery(_)))
 }
 
 /// Functions refuse argument types they cannot work on, by the name of InfluxDB's iterator.
