@@ -14,6 +14,7 @@
 # What was started is written down in $SKYWATCH_GUESTS_DIR (/run/skywatch-guests); `stop` touches
 # nothing else.
 set -eu
+PATH=$PATH:/usr/sbin:/sbin
 
 STATE=${SKYWATCH_GUESTS_DIR:-/run/skywatch-guests}
 URI=qemu:///system
@@ -24,7 +25,7 @@ die() { echo "libvirt-guests: $*" >&2; exit 1; }
 
 need() {
     for program in virsh libvirtd virtlogd qemu-system-x86_64; do
-        command -v "$program" >/dev/null 2>&1 || PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null 2>&1 ||
+        command -v "$program" >/dev/null 2>&1 ||
             die "$program is missing: apt-get install libvirt-daemon-system libvirt-clients qemu-system-x86"
     done
     [ "$(id -u)" = 0 ] || die "must be run as root"
@@ -35,6 +36,13 @@ alive() { # pid-file program
     [ -s "$1" ] && pid=$(cat "$1") && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$2" ]
 }
 
+# A /dev/kvm that is there and that QEMU's user may not open: libvirtd, as root, finds it usable when
+# it probes QEMU and then not, and so probes anew before every guest, half a minute each time.
+kvm_confuses() {
+    [ -c /dev/kvm ] || return 1
+    ! su -s /bin/sh -c 'test -r /dev/kvm && test -w /dev/kvm' libvirt-qemu 2>/dev/null
+}
+
 # Starts a daemon unless it runs; notes it as ours only if we started it.
 daemon() { # program
     program=$1
@@ -43,7 +51,19 @@ daemon() { # program
         say "$program runs already"
         return
     fi
-    PATH=$PATH:/usr/sbin:/sbin "$program" -d -p "$STATE/$program.pid" || die "$program does not start"
+    if [ "$program" = libvirtd ] && kvm_confuses; then
+        say "hiding /dev/kvm from libvirtd, since its guests may not use it"
+        : >"$STATE/no-kvm"
+        # In guests' own namespaces libvirtd cannot carry that mount along.
+        cp /etc/libvirt/qemu.conf "$STATE/qemu.conf"
+        printf '\nnamespaces = []\n' >>"$STATE/qemu.conf"
+        # shellcheck disable=SC2016
+        unshare -m sh -c 'mount --bind "$1/no-kvm" /dev/kvm && mount -o remount,bind,ro /dev/kvm &&
+            mount --bind "$1/qemu.conf" /etc/libvirt/qemu.conf &&
+            exec libvirtd -d -p "$1/libvirtd.pid"' sh "$STATE" || die "libvirtd does not start"
+    else
+        "$program" -d -p "$STATE/$program.pid" || die "$program does not start"
+    fi
     say "started $program (pid $(cat "$STATE/$program.pid"))"
 }
 
