@@ -1,1 +1,136 @@
-export default function AlertsPage() { return null; }
+/** Rules and their states, the worst first. */
+import { SegmentedControl, TextInput } from '@mantine/core';
+import { useMemo, useState } from 'react';
+import { Link } from 'wouter';
+import { useAlerts } from '../app/Shell';
+import { useNow } from '../app/useNow';
+import { usePageTitle } from '../app/usePageTitle';
+import type { AlertInstance, AlertRule, AlertState } from '../data/api';
+import { formatValue } from '../format/units';
+import { ago, humanDuration } from '../time/duration';
+import { localDateTime } from '../time/range';
+import { Icon } from '../ui/Icon';
+import { Failure, Loading, Message } from '../ui/States';
+import classes from './alerts.module.css';
+
+const STATES: readonly { state: AlertState; text: string }[] = [
+  { state: 'firing', text: 'Firing' },
+  { state: 'error', text: 'Error' },
+  { state: 'no_data', text: 'No data' },
+  { state: 'pending', text: 'Pending' },
+  { state: 'normal', text: 'Normal' },
+];
+
+const RANK = new Map(STATES.map(({ state }, i) => [state, i]));
+const NAME = new Map(STATES.map(({ state, text }) => [state, text]));
+
+export default function AlertsPage() {
+  usePageTitle('Alerts');
+  const alerts = useAlerts();
+  const [state, setState] = useState<AlertState | 'all'>('all');
+  const [filter, setFilter] = useState('');
+  const rules = useMemo(() => shown(alerts.data?.rules ?? [], state, filter), [alerts.data, state, filter]);
+
+  if (alerts.isError && !alerts.data) return <Failure error={alerts.error} onRetry={() => void alerts.refetch()} />;
+  if (!alerts.data) return <Loading />;
+  const { source, source_error: sourceError, notification_error: deliveryError, notifications_queued: queued } = alerts.data;
+  const counts = STATES.map((one) => ({ ...one, count: alerts.data.rules.filter((rule) => rule.state === one.state).length }));
+  return (
+    <div className={classes.page}>
+      <div className={classes.toolbar}>
+        <h1>Alerts</h1>
+        <SegmentedControl value={state} onChange={(next) => setState(next as AlertState | 'all')} aria-label="State"
+          data={[{ value: 'all', label: `All ${alerts.data.rules.length}` }, ...counts.filter(({ count, state: one }) => count > 0 || one === 'firing').map(({ state: value, text, count }) => ({ value, label: `${text} ${count}` }))]} />
+        <TextInput placeholder="Find a rule or label" value={filter} leftSection={<Icon name="search" size={13} />} aria-label="Find a rule or label"
+          onChange={(event) => setFilter(event.currentTarget.value)} />
+        {source && <span className={classes.source}>from <code>{source}</code></span>}
+      </div>
+      {sourceError && <Problem>The rules file cannot be used, its last good version is in force: {sourceError}</Problem>}
+      {deliveryError && <Problem>A notification was not delivered: {deliveryError}{queued > 0 ? ` (${queued} waiting)` : ''}</Problem>}
+      {alerts.data.rules.length === 0 ? (
+        <Message icon="bell" title="No alert rules">
+          <p>Rules come from a file. This prints one to begin with:</p>
+          <pre className={classes.code}>skywatch config default alerts &gt; alerts.yaml{'\n'}skywatch run --alerts alerts.yaml</pre>
+        </Message>
+      ) : rules.length === 0 ? (
+        <Message icon="search" title="No rule matches" />
+      ) : (
+        <div className={classes.list}>{rules.map((rule) => <Rule key={rule.uid} rule={rule} />)}</div>
+      )}
+    </div>
+  );
+}
+
+function shown(rules: readonly AlertRule[], state: AlertState | 'all', filter: string): AlertRule[] {
+  const wanted = filter.trim().toLowerCase();
+  const text = (rule: AlertRule) => [rule.title, rule.group, rule.query, ...rule.instances.flatMap(({ labels }) => labels.flat())].join('\n').toLowerCase();
+  return rules
+    .filter((rule) => (state === 'all' || rule.state === state) && (wanted === '' || text(rule).includes(wanted)))
+    .sort((a, b) => RANK.get(a.state)! - RANK.get(b.state)!);
+}
+
+function Problem({ children }: { children: React.ReactNode }) {
+  return <div className={classes.problem} role="alert"><Icon name="alert" size={15} /><span>{children}</span></div>;
+}
+
+export function StateBadge({ state }: { state: AlertState }) {
+  return <span className={classes.badge} data-state={state}>{NAME.get(state)}</span>;
+}
+
+function Rule({ rule }: { rule: AlertRule }) {
+  const now = useNow(5_000);
+  const [open, setOpen] = useState(rule.state === 'firing' || rule.state === 'error');
+  const active = rule.instances.filter(({ state }) => state !== 'normal').length;
+  return (
+    <article className={classes.rule} data-state={rule.state}>
+      <button type="button" className={classes.head} onClick={() => setOpen(!open)} aria-expanded={open}>
+        <Icon name={open ? 'chevron' : 'right'} size={14} />
+        <StateBadge state={rule.state} />
+        <span className={classes.title}>{rule.title}</span>
+        <span className={classes.condition}>{rule.condition}</span>
+        <span className={classes.meta}>
+          {rule.instances.length > 1 && <span>{active > 0 ? `${active} of ${rule.instances.length}` : `${rule.instances.length} series`}</span>}
+          {rule.since_ms !== null && <span title={localDateTime(rule.since_ms)}>since {ago(rule.since_ms, now)}</span>}
+        </span>
+      </button>
+      {rule.last_error && <p className={classes.error}>{rule.last_error}</p>}
+      {open && (
+        <div className={classes.body}>
+          {rule.summary && <p>{rule.summary}</p>}
+          <Instances instances={rule.instances} now={now} />
+          <pre className={classes.code}>{rule.query}</pre>
+          <p className={classes.foot}>
+            Group {rule.group}, evaluated every {humanDuration(rule.interval_secs * 1000)}
+            {rule.evaluated_ms !== null && `, last ${ago(rule.evaluated_ms, now)}`}
+            {' · '}
+            <Link href={`/explore?q=${encodeURIComponent(rule.query)}`}>Explore this query</Link>
+          </p>
+        </div>
+      )}
+    </article>
+  );
+}
+
+function Instances({ instances, now }: { instances: readonly AlertInstance[]; now: number }) {
+  if (instances.length === 0) return <p className={classes.foot}>The query has returned no series yet.</p>;
+  const sorted = [...instances].sort((a, b) => RANK.get(a.state)! - RANK.get(b.state)!);
+  return (
+    <table className={classes.instances}>
+      <thead><tr><th>Series</th><th>State</th><th className={classes.right}>Value</th><th className={classes.right}>Since</th></tr></thead>
+      <tbody>
+        {sorted.map((instance) => (
+          <tr key={JSON.stringify(instance.labels)}>
+            <td>{instance.labels.length === 0 ? <span className={classes.foot}>all</span> : instance.labels.map(([key, value]) => (
+              <span key={key} className={classes.label}><span>{key}</span>{value}</span>
+            ))}</td>
+            <td><StateBadge state={instance.state} /></td>
+            <td className={classes.right}>{instance.value === null ? '–' : formatValue(instance.value)}</td>
+            <td className={classes.right} title={instance.since_ms === null ? undefined : localDateTime(instance.since_ms)}>
+              {instance.since_ms === null ? '–' : ago(instance.since_ms, now)}
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

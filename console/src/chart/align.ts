@@ -15,7 +15,7 @@ export function align(series: readonly ChartSeries[]): Aligned {
   const actual = sameTimes(series) ? series.map(({ values }) => values as (number | null)[]) : undefined;
   const times = actual ? (first.times as number[]) : unionOfTimes(series);
   const table = actual ?? placed(series, times);
-  return { times, actual: table, drawn: stacked(series, table) };
+  return { times, actual: table, drawn: drawnTable(series, table) };
 }
 
 /** True for the usual answer of a GROUP BY time: then nothing has to be copied. */
@@ -43,6 +43,14 @@ function placed(series: readonly ChartSeries[], times: readonly number[]): (numb
     for (let i = 0; i < one.times.length; i++) column[slot.get(one.times[i]!)!] = one.values[i] ?? null;
     return column;
   });
+}
+
+/** Values as drawn: turned upside down where asked for, then piled up. */
+function drawnTable(series: readonly ChartSeries[], table: (number | null)[][]): (number | null)[][] {
+  const turned = series.some(({ negative }) => negative)
+    ? table.map((column, i) => (series[i]!.negative ? column.map((value) => (value === null ? null : -value)) : column))
+    : table;
+  return stacked(series, turned);
 }
 
 /** Sums within each stack from the first series up. Below zero is a pile of its own, growing downwards. */

@@ -44,7 +44,7 @@ export function chartOptions(
       x: { time: true, range: () => [handlers.range().from, handlers.range().to] },
       ...Object.fromEntries(sides.map((side) => [side, { range: valueRange(series.filter((one) => one.axis === side)) }])),
     },
-    axes: [timeAxis(look.colors), ...sides.map((side) => valueAxis(side, series.find((one) => one.axis === side)!, look.colors))],
+    axes: [timeAxis(look.colors), ...sides.map((side) => valueAxis(side, series.filter((one) => one.axis === side), look.colors))],
     series: [{}, ...series.map(seriesOptions)],
     bands: stackBands(series),
     cursor: {
@@ -107,8 +107,10 @@ function timeAxis(colors: ChartColors): uPlot.Axis {
   };
 }
 
-function valueAxis(side: 'left' | 'right', sample: ChartSeries, colors: ChartColors): uPlot.Axis {
-  const incrs = valueIncrements(sample.unit);
+function valueAxis(side: 'left' | 'right', series: readonly ChartSeries[], colors: ChartColors): uPlot.Axis {
+  const unit = series[0]?.unit;
+  const mirrored = series.some(({ negative }) => negative);
+  const incrs = valueIncrements(unit);
   return {
     scale: side,
     side: side === 'left' ? 3 : 1,
@@ -119,7 +121,7 @@ function valueAxis(side: 'left' | 'right', sample: ChartSeries, colors: ChartCol
     ...(incrs ? { incrs } : {}),
     grid: { show: side === 'left', stroke: colors.grid, width: 1 },
     ticks: { show: false },
-    values: (_, splits) => valueTicks(splits, sample.unit, sample.decimals),
+    values: (_, splits) => valueTicks(splits, unit, mirrored),
     size: (chart, values) => axisWidth(chart, values),
   };
 }

@@ -12,6 +12,8 @@ export interface ChartSeries {
   /** Milliseconds, ascending. */
   times: readonly number[];
   values: readonly (number | null)[];
+  /** Drawn downwards from zero, such as what is sent below what is received. */
+  negative: boolean;
   drawStyle: DrawStyle;
   interpolation: Interpolation;
   lineWidth: number;

@@ -20,11 +20,9 @@ export function timeTicks(splits: readonly number[], incrementMs: number): strin
   });
 }
 
-export function valueTicks(splits: readonly number[], unit: string | undefined, decimals: number | undefined): string[] {
-  const plain = splits.map((split) => formatValue(clean(split), unit, decimals));
-  // Too few digits would give neighbours the same label.
-  const repeats = new Set(plain).size < plain.length;
-  return repeats ? splits.map((split) => formatValue(clean(split), unit)) : plain;
+/** As many digits as the steps need. `mirrored` axes count up in both directions: above in, below out. */
+export function valueTicks(splits: readonly number[], unit: string | undefined, mirrored: boolean): string[] {
+  return splits.map((split) => formatValue(mirrored ? Math.abs(clean(split)) : clean(split), unit));
 }
 
 /** 0.30000000000000004 and its kind come from adding up increments. */

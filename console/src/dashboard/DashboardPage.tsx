@@ -14,7 +14,7 @@ import { Icon } from '../ui/Icon';
 import { Failure, Loading, Message } from '../ui/States';
 import classes from './dashboard.module.css';
 import type { VariableValue } from './interpolate';
-import { completed, GAP_PIXELS, heightPixels, narrowSpan, placement, type Section, sections, sectionTop } from './layout';
+import { bands, completed, heightPixels, narrowSpan, placement, type Section, sections, sectionTop } from './layout';
 import { type Dashboard, type Panel, whyNoDashboard } from './model';
 import { PanelFrame } from './PanelFrame';
 import { StoreNotice } from './StoreNotice';
@@ -74,7 +74,7 @@ function DashboardView({ dashboard }: { dashboard: Dashboard }) {
       <div className={classes.toolbar}>
         <h1 className={classes.title}>{dashboard.title}</h1>
         <div className={classes.variables}>
-          {(variables.data ?? []).filter(({ variable }) => isShown(variable)).map((resolved) => (
+          {(variables.data ?? []).filter(isShown).map((resolved) => (
             <VariablePicker key={resolved.variable.name} resolved={resolved}
               onChange={(selected) => setParams({ [`var-${resolved.variable.name}`]: selected }, { replace: true })} />
           ))}
@@ -125,7 +125,6 @@ function SectionView({ section, narrow, frame }: {
 }) { // prettier-ignore
   const { row, panels } = section;
   const [open, setOpen] = useState(!(row?.collapsed ?? false));
-  const top = sectionTop(panels);
   return (
     <section className={classes.section}>
       {row && (
@@ -137,16 +136,29 @@ function SectionView({ section, narrow, frame }: {
           </button>
         </h2>
       )}
-      {open && panels.length > 0 && (
-        <div className={classes.grid} style={narrow ? { gridAutoRows: 'auto' } : undefined}>
-          {panels.map((panel) => {
-            const { column, row: line } = placement(panel.gridPos, top);
-            const wide = { gridColumn: column, gridRow: line };
-            const stacked = { gridColumn: `span ${narrowSpan(panel.gridPos)}`, height: heightPixels(panel.gridPos.h) + GAP_PIXELS };
-            return frame(panel, narrow ? stacked : wide);
-          })}
-        </div>
+      {open && bands(panels).map((band, i) =>
+        band.kind === 'fitted' ? (
+          <div key={i} className={classes.fitted}>{frame(band.panel, { maxHeight: heightPixels(band.panel.gridPos.h) })}</div>
+        ) : (
+          <PanelGrid key={i} panels={band.panels} narrow={narrow} frame={frame} />
+        ),
       )}
     </section>
+  );
+}
+
+function PanelGrid({ panels, narrow, frame }: {
+  panels: Panel[]; narrow: boolean; frame(panel: Panel, style: React.CSSProperties): React.ReactNode;
+}) { // prettier-ignore
+  const top = sectionTop(panels);
+  return (
+    <div className={classes.grid} style={narrow ? { gridAutoRows: 'auto' } : undefined}>
+      {panels.map((panel) => {
+        const { column, row } = placement(panel.gridPos, top);
+        const wide = { gridColumn: column, gridRow: row };
+        const stacked = { gridColumn: `span ${narrowSpan(panel.gridPos)}`, height: heightPixels(panel.gridPos.h) };
+        return frame(panel, narrow ? stacked : wide);
+      })}
+    </div>
   );
 }

@@ -41,6 +41,21 @@ export function heightPixels(h: number): number {
   return h * UNIT_PIXELS + (h - 1) * GAP_PIXELS;
 }
 
+/** Panels that stand in one grid together, or one that has the page's width and its own height. */
+export type Band = { kind: 'grid'; panels: Panel[] } | { kind: 'fitted'; panel: Panel };
+
+/** A table of full width is as tall as its rows, up to the height it was given: three hosts need no room for thirty. */
+export function bands(panels: readonly Panel[]): Band[] {
+  const found: Band[] = [];
+  for (const panel of panels) {
+    const last = found[found.length - 1];
+    if (panel.type === 'table' && panel.gridPos.w === COLUMNS) found.push({ kind: 'fitted', panel });
+    else if (last?.kind === 'grid') last.panels.push(panel);
+    else found.push({ kind: 'grid', panels: [panel] });
+  }
+  return found;
+}
+
 /** On a narrow screen single numbers stand in pairs, everything else takes the whole width. */
 export function narrowSpan({ w }: GridPos): number {
   return w <= 6 ? COLUMNS / 2 : COLUMNS;

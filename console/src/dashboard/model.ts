@@ -90,6 +90,7 @@ export interface FieldConfig {
   color?: { mode?: string; fixedColor?: string };
   thresholds?: { mode?: string; steps?: ThresholdStep[] };
   mappings?: Mapping[];
+  links?: { title?: string; url: string; targetBlank?: boolean }[];
   custom?: CustomConfig;
 }
 

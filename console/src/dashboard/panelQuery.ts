@@ -3,6 +3,7 @@ import { influxQuery } from '../data/client';
 import type { Frame } from '../data/frame';
 import { toFrames } from '../data/influx';
 import { transform, type Transformed } from '../data/transform';
+import { parseDuration } from '../time/duration';
 import { bucketMs } from '../time/interval';
 import type { TimeRange } from '../time/range';
 import { interpolate, type VariableValue } from './interpolate';
@@ -33,10 +34,11 @@ const WIDTH_STEP = 100;
 
 export function planPanel(panel: Panel, context: PlanContext): PanelPlan {
   const points = panel.maxDataPoints ?? Math.max(1, Math.ceil(context.width / WIDTH_STEP)) * (WIDTH_STEP / PIXELS_PER_POINT);
-  const intervalMs = bucketMs(context.range.to - context.range.from, points, minInterval(panel.interval));
+  const asked = ownRange(panel, context.range);
+  const intervalMs = bucketMs(asked.to - asked.from, points, minInterval(panel.interval));
   // A first bucket that is cut off would show a low sum or an early rate.
-  const from = context.live ? Math.floor(context.range.from / intervalMs) * intervalMs : context.range.from;
-  const range = { from, to: context.range.to };
+  const from = context.live ? Math.floor(asked.from / intervalMs) * intervalMs : asked.from;
+  const range = { from, to: asked.to };
   const variables = Object.fromEntries(
     Object.entries(context.variables).map(([name, value]) => [name, resolveAuto(value, intervalMs)]),
   );
@@ -45,10 +47,16 @@ export function planPanel(panel: Panel, context: PlanContext): PanelPlan {
     q: interpolate(target.query ?? '', scope),
     refId: target.refId,
     format: target.resultFormat === 'table' ? ('table' as const) : ('time_series' as const),
-    alias: target.alias ? interpolate(target.alias, { ...scope, variables: variables }) : undefined,
+    alias: target.alias ? interpolate(target.alias, { ...scope, variables }) : undefined,
     database: target.database ?? context.database,
   }));
   return { database: context.database, intervalMs, range, queries };
+}
+
+/** `timeFrom` of a panel: only so much before the range's end, whatever the range. */
+function ownRange({ timeFrom }: Panel, range: TimeRange): TimeRange {
+  const own = timeFrom ? parseDuration(timeFrom) : undefined;
+  return own === undefined ? range : { from: range.to - own, to: range.to };
 }
 
 function isAsked({ hide, query }: Target): boolean {

@@ -153,8 +153,10 @@ export function describeSelection({ options, selected }: ResolvedVariable): stri
   return texts.length > 2 ? `${texts.length} of ${options.length}` : texts.join(', ');
 }
 
-export function isShown({ hide, type }: Variable): boolean {
-  return hide !== 2 && ['query', 'custom', 'interval', 'textbox'].includes(type);
+/** A choice of nothing but "All" is no choice: hosts without a rack need no rack picker. */
+export function isShown({ variable: { hide, type }, options, error }: ResolvedVariable): boolean {
+  if (hide === 2 || !['query', 'custom', 'interval', 'textbox'].includes(type)) return false;
+  return type === 'textbox' || options.length > 0 || error !== undefined;
 }
 
 /** The bucket width of a panel: its own minimum, in words, or none. */

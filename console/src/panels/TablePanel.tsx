@@ -1,6 +1,9 @@
 /** The table panel: sortable columns, coloured cells, bars. Selecting and copying it gives plain text. */
-import { useMemo, useState } from 'react';
+import { type ReactNode, useMemo, useState } from 'react';
+import { Link, useSearch } from 'wouter';
+import { carried } from '../app/url';
 import { display, type Display } from '../dashboard/display';
+import { COLUMNS } from '../dashboard/layout';
 import { resolveFieldConfig } from '../dashboard/fieldConfig';
 import type { FieldConfig, FieldConfigSource } from '../dashboard/model';
 import type { Cell, Field, Frame } from '../data/frame';
@@ -31,7 +34,7 @@ export function TablePanel({ panel, frames, height }: PanelProps) {
   const options = (panel.options ?? {}) as Options;
   const first = options.sortBy?.[0];
   return (
-    <div className={classes.scroll} style={{ maxHeight: height }}>
+    <div className={classes.scroll} style={{ maxHeight: panel.gridPos.w < COLUMNS ? height : undefined }}>
       {frames.slice(0, 1).map((frame, i) => (
         <DataTable key={i} frame={frame} source={panel.fieldConfig} initialSort={first?.displayName} initialDesc={first?.desc} />
       ))}
@@ -133,7 +136,21 @@ function TableCell({ cell, column, scheme }: { cell: Cell; column: Column; schem
       </td>
     );
   }
-  return <td style={{ textAlign: alignOf(field, config), color: type === 'color-text' ? color : undefined }}>{text}</td>;
+  const link = config.links?.[0];
+  return (
+    <td style={{ textAlign: alignOf(field, config), color: type === 'color-text' ? color : undefined }}>
+      {link && cell !== null ? <CellLink link={link} cell={cell}>{text}</CellLink> : text}
+    </td>
+  );
+}
+
+/** `${__value.raw}` and `${__value.text}` stand for the cell. Links into the console keep the time range. */
+function CellLink({ link, cell, children }: { link: { title?: string; url: string; targetBlank?: boolean }; cell: Cell; children: ReactNode }) {
+  const search = useSearch();
+  const url = link.url.replace(/\$\{__value\.(?:raw|text)\}/g, encodeURIComponent(String(cell)));
+  if (!url.startsWith('/')) return <a href={url} target={link.targetBlank ? '_blank' : undefined} rel="noreferrer">{children}</a>;
+  const time = carried(search).slice(1);
+  return <Link href={time ? `${url}${url.includes('?') ? '&' : '?'}${time}` : url} title={link.title}>{children}</Link>;
 }
 
 function GaugeCell({ value, column, shown, color }: { value: number; column: Column; shown: Display; color: string | undefined }) {

@@ -68,11 +68,13 @@ export function TimeSeriesPanel({ panel, frames, width, height, syncKey }: Panel
 /** What the legend needs, up to a share of the panel; it scrolls beyond that. */
 function legendPixels(names: readonly string[], mode: 'list' | 'table', width: number, height: number): number {
   const pixelsPerCharacter = 6.6;
-  const around = 95;
+  const figuresPixels = 95;
   const lines =
     mode === 'table'
       ? names.length
-      : Math.ceil(names.reduce((sum, name) => sum + name.length * pixelsPerCharacter + around, 0) / Math.max(1, width));
-  const wanted = Math.max(1, lines) * ROW_PIXELS + (mode === 'table' ? HEADER_PIXELS : 4);
-  return Math.min(wanted, Math.max(ROW_PIXELS + 4, Math.floor(height * LEGEND_SHARE_MAX)));
+      : Math.ceil(names.reduce((sum, name) => sum + name.length * pixelsPerCharacter + figuresPixels, 0) / Math.max(1, width));
+  const around = mode === 'table' ? HEADER_PIXELS : 4;
+  // Whole rows only: half a row at the edge looks broken.
+  const fitting = Math.max(1, Math.floor((height * LEGEND_SHARE_MAX - around) / ROW_PIXELS));
+  return Math.min(Math.max(1, lines), fitting) * ROW_PIXELS + around;
 }

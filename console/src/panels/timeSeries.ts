@@ -25,20 +25,21 @@ export function toChart(frames: readonly Frame[], source: FieldConfigSource | un
     .filter(({ config }) => !config.custom?.hideFrom?.viz)
     .map((one) => ({ ...one, shown: one.config.displayName ?? one.name }))
     .sort((a, b) => refIds.indexOf(a.frame.refId) - refIds.indexOf(b.frame.refId) || (a.frame === b.frame || sameColumns(a, b) ? a.shown.localeCompare(b.shown, undefined, { numeric: true }) : 0));
+  const hues = mirroredHues(configured);
   const series = configured.map(({ frame, field, shown, config }, index): ChartSeries => {
     const base = `${frame.refId}/${shown}`;
     const count = keys.get(base) ?? 0;
     keys.set(base, count + 1);
     const custom = config.custom ?? {};
     const negative = custom.transform === 'negative-Y';
-    const values = toNumbers(field.values);
     return {
       key: count === 0 ? base : `${base}/${count}`,
       name: shown,
-      color: colorOf(config, index, scheme),
+      color: colorOf(config, hues ? hues.get(labelsKey(field.labels))! : index, scheme),
       times: timeField(frame)!.values as number[],
-      values: negative ? values.map((value) => (value === null ? null : -value)) : values,
-      ...look(custom),
+      values: toNumbers(field.values),
+      negative,
+      ...look(custom, configured.length),
       stack: stackOf(custom, negative),
       percent: custom.stacking?.mode === 'percent',
       axis: custom.axisPlacement === 'right' ? 'right' : 'left',
@@ -48,7 +49,7 @@ export function toChart(frames: readonly Frame[], source: FieldConfigSource | un
       max: config.max ?? undefined,
       softMin: custom.axisSoftMin,
       softMax: custom.axisSoftMax,
-      format: (value) => displayText(negative ? Math.abs(value) : value, config),
+      format: (value) => displayText(value, config),
     };
   });
   return { series, thresholds: thresholdLines(source?.defaults, scheme) };
@@ -73,13 +74,29 @@ function expand(text: string, name: string, column: string, labels: Readonly<Rec
     .replace(/\$\{__field\.labels\.([^}]+)\}/g, (_, key: string) => labels[key.replace(/^"|"$/g, '')] ?? '');
 }
 
-function look(custom: CustomConfig): Pick<ChartSeries, 'drawStyle' | 'interpolation' | 'lineWidth' | 'fillOpacity' | 'dash' | 'spanNulls' | 'showPoints'> {
+/** In mirrored charts both directions of a host have the host's colour: above and below tell them apart. */
+function mirroredHues(configured: readonly (NamedSeries & { config: FieldConfig })[]): Map<string, number> | undefined {
+  if (!configured.some(({ config }) => config.custom?.transform === 'negative-Y')) return undefined;
+  const keys = [...new Set(configured.map(({ field }) => labelsKey(field.labels)))];
+  return new Map(keys.map((key, i) => [key, i]));
+}
+
+function labelsKey(labels: Readonly<Record<string, string>>): string {
+  return JSON.stringify(Object.entries(labels).sort());
+}
+
+/** A light fill suits a single line; under several it turns to mud. */
+const LIGHT_FILL_MAX = 10;
+
+function look(custom: CustomConfig, count: number): Pick<ChartSeries, 'drawStyle' | 'interpolation' | 'lineWidth' | 'fillOpacity' | 'dash' | 'spanNulls' | 'showPoints'> {
   const style = custom.lineStyle;
+  const fill = custom.fillOpacity ?? 0;
+  const stacked = stackOf(custom, false) !== undefined;
   return {
     drawStyle: (custom.drawStyle ?? 'line') as DrawStyle,
     interpolation: custom.lineInterpolation ?? 'linear',
     lineWidth: custom.lineWidth ?? 1.5,
-    fillOpacity: (custom.fillOpacity ?? 0) / 100,
+    fillOpacity: count > 1 && !stacked && fill <= LIGHT_FILL_MAX ? 0 : fill / 100,
     dash: style?.dash ?? (style?.fill === 'dash' ? [10, 8] : style?.fill === 'dot' ? [2, 6] : undefined),
     // Grafana's default, "false", breaks a line at every late point; ours follows the data unless told otherwise.
     spanNulls: custom.spanNulls === false ? undefined : custom.spanNulls,

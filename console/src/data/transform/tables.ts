@@ -6,6 +6,11 @@ export interface ReduceOptions {
   reducers?: string[];
   labelsToFields?: boolean;
   mode?: 'seriesToRows' | 'reduceFields';
+  /**
+   * Skywatch's own: the column of values is called as the column it comes from and "Field" is left out, so that tables of
+   * several queries can be joined and renamed whichever of them has data.
+   */
+  nameByField?: boolean;
 }
 
 /** Each column of values becomes a row: its name, its labels, its reduced values. */
@@ -17,12 +22,13 @@ export function reduceToRows(frames: readonly Frame[], options: ReduceOptions): 
   });
   if (columns.length === 0) return [];
   const labelKeys = options.labelsToFields ? [...new Set(columns.flatMap((field) => Object.keys(field.labels)))] : [];
+  const ownName = options.nameByField ? columns[0]!.name : undefined;
   const fields: Field[] = [
     makeField('Field', columns.map((field) => field.alias ?? field.name), { type: 'string' }),
     ...labelKeys.map((key) => makeField(key, columns.map((field) => field.labels[key] ?? ''), { type: 'string' })),
-    ...reducers.map((id) => makeField(reducerLabel(id), columns.map((field) => reduce(field.values, id)))),
+    ...reducers.map((id) => makeField(ownName ?? reducerLabel(id), columns.map((field) => reduce(field.values, id)))),
   ];
-  return [{ refId: frames[0]!.refId, name: frames[0]!.name, fields }];
+  return [{ refId: frames[0]!.refId, name: frames[0]!.name, fields: ownName ? fields.slice(1) : fields }];
 }
 
 export interface JoinOptions {

@@ -1,0 +1,22 @@
+/** A query as a command line for a shell, to go on elsewhere. */
+
+export function curlCommand(upstream: string, db: string | undefined, q: string): string {
+  const parts = [`curl -sG ${shell(`${upstream}/query`)}`];
+  if (db) parts.push(`--data-urlencode ${shell(`db=${db}`)}`);
+  parts.push(`--data-urlencode ${shell(`q=${q}`)}`);
+  return parts.join(' \\\n  ');
+}
+
+/** Single quotes keep everything but themselves. */
+function shell(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+export function download(name: string, text: string, type: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(url);
+}
