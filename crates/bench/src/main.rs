@@ -78,10 +78,20 @@ struct Options {
     out: Option<PathBuf>,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> std::process::ExitCode {
     let options = Options::parse();
+    match measure(&options) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            writeln!(std::io::stderr().lock(), "skywatch-bench: {error:#}").unwrap_or_default();
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(options: &Options) -> anyhow::Result<()> {
     let stop = stop_on_signals()?;
-    let plan = plan(&options)?;
+    let plan = plan(options)?;
     let table = run::run(&plan, &Progress { stop })?;
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(table.markdown.as_bytes()).context("cannot print the table")?;
@@ -147,7 +157,7 @@ fn servers(options: &Options) -> anyhow::Result<Vec<process::Program>> {
     if is_wanted(process::Kind::Skywatch) {
         match &options.skywatch {
             Some(path) => {
-                servers.push(process::Program { kind: process::Kind::Skywatch, path: path.clone() })
+                servers.push(process::Program { kind: process::Kind::Skywatch, path: path.clone() });
             }
             None if options.only.is_some() => bail!("--only skywatch needs --skywatch FILE"),
             None => {}

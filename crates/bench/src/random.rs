@@ -22,7 +22,7 @@ impl Random {
 
     /// Below `limit`, which is not 0. The bias is below `limit / 2^64`.
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(limit) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(limit)) >> 64) as u64
     }
 
     /// In 0..1.
