@@ -70,12 +70,15 @@ impl Sources {
     /// Reads a file, or all `.yaml`, `.yml` and `.json` files of a directory (not of those below), by name.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let mut paths: Vec<PathBuf> = Vec::new();
-        let cannot =
-            |path: &Path, error: &std::io::Error| ConfigError::one(&path.display().to_string(), format!("cannot be read: {error}"));
+        let cannot = |path: &Path, error: &std::io::Error| {
+            ConfigError::one(&path.display().to_string(), format!("cannot be read: {error}"))
+        };
         if path.is_dir() {
             for entry in fs::read_dir(path).map_err(|error| cannot(path, &error))? {
                 let file = entry.map_err(|error| cannot(path, &error))?.path();
-                let known = file.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known));
+                let known = file
+                    .extension()
+                    .is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known));
                 if known && file.is_file() {
                     paths.push(file);
                 }
@@ -89,7 +92,10 @@ impl Sources {
             let size = fs::metadata(&path).map_err(|error| cannot(&path, &error))?.len();
             if size > FILE_BYTES_MAX {
                 let name = path.display().to_string();
-                return Err(ConfigError::one(&name, format!("has {size} bytes; at most {FILE_BYTES_MAX} are read")));
+                return Err(ConfigError::one(
+                    &name,
+                    format!("has {size} bytes; at most {FILE_BYTES_MAX} are read"),
+                ));
             }
             let text = fs::read_to_string(&path).map_err(|error| cannot(&path, &error))?;
             files.push((path.display().to_string(), text));
@@ -156,7 +162,8 @@ const TOP_KEYS: &[&str] = &[
 ];
 
 /// Keys that remove what is not in the files; the files being all there is, they have nothing to do here.
-const NO_EFFECT: &[&str] = &["deleteRules", "deleteContactPoints", "resetPolicies", "deleteMuteTimes", "deleteTemplates"];
+const NO_EFFECT: &[&str] =
+    &["deleteRules", "deleteContactPoints", "resetPolicies", "deleteMuteTimes", "deleteTemplates"];
 
 fn read_file(reader: &mut Reader<'_>, root: &yaml::Node, draft: &mut Draft) {
     let Some(top) = reader.table(root, "a rules file", TOP_KEYS) else { return };
@@ -168,7 +175,9 @@ fn read_file(reader: &mut Reader<'_>, root: &yaml::Node, draft: &mut Draft) {
     for key in NO_EFFECT {
         if !reader.items(&top, key).is_empty() {
             let file = reader.file;
-            reader.warnings.push(format!("{file}: {key} has no effect: what is not in the files is not there"));
+            reader
+                .warnings
+                .push(format!("{file}: {key} has no effect: what is not in the files is not there"));
         }
     }
     let defaults = short::Defaults::read(reader, &top);
@@ -191,7 +200,8 @@ impl Draft {
 
     fn add_contact_point(&mut self, reader: &mut Reader<'_>, point: ContactPoint, at: Position) {
         if self.config.contact_point(&point.name).is_some() {
-            reader.problem(at, format!("a second contact point is named {:?}; names must differ", point.name));
+            reader
+                .problem(at, format!("a second contact point is named {:?}; names must differ", point.name));
         } else {
             self.config.contact_points.push(point);
         }
@@ -209,7 +219,11 @@ impl Draft {
         let names: Vec<&str> = self.config.contact_points.iter().map(|point| point.name.as_str()).collect();
         for (receiver, file, at) in &self.receivers {
             if !names.contains(&receiver.as_str()) {
-                let known = if names.is_empty() { "none is defined".to_owned() } else { format!("there are {}", names.join(", ")) };
+                let known = if names.is_empty() {
+                    "none is defined".to_owned()
+                } else {
+                    format!("there are {}", names.join(", "))
+                };
                 problems.push(Problem {
                     file: file.clone(),
                     at: Some(*at),
@@ -228,7 +242,8 @@ impl Draft {
                     rule.title, rule.uid, other.title
                 )));
             } else if !titles.insert((&rule.folder, &rule.title)) {
-                problems.push(problem(format!("a second rule is called {:?}; names must differ", rule.title)));
+                problems
+                    .push(problem(format!("a second rule is called {:?}; names must differ", rule.title)));
             }
         }
         self.default_policy(problems);
@@ -277,7 +292,11 @@ fn order_nodes(nodes: Vec<crate::rule::Node>) -> Result<Vec<crate::rule::Node>, 
     for node in &waiting {
         for input in inputs(&node.kind) {
             if !names.iter().any(|name| name == input) {
-                return Err(format!("{} reads {input:?}, which is not there; there are {}", node.ref_id, names.join(", ")));
+                return Err(format!(
+                    "{} reads {input:?}, which is not there; there are {}",
+                    node.ref_id,
+                    names.join(", ")
+                ));
             }
         }
     }

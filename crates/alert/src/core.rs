@@ -40,7 +40,12 @@ pub(crate) enum Event {
     /// Time has passed.
     Tick,
     /// The queries of a rule have been answered.
-    Evaluated { uid: String, at: Time, took: Duration, outcome: Result<BTreeMap<String, Vec<Series>>, String> },
+    Evaluated {
+        uid: String,
+        at: Time,
+        took: Duration,
+        outcome: Result<BTreeMap<String, Vec<Series>>, String>,
+    },
     /// A message has been posted, or not. `jitter` is random in 0..1.
     Answered { channel: String, answer: Answer, jitter: f64 },
     /// The files have changed.
@@ -107,11 +112,18 @@ pub(crate) struct Core {
     transitions: VecDeque<Transition>,
     metrics: Metrics,
     dirty: bool,
+    /// The latest time that was seen.
+    last_now: Time,
 }
 
 impl Core {
     /// Begins with what was stored, under a configuration that may have changed meanwhile.
-    pub(crate) fn new(config: Arc<AlertConfig>, console_url: Option<String>, stored: Snapshot, now: Time) -> Self {
+    pub(crate) fn new(
+        config: Arc<AlertConfig>,
+        console_url: Option<String>,
+        stored: Snapshot,
+        now: Time,
+    ) -> Self {
         let rules = stored
             .rules
             .into_iter()
@@ -129,7 +141,8 @@ impl Core {
                 (stored.uid, running)
             })
             .collect();
-        let channels = stored.channels.into_iter().map(|channel| (channel.id().to_owned(), channel)).collect();
+        let channels =
+            stored.channels.into_iter().map(|channel| (channel.id().to_owned(), channel)).collect();
         let mut core = Self {
             config: Arc::new(AlertConfig::default()),
             console_url,
@@ -140,7 +153,9 @@ impl Core {
             transitions: VecDeque::new(),
             metrics: Metrics::default(),
             dirty: false,
+            last_now: stored.saved_at,
         };
+        core.follow_clock(now);
         core.configure(config, now);
         // A restart is the moment to try again what seemed broken.
         core.channels.values_mut().filter(|channel| is_broken(channel)).for_each(Channel::repaired);
@@ -150,6 +165,7 @@ impl Core {
 
     /// Takes in an event; what is to be done is added to `commands`.
     pub(crate) fn step(&mut self, now: Time, event: Event, commands: &mut Vec<Command>) {
+        self.follow_clock(now);
         match event {
             Event::Tick => {}
             Event::Evaluated { uid, at, took, outcome } => self.evaluated(&uid, at, took, outcome),
@@ -208,7 +224,9 @@ impl Core {
             match instance.state {
                 state::State::Normal { .. } => metrics.instances_normal += 1,
                 state::State::Pending { .. } => metrics.instances_pending += 1,
-                state::State::Firing { .. } | state::State::Recovering { .. } => metrics.instances_firing += 1,
+                state::State::Firing { .. } | state::State::Recovering { .. } => {
+                    metrics.instances_firing += 1
+                }
             }
         }
         metrics
@@ -228,6 +246,21 @@ impl Core {
 
     pub(crate) fn warnings(&self) -> &[String] {
         &self.config.warnings
+    }
+
+    /// A clock that was set back takes everything that waits with it: nobody waits for the old time to come again.
+    fn follow_clock(&mut self, now: Time) {
+        let back = self.last_now.since(now);
+        self.last_now = now;
+        if back < Duration::from_secs(1) {
+            return;
+        }
+        for running in self.rules.values_mut() {
+            running.next = running.next.minus(back);
+        }
+        self.groups.set_back(back);
+        self.channels.values_mut().for_each(|channel| channel.set_back(back));
+        self.dirty = true;
     }
 
     // ---- configuration ----
@@ -350,7 +383,8 @@ impl Core {
         self.metrics.evaluations += 1;
         self.metrics.evaluation_seconds += took.as_secs_f64();
         let result = outcome.and_then(|results| {
-            evaluate(&rule, &results, &|labels| running.state.is_firing(labels), at).map_err(|error| error.to_string())
+            evaluate(&rule, &results, &|labels| running.state.is_firing(labels), at)
+                .map_err(|error| error.to_string())
         });
         running.error = result.as_ref().err().map(|error| shorten(error, ERROR_TEXT_MAX));
         let event = match result {
@@ -413,7 +447,9 @@ impl Core {
             if !integration.send_resolved {
                 notice.alerts.retain(|entry| !entry.alert.is_resolved());
                 // Nothing but endings was new, and those are not wanted here.
-                if notice.alerts.is_empty() || (had_endings && notice.alerts.iter().all(|entry| !entry.changed)) {
+                if notice.alerts.is_empty()
+                    || (had_endings && notice.alerts.iter().all(|entry| !entry.changed))
+                {
                     continue;
                 }
             }
@@ -464,10 +500,13 @@ impl Core {
 
     /// Tells of a broken channel through another one that works.
     fn report_broken(&mut self, now: Time, id: &str, error: &str) {
-        let other = integrations(&self.config)
-            .find(|other| other.id != id && self.channels.get(&other.id).is_some_and(|channel| !is_broken(channel)));
+        let other = integrations(&self.config).find(|other| {
+            other.id != id && self.channels.get(&other.id).is_some_and(|channel| !is_broken(channel))
+        });
         let Some(other) = other.map(|other| other.id.clone()) else { return };
-        let text = format!("Contact point {id} does not work: {error}. Its alerts wait until its webhook is mended.");
+        let text = format!(
+            "Contact point {id} does not work: {error}. Its alerts wait until its webhook is mended."
+        );
         if let Some(channel) = self.channels.get_mut(&other) {
             channel.push(Notice::note(&other, now, text));
         }
@@ -556,11 +595,8 @@ fn rule_view(rule: &Rule, running: &Running) -> RuleView {
         })
         .collect();
     instances.sort_by_key(|instance| rank(instance.state));
-    let state = if rule.paused {
-        "paused"
-    } else {
-        instances.first().map_or("normal", |instance| instance.state)
-    };
+    let state =
+        if rule.paused { "paused" } else { instances.first().map_or("normal", |instance| instance.state) };
     let labels: Labels =
         rule.labels.iter().map(|(name, template)| (name.clone(), template.source().to_owned())).collect();
     RuleView {

@@ -6,11 +6,13 @@
 
 use std::{
     collections::BTreeMap,
+    panic::AssertUnwindSafe,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     task::{JoinHandle, JoinSet},
@@ -96,7 +98,7 @@ pub struct AlertEngine;
 pub struct AlertHandle {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
-    task: Option<JoinHandle<()>>,
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
@@ -166,7 +168,7 @@ impl AlertEngine {
             events,
         };
         let task = tokio::spawn(runtime.run(inbox, stopped));
-        Ok(AlertHandle { shared, stop, task: Some(task) })
+        Ok(AlertHandle { shared, stop, task: Mutex::new(Some(task)) })
     }
 }
 
@@ -195,9 +197,10 @@ impl AlertHandle {
     }
 
     /// Stops evaluating, waits for messages that are being posted, stores the state.
-    pub async fn shutdown(mut self) {
+    pub async fn shutdown(&self) {
         self.stop.send_replace(true);
-        if let Some(task) = self.task.take()
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task
             && let Err(error) = task.await
         {
             tracing::error!(%error, "the alert engine ended badly");
@@ -316,11 +319,15 @@ impl<S: QuerySource, C: Clock> Runtime<S, C> {
                 self.evaluations.spawn(async move {
                     let Ok(_slot) = slots.acquire().await else { return };
                     let started = Instant::now();
-                    let outcome = match timeout(EVALUATION_TIMEOUT, query_all(&*source, &rule, &database, at)).await {
-                        Ok(outcome) => outcome.map_err(|error| error.to_string()),
+                    let query = AssertUnwindSafe(query_all(&*source, &rule, &database, at)).catch_unwind();
+                    let outcome = match timeout(EVALUATION_TIMEOUT, query).await {
+                        Ok(Ok(outcome)) => outcome.map_err(|error| error.to_string()),
+                        // The rule must be evaluated again, whatever the query engine did.
+                        Ok(Err(_)) => Err("the query engine panicked; its log says why".to_owned()),
                         Err(_) => Err(format!("no answer within {} s", EVALUATION_TIMEOUT.as_secs())),
                     };
-                    let event = Event::Evaluated { uid: rule.uid.clone(), at, took: started.elapsed(), outcome };
+                    let event =
+                        Event::Evaluated { uid: rule.uid.clone(), at, took: started.elapsed(), outcome };
                     // A closed inbox means that the engine stops.
                     drop(events.send(event));
                 });
@@ -431,7 +438,9 @@ fn log_deliveries(core: &Core, from: Option<&crate::notify::queue::DeliveryRecor
             Attempt::PartDelivered => tracing::debug!(channel, about, "part of an alert delivered"),
             Attempt::RateLimited => tracing::debug!(channel, about, detail, "rate limited; waiting"),
             Attempt::Retry => tracing::warn!(channel, about, detail, "alert not delivered; trying again"),
-            Attempt::Shortened => tracing::warn!(channel, about, detail, "message refused; sending a short one"),
+            Attempt::Shortened => {
+                tracing::warn!(channel, about, detail, "message refused; sending a short one")
+            }
             Attempt::Rejected => tracing::error!(channel, about, detail, "alert refused; given up"),
             Attempt::Broken => tracing::error!(channel, about, detail, "contact point does not work"),
         }

@@ -119,7 +119,8 @@ fn sample(rule: &Rule, decided: &LabelledNumber, numbers: &BTreeMap<&str, Vec<La
         .iter()
         .filter_map(|(name, all)| {
             let exact = all.iter().find(|number| number.labels == decided.labels);
-            let number = exact.or_else(|| all.iter().find(|number| contains(&decided.labels, &number.labels)))?;
+            let number =
+                exact.or_else(|| all.iter().find(|number| contains(&decided.labels, &number.labels)))?;
             Some(((*name).to_owned(), number.value))
         })
         .collect();

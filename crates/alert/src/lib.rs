@@ -44,8 +44,8 @@ pub use labels::Labels;
 pub use metrics::Metrics;
 pub use notify::queue::{Attempt, ChannelStatus, DeliveryRecord};
 pub use rule::{
-    AlertConfig, ContactPoint, DiscordSettings, ErrorPolicy, GroupBy, Integration, MatchPattern, Matcher, Mentions,
-    NoDataPolicy, Node, NodeKind, NotifySettings, QueryNode, Route, Rule, Unit,
+    AlertConfig, ContactPoint, DiscordSettings, ErrorPolicy, GroupBy, Integration, MatchPattern, Matcher,
+    Mentions, NoDataPolicy, Node, NodeKind, NotifySettings, QueryNode, Route, Rule, Unit,
 };
 pub use secret::{WebhookUrl, WebhookUrlError};
 pub use source::{Point, QueryFailure, QuerySource, Series};

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use crate::{
-    expression::{Evaluator, MathExpr, Reducer, ReduceMode},
+    expression::{Evaluator, MathExpr, ReduceMode, Reducer},
     labels::{Labels, hash},
     secret::WebhookUrl,
     template::{self, Template},
@@ -107,11 +107,18 @@ impl Rule {
     /// A hash of all that decides about states. Rules that differ in texts alone (annotations, unit, interval,
     /// receivers) have the same, so that mending a text does not resolve what fires.
     pub fn fingerprint(&self) -> u64 {
-        let labels: String = self.labels.iter().map(|(name, value)| format!("{name}={:?};", value.source())).collect();
+        let mut nodes = self.nodes.clone();
+        for node in &mut nodes {
+            if let NodeKind::Query(query) = &mut node.kind {
+                query.step = Duration::ZERO;
+            }
+        }
+        let labels: String =
+            self.labels.iter().map(|(name, value)| format!("{name}={:?};", value.source())).collect();
         hash([
             self.title.as_str(),
             &self.folder,
-            &format!("{:?}", self.nodes),
+            &format!("{nodes:?}"),
             &self.condition,
             &format!("{:?} {:?}", self.hold, self.keep_firing),
             &format!("{:?} {:?} {}", self.no_data, self.on_error, self.missing_evaluations),

@@ -23,7 +23,9 @@ pub enum WebhookUrlError {
     #[error("the webhook address names no host; {EXAMPLE}")]
     NoHost,
     /// Nothing after the host.
-    #[error("the webhook address ends after the host: the part with the id and the token is missing; {EXAMPLE}")]
+    #[error(
+        "the webhook address ends after the host: the part with the id and the token is missing; {EXAMPLE}"
+    )]
     NoPath,
     /// Spaces or control characters inside.
     #[error("the webhook address has spaces or line breaks in it; {EXAMPLE}")]
@@ -110,7 +112,8 @@ mod tests {
 
     #[test]
     fn the_secret_part_is_never_shown() {
-        let url = WebhookUrl::parse("https://user:pw@discord.com:8443/api/webhooks/123/s3cret?wait=1").unwrap();
+        let url =
+            WebhookUrl::parse("https://user:pw@discord.com:8443/api/webhooks/123/s3cret?wait=1").unwrap();
         for text in [format!("{url}"), format!("{url:?}"), format!("{:#?}", Some(&url))] {
             assert!(text.contains("https://discord.com:8443/…"), "{text}");
             for secret in ["123", "s3cret", "pw", "user", "wait"] {

@@ -185,8 +185,12 @@ impl RuleState {
                 (State::Firing { .. } | State::Recovering { .. }, None) => {
                     return Err(format!("{labels:?} fires and nobody was told"));
                 }
-                (State::Normal { .. }, Some(_)) => return Err(format!("{labels:?} is normal and its alert is out")),
-                (_, Some(alert)) if alert.ends.is_some() => return Err(format!("{labels:?} holds an alert that ended")),
+                (State::Normal { .. }, Some(_)) => {
+                    return Err(format!("{labels:?} is normal and its alert is out"));
+                }
+                (_, Some(alert)) if alert.ends.is_some() => {
+                    return Err(format!("{labels:?} holds an alert that ended"));
+                }
                 _ => {}
             }
         }
@@ -363,7 +367,13 @@ impl RuleState {
     }
 
     /// Counts a missed evaluation for instances that `is_there` denies, and lets go of those that missed too many.
-    fn miss(&mut self, rule: &Rule, now: Time, is_there: &dyn Fn(&Instance) -> bool, commands: &mut Vec<Command>) {
+    fn miss(
+        &mut self,
+        rule: &Rule,
+        now: Time,
+        is_there: &dyn Fn(&Instance) -> bool,
+        commands: &mut Vec<Command>,
+    ) {
         self.instances.retain(|labels, instance| {
             if is_there(instance) {
                 return true;
@@ -391,7 +401,13 @@ impl RuleState {
 }
 
 /// Ends an instance that is let go of.
-fn end(now: Time, labels: &Labels, instance: &mut Instance, reason: Option<String>, commands: &mut Vec<Command>) {
+fn end(
+    now: Time,
+    labels: &Labels,
+    instance: &mut Instance,
+    reason: Option<String>,
+    commands: &mut Vec<Command>,
+) {
     if let Some(alert) = instance.alert.take() {
         commands.push(Command::Resolve(Alert { ends: Some(now), reason: reason.clone(), ..alert }));
     }

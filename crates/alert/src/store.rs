@@ -10,6 +10,7 @@
 //! name and reported; the engine then begins afresh, which at worst tells of a firing alert a second time.
 
 use std::{
+    cmp::Ordering,
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -134,8 +135,10 @@ fn decode(bytes: &[u8]) -> Result<Snapshot, Damage> {
     let words: Vec<&str> = head.split(' ').collect();
     let [MAGIC, version, checksum, length] = words.as_slice() else { return Err(corrupt("no header")) };
     let version: u32 = version.parse().map_err(|_| corrupt("no version"))?;
-    if version > VERSION {
-        return Err(Damage::Newer(version));
+    match version.cmp(&VERSION) {
+        Ordering::Greater => return Err(Damage::Newer(version)),
+        Ordering::Less => return Err(corrupt("no version")),
+        Ordering::Equal => {}
     }
     if length.parse() != Ok(body.len()) {
         return Err(corrupt("it is cut short or has grown"));

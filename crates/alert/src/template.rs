@@ -129,7 +129,8 @@ impl Template {
 
     /// Renders; a failure becomes part of the text, so that an alert is never lost for want of a template.
     pub(crate) fn render_or_say(&self, root: &Value, variables: &BTreeMap<&'static str, Value>) -> String {
-        self.render(root, variables).unwrap_or_else(|error| format!("[template error: {error}] {}", self.source))
+        self.render(root, variables)
+            .unwrap_or_else(|error| format!("[template error: {error}] {}", self.source))
     }
 }
 

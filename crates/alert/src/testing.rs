@@ -157,7 +157,11 @@ async fn webhook(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap
         Some(Scripted::RateLimit(seconds)) => return limited(&shared, seconds),
         Some(Scripted::Cloudflare(seconds)) => {
             shared.memory().refused.push((429, Json::Null));
-            return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", seconds.to_string())], "error code: 1015")
+            return (
+                StatusCode::TOO_MANY_REQUESTS,
+                [("retry-after", seconds.to_string())],
+                "error code: 1015",
+            )
                 .into_response();
         }
         Some(Scripted::Slow(wait)) => tokio::time::sleep(wait).await,
@@ -213,8 +217,11 @@ fn limited(shared: &Shared, seconds: f64) -> Response {
 
 fn answer(status: u16, body: &Json, headers: &[(&'static str, String)]) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response =
-        if body.is_null() { status.into_response() } else { (status, JsonBody(body.clone())).into_response() };
+    let mut response = if body.is_null() {
+        status.into_response()
+    } else {
+        (status, JsonBody(body.clone())).into_response()
+    };
     for (name, value) in headers {
         if let Ok(value) = HeaderValue::from_str(value) {
             response.headers_mut().insert(HeaderName::from_static(name), value);
@@ -230,7 +237,11 @@ pub fn check_message(message: &Json) -> Result<(), Json> {
     if check.problems.is_empty() {
         return Ok(());
     }
-    let code = if check.problems.iter().any(|problem| problem.starts_with("Cannot send an empty")) { 50006 } else { 50035 };
+    let code = if check.problems.iter().any(|problem| problem.starts_with("Cannot send an empty")) {
+        50006
+    } else {
+        50035
+    };
     Err(json!({"message": "Invalid Form Body", "code": code, "errors": {"_errors": check.problems}}))
 }
 
@@ -301,8 +312,18 @@ impl Check {
     fn embed(&mut self, place: &str, embed: &Json) {
         self.total += self.text(&format!("{place}.title"), &embed["title"], 256, false);
         self.total += self.text(&format!("{place}.description"), &embed["description"], 4096, false);
-        self.total += self.text(&format!("{place}.footer.text"), &embed["footer"]["text"], 2048, !embed["footer"].is_null());
-        self.total += self.text(&format!("{place}.author.name"), &embed["author"]["name"], 256, !embed["author"].is_null());
+        self.total += self.text(
+            &format!("{place}.footer.text"),
+            &embed["footer"]["text"],
+            2048,
+            !embed["footer"].is_null(),
+        );
+        self.total += self.text(
+            &format!("{place}.author.name"),
+            &embed["author"]["name"],
+            256,
+            !embed["author"].is_null(),
+        );
         let none = Vec::new();
         let fields = embed["fields"].as_array().unwrap_or(&none);
         if fields.len() > 25 {
@@ -349,7 +370,9 @@ impl Check {
             let parsed = mentions["parse"].as_array().is_some_and(|parse| parse.contains(&json!(kind)));
             let listed = mentions[kind].as_array().map_or(0, Vec::len);
             if parsed && listed > 0 {
-                self.problem(format!("allowed_mentions: parse:[\"{kind}\"] and {kind}: [ids...] are mutually exclusive."));
+                self.problem(format!(
+                    "allowed_mentions: parse:[\"{kind}\"] and {kind}: [ids...] are mutually exclusive."
+                ));
             }
             if listed > 100 {
                 self.problem(format!("allowed_mentions.{kind}: Must be 100 or fewer in length."));

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     expression::{Evaluator, MathExpr, ReduceMode, Reducer},
     rule::{
-        ContactPoint, DiscordSettings, ErrorPolicy, GroupBy, Integration, Matcher, NoDataPolicy, Node as RuleNode,
-        NodeKind, NotifySettings, QueryNode, Route, Rule, Unit,
+        ContactPoint, DiscordSettings, ErrorPolicy, GroupBy, Integration, Matcher, NoDataPolicy,
+        Node as RuleNode, NodeKind, NotifySettings, QueryNode, Route, Rule, Unit,
     },
 };
 
@@ -132,20 +132,28 @@ fn rule(reader: &mut Reader<'_>, node: &Node, group: &GroupHead<'_>, defaults: &
         .duration(&table, "keepFiringFor")
         .or_else(|| reader.duration(&table, "keep_firing_for"))
         .unwrap_or_default();
-    let no_data = reader.choice(&table, "noDataState", &[
-        ("NoData", NoDataPolicy::NoData),
-        ("Alerting", NoDataPolicy::Alerting),
-        ("OK", NoDataPolicy::Ok),
-        ("Ok", NoDataPolicy::Ok),
-        ("KeepLast", NoDataPolicy::KeepLast),
-    ]);
-    let on_error = reader.choice(&table, "execErrState", &[
-        ("Error", ErrorPolicy::Error),
-        ("Alerting", ErrorPolicy::Alerting),
-        ("OK", ErrorPolicy::Ok),
-        ("Ok", ErrorPolicy::Ok),
-        ("KeepLast", ErrorPolicy::KeepLast),
-    ]);
+    let no_data = reader.choice(
+        &table,
+        "noDataState",
+        &[
+            ("NoData", NoDataPolicy::NoData),
+            ("Alerting", NoDataPolicy::Alerting),
+            ("OK", NoDataPolicy::Ok),
+            ("Ok", NoDataPolicy::Ok),
+            ("KeepLast", NoDataPolicy::KeepLast),
+        ],
+    );
+    let on_error = reader.choice(
+        &table,
+        "execErrState",
+        &[
+            ("Error", ErrorPolicy::Error),
+            ("Alerting", ErrorPolicy::Alerting),
+            ("OK", ErrorPolicy::Ok),
+            ("Ok", ErrorPolicy::Ok),
+            ("KeepLast", ErrorPolicy::KeepLast),
+        ],
+    );
     let missing_evaluations = short::missing_evaluations(reader, &table, "missing_series_evals_to_resolve");
     let labels = short::rule_templates(reader, &table, "labels", true);
     let annotations = short::rule_templates(reader, &table, "annotations", false);
@@ -190,7 +198,10 @@ fn checked_nodes(nodes: Vec<RuleNode>, condition: &str) -> Result<Vec<RuleNode>,
     }
     match nodes.iter().find(|node| node.ref_id == condition) {
         None => {
-            return Err(format!("\"condition\" names {condition:?}, which is not in \"data\"; there are {}", names.join(", ")));
+            return Err(format!(
+                "\"condition\" names {condition:?}, which is not in \"data\"; there are {}",
+                names.join(", ")
+            ));
         }
         Some(RuleNode { kind: NodeKind::Query(_), .. }) => {
             return Err(format!(
@@ -227,7 +238,12 @@ fn checked_nodes(nodes: Vec<RuleNode>, condition: &str) -> Result<Vec<RuleNode>,
 
 const DATA_KEYS: &[&str] = &["refId", "queryType", "relativeTimeRange", "datasourceUid", "model"];
 
-fn data_node(reader: &mut Reader<'_>, node: &Node, interval: Duration, defaults: &Defaults) -> Option<RuleNode> {
+fn data_node(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    interval: Duration,
+    defaults: &Defaults,
+) -> Option<RuleNode> {
     let table = reader.table(node, "an entry of \"data\"", DATA_KEYS)?;
     let ref_id = reader.required_text(&table, "refId");
     let datasource = reader.text(&table, "datasourceUid").unwrap_or_default();
@@ -252,8 +268,12 @@ fn relative_range(reader: &mut Reader<'_>, table: &Table<'_>) -> (Duration, Dura
     let Some(range) = reader.table(node, "\"relativeTimeRange\"", &["from", "to"]) else { return default };
     let mut seconds = |key: &str, default: f64| reader.number(&range, key).unwrap_or(default);
     let (from, to) = (seconds("from", 600.0), seconds("to", 0.0));
-    if !(0.0..1e10).contains(&from) || !(0.0..1e10).contains(&to) || (from <= to && (from, to) != (0.0, 0.0)) {
-        reader.problem(node.at, "\"relativeTimeRange\" is in seconds before now, \"from\" being greater than \"to\"");
+    if !(0.0..1e10).contains(&from) || !(0.0..1e10).contains(&to) || (from <= to && (from, to) != (0.0, 0.0))
+    {
+        reader.problem(
+            node.at,
+            "\"relativeTimeRange\" is in seconds before now, \"from\" being greater than \"to\"",
+        );
         return default;
     }
     (Duration::from_secs_f64(from), Duration::from_secs_f64(to))
@@ -277,8 +297,9 @@ fn query(
     let mapped = defaults.datasources.get(&datasource);
     let database = mapped.and_then(|(database, _)| database.clone()).or_else(|| defaults.database.clone());
     let policy = reader.raw_text(model, "policy").filter(|policy| !policy.is_empty() && policy != "default");
-    let retention_policy =
-        policy.or_else(|| mapped.and_then(|(_, policy)| policy.clone())).or_else(|| defaults.retention_policy.clone());
+    let retention_policy = policy
+        .or_else(|| mapped.and_then(|(_, policy)| policy.clone()))
+        .or_else(|| defaults.retention_policy.clone());
     let step = match reader.number(model, "intervalMs") {
         Some(millis) if (1.0..1e12).contains(&millis) => Duration::from_millis(millis as u64),
         _ => interval,
@@ -291,8 +312,9 @@ fn expression(reader: &mut Reader<'_>, model: &Table<'_>) -> Option<NodeKind> {
     let input = match kind.as_str() {
         "reduce" | "threshold" | "math" => raw_required(reader, model, "expression")?,
         other => {
-            let message =
-                format!("expressions of type {other:?} are not supported; supported are reduce, math and threshold");
+            let message = format!(
+                "expressions of type {other:?} are not supported; supported are reduce, math and threshold"
+            );
             reader.problem(model.position("type"), message);
             return None;
         }
@@ -405,7 +427,10 @@ fn policy_root(reader: &mut Reader<'_>, node: &Node) -> Option<Route> {
     let table = reader.table(node, "a policy", POLICY_KEYS)?;
     let receiver = reader.required_text(&table, "receiver")?;
     for key in table.present(&["object_matchers", "matchers", "match", "match_re"]) {
-        reader.problem(table.position(key), format!("the root policy matches everything; {key:?} belongs to a route"));
+        reader.problem(
+            table.position(key),
+            format!("the root policy matches everything; {key:?} belongs to a route"),
+        );
     }
     Some(policy(reader, &table, &Route::root(&receiver)))
 }
@@ -448,7 +473,9 @@ fn matchers(reader: &mut Reader<'_>, table: &Table<'_>) -> Vec<Matcher> {
     let mut found: Vec<(Result<Matcher, String>, Position)> = Vec::new();
     for node in reader.items(table, "object_matchers") {
         let parts = match &node.value {
-            Value::Sequence(parts) => parts.iter().filter_map(|part| reader.node_text(part, "object_matchers")).collect(),
+            Value::Sequence(parts) => {
+                parts.iter().filter_map(|part| reader.node_text(part, "object_matchers")).collect()
+            }
             _ => Vec::new(),
         };
         let matcher = match parts.as_slice() {
@@ -480,7 +507,8 @@ fn prometheus_matcher(text: &str) -> Result<Matcher, String> {
     let wrong = || format!("{text:?} is no matcher; write label = \"value\" with =, !=, =~ or !~");
     let at = text.find(['=', '!']).ok_or_else(wrong)?;
     let (label, rest) = text.split_at(at);
-    let operator = ["=~", "!=", "!~", "="].into_iter().find(|operator| rest.starts_with(operator)).ok_or_else(wrong)?;
+    let operator =
+        ["=~", "!=", "!~", "="].into_iter().find(|operator| rest.starts_with(operator)).ok_or_else(wrong)?;
     let value = rest[operator.len()..].trim();
     let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
     if label.trim().is_empty() {
@@ -498,9 +526,12 @@ fn contact_point(reader: &mut Reader<'_>, node: &Node) -> Option<ContactPoint> {
     }
     let mut integrations: Vec<Integration> = Vec::new();
     for (at, node) in nodes.iter().enumerate() {
-        let Some(mut integration) = integration(reader, node) else { continue };
-        integration.id =
-            if integration.id.is_empty() { format!("{name}/{at}") } else { format!("{name}/{}", integration.id) };
+        let Some(mut integration) = integration(reader, node, &name) else { continue };
+        integration.id = if integration.id.is_empty() {
+            format!("{name}/{at}")
+        } else {
+            format!("{name}/{}", integration.id)
+        };
         if integrations.iter().any(|other| other.id == integration.id) {
             reader.problem(node.at, "two receivers of this contact point have the same uid");
         }
@@ -509,7 +540,7 @@ fn contact_point(reader: &mut Reader<'_>, node: &Node) -> Option<ContactPoint> {
     (integrations.len() == nodes.len()).then_some(ContactPoint { name, integrations })
 }
 
-fn integration(reader: &mut Reader<'_>, node: &Node) -> Option<Integration> {
+fn integration(reader: &mut Reader<'_>, node: &Node, point: &str) -> Option<Integration> {
     let table = reader.table(node, "a receiver", &["uid", "type", "settings", "disableResolveMessage"])?;
     let uid = reader.text(&table, "uid").unwrap_or_default();
     let kind = reader.required_text(&table, "type")?;
@@ -524,7 +555,7 @@ fn integration(reader: &mut Reader<'_>, node: &Node) -> Option<Integration> {
         return None;
     };
     let settings = reader.table(settings, "the settings of a discord receiver", DISCORD_KEYS)?;
-    let url = short::webhook(reader, &settings);
+    let url = short::webhook(reader, &settings, point);
     let title = short::notice_template(reader, &settings, "title");
     let message = short::notice_template(reader, &settings, "message");
     let own_name = reader.flag(&settings, "use_discord_username").unwrap_or(false);

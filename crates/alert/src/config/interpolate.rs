@@ -37,10 +37,13 @@ pub(super) fn interpolate(text: &str, environment: &dyn Environment) -> Result<S
             out.push('$');
             rest = after;
         } else if let Some((path, after)) = braced(rest, "__file{")? {
-            let content = environment.file(path).map_err(|error| format!("file {path:?} cannot be read: {error}"))?;
+            let content =
+                environment.file(path).map_err(|error| format!("file {path:?} cannot be read: {error}"))?;
             out.push_str(content.trim_end_matches(['\n', '\r']));
             rest = after;
-        } else if let Some((name, after)) = braced(rest, "__env{")?.map_or_else(|| braced(rest, "{"), |hit| Ok(Some(hit)))? {
+        } else if let Some((name, after)) =
+            braced(rest, "__env{")?.map_or_else(|| braced(rest, "{"), |hit| Ok(Some(hit)))?
+        {
             out.push_str(&variable(name, environment)?);
             rest = after;
         } else {
@@ -71,7 +74,9 @@ fn braced<'a>(text: &'a str, open: &str) -> Result<Option<(&'a str, &'a str)>, S
 fn variable(name: &str, environment: &dyn Environment) -> Result<String, String> {
     environment.variable(name).ok_or_else(|| {
         if matches!(name, "labels" | "values" | "value") {
-            format!("in this place a template must be written with two dollar signs, as in {{{{ $${name} }}}}")
+            format!(
+                "in this place a template must be written with two dollar signs, as in {{{{ $${name} }}}}"
+            )
         } else {
             format!("environment variable {name} is not set; write $$ for a dollar sign")
         }

@@ -27,7 +27,11 @@ pub(super) struct Table<'n> {
 
 impl<'n> Table<'n> {
     pub(super) fn get(&self, key: &str) -> Option<&'n Node> {
-        self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node).filter(|node| !node.is_null())
+        self.entries
+            .iter()
+            .find(|entry| entry.key == key)
+            .map(|entry| &entry.node)
+            .filter(|node| !node.is_null())
     }
 
     /// Where the value of a key stands, or else the mapping.
@@ -51,7 +55,12 @@ impl<'a> Reader<'a> {
     }
 
     /// A mapping; unknown keys are reported with those that are allowed.
-    pub(super) fn table<'n>(&mut self, node: &'n Node, what: &'static str, allowed: &[&str]) -> Option<Table<'n>> {
+    pub(super) fn table<'n>(
+        &mut self,
+        node: &'n Node,
+        what: &'static str,
+        allowed: &[&str],
+    ) -> Option<Table<'n>> {
         let table = self.open_table(node, what)?;
         for entry in table.entries {
             if !allowed.contains(&entry.key.as_str()) {
@@ -162,7 +171,10 @@ impl<'a> Reader<'a> {
         match &node.value {
             Value::Scalar { text, .. } => self.replace(text, key, node.at),
             _ => {
-                self.problem(node.at, format!("{key:?} must hold single values, and here is {}", node.kind()));
+                self.problem(
+                    node.at,
+                    format!("{key:?} must hold single values, and here is {}", node.kind()),
+                );
                 None
             }
         }
@@ -191,10 +203,18 @@ impl<'a> Reader<'a> {
     }
 
     /// Names and texts of a mapping such as `labels`, with variables replaced if `replace`.
-    pub(super) fn pairs(&mut self, table: &Table<'_>, key: &str, replace: bool) -> Vec<(String, String, Position)> {
+    pub(super) fn pairs(
+        &mut self,
+        table: &Table<'_>,
+        key: &str,
+        replace: bool,
+    ) -> Vec<(String, String, Position)> {
         let Some(node) = table.get(key) else { return Vec::new() };
         let Value::Mapping(entries) = &node.value else {
-            self.problem(node.at, format!("{key:?} is a set of names and texts, and here is {}", node.kind()));
+            self.problem(
+                node.at,
+                format!("{key:?} is a set of names and texts, and here is {}", node.kind()),
+            );
             return Vec::new();
         };
         let mut out = Vec::new();
@@ -213,13 +233,21 @@ impl<'a> Reader<'a> {
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(&mut self, table: &Table<'_>, key: &str, choices: &[(&str, T)]) -> Option<T> {
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        table: &Table<'_>,
+        key: &str,
+        choices: &[(&str, T)],
+    ) -> Option<T> {
         let text = self.text(table, key)?;
         match choices.iter().find(|(word, _)| *word == text) {
             Some((_, value)) => Some(*value),
             None => {
                 let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-                self.problem(table.position(key), format!("{key:?} cannot be {text:?}; allowed are {}", words.join(", ")));
+                self.problem(
+                    table.position(key),
+                    format!("{key:?} cannot be {text:?}; allowed are {}", words.join(", ")),
+                );
                 None
             }
         }

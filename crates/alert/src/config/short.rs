@@ -26,8 +26,8 @@ use crate::{
     labels::ALERTNAME,
     limits::INTERVAL_MIN,
     rule::{
-        ContactPoint, DiscordSettings, ErrorPolicy, GroupBy, Integration, Mentions, NoDataPolicy, Node as RuleNode,
-        NodeKind, NotifySettings, QueryNode, Rule, Unit,
+        ContactPoint, DiscordSettings, ErrorPolicy, GroupBy, Integration, Mentions, NoDataPolicy,
+        Node as RuleNode, NodeKind, NotifySettings, QueryNode, Rule, Unit,
     },
     secret::WebhookUrl,
     template::{Scope, Template},
@@ -57,7 +57,10 @@ impl Defaults {
                 }
             }
         } else if let Some(node) = top.get("datasources") {
-            reader.problem(node.at, "\"datasources\" maps data source uids to databases: { uid: { database: telegraf } }");
+            reader.problem(
+                node.at,
+                "\"datasources\" maps data source uids to databases: { uid: { database: telegraf } }",
+            );
         }
         Self {
             database: reader.text(top, "database"),
@@ -145,25 +148,34 @@ fn rule(reader: &mut Reader<'_>, node: &Node, defaults: &Defaults) -> Option<Rul
     let interval = interval(reader, &table, "interval").unwrap_or(Duration::from_secs(30));
     let hold = reader.duration(&table, "for").unwrap_or_default();
     let keep_firing = reader.duration(&table, "keep_firing_for").unwrap_or_default();
-    let no_data = reader.choice(&table, "no_data", &[
-        ("no_data", NoDataPolicy::NoData),
-        ("alert", NoDataPolicy::Alerting),
-        ("ok", NoDataPolicy::Ok),
-        ("keep", NoDataPolicy::KeepLast),
-    ]);
-    let on_error = reader.choice(&table, "on_error", &[
-        ("error", ErrorPolicy::Error),
-        ("alert", ErrorPolicy::Alerting),
-        ("ok", ErrorPolicy::Ok),
-        ("keep", ErrorPolicy::KeepLast),
-    ]);
+    let no_data = reader.choice(
+        &table,
+        "no_data",
+        &[
+            ("no_data", NoDataPolicy::NoData),
+            ("alert", NoDataPolicy::Alerting),
+            ("ok", NoDataPolicy::Ok),
+            ("keep", NoDataPolicy::KeepLast),
+        ],
+    );
+    let on_error = reader.choice(
+        &table,
+        "on_error",
+        &[
+            ("error", ErrorPolicy::Error),
+            ("alert", ErrorPolicy::Alerting),
+            ("ok", ErrorPolicy::Ok),
+            ("keep", ErrorPolicy::KeepLast),
+        ],
+    );
     let labels = labels(reader, &table);
     let annotations = annotations(reader, &table);
     let notify = notify(reader, &table);
     let missing_evaluations = missing_evaluations(reader, &table, "missing_evaluations");
     let unit = Unit::parse(&reader.text(&table, "unit").unwrap_or_default());
     let database = reader.text(&table, "database").or_else(|| defaults.database.clone());
-    let retention_policy = reader.text(&table, "retention_policy").or_else(|| defaults.retention_policy.clone());
+    let retention_policy =
+        reader.text(&table, "retention_policy").or_else(|| defaults.retention_policy.clone());
     let paused = reader.flag(&table, "paused").unwrap_or(false);
     let uid = reader.text(&table, "uid");
     let title = title?;
@@ -180,11 +192,7 @@ fn rule(reader: &mut Reader<'_>, node: &Node, defaults: &Defaults) -> Option<Rul
         RuleNode { ref_id: "query".to_owned(), kind: NodeKind::Query(query) },
         RuleNode {
             ref_id: "A".to_owned(),
-            kind: NodeKind::Reduce {
-                input: "query".to_owned(),
-                reducer,
-                mode: ReduceMode::DropNonNumbers,
-            },
+            kind: NodeKind::Reduce { input: "query".to_owned(), reducer, mode: ReduceMode::DropNonNumbers },
         },
         RuleNode {
             ref_id: "condition".to_owned(),
@@ -236,7 +244,10 @@ fn threshold(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Evaluator> {
             return None;
         }
         several => {
-            reader.problem(table.at, format!("a rule has one threshold, and this has {}", several.join(" and ")));
+            reader.problem(
+                table.at,
+                format!("a rule has one threshold, and this has {}", several.join(" and ")),
+            );
             return None;
         }
     };
@@ -247,7 +258,10 @@ fn threshold(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Evaluator> {
             [low, high] if low < high && key == "inside" => Some(Evaluator::Inside(*low, *high, true)),
             [low, high] if low < high => Some(Evaluator::Outside(*low, *high, false)),
             _ => {
-                reader.problem(table.position(key), format!("{key:?} takes two numbers, the lower one first: [10, 90]"));
+                reader.problem(
+                    table.position(key),
+                    format!("{key:?} takes two numbers, the lower one first: [10, 90]"),
+                );
                 None
             }
         };
@@ -267,8 +281,12 @@ fn threshold(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Evaluator> {
 fn recovery(reader: &mut Reader<'_>, table: &Table<'_>, evaluator: Evaluator) -> Option<Evaluator> {
     let level = reader.number(table, "recover")?;
     let wrong = match evaluator {
-        Evaluator::Above(bound) | Evaluator::AtLeast(bound) if level <= bound => return Some(Evaluator::AtMost(level)),
-        Evaluator::Below(bound) | Evaluator::AtMost(bound) if level >= bound => return Some(Evaluator::AtLeast(level)),
+        Evaluator::Above(bound) | Evaluator::AtLeast(bound) if level <= bound => {
+            return Some(Evaluator::AtMost(level));
+        }
+        Evaluator::Below(bound) | Evaluator::AtMost(bound) if level >= bound => {
+            return Some(Evaluator::AtLeast(level));
+        }
         Evaluator::Above(_) | Evaluator::AtLeast(_) => "\"recover\" must not be above the threshold",
         Evaluator::Below(_) | Evaluator::AtMost(_) => "\"recover\" must not be below the threshold",
         _ => "\"recover\" goes with above, at_least, below or at_most",
@@ -281,7 +299,10 @@ fn reducer(reader: &mut Reader<'_>, table: &Table<'_>) -> Reducer {
     let Some(name) = reader.text(table, "reduce") else { return Reducer::Last };
     Reducer::parse(&name).unwrap_or_else(|| {
         let allowed = Reducer::NAMES.join(", ");
-        reader.problem(table.position("reduce"), format!("\"reduce\" cannot be {name:?}; allowed are {allowed}"));
+        reader.problem(
+            table.position("reduce"),
+            format!("\"reduce\" cannot be {name:?}; allowed are {allowed}"),
+        );
         Reducer::Last
     })
 }
@@ -302,7 +323,8 @@ pub(super) fn missing_evaluations(reader: &mut Reader<'_>, table: &Table<'_>, ke
         None => 2,
         Some(number) if number >= 1.0 && number <= 1e6 && number.fract() == 0.0 => number as u32,
         Some(_) => {
-            reader.problem(table.position(key), format!("{key:?} is a whole number of evaluations, 1 or more"));
+            reader
+                .problem(table.position(key), format!("{key:?} is a whole number of evaluations, 1 or more"));
             2
         }
     }
@@ -321,10 +343,7 @@ pub(super) fn rule_templates(
     replace: bool,
 ) -> BTreeMap<String, Template> {
     let pairs = reader.pairs(table, key, replace);
-    pairs
-        .into_iter()
-        .filter_map(|(name, text, at)| Some((name, rule_template(reader, &text, at)?)))
-        .collect()
+    pairs.into_iter().filter_map(|(name, text, at)| Some((name, rule_template(reader, &text, at)?))).collect()
 }
 
 fn labels(reader: &mut Reader<'_>, table: &Table<'_>) -> BTreeMap<String, Template> {
@@ -384,10 +403,9 @@ pub(super) fn read_timing(reader: &mut Reader<'_>, table: &Table<'_>, settings: 
     if let Some(wait) = reader.duration(table, "group_wait") {
         settings.group_wait = wait;
     }
-    for (key, slot) in [
-        ("group_interval", &mut settings.group_interval),
-        ("repeat_interval", &mut settings.repeat_interval),
-    ] {
+    for (key, slot) in
+        [("group_interval", &mut settings.group_interval), ("repeat_interval", &mut settings.repeat_interval)]
+    {
         match reader.duration(table, key) {
             Some(Duration::ZERO) => reader.problem(table.position(key), format!("{key:?} must not be 0")),
             Some(duration) => *slot = duration,
@@ -401,9 +419,10 @@ fn contact_point(reader: &mut Reader<'_>, node: &Node) -> Option<ContactPoint> {
     let name = reader.required_text(&table, "name");
     let kind = reader.text(&table, "type").unwrap_or_else(|| "discord".to_owned());
     if kind != "discord" {
-        reader.problem(table.position("type"), format!("type {kind:?} is not supported; supported is discord"));
+        reader
+            .problem(table.position("type"), format!("type {kind:?} is not supported; supported is discord"));
     }
-    let url = webhook(reader, &table);
+    let url = webhook(reader, &table, name.as_deref().unwrap_or_default());
     let send_resolved = reader.flag(&table, "send_resolved").unwrap_or(true);
     let title = notice_template(reader, &table, "title");
     let message = notice_template(reader, &table, "message");
@@ -412,21 +431,21 @@ fn contact_point(reader: &mut Reader<'_>, node: &Node) -> Option<ContactPoint> {
     let avatar_url = picture(reader, &table);
     let mentions = mentions(reader, &table, message.as_ref());
     let name = name?;
-    let discord = DiscordSettings { url: url?, title, message, message_in_embed, username, avatar_url, mentions };
-    Some(ContactPoint {
-        integrations: vec![Integration { id: name.clone(), send_resolved, discord }],
-        name,
-    })
+    let discord =
+        DiscordSettings { url: url?, title, message, message_in_embed, username, avatar_url, mentions };
+    Some(ContactPoint { integrations: vec![Integration { id: name.clone(), send_resolved, discord }], name })
 }
 
 /// The webhook address of a table; messages about it never hold it.
-pub(super) fn webhook(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<WebhookUrl> {
+pub(super) fn webhook(reader: &mut Reader<'_>, table: &Table<'_>, name: &str) -> Option<WebhookUrl> {
     if table.get("url").is_none() {
-        reader.problem(table.at, "a Discord contact point needs \"url\", the address of its webhook");
+        let message = format!("contact point {name:?} needs \"url\", the address of its Discord webhook");
+        reader.problem(table.at, message);
         return None;
     }
     let text = reader.text(table, "url")?;
-    WebhookUrl::parse(&text).map_err(|error| reader.problem(table.position("url"), error.to_string())).ok()
+    let problem = |error| format!("contact point {name:?}: {error}");
+    WebhookUrl::parse(&text).map_err(|error| reader.problem(table.position("url"), problem(error))).ok()
 }
 
 /// A template for notices.
@@ -443,7 +462,10 @@ pub(super) fn picture(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<Stri
     match reqwest::Url::parse(text.trim()) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url.to_string()),
         _ => {
-            reader.problem(table.position("avatar_url"), "\"avatar_url\" must be an http or https address of a picture");
+            reader.problem(
+                table.position("avatar_url"),
+                "\"avatar_url\" must be an http or https address of a picture",
+            );
             None
         }
     }
@@ -469,7 +491,8 @@ fn mentions(reader: &mut Reader<'_>, table: &Table<'_>, message: Option<&Templat
     for (text, at) in reader.texts(table, "mention") {
         let found = mentions_in(&text);
         if found == Mentions::default() {
-            let message = format!("{text:?} is no mention; write <@user id>, <@&role id>, @here or @everyone");
+            let message =
+                format!("{text:?} is no mention; write <@user id>, <@&role id>, @here or @everyone");
             reader.problem(at, message);
         }
         words.push(text);
@@ -484,7 +507,8 @@ fn mentions(reader: &mut Reader<'_>, table: &Table<'_>, message: Option<&Templat
 
 /// The mentions that a text of the file names.
 pub(super) fn mentions_in(text: &str) -> Mentions {
-    let mut mentions = Mentions { everyone: text.contains("@everyone") || text.contains("@here"), ..Mentions::default() };
+    let mut mentions =
+        Mentions { everyone: text.contains("@everyone") || text.contains("@here"), ..Mentions::default() };
     for piece in text.split("<@").skip(1) {
         let Some((id, _)) = piece.split_once('>') else { continue };
         let (list, id) = match id.strip_prefix('&') {

@@ -20,7 +20,11 @@ impl Environment for Fixed {
         }
     }
     fn file(&self, path: &str) -> std::io::Result<String> {
-        if path == "/hook" { Ok("https://discord.com/api/webhooks/2/s3cret-file\n".into()) } else { Err(std::io::ErrorKind::NotFound.into()) }
+        if path == "/hook" {
+            Ok("https://discord.com/api/webhooks/2/s3cret-file\n".into())
+        } else {
+            Err(std::io::ErrorKind::NotFound.into())
+        }
     }
 }
 
@@ -52,7 +56,9 @@ fn the_short_form() {
     assert_eq!((rule.uid.as_str(), rule.title.as_str()), ("high-cpu", "High CPU"));
     assert_eq!((rule.hold, rule.interval), (Duration::from_secs(60), Duration::from_secs(10)));
     assert_eq!(rule.first_query().unwrap().1.database.as_deref(), Some("telegraf"));
-    let NodeKind::Threshold { evaluator, .. } = &rule.node("condition").unwrap().kind else { panic!("{rule:?}") };
+    let NodeKind::Threshold { evaluator, .. } = &rule.node("condition").unwrap().kind else {
+        panic!("{rule:?}")
+    };
     assert_eq!(*evaluator, Evaluator::Above(90.0));
     assert_eq!((rule.no_data, rule.on_error), (NoDataPolicy::NoData, ErrorPolicy::Error));
     assert_eq!(rule.notify[0].receiver, "ops");
@@ -66,7 +72,10 @@ fn the_short_form() {
 fn the_example_that_ships_is_right() {
     let config = Sources::from_texts([("alerts.example.yaml", crate::EXAMPLE_RULES)]).parse(&Fixed).unwrap();
     let names: Vec<&str> = config.rules.iter().map(|rule| rule.title.as_str()).collect();
-    assert_eq!(names, ["High CPU", "Memory almost full", "Disk almost full", "VM not running", "Agent silent"]);
+    assert_eq!(
+        names,
+        ["High CPU", "Memory almost full", "Disk almost full", "VM not running", "Agent silent"]
+    );
     assert!(config.warnings.is_empty());
 }
 
@@ -146,7 +155,10 @@ fn grafanas_files() {
     assert!(rule.annotations["summary"].source().contains("${NOT_REPLACED}"), "annotations stay as they are");
     let (_, query) = rule.first_query().unwrap();
     let text = crate::evaluate::query_text(query, crate::Time::from_millis(1_000_000));
-    assert!(text.contains("WHERE time >= 400000ms and time <= 1000000ms GROUP BY time(10s), \"host\""), "{text}");
+    assert!(
+        text.contains("WHERE time >= 400000ms and time <= 1000000ms GROUP BY time(10s), \"host\""),
+        "{text}"
+    );
     let integration = &config.contact_points[0].integrations[0];
     assert_eq!((integration.id.as_str(), integration.send_resolved), ("discord/d1", false));
     assert_eq!(integration.discord.username, None);
@@ -154,7 +166,10 @@ fn grafanas_files() {
     let root = config.policy.unwrap();
     let child = &root.routes[0];
     assert_eq!((child.receiver.as_str(), child.go_on, &child.group_by), ("discord", true, &GroupBy::All));
-    assert_eq!((child.group_wait.as_secs(), child.group_interval.as_secs(), child.repeat_interval.as_secs()), (5, 60, 14_400));
+    assert_eq!(
+        (child.group_wait.as_secs(), child.group_interval.as_secs(), child.repeat_interval.as_secs()),
+        (5, 60, 14_400)
+    );
     assert_eq!(child.routes[0].matchers[0].to_string(), "host!=\"db\"");
 }
 
@@ -232,10 +247,14 @@ fn problems_say_where_what_and_what_is_allowed() {
 
 #[test]
 fn a_wrong_webhook_is_named_without_its_secret() {
-    for line in ["url: $BAD_HOOK", "url: 'https://discord.com/ s3cret-token'", "url: 'http:///s3cret-token'"] {
+    for line in ["url: $BAD_HOOK", "url: 'https://discord.com/ s3cret-token'", "url: 'http:///s3cret-token'"]
+    {
         let text = format!("contact_points:\n  - name: ops\n    {line}\n");
         let problems = parse(&text).unwrap_err().join("\n");
-        assert!(problems.starts_with("alerts.yaml:3:10: the webhook address"), "{problems}");
+        assert!(
+            problems.starts_with("alerts.yaml:3:10: contact point \"ops\": the webhook address"),
+            "{problems}"
+        );
         assert!(!problems.contains("s3cret"), "{problems}");
     }
     let config = parse(SHORT).unwrap();
@@ -262,7 +281,11 @@ fn texts_may_change_without_another_fingerprint_and_conditions_may_not() {
 fn files_and_directories_are_read() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("b.yml"), SHORT).unwrap();
-    std::fs::write(dir.path().join("a.json"), "{\"rules\": [{\"name\": \"J\", \"query\": \"q\", \"above\": 1}]}").unwrap();
+    std::fs::write(
+        dir.path().join("a.json"),
+        "{\"rules\": [{\"name\": \"J\", \"query\": \"q\", \"above\": 1}]}",
+    )
+    .unwrap();
     std::fs::write(dir.path().join("notes.txt"), "rules: 5").unwrap();
     let config = Sources::read(dir.path()).unwrap().parse(&Fixed).unwrap();
     let names: Vec<&str> = config.rules.iter().map(|rule| rule.title.as_str()).collect();

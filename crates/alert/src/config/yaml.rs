@@ -38,7 +38,10 @@ pub(super) struct Node {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     /// `plain`: without quotes, so that `true` and `5` may be meant as such.
-    Scalar { text: String, plain: bool },
+    Scalar {
+        text: String,
+        plain: bool,
+    },
     Sequence(Vec<Node>),
     Mapping(Vec<Entry>),
 }
@@ -109,16 +112,19 @@ impl Builder {
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
                 Some((node, size)) => self.add(Node { at, value: node.value }, 0, size),
-                None => Err(YamlError { at, message: "this alias refers to itself or to nothing".to_owned() }),
+                None => {
+                    Err(YamlError { at, message: "this alias refers to itself or to nothing".to_owned() })
+                }
             },
             Event::SequenceStart(anchor, _) => self.open(at, anchor, Items::Sequence(Vec::new())),
             Event::MappingStart(anchor, _) => {
                 self.open(at, anchor, Items::Mapping { entries: Vec::new(), key: None })
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
-            Event::DocumentStart(_) if self.root.is_some() => {
-                Err(YamlError { at, message: "a second document begins here; a rules file has one".to_owned() })
-            }
+            Event::DocumentStart(_) if self.root.is_some() => Err(YamlError {
+                at,
+                message: "a second document begins here; a rules file has one".to_owned(),
+            }),
             Event::Nothing
             | Event::StreamStart
             | Event::StreamEnd
@@ -164,7 +170,8 @@ impl Builder {
                 Some((key, key_at)) => {
                     if let Some(first) = entries.iter().find(|entry| entry.key == key && key != "<<") {
                         let line = first.key_at.line;
-                        let message = format!("key {key:?} is here a second time; the first is on line {line}");
+                        let message =
+                            format!("key {key:?} is here a second time; the first is on line {line}");
                         return Err(YamlError { at: key_at, message });
                     }
                     entries.push(Entry { key, key_at, node });

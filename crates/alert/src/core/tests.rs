@@ -187,7 +187,10 @@ fn editing_pausing_and_removing_a_rule_end_its_alerts() {
     for (from, to) in [
         ("above: 90", "above: 99"),
         ("above: 90", "above: 90, paused: true"),
-        ("{name: High CPU, query: SELECT x, above: 90, interval: 10s, notify: ops}", "{name: Other, query: y, above: 90, interval: 10s, notify: ops}"),
+        (
+            "{name: High CPU, query: SELECT x, above: 90, interval: 10s, notify: ops}",
+            "{name: Other, query: y, above: 90, interval: 10s, notify: ops}",
+        ),
     ] {
         let edited = RULES.replace(from, to);
         for by_restart in [false, true] {
@@ -209,7 +212,8 @@ fn editing_pausing_and_removing_a_rule_end_its_alerts() {
 
 #[test]
 fn all_rules_gone_still_ends_what_fired() {
-    let none = RULES.replace("  - {name: High CPU, query: SELECT x, above: 90, interval: 10s, notify: ops}\n", "  []\n");
+    let none = RULES
+        .replace("  - {name: High CPU, query: SELECT x, above: 90, interval: 10s, notify: ops}\n", "  []\n");
     let mut rig = Rig::new(RULES);
     rig.set(&[("a", 95.0)]);
     rig.run(30);
@@ -309,8 +313,40 @@ fn answers_of_rules_that_have_changed_meanwhile_are_ignored() {
     rig.core.step(at(1001), Event::Tick, &mut commands);
     let Some(Command::Evaluate { at, .. }) = commands.pop() else { panic!() };
     rig.event(Event::Configured(config(&RULES.replace("above: 90", "above: 10"))));
-    let series = Series { labels: Labels::new(), points: vec![Point { time: at, value: Some(50.0) }], name: String::new() };
+    let series = Series {
+        labels: Labels::new(),
+        points: vec![Point { time: at, value: Some(50.0) }],
+        name: String::new(),
+    };
     let outcome = Ok([("query".to_owned(), vec![series])].into());
-    rig.core.step(at, Event::Evaluated { uid: "high-cpu".into(), at, took: Duration::ZERO, outcome }, &mut commands);
+    rig.core.step(
+        at,
+        Event::Evaluated { uid: "high-cpu".into(), at, took: Duration::ZERO, outcome },
+        &mut commands,
+    );
     assert_eq!(rig.core.rule_views()[0].instances, []);
+}
+
+#[test]
+fn a_clock_that_is_set_back_stops_nothing() {
+    let mut rig = Rig::new(RULES);
+    rig.set(&[("a", 5.0)]);
+    rig.run(60);
+    for by_restart in [false, true] {
+        let set_back = Duration::from_secs(3_600);
+        if by_restart {
+            let bytes = serde_json::to_vec(&rig.core.snapshot(rig.now)).unwrap();
+            rig.now = rig.now.minus(set_back);
+            rig.core = Core::new(config(RULES), None, serde_json::from_slice(&bytes).unwrap(), rig.now);
+        } else {
+            rig.now = rig.now.minus(set_back);
+            rig.event(Event::Tick);
+        }
+        rig.set(&[("a", 95.0)]);
+        rig.run(80);
+        assert_eq!(rig.told(), ["ops: 🔴 Firing: High CPU"]);
+        rig.set(&[("a", 5.0)]);
+        rig.run(80);
+        assert_eq!(rig.told(), ["ops: ✅ Resolved: High CPU"]);
+    }
 }

@@ -29,7 +29,8 @@ struct FakeSource {
 
 impl FakeSource {
     fn set(&self, hosts: &[(&str, f64)]) {
-        *self.hosts.lock().unwrap() = hosts.iter().map(|(host, value)| ((*host).to_owned(), *value)).collect();
+        *self.hosts.lock().unwrap() =
+            hosts.iter().map(|(host, value)| ((*host).to_owned(), *value)).collect();
     }
 }
 
@@ -209,7 +210,9 @@ async fn an_unreachable_host_is_waited_for_across_a_restart() {
     let engine = AlertEngine::start(options.clone(), Arc::clone(&source), SystemClock).await.unwrap();
     until("a failed attempt", || engine.metrics().retries >= 1).await;
     let status = engine.status();
-    assert!(matches!(&status.channels[0].status, ChannelStatus::Retrying { error } if !error.contains("s3cret")));
+    assert!(
+        matches!(&status.channels[0].status, ChannelStatus::Retrying { error } if !error.contains("s3cret"))
+    );
     assert!(status.deliveries[0].detail.to_lowercase().contains("refused"), "{:?}", status.deliveries);
     drop(engine);
     let discord = DiscordStandIn::start_at(address, 5, Duration::from_secs(2)).await.unwrap();
@@ -242,7 +245,10 @@ async fn a_deleted_webhook_is_reported_and_a_new_address_in_the_file_mends_it() 
     let engine = rig.start().await;
     until("the report", || engine.metrics().channels_broken == 1).await;
     let status = engine.status().channels[0].status.clone();
-    assert!(matches!(&status, ChannelStatus::Broken { error, .. } if error.contains("Unknown Webhook")), "{status:?}");
+    assert!(
+        matches!(&status, ChannelStatus::Broken { error, .. } if error.contains("Unknown Webhook")),
+        "{status:?}"
+    );
     a_while().await;
     assert_eq!(rig.discord.requests(), 1, "it is left alone");
     write_rules(&rig.rules_path(), &rig.discord.webhook("new"), "");
@@ -259,10 +265,13 @@ async fn changed_files_are_loaded_and_wrong_ones_reported_while_the_old_go_on() 
     rig.write_rules("  abov: 3\n");
     until("the report", || engine.status().config_error.is_some()).await;
     let error = engine.status().config_error.unwrap();
-    assert!(error.contains("alerts.yaml:10:3: unknown key \"abov\""), "{error}");
+    assert!(error.contains("alerts.yaml:9:3: unknown key \"abov\""), "{error}");
     assert_eq!((engine.rules().len(), engine.metrics().reload_failures), (1, 1));
     fs::remove_file(rig.rules_path()).unwrap();
-    until("the report", || engine.status().config_error.is_some_and(|error| error.contains("cannot be read"))).await;
+    until("the report", || {
+        engine.status().config_error.is_some_and(|error| error.contains("cannot be read"))
+    })
+    .await;
     let text = fs::read_to_string(rig.dir.path().join("state/alerts.state")).unwrap_or_default();
     assert!(!text.contains("s3cret"), "the state holds no address");
     rig.write_rules("  severity: info\n");
@@ -326,7 +335,10 @@ async fn a_start_that_cannot_be_names_why() {
     let rig = Rig::new().await;
     fs::write(rig.rules_path(), "rules: [{name: X}]").unwrap();
     let error = AlertEngine::start(rig.options(), Arc::clone(&rig.source), SystemClock).await.unwrap_err();
-    assert!(matches!(&error, StartError::Config(_)) && error.to_string().contains("needs \"query\""), "{error}");
+    assert!(
+        matches!(&error, StartError::Config(_)) && error.to_string().contains("needs \"query\""),
+        "{error}"
+    );
     rig.write_rules("");
     fs::write(rig.dir.path().join("file"), "").unwrap();
     let options = EngineOptions { state_dir: rig.dir.path().join("file/state"), ..rig.options() };

@@ -176,7 +176,9 @@ impl Term {
             Self::Negate(inner) => inner.evaluate(input).map(|value| value.map(|value| -value)),
             Self::Not(inner) => inner.evaluate(input).map(|value| value.map(|value| truth(value == 0.0))),
             Self::Call(function, inner) => inner.evaluate(input).map(|value| function.apply(value)),
-            Self::Binary(operator, left, right) => join(*operator, left.evaluate(input), right.evaluate(input)),
+            Self::Binary(operator, left, right) => {
+                join(*operator, left.evaluate(input), right.evaluate(input))
+            }
         }
     }
 }
@@ -273,7 +275,8 @@ impl<'a> Parser<'a> {
         loop {
             let rest = self.skip_blanks();
             let found = OPERATORS.iter().find(|(text, _, _)| rest.starts_with(text));
-            let Some((text, operator, strength)) = found.filter(|(_, _, strength)| *strength >= strength_min) else {
+            let Some((text, operator, strength)) = found.filter(|(_, _, strength)| *strength >= strength_min)
+            else {
                 self.depth -= 1;
                 return Ok(left);
             };
@@ -373,7 +376,10 @@ impl<'a> Parser<'a> {
             return Ok(value);
         }
         let Some((_, function)) = FUNCTIONS.iter().find(|(known, _)| *known == name) else {
-            return Err(format!("function {name:?} is not known; known are {}, nan, inf, infn, null", known()));
+            return Err(format!(
+                "function {name:?} is not known; known are {}, nan, inf, infn, null",
+                known()
+            ));
         };
         let inner = self.binary(1)?;
         self.close()?;
@@ -394,9 +400,8 @@ mod tests {
     fn compute(text: &str) -> Option<f64> {
         let a = [number(&[], Some(6.0))];
         let b = [number(&[], None)];
-        let result = MathExpr::parse(text)
-            .unwrap()
-            .evaluate(&|name| if name == "A" { &a[..] } else { &b[..] });
+        let result =
+            MathExpr::parse(text).unwrap().evaluate(&|name| if name == "A" { &a[..] } else { &b[..] });
         assert_eq!(result.len(), 1, "{text}");
         result[0].value
     }

@@ -45,7 +45,8 @@ impl Reducer {
     /// Reduces the points of one series, oldest first.
     pub fn reduce(self, points: &[Point], mode: ReduceMode, now: Time) -> Option<f64> {
         if self == Self::Age {
-            let newest = points.iter().filter(|point| is_number(point.value)).map(|point| point.time).max()?;
+            let newest =
+                points.iter().filter(|point| is_number(point.value)).map(|point| point.time).max()?;
             return Some(now.since(newest).as_secs_f64());
         }
         let values: Vec<f64> = match mode {
@@ -53,9 +54,10 @@ impl Reducer {
             ReduceMode::DropNonNumbers => {
                 points.iter().filter_map(|point| point.value.filter(|value| value.is_finite())).collect()
             }
-            ReduceMode::ReplaceNonNumbers(with) => {
-                points.iter().map(|point| point.value.filter(|value| value.is_finite()).unwrap_or(with)).collect()
-            }
+            ReduceMode::ReplaceNonNumbers(with) => points
+                .iter()
+                .map(|point| point.value.filter(|value| value.is_finite()).unwrap_or(with))
+                .collect(),
         };
         let result = self.compute(values);
         match mode {
@@ -108,7 +110,10 @@ mod tests {
     use super::*;
 
     fn points(values: &[Option<f64>]) -> Vec<Point> {
-        (1i64..).zip(values).map(|(at, value)| Point { time: Time::from_millis(at * 1000), value: *value }).collect()
+        (1i64..)
+            .zip(values)
+            .map(|(at, value)| Point { time: Time::from_millis(at * 1000), value: *value })
+            .collect()
     }
 
     #[test]
@@ -138,11 +143,17 @@ mod tests {
     fn strict_is_nan_with_holes_and_nothing_is_null_when_dropping() {
         let holes = points(&[Some(3.0), None]);
         let now = Time::from_millis(0);
-        for reducer in [Reducer::Sum, Reducer::Mean, Reducer::Min, Reducer::Max, Reducer::Last, Reducer::Median] {
+        for reducer in
+            [Reducer::Sum, Reducer::Mean, Reducer::Min, Reducer::Max, Reducer::Last, Reducer::Median]
+        {
             assert!(reducer.reduce(&holes, ReduceMode::Strict, now).is_some_and(f64::is_nan), "{reducer:?}");
         }
         for reducer in [Reducer::Mean, Reducer::Min, Reducer::Max, Reducer::Last, Reducer::Median] {
-            assert_eq!(reducer.reduce(&points(&[None]), ReduceMode::DropNonNumbers, now), None, "{reducer:?}");
+            assert_eq!(
+                reducer.reduce(&points(&[None]), ReduceMode::DropNonNumbers, now),
+                None,
+                "{reducer:?}"
+            );
         }
         assert_eq!(Reducer::Count.reduce(&points(&[None]), ReduceMode::DropNonNumbers, now), Some(0.0));
         assert_eq!(Reducer::Age.reduce(&points(&[None]), ReduceMode::Strict, now), None);

@@ -59,7 +59,10 @@ impl Evaluator {
             "within_range_included" => two().map(|(low, high)| Self::Inside(low, high, true))?,
             "outside_range_included" => two().map(|(low, high)| Self::Outside(low, high, true))?,
             other => {
-                return Err(format!("{other:?} is no evaluator; allowed are {}", Self::GRAFANA_NAMES.join(", ")));
+                return Err(format!(
+                    "{other:?} is no evaluator; allowed are {}",
+                    Self::GRAFANA_NAMES.join(", ")
+                ));
             }
         })
     }

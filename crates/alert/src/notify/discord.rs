@@ -50,7 +50,8 @@ pub(crate) fn render(notice: &Notice, settings: &DiscordSettings, context: Conte
         embeds.push(note_embed(note, context));
     }
     if !notice.alerts.is_empty() {
-        let data = (settings.title.is_some() || settings.message.is_some()).then(|| notice_data(notice, context));
+        let data =
+            (settings.title.is_some() || settings.message.is_some()).then(|| notice_data(notice, context));
         let render = |template: &Option<Template>| {
             let data = data.as_ref()?;
             Some(template.as_ref()?.render_or_say(data, &Default::default()))
@@ -109,7 +110,8 @@ fn look(alert: &Alert) -> (&'static str, &'static str, u32) {
 /// Labels worth showing: those that machines or the title tell already are left out.
 fn shown_labels(alert: &Alert) -> impl Iterator<Item = (&String, &String)> {
     alert.labels.iter().filter(|(name, _)| {
-        !is_hidden(name) && !matches!(name.as_str(), ALERTNAME | FOLDER | "rulename" | "ref_id" | "datasource_uid")
+        !is_hidden(name)
+            && !matches!(name.as_str(), ALERTNAME | FOLDER | "rulename" | "ref_id" | "datasource_uid")
     })
 }
 
@@ -126,7 +128,11 @@ fn card(alert: &Alert, context: Context<'_>) -> Embed {
         .collect();
     embed.description(&cut(&texts.join("\n"), CARD_TEXT_MAX));
     if !alert.value.is_empty() {
-        embed.field(Field::new("Value", &format!("**{}**", escape(&cut(&alert.value, LABEL_VALUE_MAX))), true));
+        embed.field(Field::new(
+            "Value",
+            &format!("**{}**", escape(&cut(&alert.value, LABEL_VALUE_MAX))),
+            true,
+        ));
     }
     if !alert.condition.is_empty() && alert.kind == Kind::Alerting {
         embed.field(Field::new("Condition", &escape(&cut(&alert.condition, LABEL_VALUE_MAX)), true));
@@ -136,7 +142,11 @@ fn card(alert: &Alert, context: Context<'_>) -> Embed {
         None => embed.field(Field::new("Since", &format!("<t:{starts}:t> (<t:{starts}:R>)"), true)),
         Some(ends) => {
             let lasted = human_duration(ends.since(alert.starts));
-            embed.field(Field::new("Lasted", &format!("{lasted}, from <t:{starts}:t> to <t:{}:t>", ends.seconds()), true));
+            embed.field(Field::new(
+                "Lasted",
+                &format!("{lasted}, from <t:{starts}:t> to <t:{}:t>", ends.seconds()),
+                true,
+            ));
         }
     }
     if let Some(reason) = &alert.reason {
@@ -189,14 +199,18 @@ fn list_embeds(entries: &[&NoticeAlert], prefix: &str, context: Context<'_>, out
         };
         let count = entries[at..].iter().take_while(same).count();
         let (icon, word, color) = look(first);
-        let word = if prefix.is_empty() { word.to_owned() } else { format!("{prefix}{}", word.to_lowercase()) };
+        let word =
+            if prefix.is_empty() { word.to_owned() } else { format!("{prefix}{}", word.to_lowercase()) };
         let times = if count > 1 { format!(" ({count})") } else { String::new() };
         let lines: Vec<String> = entries[at..at + count].iter().map(|entry| line(&entry.alert)).collect();
         for (page, text) in pages(&lines).into_iter().enumerate() {
             let mut embed = Embed::new(color);
             let more = if page > 0 { ", continued" } else { "" };
             // The heading is cut before the count is added, so that the count stays visible.
-            embed.title(&format!("{}{times}{more}", cut(&format!("{icon} {word}: {}", escape(&first.title)), 200)));
+            embed.title(&format!(
+                "{}{times}{more}",
+                cut(&format!("{icon} {word}: {}", escape(&first.title)), 200)
+            ));
             embed.url = rule_link(first, context);
             embed.description(&text);
             embed.footer("Skywatch");
@@ -224,9 +238,12 @@ fn pages(lines: &[String]) -> Vec<String> {
 
 /// `web-1 · rack r2: 97.3 % · 5 minutes ago`
 fn line(alert: &Alert) -> String {
-    let labels: Vec<String> =
-        shown_labels(alert).filter(|(name, _)| *name != "severity").map(|(name, value)| format!("{name}={value}")).collect();
-    let labels = if labels.is_empty() { "(no labels)".to_owned() } else { code(&labels.join(" "), LINE_MAX - 100) };
+    let labels: Vec<String> = shown_labels(alert)
+        .filter(|(name, _)| *name != "severity")
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let labels =
+        if labels.is_empty() { "(no labels)".to_owned() } else { code(&labels.join(" "), LINE_MAX - 100) };
     let value = if alert.value.is_empty() {
         String::new()
     } else {
@@ -245,7 +262,10 @@ fn plain_line(alert: &Alert) -> String {
     let labels: Vec<String> = shown_labels(alert).map(|(name, value)| format!("{name}={value}")).collect();
     let value = if alert.value.is_empty() { String::new() } else { format!(": {}", alert.value) };
     let title = cut(&alert.title, 80);
-    escape(&cut(&format!("{icon} {word} {title} {}{value}", labels.join(" ")).replace('\n', " "), LINE_MAX / 2))
+    escape(&cut(
+        &format!("{icon} {word} {title} {}{value}", labels.join(" ")).replace('\n', " "),
+        LINE_MAX / 2,
+    ))
 }
 
 fn note_embed(note: &str, context: Context<'_>) -> Embed {
@@ -348,8 +368,10 @@ fn messages(
         .map(|(at, ((text, embeds), fallback))| {
             let counter = if count > 1 { format!("({}/{count})", at + 1) } else { String::new() };
             let mentions = if at == 0 { mentions.as_str() } else { "" };
-            let content: Vec<&str> =
-                [mentions, counter.as_str(), text.as_str()].into_iter().filter(|piece| !piece.is_empty()).collect();
+            let content: Vec<&str> = [mentions, counter.as_str(), text.as_str()]
+                .into_iter()
+                .filter(|piece| !piece.is_empty())
+                .collect();
             Part {
                 body: build::body(&content.join(" "), &embeds, Some(settings), &settings.mentions),
                 fallback: build::body(&fallback, &[], None, &Mentions::default()),
@@ -379,7 +401,8 @@ fn fallback_texts(notice: &Notice, count: usize) -> Vec<String> {
             text
         })
         .collect();
-    let note = notice.note.as_ref().map_or_else(|| notice.summary(), |note| cut(note, build::CONTENT_MAX - 1));
+    let note =
+        notice.note.as_ref().map_or_else(|| notice.summary(), |note| cut(note, build::CONTENT_MAX - 1));
     texts.resize(count, note);
     texts
 }
@@ -420,7 +443,10 @@ fn notice_data(notice: &Notice, context: Context<'_>) -> Value {
         )
     };
     let alert_data = |alert: &Alert| {
-        let values = alert.values.iter().map(|(name, value)| (name.clone(), value.map_or(Value::Missing, Value::Number)));
+        let values = alert
+            .values
+            .iter()
+            .map(|(name, value)| (name.clone(), value.map_or(Value::Missing, Value::Number)));
         Value::map([
             ("Status", Value::Text(alert.status().to_owned())),
             ("Labels", visible(&alert.labels)),

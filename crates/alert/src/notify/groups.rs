@@ -211,7 +211,15 @@ impl Groups {
                 if let Some(kind) = member.told {
                     told.insert((group.receiver.clone(), id.clone()), kind);
                 }
-                alerts.insert(id.clone(), member.alert.clone());
+                if !member.alert.is_resolved() {
+                    alerts.insert(id.clone(), member.alert.clone());
+                }
+            }
+            // Whoever was told that something fires is told that it ended, even if its rule is gone.
+            let mut ended = group.clone();
+            ended.alerts.retain(|_, member| member.alert.is_resolved());
+            if !ended.alerts.is_empty() && config.contact_point(&group.receiver).is_some() {
+                self.groups.insert(group.key.clone(), ended);
             }
         }
         for (id, alert) in &alerts {
@@ -231,6 +239,14 @@ impl Groups {
                 let told = told.get(&(destination.receiver.clone(), id.clone())).copied();
                 group.alerts.insert(id.clone(), Member { alert: alert.clone(), told });
             }
+        }
+    }
+
+    /// The clock was set back by this much.
+    pub(crate) fn set_back(&mut self, back: Duration) {
+        for group in self.groups.values_mut() {
+            group.next_flush = group.next_flush.minus(back);
+            group.last_told = group.last_told.map(|told| told.minus(back));
         }
     }
 

@@ -171,13 +171,22 @@ impl Channel {
         }
     }
 
+    /// The clock was set back by this much.
+    pub(crate) fn set_back(&mut self, back: Duration) {
+        self.not_before = self.not_before.minus(back);
+    }
+
     /// When it wants to send next; `None` when it has nothing to send or waits for an answer.
     pub(crate) fn next_wake(&self) -> Option<Time> {
         (!self.in_flight && self.len() > 0).then_some(self.not_before)
     }
 
     /// The message to post now, if any. Its answer must be given to [`Channel::answered`].
-    pub(crate) fn poll(&mut self, now: Time, render: impl FnOnce(&Notice) -> Vec<Part>) -> Option<serde_json::Value> {
+    pub(crate) fn poll(
+        &mut self,
+        now: Time,
+        render: impl FnOnce(&Notice) -> Vec<Part>,
+    ) -> Option<serde_json::Value> {
         if self.next_wake().is_none_or(|at| at > now) {
             return None;
         }
@@ -316,7 +325,8 @@ impl Channel {
 
 /// 1 s, 2 s, 4 s ... up to the maximum, the last half of it random.
 fn backoff(failures: u32, jitter: f64) -> Duration {
-    let doubled = BACKOFF_MIN.saturating_mul(1u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
+    let doubled =
+        BACKOFF_MIN.saturating_mul(1u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
     doubled.min(BACKOFF_MAX).mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
 }
 

@@ -61,10 +61,11 @@ fn run(rule: &Rule, script: &str) -> String {
         let mut commands = Vec::new();
         state.step(rule, at(step * 10), &event, &mut commands);
         state.check().unwrap();
-        let mut word = match state.instances().find(|instance| instance.labels == host("a")).map(|i| i.state.word()) {
-            Some(word) => word.to_owned(),
-            None => "gone".to_owned(),
-        };
+        let mut word =
+            match state.instances().find(|instance| instance.labels == host("a")).map(|i| i.state.word()) {
+                Some(word) => word.to_owned(),
+                None => "gone".to_owned(),
+            };
         if let Some(whole) = state.instances().find(|instance| instance.whole_rule) {
             word.push_str(&format!("+{}", whole.state.word()));
         }
@@ -120,7 +121,11 @@ fn no_data_policies() {
         ("  for: 20s\n", "hnn", "pending, pending, no data FIRE:DatasourceNoData"),
         ("  for: 20s\n", "nnh", "pending, pending, firing FIRE"),
         // What fires is not called resolved while no data is pending.
-        ("  for: 10s\n", "hhnnl", "pending, firing FIRE, pending, no data FIRE:DatasourceNoData, normal RESOLVE"),
+        (
+            "  for: 10s\n",
+            "hhnnl",
+            "pending, firing FIRE, pending, no data FIRE:DatasourceNoData, normal RESOLVE",
+        ),
         ("  for: 10s\n", "hhnl", "pending, firing FIRE, pending, normal RESOLVE"),
         // Nothing at all: one instance for the rule; the series goes missing after two evaluations.
         (
@@ -163,7 +168,11 @@ fn error_policies() {
         ("  on_error: keep\n", "hel", "firing FIRE, firing FIRE, normal RESOLVE"),
         ("  on_error: keep\n  for: 20s\n", "hee", "pending, pending, firing FIRE"),
         // No data becoming an error starts over.
-        ("  for: 10s\n", "00ee", "gone+pending, gone+no data FIRE:DatasourceNoData, gone+pending, gone+error FIRE:DatasourceError"),
+        (
+            "  for: 10s\n",
+            "00ee",
+            "gone+pending, gone+no data FIRE:DatasourceNoData, gone+pending, gone+error FIRE:DatasourceError",
+        ),
     ] {
         assert_eq!(run(&rule(more), script), expected, "{more}{script}");
     }
@@ -192,7 +201,9 @@ fn nan_alerts_as_the_condition() {
     let mut commands = Vec::new();
     let sample = Sample { labels: host("a"), value: Some(f64::NAN), shown: None, values: BTreeMap::new() };
     state.step(&rule(""), at(0), &Event::Evaluated(Evaluation::Samples(vec![sample])), &mut commands);
-    assert!(matches!(&commands[0], Command::Fire(alert) if alert.kind == Kind::Alerting && alert.value.is_empty()));
+    assert!(
+        matches!(&commands[0], Command::Fire(alert) if alert.kind == Kind::Alerting && alert.value.is_empty())
+    );
 }
 
 #[test]
@@ -220,14 +231,18 @@ fn an_alert_says_what_it_is_about() {
     let mut state = RuleState::default();
     let mut commands = Vec::new();
     state.step(&rule, at(0), &samples(&[("a", Some(95.5))]), &mut commands);
-    let [Command::Fire(alert), Command::Changed { from: None, to: Some("firing"), .. }] = commands.as_slice() else {
+    let [Command::Fire(alert), Command::Changed { from: None, to: Some("firing"), .. }] = commands.as_slice()
+    else {
         panic!("{commands:?}");
     };
     assert_eq!(alert.value, "95.5 %");
     assert_eq!(alert.condition, "above 90 %");
     assert_eq!(alert.annotations["summary"], "a at 95.5");
     let labels: Vec<(&str, &str)> = alert.labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-    assert_eq!(labels, [("alertname", "High CPU"), ("host", "a"), ("severity", "warning"), ("team", "ops-a")]);
+    assert_eq!(
+        labels,
+        [("alertname", "High CPU"), ("host", "a"), ("severity", "warning"), ("team", "ops-a")]
+    );
     // Values and texts follow while it fires; the beginning and the identity stay.
     let (id, starts) = (alert.id.clone(), alert.starts);
     let mut commands = Vec::new();

@@ -93,7 +93,8 @@ impl Machine<'_> {
             Node::Include { name, data } => {
                 let data = self.value(data, dot)?;
                 let source = named(name).unwrap_or_default();
-                let nodes = parse::parse(source, Scope::Notice).map_err(|error| RenderError(error.to_string()))?;
+                let nodes =
+                    parse::parse(source, Scope::Notice).map_err(|error| RenderError(error.to_string()))?;
                 let text = render(&nodes, &data, &BTreeMap::new())?;
                 self.out.push_str(&text);
             }

@@ -379,7 +379,11 @@ fn general(value: f64, digits: usize) -> String {
     }
     let exponent = value.abs().log10().floor() as i32;
     let trim = |text: &str| {
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text.to_owned() }
+        if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text.to_owned()
+        }
     };
     if exponent < -4 || exponent >= digits as i32 {
         let text = format!("{value:.*e}", digits - 1);

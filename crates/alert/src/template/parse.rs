@@ -1,10 +1,6 @@
 //! From text to a checked tree: texts and actions, actions to tokens, tokens to expressions.
 
-use super::{
-    Scope, TemplateError, Value,
-    functions::FUNCTIONS,
-    named,
-};
+use super::{Scope, TemplateError, Value, functions::FUNCTIONS, named};
 use crate::limits::YAML_DEPTH_MAX as DEPTH_MAX;
 
 /// One piece of a template.
@@ -70,7 +66,10 @@ enum Token {
     Text(String),
     Number(f64),
     /// `.a.b` or a lone `.`; `glued` when it follows `)` without a space.
-    Fields { names: Vec<String>, glued: bool },
+    Fields {
+        names: Vec<String>,
+        glued: bool,
+    },
     /// `$`, `$x`, `$x.a.b`.
     Variable(String, Vec<String>),
     Open,
@@ -102,7 +101,11 @@ fn split(source: &str) -> Result<Vec<Piece>, TemplateError> {
             rest = &rest[1..];
         }
         let comment = rest.trim_start().starts_with("/*");
-        let close = if comment { rest.find("*/").and_then(|end| find_close(rest, end + 2)) } else { find_close(rest, 0) };
+        let close = if comment {
+            rest.find("*/").and_then(|end| find_close(rest, end + 2))
+        } else {
+            find_close(rest, 0)
+        };
         let Some(close) = close else {
             return syntax(format!("\"{{{{{}\" is not closed with }}}}", crate::labels::shorten(rest, 40)));
         };
@@ -152,7 +155,8 @@ fn tokens(text: &str) -> Result<Vec<Token>, TemplateError> {
             '.' => out.push(Token::Fields { names: path(c, &mut chars), glued: before == ')' }),
             '$' => {
                 let name = word(&mut chars);
-                let fields = if chars.next_if_eq(&'.').is_some() { path('.', &mut chars) } else { Vec::new() };
+                let fields =
+                    if chars.next_if_eq(&'.').is_some() { path('.', &mut chars) } else { Vec::new() };
                 out.push(Token::Variable(name, fields));
             }
             c if c.is_ascii_digit() || c == '-' || c == '+' => {
@@ -293,18 +297,20 @@ impl Parser {
                 }
                 _ => Ok(Node::Print(self.pipeline(&tokens)?)),
             },
-            Some(Token::Variable(name, fields)) if fields.is_empty() && !name.is_empty() => match tokens.get(1) {
-                Some(Token::Declare) => {
-                    let value = self.pipeline(&tokens[2..])?;
-                    self.variables.push(name.clone());
-                    Ok(Node::Declare(name.clone(), value))
+            Some(Token::Variable(name, fields)) if fields.is_empty() && !name.is_empty() => {
+                match tokens.get(1) {
+                    Some(Token::Declare) => {
+                        let value = self.pipeline(&tokens[2..])?;
+                        self.variables.push(name.clone());
+                        Ok(Node::Declare(name.clone(), value))
+                    }
+                    Some(Token::Assign) => {
+                        self.check_variable(name)?;
+                        Ok(Node::Assign(name.clone(), self.pipeline(&tokens[2..])?))
+                    }
+                    _ => Ok(Node::Print(self.pipeline(&tokens)?)),
                 }
-                Some(Token::Assign) => {
-                    self.check_variable(name)?;
-                    Ok(Node::Assign(name.clone(), self.pipeline(&tokens[2..])?))
-                }
-                _ => Ok(Node::Print(self.pipeline(&tokens)?)),
-            },
+            }
             Some(_) => Ok(Node::Print(self.pipeline(&tokens)?)),
         }
     }
@@ -343,7 +349,11 @@ impl Parser {
                 [Token::Variable(index, _), Token::Comma, Token::Variable(item, _)] => {
                     (Some(index.clone()), Some(item.clone()), &tokens[at + 1..])
                 }
-                _ => return syntax("range: write {{ range $item := list }} or {{ range $key, $item := list }}"),
+                _ => {
+                    return syntax(
+                        "range: write {{ range $item := list }} or {{ range $key, $item := list }}",
+                    );
+                }
             },
         };
         let list = self.pipeline(list)?;
@@ -362,7 +372,9 @@ impl Parser {
         match end {
             Some(End::End) => Ok((body, Vec::new())),
             Some(End::Else) => Ok((body, self.body(Some("else"))?)),
-            Some(End::ElseIf(_)) => syntax(format!("{{{{ {name} }}}} takes {{{{ else }}}}, not {{{{ else if }}}}")),
+            Some(End::ElseIf(_)) => {
+                syntax(format!("{{{{ {name} }}}} takes {{{{ else }}}}, not {{{{ else if }}}}"))
+            }
             None => syntax(format!("{{{{ {name} }}}} has no {{{{ end }}}}")),
         }
     }
@@ -417,7 +429,11 @@ impl Parser {
             }
             args.extend(piped);
             if args.len() < *least || args.len() > *most {
-                return syntax(format!("{name} is given {} arguments and takes {}", args.len(), arity(*least, *most)));
+                return syntax(format!(
+                    "{name} is given {} arguments and takes {}",
+                    args.len(),
+                    arity(*least, *most)
+                ));
             }
             return Ok(Expr::Call(name, args));
         }
@@ -485,7 +501,8 @@ impl Parser {
     fn check_field(&self, name: Option<&String>) -> Result<(), TemplateError> {
         match name {
             Some(name) if !self.scope.fields().contains(&name.as_str()) => {
-                let known: Vec<String> = self.scope.fields().iter().map(|known| format!(".{known}")).collect();
+                let known: Vec<String> =
+                    self.scope.fields().iter().map(|known| format!(".{known}")).collect();
                 Err(TemplateError::Field { name: name.clone(), known: known.join(", ") })
             }
             _ => Ok(()),

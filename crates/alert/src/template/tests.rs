@@ -34,7 +34,10 @@ fn values_labels_and_functions() {
         ("{{ humanize 12345 }} {{ humanize 0.0125 }} {{ humanize 0 }}", "12.35k 12.5m 0"),
         ("{{ humanize1024 1536 }} {{ humanize1024 1073741824 }}", "1.5ki 1Gi"),
         ("{{ humanizePercentage 0.9512 }}", "95.12%"),
-        ("{{ humanizeDuration 93784 }} {{ humanizeDuration 0.02 }} {{ humanizeDuration 59.5 }}", "1d 2h 3m 4s 20ms 59.5s"),
+        (
+            "{{ humanizeDuration 93784 }} {{ humanizeDuration 0.02 }} {{ humanizeDuration 59.5 }}",
+            "1d 2h 3m 4s 20ms 59.5s",
+        ),
         ("{{ humanizeTimestamp 0 }}", "1970-01-01T00:00:00.000Z"),
         ("{{ toUpper $labels.host }} {{ title \"a long way\" }}", "WEB-1 A Long Way"),
         ("{{ reReplaceAll \"web-(.*)\" \"node $1\" $labels.host }}", "node 1"),
@@ -42,7 +45,10 @@ fn values_labels_and_functions() {
         ("{{ if gt $value 90.0 }}high{{ else if gt $value 50.0 }}mid{{ else }}low{{ end }}", "high"),
         ("{{ if and (gt $value 95.0) (eq $labels.host \"web-1\") }}a{{ else }}b{{ end }}", "b"),
         ("{{ range $name, $value := $labels }}{{ $name }}={{ $value }};{{ end }}", "disk=/var;host=web-1;"),
-        ("{{ with $labels.host }}on {{ . }}{{ end }}{{ with $labels.nope }}x{{ else }}-{{ end }}", "on web-1-"),
+        (
+            "{{ with $labels.host }}on {{ . }}{{ end }}{{ with $labels.nope }}x{{ else }}-{{ end }}",
+            "on web-1-",
+        ),
         ("{{ $x := len $labels }}{{ $x }} labels", "2 labels"),
         ("a  {{- 1 -}}  b {{/* a }} comment */}}c", "a1b c"),
         ("{{ $labels.nope }}", "[no value]"),
@@ -111,11 +117,15 @@ fn the_default_templates_of_notices() {
         ("Alerts", Value::List(vec![alert("firing"), alert("firing"), alert("resolved")])),
         ("GroupLabels", Value::map([("alertname", Value::Text("High CPU".into()))])),
     ]);
-    let render =
-        |source: &str| Template::parse(source, Scope::Notice).unwrap().render(&root, &BTreeMap::new()).unwrap();
+    let render = |source: &str| {
+        Template::parse(source, Scope::Notice).unwrap().render(&root, &BTreeMap::new()).unwrap()
+    };
     assert_eq!(render("{{ template \"default.title\" . }}"), "[FIRING:2, RESOLVED:1] High CPU");
     let message = render("{{ template \"default.message\" . }}");
-    assert!(message.starts_with("**Firing**\n\nValue: 93\nLabels:\n - host = a\nAnnotations:\n - summary = busy\n"));
+    assert!(
+        message
+            .starts_with("**Firing**\n\nValue: 93\nLabels:\n - host = a\nAnnotations:\n - summary = busy\n")
+    );
     assert_eq!(message.matches("Value: 93").count(), 3);
     assert!(message.contains("**Resolved**"));
 }

@@ -93,7 +93,9 @@ fn method_of_map(entries: &BTreeMap<String, Value>, name: &str) -> Value {
         "SortedPairs" => Value::List(
             entries
                 .iter()
-                .map(|(key, value)| Value::map([("Name", Value::Text(key.clone())), ("Value", value.clone())]))
+                .map(|(key, value)| {
+                    Value::map([("Name", Value::Text(key.clone())), ("Value", value.clone())])
+                })
                 .collect(),
         ),
         "Names" => Value::List(entries.keys().cloned().map(Value::Text).collect()),

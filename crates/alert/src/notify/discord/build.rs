@@ -56,7 +56,9 @@ fn filled(text: &str, max: usize) -> String {
 
 /// Whether nothing is left once Discord has trimmed it.
 fn is_blank(text: &str) -> bool {
-    text.chars().all(|c| c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}' | '\u{2060}'))
+    text.chars().all(|c| {
+        c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}' | '\u{2060}')
+    })
 }
 
 /// A named value of a card.
@@ -176,7 +178,12 @@ pub(super) fn pack(embeds: Vec<Embed>) -> Vec<Vec<Embed>> {
 }
 
 /// The JSON of a message.
-pub(super) fn body(content: &str, embeds: &[Embed], settings: Option<&DiscordSettings>, mentions: &Mentions) -> Json {
+pub(super) fn body(
+    content: &str,
+    embeds: &[Embed],
+    settings: Option<&DiscordSettings>,
+    mentions: &Mentions,
+) -> Json {
     let mut out = json!({});
     let username = settings.map_or(Some("Skywatch"), |settings| settings.username.as_deref());
     if let Some(name) = username {

@@ -186,7 +186,8 @@ fn other_policies_route_anew_and_tell_only_whom_they_have_not() {
     groups.fire(&before, &a, at(0));
     groups.flush(at(30));
     // The same receiver, other groups: no news.
-    let after = config("policies: [{receiver: ops, group_by: [host], group_wait: 0s, repeat_interval: 1h}]\n");
+    let after =
+        config("policies: [{receiver: ops, group_by: [host], group_wait: 0s, repeat_interval: 1h}]\n");
     groups.reconfigure(&after, at(60));
     assert_eq!(told(&groups.flush(at(400))), [""; 0]);
     // Another receiver is told.

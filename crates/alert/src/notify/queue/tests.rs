@@ -81,8 +81,18 @@ fn what_the_server_asks_for_is_waited_for() {
         (limited(Some(1.5)), 1_500, 1_650),
         (limited(Some(65.0)), 65_000, 71_500),
         // Without a number (Cloudflare): back-off.
-        (limited(None), 500, 1_000),
-        (Answer::Http { status: 200, retry_after: None, pause: Some(Duration::from_millis(700)), code: None, detail: String::new() }, 700, 700),
+        (limited(None), 500, 1_100),
+        (
+            Answer::Http {
+                status: 200,
+                retry_after: None,
+                pause: Some(Duration::from_millis(700)),
+                code: None,
+                detail: String::new(),
+            },
+            700,
+            700,
+        ),
         (http(500), 500, 1_000),
         (http(503), 500, 1_000),
         (Answer::Unreachable("connection refused".into()), 500, 1_000),
@@ -154,7 +164,13 @@ fn a_dead_webhook_breaks_the_channel_and_keeps_its_notices() {
         let mut channel = Channel::new("ops");
         channel.push(notice("g", &[("a", false)]));
         channel.poll(NOW, parts).unwrap();
-        let answer = Answer::Http { status: 403, retry_after: None, pause: None, code: Some(code), detail: String::new() };
+        let answer = Answer::Http {
+            status: 403,
+            retry_after: None,
+            pause: None,
+            code: Some(code),
+            detail: String::new(),
+        };
         assert_eq!(channel.answered(NOW, &answer, 0.0).unwrap().attempt, Attempt::Retry);
     }
 }
