@@ -84,12 +84,12 @@ impl Expr {
         match (op, &lhs, &rhs) {
             (BinaryOp::And, Self::Const(FieldValue::Boolean(false)), _)
             | (BinaryOp::And, _, Self::Const(FieldValue::Boolean(false))) => return Self::FALSE,
-            (BinaryOp::And, Self::Const(FieldValue::Boolean(true)), _) => return rhs,
-            (BinaryOp::And, _, Self::Const(FieldValue::Boolean(true))) => return lhs,
             (BinaryOp::Or, Self::Const(FieldValue::Boolean(true)), _)
             | (BinaryOp::Or, _, Self::Const(FieldValue::Boolean(true))) => return Self::TRUE,
-            (BinaryOp::Or, Self::Const(FieldValue::Boolean(false)), _) => return rhs,
-            (BinaryOp::Or, _, Self::Const(FieldValue::Boolean(false))) => return lhs,
+            (BinaryOp::And, Self::Const(FieldValue::Boolean(true)), _)
+            | (BinaryOp::Or, Self::Const(FieldValue::Boolean(false)), _) => return rhs,
+            (BinaryOp::And, _, Self::Const(FieldValue::Boolean(true)))
+            | (BinaryOp::Or, _, Self::Const(FieldValue::Boolean(false))) => return lhs,
             _ => {}
         }
         let folded = match (&lhs, &rhs) {

@@ -129,5 +129,5 @@ pub(crate) fn plan_select(
     let schema = Schema::of(&sources);
     let expanded = expand::expand(&compiled, select, &schema)?;
     types::check(&expanded.fields)?;
-    resolve::resolve(compiled, expanded, sources, &schema, select, context)
+    resolve::resolve(&compiled, expanded, sources, &schema, select, context)
 }

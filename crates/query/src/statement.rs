@@ -18,6 +18,9 @@ use crate::{
     executor::Sender, running::RunningQueries,
 };
 
+/// Snapshots of shards.
+type Shards = Vec<Arc<dyn ShardRead>>;
+
 /// What a statement runs against.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
@@ -126,7 +129,7 @@ impl Context<'_> {
     }
 
     /// Every shard of a database that overlaps the range, over all its retention policies.
-    fn all_shards(&self, database: &str, range: TimeRange) -> Result<Vec<Arc<dyn ShardRead>>, QueryError> {
+    fn all_shards(&self, database: &str, range: TimeRange) -> Result<Shards, QueryError> {
         let mut shards = Vec::new();
         for policy in self.backend.retention_policies(database)? {
             shards.extend(self.backend.shards(database, &policy.name, range)?);

@@ -18,7 +18,14 @@ const SECOND: i64 = 1_000_000_000;
 const LAYOUTS: [Layout; 4] = [
     PLAIN,
     Layout { name: "short shards", shard_ns: 3 * SECOND, block_rows: 1, with_stats: true, ..PLAIN },
-    Layout { name: "two partitions", shard_ns: 7 * SECOND, partitions: 2, block_rows: 3, with_stats: true },
+    Layout {
+        name: "two partitions",
+        shard_ns: 7 * SECOND,
+        partitions: 2,
+        block_rows: 3,
+        with_stats: true,
+        ..PLAIN
+    },
     Layout { name: "three partitions", partitions: 3, block_rows: 4, ..PLAIN },
 ];
 

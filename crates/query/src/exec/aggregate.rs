@@ -106,7 +106,7 @@ fn scan_members(
     for member in &group.members[range] {
         let mut partial = Partial::new(&run.plan.calls);
         Scan::new(run, member).run(calls, &mut partial)?;
-        run.usage.hold(partial.bytes())?;
+        partial.hold(run.usage)?;
         total.merge(partial);
     }
     Ok(total)
@@ -114,14 +114,14 @@ fn scan_members(
 
 /// Fills, limits and emits the rows of a group.
 fn finish(run: &Run<'_>, group: &Group, partial: Partial, emit: &mut Emit<'_>) -> Result<(), QueryError> {
-    let bytes = partial.bytes();
+    let held = partial.held();
     let points = partial.finish(run.plan.ascending);
     let mut calls = Vec::with_capacity(points.len());
     for (call, points) in run.plan.calls.iter().zip(points) {
         calls.push(fill::apply(run.plan, call, points, run.usage)?);
     }
     let (times, frame) = frame::of_calls(run.plan, calls);
-    run.usage.release(bytes);
+    run.usage.release(held);
     frame::emit(run, group, times, frame, emit)
 }
 
@@ -160,7 +160,7 @@ impl<'a> Scan<'a> {
         let pending = match self.whole_window(block.time_range()) {
             Some(window) => {
                 partial.open(window);
-                self.from_stats(block, calls, partial)?
+                self.take_stats(block, calls, partial)?
             }
             None => calls.to_vec(),
         };
@@ -183,7 +183,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Takes what statistics tell; returns the calls for which they do not suffice.
-    fn from_stats(
+    fn take_stats(
         &self,
         block: &dyn ScanBlock,
         calls: &[usize],

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 use skywatch_storage::{SeriesRef, ShardRead, TagPredicate};
 
 use super::block::Layout;
-use crate::plan::{Bound, NamedSource, SelectPlan};
+use crate::plan::{Bound, Condition, NamedSource, SelectPlan};
 
 /// Tags of a series or a group.
 pub(super) type Tags = Arc<[(Arc<str>, Arc<str>)]>;
@@ -36,8 +36,7 @@ pub(super) struct Member {
 
 /// The groups of a source, sorted by tags (reversed when descending), cut to SLIMIT and SOFFSET.
 pub(super) fn build(plan: &SelectPlan, source: &NamedSource, layout: &Layout) -> Vec<Group> {
-    let predicate =
-        plan.condition.as_ref().map_or(TagPredicate::All, |condition| condition.series_predicate());
+    let predicate = plan.condition.as_ref().map_or(TagPredicate::All, Condition::series_predicate);
     let binder = Binder::new(plan, source, layout);
     let mut groups: BTreeMap<Box<[Arc<str>]>, Group> = BTreeMap::new();
     for cluster in clusters(&source.shards) {
@@ -152,7 +151,7 @@ struct Binder<'a> {
 
 impl<'a> Binder<'a> {
     fn new(plan: &'a SelectPlan, source: &'a NamedSource, layout: &Layout) -> Self {
-        let condition_needs_tags = plan.condition.as_ref().is_some_and(|condition| condition.needs_tags());
+        let condition_needs_tags = plan.condition.as_ref().is_some_and(Condition::needs_tags);
         let shared = match &plan.condition {
             None => Some(Bound::All),
             Some(condition) if !condition_needs_tags => Some(condition.bind(&source.name, &[])),

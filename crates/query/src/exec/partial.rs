@@ -2,10 +2,15 @@
 
 use std::cmp::Ordering;
 
+use super::Usage;
 use crate::{
+    QueryError,
     kernel::{Kernel, Points},
     plan::CallPlan,
 };
+
+/// About what the state of one call in one window takes.
+const BYTES_PER_STATE: usize = 32;
 
 /// States of every call for consecutive windows, ascending.
 #[derive(Debug)]
@@ -14,6 +19,8 @@ pub(super) struct Partial {
     windows: Vec<i64>,
     /// One per call; `None` for calls whose argument does not exist.
     kernels: Vec<Option<Box<dyn Kernel>>>,
+    /// Bytes counted in the query's usage on behalf of this partial.
+    held: usize,
 }
 
 impl Partial {
@@ -22,7 +29,7 @@ impl Partial {
         let kernel = |call: &CallPlan| {
             call.argument.and_then(|(_, field_type)| (call.function.kernel)(field_type, call.config))
         };
-        Self { windows: Vec::new(), kernels: calls.iter().map(kernel).collect() }
+        Self { windows: Vec::new(), kernels: calls.iter().map(kernel).collect(), held: 0 }
     }
 
     /// Makes the window that starts at `start` the newest one. Starts never go back.
@@ -41,14 +48,23 @@ impl Partial {
         self.kernels[call].as_deref_mut()
     }
 
-    /// Bytes held.
-    pub(super) fn bytes(&self) -> usize {
+    /// Counts what is held here against the query's memory.
+    pub(super) fn hold(&mut self, usage: &Usage<'_>) -> Result<(), QueryError> {
         let states: usize = self.kernels.iter().flatten().map(|kernel| kernel.heap_bytes()).sum();
-        states + self.windows.len() * (8 + 32 * self.kernels.len())
+        let bytes = states + self.windows.len() * (8 + BYTES_PER_STATE * self.kernels.len());
+        self.held += bytes;
+        usage.hold(bytes)
+    }
+
+    /// Bytes counted so far, those of merged partials included.
+    pub(super) const fn held(&self) -> usize {
+        self.held
     }
 
     /// Merges what comes later in the order of series and shards.
     pub(super) fn merge(&mut self, mut later: Self) {
+        later.held += self.held;
+        self.held = later.held;
         if later.windows.is_empty() {
             return;
         }

@@ -33,12 +33,11 @@ impl Pool {
 
     /// Takes up to `wanted` free threads.
     fn acquire(&self, wanted: usize) -> Permits<'_> {
-        let mut taken = 0;
         // Nothing is published through the counter.
-        let _ = self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
-            taken = free.min(wanted);
-            Some(free - taken)
-        });
+        let before = self
+            .free
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| Some(free - free.min(wanted)));
+        let taken = before.unwrap_or(0).min(wanted);
         Permits { pool: self, taken }
     }
 }

@@ -33,6 +33,8 @@ pub(crate) fn binary(
     };
     match (left, right) {
         (Boolean(left), Boolean(right)) => booleans(op, *left, *right),
+        // Beside anything else a boolean on the left makes every operator it knows false.
+        (Boolean(_), _) => booleans(op, false, false).map(|_| FALSE),
         (Float(left), right) => match as_float(right) {
             Some(right) => floats(op, *left, right),
             None => incomparable(op),
@@ -219,5 +221,7 @@ mod tests {
         assert_eq!(eval(BinaryOp::Lt, &a, &b), Some(Boolean(false)));
         assert_eq!(eval(BinaryOp::Add, &a, &b), None);
         assert_eq!(eval(BinaryOp::Eq, &a, &Integer(1)), Some(Boolean(false)));
+        assert_eq!(eval(BinaryOp::BitAnd, &Boolean(true), &Integer(1)), Some(Boolean(false)));
+        assert_eq!(eval(BinaryOp::BitAnd, &Integer(1), &Boolean(true)), None);
     }
 }

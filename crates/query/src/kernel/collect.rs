@@ -70,8 +70,9 @@ impl<T: Native, S: Summary<T>> State<T> for Collected<T, S> {
     }
 }
 
+/// By value, equal values by time.
 fn sort_by_value<T: Native>(samples: &mut [Sample<T>]) {
-    samples.sort_by(|a, b| a.value.order(&b.value));
+    samples.sort_by(|a, b| a.value.order(&b.value).then(a.time.cmp(&b.time)));
 }
 
 /// `median`: the middle, or half way between the two in the middle.
@@ -134,11 +135,13 @@ pub(super) struct StdDev;
 impl<T: Number> Summary<T> for StdDev {
     type Config = ();
 
-    fn summarise(samples: Vec<Sample<T>>, window_start: i64, (): &(), out: &mut Points) {
+    fn summarise(mut samples: Vec<Sample<T>>, window_start: i64, (): &(), out: &mut Points) {
         if samples.len() < 2 {
             out.push(window_start, Some(FieldValue::Float(f64::NAN)), None);
             return;
         }
+        // In the order of time, so that shards do not show in the last digit.
+        samples.sort_by_key(|sample| sample.time);
         // The running mean, then squared distances, rounds as InfluxDB's does.
         let mut mean = 0.0;
         for (index, sample) in samples.iter().enumerate() {
@@ -162,7 +165,7 @@ impl<T: Native> Summary<T> for Mode {
     type Config = ();
 
     fn summarise(mut samples: Vec<Sample<T>>, window_start: i64, (): &(), out: &mut Points) {
-        samples.sort_by(|a, b| a.value.order(&b.value).then(a.time.cmp(&b.time)));
+        sort_by_value(&mut samples);
         let mut best = (0usize, 0usize);
         let mut start = 0;
         for index in 1..=samples.len() {

@@ -33,8 +33,8 @@ pub(super) trait Choice: Debug + Default + Send + 'static {
     /// The point of a block that it selects.
     fn of_stats(stats: &BlockStats) -> Option<&(i64, FieldValue)>;
 
-    /// The row to look at when a run without nulls is ascending by time; `None` means all.
-    fn shortcut(len: usize) -> Option<usize>;
+    /// The one row to look at in a run without nulls whose times are these; `None` means all.
+    fn shortcut(times: &[i64]) -> Option<usize>;
 }
 
 /// `min`: smallest value, then earliest time.
@@ -63,7 +63,7 @@ impl Choice for Min {
         stats.min.as_ref()
     }
 
-    fn shortcut(_: usize) -> Option<usize> {
+    fn shortcut(_: &[i64]) -> Option<usize> {
         None
     }
 }
@@ -81,7 +81,7 @@ impl Choice for Max {
         stats.max.as_ref()
     }
 
-    fn shortcut(_: usize) -> Option<usize> {
+    fn shortcut(_: &[i64]) -> Option<usize> {
         None
     }
 }
@@ -95,8 +95,9 @@ impl Choice for First {
         Some(&stats.first)
     }
 
-    fn shortcut(_: usize) -> Option<usize> {
-        Some(0)
+    fn shortcut(times: &[i64]) -> Option<usize> {
+        // Only rows out of a subquery repeat times.
+        (times.len() < 2 || times[0] < times[1]).then_some(0)
     }
 }
 
@@ -109,8 +110,9 @@ impl Choice for Last {
         Some(&stats.last)
     }
 
-    fn shortcut(len: usize) -> Option<usize> {
-        Some(len - 1)
+    fn shortcut(times: &[i64]) -> Option<usize> {
+        let last = times.len() - 1;
+        (last == 0 || times[last - 1] < times[last]).then_some(last)
     }
 }
 
@@ -142,7 +144,7 @@ impl<T: Native, C: Choice> State<T> for Selected<T, C> {
                 chosen = Some(row);
             }
         };
-        match C::shortcut(run.rows.len()) {
+        match C::shortcut(&run.times[run.rows.clone()]) {
             Some(offset) if run.is_dense() => look(run.rows.start + offset),
             _ => run.valid_rows().for_each(&mut look),
         }

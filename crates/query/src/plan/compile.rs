@@ -155,14 +155,13 @@ struct Survey {
 impl Survey {
     fn expr(&mut self, expr: &Expr) -> Result<(), QueryError> {
         match expr {
-            Expr::VarRef(_) => self.has_plain_references = true,
             Expr::Wildcard(_) if !self.allow_wildcard => {
                 return Err(QueryError::invalid("unable to use wildcard in a binary expression"));
             }
             Expr::Regex(_) if !self.allow_wildcard => {
                 return Err(QueryError::invalid("unable to use regex in a binary expression"));
             }
-            Expr::Wildcard(_) | Expr::Regex(_) => self.has_plain_references = true,
+            Expr::VarRef(_) | Expr::Wildcard(_) | Expr::Regex(_) => self.has_plain_references = true,
             Expr::Paren(inner) => return self.expr(inner),
             Expr::Distinct(_) => {
                 self.calls += 1;

@@ -225,11 +225,13 @@ impl Resolver<'_> {
 
     /// A comparison of a tag with a string or a regex.
     fn tag_comparison(&self, binary: &BinaryExpr) -> Option<TagPredicate> {
-        let (key, value) = match (strip(&binary.lhs), strip(&binary.rhs)) {
-            (Ast::VarRef(key), value) | (value, Ast::VarRef(key)) => (key, value),
-            _ => return None,
+        let ((Ast::VarRef(key), value) | (value, Ast::VarRef(key))) =
+            (strip(&binary.lhs), strip(&binary.rhs))
+        else {
+            return None;
         };
-        if key.name == MEASUREMENT_KEY
+        if key.cast.is_some_and(|cast| cast != DataType::Tag)
+            || key.name == MEASUREMENT_KEY
             || self.data_type(key).is_some_and(|data_type| data_type != DataType::Tag)
         {
             return None;
@@ -282,6 +284,8 @@ impl Resolver<'_> {
             Some(data_type) if field_type(data_type).is_some() => {
                 (self.scan_field)(&name.name, data_type).map_or(Expr::Null, Expr::Slot)
             }
+            // A field that there is not; a tag of that name is something else.
+            _ if name.cast.is_some_and(|cast| cast != DataType::Tag) => Expr::Null,
             _ => {
                 let index = self.tags.iter().position(|tag| **tag == *name.name).unwrap_or_else(|| {
                     self.tags.push(name.name.as_str().into());

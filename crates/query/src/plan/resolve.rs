@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub(super) fn resolve(
-    compiled: Compiled,
+    compiled: &Compiled,
     expanded: Expanded,
     sources: Vec<NamedSource>,
     schema: &Schema,

@@ -30,12 +30,13 @@ pub(super) fn run(context: &Context<'_>, statement: &Statement) -> Result<(), Qu
             Err(unsupported("CONTINUOUS QUERY"))
         }
         Statement::CreateSubscription(_) | Statement::DropSubscription(_) => Err(unsupported("SUBSCRIPTION")),
-        Statement::CreateUser(_) | Statement::DropUser(_) | Statement::SetPassword(_) => {
-            Err(unsupported("user management"))
-        }
-        Statement::Grant(_) | Statement::GrantAdmin(_) | Statement::Revoke(_) | Statement::RevokeAdmin(_) => {
-            Err(unsupported("user management"))
-        }
+        Statement::CreateUser(_)
+        | Statement::DropUser(_)
+        | Statement::SetPassword(_)
+        | Statement::Grant(_)
+        | Statement::GrantAdmin(_)
+        | Statement::Revoke(_)
+        | Statement::RevokeAdmin(_) => Err(unsupported("user management")),
         Statement::Select(_)
         | Statement::Explain(_)
         | Statement::Delete(_)

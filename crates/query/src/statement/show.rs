@@ -9,7 +9,7 @@ use skywatch_model::{Column, FieldType, TimeRange, Values};
 use skywatch_storage::{ShardRead, TagPredicate};
 
 use super::{
-    Context, cut, integers, strings, table,
+    Context, Shards, cut, integers, strings, table,
     tags::{self, Condition},
 };
 use crate::{BackendError, OutputColumn, QueryError, executor::Sender, plan::expand_measurements};
@@ -96,15 +96,34 @@ pub(super) fn measurements(
         Some(Source::Measurement(Measurement { name: wanted, .. })) => names(wanted, name),
         Some(Source::Subquery(_)) | None => true,
     };
-    let found = expand_measurements(&shards, wanted).into_iter().filter(|name| match &condition.tags {
-        TagPredicate::All => true,
-        predicate => shards.iter().any(|shard| !shard.select_series(name, predicate).is_empty()),
-    });
+    let found = expand_measurements(&shards, wanted).into_iter();
+    let found = found.filter(|name| has_tags(&shards, name, &condition.tags));
     let found = cut(found, show.offset, show.limit);
     if found.is_empty() {
         return Ok(());
     }
     sender.series(table("measurements", &["name"], vec![strings(found)]))
+}
+
+/// Whether a measurement as a whole satisfies a condition on tags. InfluxDB looks at each comparison by itself: `=`
+/// wants some series with that value, `!=` wants the tag to exist and no series with that value.
+fn has_tags(shards: &[Arc<dyn ShardRead>], measurement: &str, predicate: &TagPredicate) -> bool {
+    let values =
+        |key: &str| shards.iter().flat_map(|shard| shard.tag_values(measurement, key)).collect::<Vec<_>>();
+    match predicate {
+        TagPredicate::All => true,
+        TagPredicate::None => false,
+        TagPredicate::Equal { key, value } => values(key).contains(value),
+        TagPredicate::Matches { key, regex } => values(key).iter().any(|value| regex.is_match(value)),
+        TagPredicate::And(all) => all.iter().all(|inner| has_tags(shards, measurement, inner)),
+        TagPredicate::Or(any) => any.iter().any(|inner| has_tags(shards, measurement, inner)),
+        TagPredicate::Not(inner) => match &**inner {
+            TagPredicate::Equal { key, .. } | TagPredicate::Matches { key, .. } if values(key).is_empty() => {
+                false
+            }
+            inner => !has_tags(shards, measurement, inner),
+        },
+    }
 }
 
 /// Whether a source names a measurement.
@@ -122,14 +141,14 @@ pub(super) fn by_policy(
     database: &str,
     from: &[Source],
     range: TimeRange,
-) -> Result<BTreeMap<Arc<str>, Vec<Arc<dyn ShardRead>>>, QueryError> {
+) -> Result<BTreeMap<Arc<str>, Shards>, QueryError> {
     let every = Source::Measurement(Measurement {
         database: None,
         retention_policy: None,
         name: MeasurementName::Name(String::new()),
     });
     let sources = if from.is_empty() { std::slice::from_ref(&every) } else { from };
-    let mut found: BTreeMap<Arc<str>, Vec<Arc<dyn ShardRead>>> = BTreeMap::new();
+    let mut found: BTreeMap<Arc<str>, Shards> = BTreeMap::new();
     for source in sources {
         let Source::Measurement(source) = source else {
             return Err(super::unsupported("SHOW FROM a subquery"));

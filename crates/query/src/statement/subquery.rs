@@ -81,12 +81,13 @@ fn inherit(select: &Select, outer: &Outer<'_>) -> Result<Select, QueryError> {
         select.fill = Fill::None;
     }
     for dimension in &outer.select.group_by {
-        match dimension {
-            Expr::Call(_) if !grouped && has_calls(&select) => select.group_by.push(dimension.clone()),
-            Expr::VarRef(_) if !select.group_by.contains(dimension) => {
-                select.group_by.push(dimension.clone())
-            }
-            _ => {}
+        let inherited = match dimension {
+            Expr::Call(_) => !grouped && has_calls(&select),
+            Expr::VarRef(_) => !select.group_by.contains(dimension),
+            _ => false,
+        };
+        if inherited {
+            select.group_by.push(dimension.clone());
         }
     }
     Ok(select)

@@ -10,7 +10,7 @@ use skywatch_influxql::{Expr, ShowTagKeys, ShowTagValues, Source, TagKeyFilter, 
 use skywatch_model::TimeRange;
 use skywatch_storage::{ShardRead, TagPredicate};
 
-use super::{Context, cut, show::names, strings, table};
+use super::{Context, Shards, cut, show::names, strings, table};
 use crate::{QueryError, executor::Sender, plan};
 
 /// The WHERE of a statement about the schema: on tags and time.
@@ -39,7 +39,7 @@ pub(super) fn measurements(
     database: &str,
     from: &[Source],
     range: TimeRange,
-) -> Result<(Vec<Arc<str>>, Vec<Arc<dyn ShardRead>>), QueryError> {
+) -> Result<(Vec<Arc<str>>, Shards), QueryError> {
     let shards = context.all_shards(database, range)?;
     let wanted = |name: &str| {
         from.is_empty()

@@ -1,7 +1,7 @@
 //! A node in memory: databases, retention policies, and shards cut as a test wants them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
@@ -29,6 +29,9 @@ pub(crate) struct Layout {
     pub(crate) block_rows: usize,
     /// Whether blocks carry statistics.
     pub(crate) with_stats: bool,
+    /// Whether every shard knows every field and tag key of the policy. Which ones a shard knows shows in answers:
+    /// in what `*` stands for, and in whether a name is a field or a tag.
+    pub(crate) shared_schema: bool,
 }
 
 /// As a single server lays them out.
@@ -38,6 +41,7 @@ pub(crate) const PLAIN: Layout = Layout {
     partitions: 1,
     block_rows: 1000,
     with_stats: false,
+    shared_schema: false,
 };
 
 type Fields = BTreeMap<String, FieldValue>;
@@ -258,7 +262,28 @@ fn cut(points: &Points, layout: Layout, range: TimeRange) -> Vec<Arc<dyn ShardRe
             add(shard, key, &rows);
         }
     }
+    if layout.shared_schema {
+        shards.values_mut().for_each(|shard| add_schema(shard, points));
+    }
     shards.into_values().map(|shard| Arc::new(shard) as Arc<dyn ShardRead>).collect()
+}
+
+/// Adds a series without rows that has every field and every tag key.
+fn add_schema(shard: &mut MemoryShard, points: &Points) {
+    let mut keys: BTreeMap<String, (BTreeSet<String>, BTreeMap<String, FieldType>)> = BTreeMap::new();
+    for (key, rows) in points {
+        let (measurement, tags) = series::parse_key(key);
+        let (tag_keys, fields) = keys.entry(measurement.into_owned()).or_default();
+        tag_keys.extend(tags.iter().map(|(key, _)| key.to_string()));
+        let all = rows.values().flatten();
+        fields.extend(all.map(|(name, value)| (name.clone(), value.field_type())));
+    }
+    for (measurement, (tag_keys, fields)) in keys {
+        let tags = tag_keys.iter().map(|key| (Arc::from(&**key), Arc::from("no such"))).collect();
+        let column = |field_type: &FieldType| Column { values: Values::empty(*field_type), valid: None };
+        let columns = fields.iter().map(|(name, field_type)| (Arc::from(&**name), column(field_type)));
+        shard.add_series(&Arc::from(&*measurement), tags, Vec::new(), columns.collect());
+    }
 }
 
 fn add(shard: &mut MemoryShard, key: &str, rows: &[(i64, &Fields)]) {
