@@ -24,10 +24,10 @@ pub(crate) use time::TimeFormat;
 /// Lays out the results of one query, piece by piece.
 pub(crate) trait Encoder: Send {
     /// Writes the next piece of a result.
-    fn piece(&mut self, piece: &StatementResult, out: &mut Outlet) -> Result<(), SinkClosed>;
+    fn piece(&mut self, piece: &StatementResult, out: &mut Outlet<'_>) -> Result<(), SinkClosed>;
 
     /// Writes what ends the answer. Called once, after the last piece.
-    fn finish(&mut self, out: &mut Outlet) -> Result<(), SinkClosed>;
+    fn finish(&mut self, out: &mut Outlet<'_>) -> Result<(), SinkClosed>;
 }
 
 /// The form of an answer, chosen by the `Accept` header.
@@ -90,6 +90,29 @@ impl EncodeOptions {
             (Format::Msgpack, _) => Box::new(MsgpackEncoder::new(self.time, self.chunked)),
         }
     }
+}
+
+/// Writes results as `/query` would answer them to a request with this `Accept` header and this `epoch`, for callers
+/// without a socket. `emit` is handed the answer in parts; if it fails, so does this.
+pub fn encode_results(
+    accept: &str,
+    epoch: &str,
+    results: &[StatementResult],
+    emit: impl FnMut(Vec<u8>) -> Result<(), SinkClosed> + Send,
+) -> Result<(), SinkClosed> {
+    let options = EncodeOptions {
+        format: Format::from_accept(accept),
+        time: TimeFormat::from_epoch(epoch),
+        pretty: false,
+        chunked: false,
+    };
+    let mut out = Outlet::new(false, emit);
+    let mut encoder = options.encoder();
+    for result in results {
+        encoder.piece(result, &mut out)?;
+    }
+    encoder.finish(&mut out)?;
+    out.finish()
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ mod server;
 mod stats;
 
 pub use config::HttpConfig;
+pub use encode::encode_results;
 pub use engine::Engine;
 pub use error::ServeError;
 pub use metrics::{Histogram, Metrics, MetricsRegistry, MetricsSource};

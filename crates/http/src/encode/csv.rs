@@ -39,7 +39,7 @@ impl CsvEncoder {
         Self { unit_ns, chunked, any_block: false, block: None, prefix: Vec::new() }
     }
 
-    fn open_block(&mut self, statement_id: u32, out: &mut Outlet) {
+    fn open_block(&mut self, statement_id: u32, out: &mut Outlet<'_>) {
         self.block = Some((statement_id, out.mark()));
         if self.any_block {
             out.buf.push(b'\n');
@@ -56,7 +56,7 @@ impl CsvEncoder {
         buf.push(b'\n');
     }
 
-    fn error(&mut self, piece: &StatementResult, text: &str, out: &mut Outlet) {
+    fn error(&mut self, piece: &StatementResult, text: &str, out: &mut Outlet<'_>) {
         if let Some((_, mark)) = self.block.take_if(|(id, _)| *id == piece.statement_id) {
             // What was sent of a failed statement is void, if it has not left.
             self.any_block = !out.rewind(mark) || mark.is_after_other_bytes();
@@ -67,7 +67,7 @@ impl CsvEncoder {
         out.buf.push(b'\n');
     }
 
-    fn rows(&mut self, series: &ResultSeries, out: &mut Outlet) -> Result<(), SinkClosed> {
+    fn rows(&mut self, series: &ResultSeries, out: &mut Outlet<'_>) -> Result<(), SinkClosed> {
         self.prefix.clear();
         push_csv_field(&mut self.prefix, &series.name);
         self.prefix.push(b',');
@@ -100,7 +100,7 @@ impl CsvEncoder {
 }
 
 impl Encoder for CsvEncoder {
-    fn piece(&mut self, piece: &StatementResult, out: &mut Outlet) -> Result<(), SinkClosed> {
+    fn piece(&mut self, piece: &StatementResult, out: &mut Outlet<'_>) -> Result<(), SinkClosed> {
         if let Some(error) = &piece.error {
             self.error(piece, &error.to_string(), out);
         } else if let Some(first) = piece.series.first() {
@@ -115,7 +115,7 @@ impl Encoder for CsvEncoder {
         if self.chunked { out.flush_chunk() } else { Ok(()) }
     }
 
-    fn finish(&mut self, _out: &mut Outlet) -> Result<(), SinkClosed> {
+    fn finish(&mut self, _out: &mut Outlet<'_>) -> Result<(), SinkClosed> {
         Ok(())
     }
 }

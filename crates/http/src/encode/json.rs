@@ -9,6 +9,8 @@
 //! Since error and messages come last, an answer can leave while it is being made: when a statement fails after
 //! some of its series have left, they stay, and the error stands beside them.
 
+use std::sync::Arc;
+
 use skywatch_model::{Column, FieldValue, Values};
 use skywatch_query::{Message, OutputColumn, ResultSeries, SinkClosed, StatementResult};
 
@@ -63,7 +65,7 @@ impl<const PRETTY: bool> JsonEncoder<PRETTY> {
     }
 
     /// One object a series, whatever the pieces are.
-    fn chunks(&mut self, piece: &StatementResult, out: &mut Outlet) -> Result<(), SinkClosed> {
+    fn chunks(&mut self, piece: &StatementResult, out: &mut Outlet<'_>) -> Result<(), SinkClosed> {
         let last = piece.series.len().saturating_sub(1);
         for (at, series) in piece.series.iter().enumerate() {
             self.begin_result(piece.statement_id, out);
@@ -82,7 +84,7 @@ impl<const PRETTY: bool> JsonEncoder<PRETTY> {
     }
 
     /// All pieces of a statement in one result.
-    fn whole(&mut self, piece: &StatementResult, out: &mut Outlet) -> Result<(), SinkClosed> {
+    fn whole(&mut self, piece: &StatementResult, out: &mut Outlet<'_>) -> Result<(), SinkClosed> {
         if matches!(self.open, Open::Start | Open::Results) {
             self.begin_result(piece.statement_id, out);
         }
@@ -102,14 +104,14 @@ impl<const PRETTY: bool> JsonEncoder<PRETTY> {
     }
 
     /// A failed statement answers with its error alone, if the rest has not left yet.
-    fn take_back(&mut self, out: &mut Outlet) {
+    fn take_back(&mut self, out: &mut Outlet<'_>) {
         if self.result_start.take().is_some_and(|mark| out.rewind(mark)) {
             self.open = Open::Result;
             self.messages.clear();
         }
     }
 
-    fn begin_result(&mut self, statement_id: u32, out: &mut Outlet) {
+    fn begin_result(&mut self, statement_id: u32, out: &mut Outlet<'_>) {
         let buf = &mut out.buf;
         if self.open == Open::Start {
             buf.push(b'{');
@@ -132,13 +134,14 @@ impl<const PRETTY: bool> JsonEncoder<PRETTY> {
         &mut self,
         series: &ResultSeries,
         piece: &StatementResult,
-        out: &mut Outlet,
+        out: &mut Outlet<'_>,
     ) -> Result<(), SinkClosed> {
         if self.open != Open::Series {
             self.begin_series(series, &mut out.buf);
         }
+        let columns: Vec<_> = series.values.iter().map(Cells::of).collect();
         for row in 0..series.len() {
-            self.row(series, row, piece, &mut out.buf);
+            self.row(&columns, row, piece, &mut out.buf);
             out.flush_if_full()?;
         }
         if self.chunked || !series.partial {
@@ -161,7 +164,7 @@ impl<const PRETTY: bool> JsonEncoder<PRETTY> {
     }
 
     #[inline]
-    fn row(&mut self, series: &ResultSeries, row: usize, piece: &StatementResult, buf: &mut Vec<u8>) {
+    fn row(&mut self, columns: &[Cells<'_>], row: usize, piece: &StatementResult, buf: &mut Vec<u8>) {
         if self.rows == 0 {
             if buf.last() != Some(&b'{') {
                 buf.push(b',');
@@ -175,7 +178,7 @@ impl<const PRETTY: bool> JsonEncoder<PRETTY> {
         self.rows += 1;
         Layout::<PRETTY>::line(buf, 6);
         buf.push(b'[');
-        for (at, column) in series.values.iter().enumerate() {
+        for (at, column) in columns.iter().enumerate() {
             if at > 0 {
                 buf.push(b',');
             }
@@ -202,7 +205,7 @@ impl<const PRETTY: bool> JsonEncoder<PRETTY> {
         self.open = Open::SeriesList;
     }
 
-    fn end_result(&mut self, partial: bool, error: Option<&str>, out: &mut Outlet) {
+    fn end_result(&mut self, partial: bool, error: Option<&str>, out: &mut Outlet<'_>) {
         let buf = &mut out.buf;
         if self.open == Open::Series {
             self.end_series(false, buf);
@@ -231,7 +234,7 @@ impl<const PRETTY: bool> JsonEncoder<PRETTY> {
         self.result_start = None;
     }
 
-    fn end_object(&mut self, out: &mut Outlet) -> Result<(), SinkClosed> {
+    fn end_object(&mut self, out: &mut Outlet<'_>) -> Result<(), SinkClosed> {
         Layout::<PRETTY>::line(&mut out.buf, 1);
         out.buf.push(b']');
         Layout::<PRETTY>::line(&mut out.buf, 0);
@@ -242,11 +245,11 @@ impl<const PRETTY: bool> JsonEncoder<PRETTY> {
 }
 
 impl<const PRETTY: bool> Encoder for JsonEncoder<PRETTY> {
-    fn piece(&mut self, piece: &StatementResult, out: &mut Outlet) -> Result<(), SinkClosed> {
+    fn piece(&mut self, piece: &StatementResult, out: &mut Outlet<'_>) -> Result<(), SinkClosed> {
         if self.chunked { self.chunks(piece, out) } else { self.whole(piece, out) }
     }
 
-    fn finish(&mut self, out: &mut Outlet) -> Result<(), SinkClosed> {
+    fn finish(&mut self, out: &mut Outlet<'_>) -> Result<(), SinkClosed> {
         match self.open {
             // InfluxDB's answer to a query without statements.
             Open::Start if !self.chunked => {
@@ -314,7 +317,7 @@ impl<const PRETTY: bool> Layout<PRETTY> {
         Self::key(buf, key);
     }
 
-    fn tags(buf: &mut Vec<u8>, tags: &[(std::sync::Arc<str>, std::sync::Arc<str>)]) {
+    fn tags(buf: &mut Vec<u8>, tags: &[(Arc<str>, Arc<str>)]) {
         Self::list(buf, 5, b"{}", tags, |buf, (key, value)| {
             push_json_string(buf, key);
             buf.extend_from_slice(if PRETTY { b": " } else { b":" });
@@ -364,16 +367,19 @@ impl<const PRETTY: bool> Layout<PRETTY> {
     }
 
     #[inline]
-    fn cell(&mut self, buf: &mut Vec<u8>, column: &OutputColumn, row: usize, piece: &StatementResult) {
-        match column {
-            OutputColumn::Values(column) => values_cell(buf, column, row),
-            OutputColumn::Time(times) => self.time_cell(buf, times[row], piece),
-            OutputColumn::Coded { codes, dictionary } => match &dictionary[codes[row] as usize] {
-                Some(text) => push_json_string(buf, text),
-                None => buf.extend_from_slice(b"null"),
-            },
-            OutputColumn::Mixed(values) => mixed_cell(buf, values[row].as_ref()),
-            OutputColumn::Null(_) => buf.extend_from_slice(b"null"),
+    fn cell(&mut self, buf: &mut Vec<u8>, cells: &Cells<'_>, row: usize, piece: &StatementResult) {
+        match cells {
+            Cells::Whole(Values::Float(values)) => push_f64_json(buf, values[row]),
+            Cells::Whole(Values::Integer(values)) => push_i64(buf, values[row]),
+            Cells::Whole(Values::Unsigned(values)) => push_u64(buf, values[row]),
+            Cells::Whole(Values::String(values)) => push_json_string(buf, &values[row]),
+            Cells::Whole(Values::Boolean(values)) => push_bool(buf, values[row]),
+            Cells::Written { codes, texts } => buf.extend_from_slice(texts.get(codes[row])),
+            Cells::Time(times) => self.time_cell(buf, times[row], piece),
+            Cells::Gappy(column) => push_value(buf, column.get(row).as_ref()),
+            Cells::Coded { codes, dictionary } => push_text(buf, dictionary[codes[row] as usize].as_deref()),
+            Cells::Mixed(values) => push_value(buf, values[row].as_ref()),
+            Cells::Null => buf.extend_from_slice(b"null"),
         }
     }
 
@@ -395,22 +401,76 @@ impl<const PRETTY: bool> Layout<PRETTY> {
     }
 }
 
-#[inline]
-fn values_cell(buf: &mut Vec<u8>, column: &Column, row: usize) {
-    if !column.is_valid(row) {
-        buf.extend_from_slice(b"null");
-        return;
-    }
-    match &column.values {
-        Values::Float(values) => push_f64_json(buf, values[row]),
-        Values::Integer(values) => push_i64(buf, values[row]),
-        Values::Unsigned(values) => push_u64(buf, values[row]),
-        Values::String(values) => push_json_string(buf, &values[row]),
-        Values::Boolean(values) => push_bool(buf, values[row]),
+/// A column made ready for being read row by row.
+enum Cells<'a> {
+    Time(&'a [i64]),
+    /// Values without nulls.
+    Whole(&'a Values),
+    /// Values with nulls.
+    Gappy(&'a Column),
+    /// Strings that repeat, already written.
+    Written {
+        codes: &'a [u32],
+        texts: Texts,
+    },
+    /// Strings of a dictionary too large to be written ahead for these rows.
+    Coded {
+        codes: &'a [u32],
+        dictionary: &'a [Option<Arc<str>>],
+    },
+    Mixed(&'a [Option<FieldValue>]),
+    Null,
+}
+
+impl<'a> Cells<'a> {
+    fn of(column: &'a OutputColumn) -> Self {
+        match column {
+            OutputColumn::Time(times) => Self::Time(times),
+            OutputColumn::Values(Column { values, valid: None }) => Self::Whole(values),
+            OutputColumn::Values(column) => Self::Gappy(column),
+            OutputColumn::Coded { codes, dictionary } if dictionary.len() <= codes.len() => {
+                Self::Written { codes, texts: Texts::write(dictionary) }
+            }
+            OutputColumn::Coded { codes, dictionary } => Self::Coded { codes, dictionary },
+            OutputColumn::Mixed(values) => Self::Mixed(values),
+            OutputColumn::Null(_) => Self::Null,
+        }
     }
 }
 
-fn mixed_cell(buf: &mut Vec<u8>, value: Option<&FieldValue>) {
+/// A dictionary's entries as JSON, one after the other.
+struct Texts {
+    bytes: Vec<u8>,
+    /// Where each begins, and at last where the last one ends.
+    starts: Vec<usize>,
+}
+
+impl Texts {
+    fn write(dictionary: &[Option<Arc<str>>]) -> Self {
+        let mut texts = Self { bytes: Vec::new(), starts: Vec::with_capacity(dictionary.len() + 1) };
+        texts.starts.push(0);
+        for entry in dictionary {
+            push_text(&mut texts.bytes, entry.as_deref());
+            texts.starts.push(texts.bytes.len());
+        }
+        texts
+    }
+
+    #[inline]
+    fn get(&self, code: u32) -> &[u8] {
+        let code = code as usize;
+        &self.bytes[self.starts[code]..self.starts[code + 1]]
+    }
+}
+
+fn push_text(buf: &mut Vec<u8>, text: Option<&str>) {
+    match text {
+        Some(text) => push_json_string(buf, text),
+        None => buf.extend_from_slice(b"null"),
+    }
+}
+
+fn push_value(buf: &mut Vec<u8>, value: Option<&FieldValue>) {
     match value {
         None => buf.extend_from_slice(b"null"),
         Some(FieldValue::Float(value)) => push_f64_json(buf, *value),

@@ -106,7 +106,7 @@ impl MsgpackEncoder {
         open.push_to(&mut self.results.bytes, partial, error);
     }
 
-    fn end_answer(&mut self, out: &mut Outlet) -> Result<(), SinkClosed> {
+    fn end_answer(&mut self, out: &mut Outlet<'_>) -> Result<(), SinkClosed> {
         push_map_len(&mut out.buf, 1);
         push_str(&mut out.buf, "results");
         self.results.push_to(&mut out.buf);
@@ -116,7 +116,7 @@ impl MsgpackEncoder {
 }
 
 impl Encoder for MsgpackEncoder {
-    fn piece(&mut self, piece: &StatementResult, out: &mut Outlet) -> Result<(), SinkClosed> {
+    fn piece(&mut self, piece: &StatementResult, out: &mut Outlet<'_>) -> Result<(), SinkClosed> {
         if self.too_large {
             return Err(SinkClosed);
         }
@@ -140,7 +140,7 @@ impl Encoder for MsgpackEncoder {
         if self.too_large { Err(SinkClosed) } else { Ok(()) }
     }
 
-    fn finish(&mut self, out: &mut Outlet) -> Result<(), SinkClosed> {
+    fn finish(&mut self, out: &mut Outlet<'_>) -> Result<(), SinkClosed> {
         if self.too_large {
             push_map_len(&mut out.buf, 1);
             push_str(&mut out.buf, "error");

@@ -9,12 +9,12 @@ use skywatch_query::SinkClosed;
 const FLUSH_BYTES: usize = 64 << 10;
 
 /// A buffer in front of the client: full or flushed, it hands its bytes on, compressed if that was asked for.
-pub(crate) struct Outlet {
+pub(crate) struct Outlet<'a> {
     /// What has been encoded and has not left yet. Append only; see [`Self::mark`] for taking back.
     pub buf: Vec<u8>,
     flushes: u64,
     gzip: Option<GzEncoder<Vec<u8>>>,
-    emit: Box<dyn FnMut(Vec<u8>) -> Result<(), SinkClosed> + Send>,
+    emit: Box<dyn FnMut(Vec<u8>) -> Result<(), SinkClosed> + Send + 'a>,
 }
 
 /// A position in the output that can be returned to as long as nothing has left since.
@@ -24,18 +24,15 @@ pub(crate) struct Mark {
     len: usize,
 }
 
-impl fmt::Debug for Outlet {
+impl fmt::Debug for Outlet<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outlet").field("buffered", &self.buf.len()).field("flushes", &self.flushes).finish()
     }
 }
 
-impl Outlet {
+impl<'a> Outlet<'a> {
     /// An outlet into `emit`, which may block to hold the query back.
-    pub(crate) fn new(
-        gzip: bool,
-        emit: impl FnMut(Vec<u8>) -> Result<(), SinkClosed> + Send + 'static,
-    ) -> Self {
+    pub(crate) fn new(gzip: bool, emit: impl FnMut(Vec<u8>) -> Result<(), SinkClosed> + Send + 'a) -> Self {
         let gzip = gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
         Self { buf: Vec::new(), flushes: 0, gzip, emit: Box::new(emit) }
     }

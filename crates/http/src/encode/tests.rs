@@ -169,6 +169,19 @@ fn json_without_rows_has_no_values() {
     );
 }
 
+/// Large dictionaries are not written ahead; that must not show.
+#[test]
+fn json_of_coded_strings() {
+    let coded = |entries: u32| {
+        let dictionary =
+            (0..entries).map(|entry| (entry != 1).then(|| Arc::from(format!("<{entry}>")))).collect();
+        let column = OutputColumn::Coded { codes: vec![2, 1, 0], dictionary };
+        text(JSON, &[answer(0, vec![series("m", &[], &["t"], vec![column])])])
+    };
+    assert!(coded(3).contains(r#""values":[["\u003c2\u003e"],[null],["\u003c0\u003e"]]"#), "{}", coded(3));
+    assert_eq!(coded(3), coded(4));
+}
+
 #[test]
 fn json_chunks_are_objects_of_their_own() {
     let chunked = EncodeOptions { chunked: true, ..JSON };

@@ -114,7 +114,7 @@ impl Job {
 /// Encodes results into an outlet.
 struct EncodingSink {
     encoder: Box<dyn Encoder>,
-    outlet: Outlet,
+    outlet: Outlet<'static>,
 }
 
 impl ResultSink for EncodingSink {
