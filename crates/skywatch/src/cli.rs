@@ -1,8 +1,10 @@
 //! The command line. Every option of `run` also has a key in the configuration file and an environment variable.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::bind_address::BindAddress;
 
 /// Monitors a KVM cloud: agent, time-series store, queries, dashboards and alerts in one binary.
 #[derive(Debug, Parser)]
@@ -70,10 +72,10 @@ pub(crate) struct RunArgs {
     pub(crate) data_dir: Option<PathBuf>,
     /// Address of the HTTP API [default: 127.0.0.1:8086]
     #[arg(long, value_name = "ADDR:PORT", env = "SKYWATCH_HTTP_BIND")]
-    pub(crate) http_bind: Option<SocketAddr>,
+    pub(crate) http_bind: Option<BindAddress>,
     /// Address of the console [default: 127.0.0.1:3000]
     #[arg(long, value_name = "ADDR:PORT", env = "SKYWATCH_CONSOLE_BIND")]
-    pub(crate) console_bind: Option<SocketAddr>,
+    pub(crate) console_bind: Option<BindAddress>,
     /// Alert rules (YAML); reloaded when the file changes
     #[arg(long, value_name = "FILE", env = "SKYWATCH_ALERTS")]
     pub(crate) alerts: Option<PathBuf>,

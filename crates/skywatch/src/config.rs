@@ -2,14 +2,16 @@
 
 use std::{
     fs,
-    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use crate::cli::{DurabilityMode, RunArgs};
+use crate::{
+    bind_address::BindAddress,
+    cli::{DurabilityMode, RunArgs},
+};
 
 /// A commented `skywatch.toml`; a test reads it back and finds every default in it.
 pub(crate) const DEFAULT_FILE: &str = include_str!("config/skywatch.toml");
@@ -21,7 +23,7 @@ pub(crate) struct RunSettings {
     pub(crate) durability: DurabilityMode,
     /// Bytes that memtables may hold before writes are slowed down and refused.
     pub(crate) write_memory_bytes: u64,
-    pub(crate) http_bind: SocketAddr,
+    pub(crate) http_bind: BindAddress,
     /// Largest body of a write, in bytes, after decompression.
     pub(crate) max_body_bytes: usize,
     pub(crate) max_connections: usize,
@@ -29,7 +31,7 @@ pub(crate) struct RunSettings {
     /// 0 means no limit.
     pub(crate) query_timeout_secs: u64,
     /// `None` when the console is off.
-    pub(crate) console_bind: Option<SocketAddr>,
+    pub(crate) console_bind: Option<BindAddress>,
     /// A directory of dashboards beside those that ship.
     pub(crate) dashboards_dir: Option<PathBuf>,
     pub(crate) agent: AgentChoice,
@@ -70,7 +72,7 @@ struct DataSection {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 struct HttpSection {
-    bind: Option<SocketAddr>,
+    bind: Option<BindAddress>,
     max_body_bytes: Option<usize>,
     max_connections: Option<usize>,
     max_concurrent_queries: Option<usize>,
@@ -81,7 +83,7 @@ struct HttpSection {
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 struct ConsoleSection {
     enabled: Option<bool>,
-    bind: Option<SocketAddr>,
+    bind: Option<BindAddress>,
     dashboards_dir: Option<PathBuf>,
 }
 
@@ -121,19 +123,14 @@ impl RunSettings {
         Self {
             data_dir: args.data_dir.or(file.data.dir).unwrap_or_else(|| "skywatch-data".into()),
             durability: args.durability.or(file.data.durability).unwrap_or(DurabilityMode::Fsync),
-            write_memory_bytes: file.data.write_memory_bytes.unwrap_or(256 << 20),
-            http_bind: args
-                .http_bind
-                .or(file.http.bind)
-                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8086))),
+            write_memory_bytes: file.data.write_memory_bytes.unwrap_or(128 << 20),
+            http_bind: args.http_bind.or(file.http.bind).unwrap_or_else(|| BindAddress::loopback(8086)),
             max_body_bytes: file.http.max_body_bytes.unwrap_or(25_000_000),
             max_connections: file.http.max_connections.unwrap_or(4096),
-            max_concurrent_queries: file.http.max_concurrent_queries.unwrap_or(64),
+            max_concurrent_queries: file.http.max_concurrent_queries.unwrap_or(16),
             query_timeout_secs: file.http.query_timeout_secs.unwrap_or(0),
             console_bind: console_on.then(|| {
-                args.console_bind
-                    .or(file.console.bind)
-                    .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 3000)))
+                args.console_bind.or(file.console.bind).unwrap_or_else(|| BindAddress::loopback(3000))
             }),
             dashboards_dir: file.console.dashboards_dir,
             agent,
@@ -143,7 +140,7 @@ impl RunSettings {
     }
 
     fn check(&self) -> Result<()> {
-        if self.console_bind == Some(self.http_bind) && self.http_bind.port() != 0 {
+        if self.console_bind.as_ref() == Some(&self.http_bind) && self.http_bind.port() != 0 {
             bail!(
                 "the HTTP API and the console are both to listen on {}: give one of them another port",
                 self.http_bind
@@ -178,8 +175,8 @@ pub(crate) fn check_file(path: &Path) -> Result<()> {
 }
 
 fn read_file(path: &Path) -> Result<FileConfig> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("cannot read configuration file {}", path.display()))?;
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("cannot read configuration file {}", path.display()))?;
     parse(&text).map_err(|error| anyhow::anyhow!("configuration file {}: {error}", path.display()))
 }
 

@@ -1,2 +1,40 @@
-//! The binary.
-fn main() {}
+//! The binary: reads the command line and starts the role asked for. No logic of its own.
+
+mod agent;
+mod alerts;
+mod bind_address;
+mod cli;
+mod config;
+mod configuration_files;
+mod console_server;
+mod logging;
+mod query;
+mod run;
+mod signals;
+
+use std::{io::Write, process::ExitCode};
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            // Standard error may be closed; then there is nobody to tell.
+            drop(writeln!(std::io::stderr(), "error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Run(args) => run::run(args),
+        Command::Agent(args) => agent::run(&args),
+        Command::Query(args) => query::run(args),
+        Command::Config { command } => configuration_files::run(&command),
+    }
+}

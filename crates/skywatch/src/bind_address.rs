@@ -1,0 +1,79 @@
+//! An address to listen on: `HOST:PORT`, `[IPV6]:PORT`, or `:PORT` for all addresses.
+
+use std::{fmt, str::FromStr};
+
+use serde::Deserialize;
+
+/// Checked for its shape when it is read; whether it can be listened on shows when it is bound.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct BindAddress {
+    text: String,
+    port: u16,
+}
+
+/// The text is no address to listen on.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{0:?} is no address to listen on: expected HOST:PORT, such as 127.0.0.1:8086, or :8086 for all addresses"
+)]
+pub(crate) struct BadBindAddress(String);
+
+impl BindAddress {
+    /// An address of this machine only.
+    pub(crate) fn loopback(port: u16) -> Self {
+        Self { text: format!("127.0.0.1:{port}"), port }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl FromStr for BindAddress {
+    type Err = BadBindAddress;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || BadBindAddress(text.to_owned());
+        let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
+        let port = port.parse().map_err(|_| bad())?;
+        let is_bracketed = host.starts_with('[') && host.ends_with(']');
+        if (host.contains(':') && !is_bracketed) || host.contains(char::is_whitespace) {
+            return Err(bad());
+        }
+        Ok(Self { text: text.to_owned(), port })
+    }
+}
+
+impl TryFrom<String> for BindAddress {
+    type Error = BadBindAddress;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for BindAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_told_from_other_text() {
+        for good in ["127.0.0.1:8086", ":8086", "[::1]:0", "localhost:3000"] {
+            assert_eq!(good.parse::<BindAddress>().unwrap().as_str(), good);
+        }
+        for bad in ["", "somewhere", "::1:80", "a b:1", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:-1"] {
+            assert!(bad.parse::<BindAddress>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! `skywatch run`: every role in one process.
+//!
+//! Start: store, HTTP API, alerts, console, agent; each takes its address before anything is said to be running.
+//! Stop: the agent first, so that what it holds is still stored; then alerts, console, HTTP; the store last.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use skywatch_agent::{Agent, Config, DefaultConfig, default_toml};
+use skywatch_cluster::{Node, NodeConfig};
+use skywatch_console::{AlertsView, ConsoleConfig, NoAlerts};
+use skywatch_http::{HttpConfig, Server};
+use skywatch_query::Limits;
+use skywatch_storage::Durability;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+use crate::{
+    alerts::{self, Alerts},
+    cli::{DurabilityMode, RunArgs},
+    config::{AgentChoice, RunSettings},
+    console_server, logging, signals,
+};
+
+/// How often the log is synced with `--durability interval`.
+const SYNC_EVERY: Duration = Duration::from_millis(100);
+
+pub(crate) fn run(args: RunArgs) -> Result<ExitCode> {
+    let settings = RunSettings::resolve(args)?;
+    logging::start(&settings.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")?;
+    let result = runtime.block_on(start_and_wait(settings));
+    // A hung libvirtd may hold a thread; it must not hold the process.
+    runtime.shutdown_background();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+async fn start_and_wait(settings: RunSettings) -> Result<()> {
+    // Addresses first: a port in use is told before recovery of much data takes its time.
+    let server = Server::bind(http_config(&settings)).await?;
+    let console = match &settings.console_bind {
+        Some(address) => Some(console_server::listen(address).await?),
+        None => None,
+    };
+    let api_url = format!("http://{}", reachable(server.local_addr()));
+    let agent = agent(&settings.agent, &api_url)?;
+    if let Some(rules) = &settings.alerts {
+        alerts::check(rules)?;
+    }
+
+    let config = node_config(&settings);
+    let node =
+        tokio::task::spawn_blocking(move || Node::open(config)).await.context("opening the store")??;
+
+    let mut banner = Banner::new();
+    if let Some((_, address)) = &console {
+        banner.line("Console", format!("http://{}", reachable(*address)));
+    }
+    banner.line(
+        "HTTP API",
+        format!("{api_url}   as InfluxDB 1.8: influx -port {}", server.local_addr().port()),
+    );
+    banner.line("Data", std::path::absolute(&settings.data_dir)?.display());
+    banner.line("Agent", agent.as_ref().map_or("off", |agent| agent.description));
+
+    let registry = Arc::clone(server.metrics());
+    let (stop_http, http_stopped) = watch::channel(());
+    let http = tokio::spawn(server.serve(Arc::clone(&node) as _, closed(http_stopped.clone())));
+    let alerts = match settings.alerts.clone() {
+        Some(rules) => {
+            let state = settings.data_dir.join("alerts");
+            Some(Alerts::start(rules, Arc::clone(&node), &state, console_url(console.as_ref())).await?)
+        }
+        None => None,
+    };
+    banner.line("Alerts", alerts.as_ref().map_or_else(|| "none (--alerts FILE)".into(), Alerts::describe));
+    if let Some(alerts) = &alerts {
+        registry.add(alerts.metrics());
+    }
+    let console = console.map(|(listener, _)| {
+        let view = alerts.as_ref().map_or_else(|| Arc::new(NoAlerts) as Arc<dyn AlertsView>, Alerts::view);
+        start_console(listener, &settings, &api_url, view, http_stopped)
+    });
+    banner.print()?;
+
+    match agent {
+        Some(started) => {
+            let stop = async {
+                if let Err(error) = signals::stop_requested().await {
+                    tracing::error!(%error, "cannot listen for signals; stopping");
+                }
+            };
+            started.agent.run(stop).await?;
+        }
+        None => signals::stop_requested().await.context("cannot listen for signals")?,
+    }
+    if let Some(alerts) = alerts {
+        alerts.stop().await;
+    }
+    drop(stop_http);
+    http.await.context("the HTTP server failed")?;
+    if let Some(console) = console {
+        // A page that keeps its connection open is no reason to stay.
+        console.abort();
+    }
+    tokio::task::spawn_blocking(move || node.close()).await.context("closing the store")?;
+    Ok(())
+}
+
+fn http_config(settings: &RunSettings) -> HttpConfig {
+    HttpConfig {
+        bind: settings.http_bind.to_string(),
+        max_body_size: settings.max_body_bytes,
+        max_connections: settings.max_connections,
+        max_concurrent_queries: settings.max_concurrent_queries,
+        ..HttpConfig::default()
+    }
+}
+
+fn node_config(settings: &RunSettings) -> NodeConfig {
+    NodeConfig {
+        data_dir: settings.data_dir.clone(),
+        durability: match settings.durability {
+            DurabilityMode::Fsync => Durability::Fsync,
+            DurabilityMode::Interval => Durability::Interval(SYNC_EVERY),
+            DurabilityMode::None => Durability::None,
+        },
+        write_memory_bytes: settings.write_memory_bytes,
+        limits: Limits {
+            query_timeout: Duration::from_secs(settings.query_timeout_secs),
+            ..Limits::default()
+        },
+    }
+}
+
+struct StartedAgent {
+    agent: Agent,
+    description: &'static str,
+}
+
+/// The agent to run, its configuration checked.
+fn agent(choice: &AgentChoice, api_url: &str) -> Result<Option<StartedAgent>> {
+    match choice {
+        AgentChoice::Off => Ok(None),
+        AgentChoice::ThisHost => {
+            let options = DefaultConfig::detect(api_url);
+            let description = if options.libvirt {
+                "this host and its virtual machines (libvirt), every 10 s"
+            } else {
+                "this host, every 10 s"
+            };
+            let config = Config::parse(&default_toml(&options), "the built-in agent configuration")?;
+            Ok(Some(StartedAgent { agent: Agent::new(config)?, description }))
+        }
+        AgentChoice::File(path) => {
+            let config = Config::load(&[path.clone()], &[])?;
+            Ok(Some(StartedAgent { agent: Agent::new(config)?, description: "as its configuration says" }))
+        }
+    }
+}
+
+fn start_console(
+    listener: TcpListener,
+    settings: &RunSettings,
+    api_url: &str,
+    alerts: Arc<dyn AlertsView>,
+    stopped: watch::Receiver<()>,
+) -> JoinHandle<()> {
+    let config =
+        ConsoleConfig { dashboards_dir: settings.dashboards_dir.clone(), ..ConsoleConfig::new(api_url) };
+    let router = skywatch_console::router(config, alerts);
+    tokio::spawn(async move {
+        if let Err(error) = console_server::serve(listener, router, closed(stopped)).await {
+            tracing::error!(%error, "the console stopped");
+        }
+    })
+}
+
+fn console_url(console: Option<&(TcpListener, std::net::SocketAddr)>) -> Option<String> {
+    console.map(|(_, address)| format!("http://{}", reachable(*address)))
+}
+
+/// Completes when the sender of the channel is gone.
+async fn closed(mut channel: watch::Receiver<()>) {
+    while channel.changed().await.is_ok() {}
+}
+
+/// The address as a client on this machine can reach it: `0.0.0.0` and `::` are not places.
+fn reachable(mut address: std::net::SocketAddr) -> std::net::SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    address
+}
+
+/// What a person sees when everything runs.
+struct Banner {
+    text: String,
+}
+
+impl Banner {
+    fn new() -> Self {
+        Self { text: format!("Skywatch {} is running.\n\n", env!("CARGO_PKG_VERSION")) }
+    }
+
+    fn line(&mut self, what: &str, value: impl std::fmt::Display) {
+        self.text += &format!("  {what:<10}{value}\n");
+    }
+
+    fn print(mut self) -> Result<()> {
+        self.text += "\nCtrl-C stops it.\n";
+        match io::stdout().write_all(self.text.as_bytes()) {
+            // Started from a script that does not listen: no reason not to run.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result.context("cannot print"),
+        }
+    }
+}
