@@ -36,7 +36,8 @@ const DROPPED_SUFFIX: &str = ".dropped";
 pub struct Store {
     inner: Arc<Inner>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    _lock: Box<dyn DirLock>,
+    /// Given up when the store is closed.
+    lock: Mutex<Option<Box<dyn DirLock>>>,
 }
 
 /// What the background threads share with the store.
@@ -82,7 +83,7 @@ impl Store {
         inner.open_shards()?;
         let inner = Arc::new(inner);
         let threads = Mutex::new(background::start(&inner).map_err(not_writable)?);
-        Ok(Self { inner, threads, _lock: lock })
+        Ok(Self { inner, threads, lock: Mutex::new(Some(lock)) })
     }
 
     /// The shard `id`, created for `range` if it is not there. The range of an existing shard stays as it is.
@@ -136,8 +137,8 @@ impl Store {
         Ok(())
     }
 
-    /// Stops the threads, refuses further writes and flushes what is in memory. The first failure is returned;
-    /// the points concerned are in the log and come back at the next open.
+    /// Stops the threads, refuses further writes, flushes what is in memory and gives the directory up. The first
+    /// failure is returned; the points concerned are in the log and come back at the next open.
     pub fn close(&self) -> Result<(), MaintenanceError> {
         self.stop_threads();
         let mut result = Ok(());
@@ -145,6 +146,7 @@ impl Store {
             shard.shut();
             result = result.and(shard.flush_closed());
         }
+        drop(self.lock.lock().take());
         result
     }
 

@@ -48,7 +48,8 @@ impl Fs for OsFs {
                 created => created?,
             }
             let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-            self.sync_dir(parent.unwrap_or(Path::new(".")))?;
+            // Made for good or not at all: a later attempt would not sync what it finds.
+            self.sync_dir(parent.unwrap_or(Path::new("."))).inspect_err(|_| drop(fs::remove_dir(dir)))?;
         }
         // A name taken by something else shows here.
         fs::read_dir(dir).map(drop)

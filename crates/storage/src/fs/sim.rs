@@ -120,9 +120,11 @@ impl SimFs {
         disk.power_is_off = false;
     }
 
-    /// Kills the process, not the machine: locks go, what was written stays.
+    /// Kills the process, not the machine: locks and planned faults go, what was written stays.
     pub fn kill(&self) {
-        self.disk.lock().locks.clear();
+        let mut disk = self.disk.lock();
+        disk.faults.clear();
+        disk.locks.clear();
     }
 
     /// The bytes of a file as a reader sees them now.
@@ -328,8 +330,11 @@ impl Fs for SimFs {
             disk.change(true)?;
             let node = disk.nodes.len();
             disk.nodes.push(Node::new_dir());
-            disk.dir_mut(&parent)?.insert(name, node);
-            disk.change(false)?;
+            disk.dir_mut(&parent)?.insert(name.clone(), node);
+            if let Err(error) = disk.change(false) {
+                disk.dir_mut(&parent)?.remove(&name);
+                return Err(error);
+            }
             disk.sync_names(&parent)?;
         }
         Ok(())

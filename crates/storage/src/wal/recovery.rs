@@ -134,16 +134,13 @@ impl LogScan {
             }
             if let Some(end) = file.torn_from {
                 repair.torn_bytes += (file.bytes.len() - end) as u64;
-                let path = file.path.clone();
-                let step = if end == 0 {
-                    Step::Remove { path }
-                } else {
-                    Step::Truncate { path, len_bytes: end as u64 }
-                };
-                repair.steps.push(step);
-            } else if file.bodies.is_empty() {
-                // A header alone, or nothing: no record was ever written.
-                repair.steps.push(Step::Remove { path: file.path.clone() });
+            }
+            let path = file.path.clone();
+            match file.torn_from {
+                // No record was ever written whole.
+                _ if file.bodies.is_empty() => repair.steps.push(Step::Remove { path }),
+                Some(end) => repair.steps.push(Step::Truncate { path, len_bytes: end as u64 }),
+                None => {}
             }
         }
         repair.steps.extend(self.obsolete.iter().map(|path| Step::Remove { path: path.clone() }));

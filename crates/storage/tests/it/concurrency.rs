@@ -108,8 +108,9 @@ fn concurrent_writers_share_syncs_and_lose_nothing() {
     assert!(syncs < writes / 2, "{syncs} syncs for {writes} writes");
     drop((shard, store));
     fs.inner.restart();
-    let points: Vec<_> =
-        (0..WRITERS).flat_map(|writer| (0..WRITES).map(move |time| simple(writer, time, time as f64))).collect();
+    let points: Vec<_> = (0..WRITERS)
+        .flat_map(|writer| (0..WRITES).map(move |time| simple(writer, time, time as f64)))
+        .collect();
     let store = open(&fs.inner, manual());
     assert_eq!(cells(&*store.shard(SHARD).unwrap().snapshot()).unwrap(), expected(&points));
 }

@@ -22,8 +22,9 @@ struct Told {
 impl Told {
     fn write(&mut self, shard: &Shard, points: &[Point], version: u64) -> Result<(), WriteError> {
         let result = write(shard, points, version);
-        for (key, name, time, value) in
-            points.iter().flat_map(|(key, time, fields)| fields.iter().map(move |(name, value)| (key, name, time, value)))
+        for (key, name, time, value) in points
+            .iter()
+            .flat_map(|(key, time, fields)| fields.iter().map(move |(name, value)| (key, name, time, value)))
         {
             let cell = (key.clone(), name.clone(), *time);
             if result.is_ok() {
@@ -41,8 +42,15 @@ impl Told {
         let found = cells(&*shard.snapshot()).unwrap();
         for (cell, value) in &self.acknowledged {
             let is_value = found.get(cell) == Some(value);
-            let is_unsure = self.unsure.get(cell).is_some_and(|values| found.get(cell).is_some_and(|it| values.contains(it)));
-            assert!(is_value || is_unsure, "{when}: {cell:?} is {:?}, acknowledged {value:?}", found.get(cell));
+            let is_unsure = self
+                .unsure
+                .get(cell)
+                .is_some_and(|values| found.get(cell).is_some_and(|it| values.contains(it)));
+            assert!(
+                is_value || is_unsure,
+                "{when}: {cell:?} is {:?}, acknowledged {value:?}",
+                found.get(cell)
+            );
         }
         for (cell, value) in &found {
             let is_known = self.acknowledged.get(cell) == Some(value)
@@ -54,7 +62,8 @@ impl Told {
 
 /// Rows of a few series, most of them new cells, some rewritten.
 fn points(round: i64) -> Vec<Point> {
-    let mut points: Vec<Point> = (0..3).map(|series| simple(series, round * 10, round as f64 + 0.5)).collect();
+    let mut points: Vec<Point> =
+        (0..3).map(|series| simple(series, round * 10, round as f64 + 0.5)).collect();
     points.push(simple(round as u32 + 10, 5, 1.0));
     points.push(simple(0, 5, round as f64));
     points
@@ -235,6 +244,7 @@ fn no_fault_leaves_stray_files() {
         fs.restart();
         let store = try_open(&fs, manual()).unwrap();
         let Some(shard) = store.shard(SHARD) else { continue };
+        write(&shard, &points(300), 300).unwrap();
         shard.flush().unwrap();
         let dir = std::path::Path::new(DIR).join(SHARD.to_string());
         let stats = shard.stats();

@@ -5,8 +5,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 use regex::Regex;
 use skywatch_model::{FieldType, FieldValue, TimeRange, Version};
 use skywatch_storage::{
-    Durability, ErrorClass, OpenError, ReadError, SeriesRef, ShardId, ShardRead, Store, StoreOptions, TagPredicate,
-    WriteError,
+    Durability, ErrorClass, OpenError, ReadError, SeriesRef, ShardId, ShardRead, Store, StoreOptions,
+    TagPredicate, WriteError,
     fs::{Fs, SimFs},
 };
 
@@ -18,7 +18,8 @@ fn dir() -> std::path::PathBuf {
 
 /// The one file of the shard whose name ends thus.
 fn file(fs: &SimFs, suffix: &str) -> std::path::PathBuf {
-    let mut names: Vec<_> = fs.list(&dir()).unwrap().into_iter().filter(|entry| entry.name.ends_with(suffix)).collect();
+    let mut names: Vec<_> =
+        fs.list(&dir()).unwrap().into_iter().filter(|entry| entry.name.ends_with(suffix)).collect();
     // The log has an empty successor once it was reopened.
     names.sort_by_key(|entry| std::cmp::Reverse(entry.len));
     dir().join(&names[0].name)
@@ -38,7 +39,9 @@ fn a_second_process_is_told_who_holds_the_directory() {
     let error = Store::open(&path, manual()).unwrap_err();
     assert!(matches!(error, OpenError::Locked { pid: Some(pid), .. } if pid == std::process::id()));
     let text = error.to_string();
-    for part in [path.to_str().unwrap(), &std::process::id().to_string(), "stop it, or choose another directory"] {
+    for part in
+        [path.to_str().unwrap(), &std::process::id().to_string(), "stop it, or choose another directory"]
+    {
         assert!(text.contains(part), "{text}");
     }
     store.close().unwrap();
@@ -71,7 +74,8 @@ fn shards_are_created_once_and_dropped_for_good() {
     assert!(store.shard(SHARD).is_none());
     assert!(matches!(write(&first, &[simple(1, 7, 3.0)], 3), Err(WriteError::Closed)));
     assert_eq!(cells(&*snapshot).unwrap().len(), 2, "a snapshot outlives its shard");
-    let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names: Vec<_> =
+        std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["LOCK"]);
     let again = store.create_shard(SHARD, range).unwrap();
     assert!(cells(&*again.snapshot()).unwrap().is_empty());
@@ -108,7 +112,11 @@ fn a_point_of_another_type_is_refused_alone_and_in_influxdbs_words() {
         ("cpu,host=a".into(), 1, fields(&[("value", FieldValue::Float(1.0))])),
         ("cpu,host=a".into(), 2, fields(&[("value", FieldValue::Integer(1))])),
         ("cpu,host=b".into(), 3, fields(&[("idle", FieldValue::Boolean(true))])),
-        ("cpu,host=new".into(), 4, fields(&[("value", FieldValue::String("x".into())), ("fresh", FieldValue::Integer(1))])),
+        (
+            "cpu,host=new".into(),
+            4,
+            fields(&[("value", FieldValue::String("x".into())), ("fresh", FieldValue::Integer(1))]),
+        ),
     ];
     let report = write(&shard, &points, 1).unwrap();
     assert_eq!(report.written, 2);
@@ -139,10 +147,12 @@ fn later_lines_and_later_versions_win_field_by_field() {
     let store = open(&fs, manual());
     let shard = shard(&store);
     let at = |values: &[(&str, f64)]| -> Point {
-        let values = values.iter().map(|(name, value)| ((*name).to_owned(), FieldValue::Float(*value))).collect();
+        let values =
+            values.iter().map(|(name, value)| ((*name).to_owned(), FieldValue::Float(*value))).collect();
         ("m,host=a".into(), 5, values)
     };
-    write(&shard, &[at(&[("a", 1.0), ("b", 1.0)]), at(&[("a", 2.0)]), at(&[("a", 3.0), ("c", 3.0)])], 10).unwrap();
+    write(&shard, &[at(&[("a", 1.0), ("b", 1.0)]), at(&[("a", 2.0)]), at(&[("a", 3.0), ("c", 3.0)])], 10)
+        .unwrap();
     write(&shard, &[at(&[("b", 9.0), ("d", 9.0)])], 9).unwrap();
     let expected = expected(&[at(&[("a", 3.0), ("b", 1.0), ("c", 3.0), ("d", 9.0)])]);
     assert_eq!(cells(&*shard.snapshot()).unwrap(), expected);
@@ -241,7 +251,11 @@ fn relaxed_durability_survives_a_kill() {
             fs.kill();
         }
         let store = open(&fs, manual());
-        assert_eq!(cells(&*store.shard(SHARD).unwrap().snapshot()).unwrap(), expected(&points), "{durability:?}");
+        assert_eq!(
+            cells(&*store.shard(SHARD).unwrap().snapshot()).unwrap(),
+            expected(&points),
+            "{durability:?}"
+        );
     }
 }
 
@@ -341,7 +355,8 @@ fn a_damaged_segment_fails_queries_of_its_range_and_nothing_else() {
     let error = cells(&*shard.snapshot()).unwrap_err();
     assert!(matches!(&error, ReadError::Corrupt { file, .. } if Path::new(file) == path), "{error}");
     let elsewhere = TimeRange::new(500, 2000);
-    let found = crate::support::cells_in(&*shard.snapshot(), elsewhere, skywatch_storage::Order::Ascending).unwrap();
+    let found =
+        crate::support::cells_in(&*shard.snapshot(), elsewhere, skywatch_storage::Order::Ascending).unwrap();
     assert_eq!(found, expected(&[simple(1, 1000, 2.0)]));
     write(&shard, &[simple(1, 1001, 3.0)], 3).unwrap();
     shard.flush().unwrap();
@@ -400,7 +415,10 @@ fn the_index_answers_after_every_kind_of_restart() {
     let store = open(&fs, manual());
     let snapshot = store.shard(SHARD).unwrap().snapshot();
     let equal = |key: &str, value: &str| TagPredicate::Equal { key: key.into(), value: value.into() };
-    let matches = |key: &str, regex: &str| TagPredicate::Matches { key: key.into(), regex: Arc::new(Regex::new(regex).unwrap()) };
+    let matches = |key: &str, regex: &str| TagPredicate::Matches {
+        key: key.into(),
+        regex: Arc::new(Regex::new(regex).unwrap()),
+    };
     let not = |inner: TagPredicate| TagPredicate::Not(Box::new(inner));
     assert_eq!(snapshot.measurements(), ["m".into(), "other".into()]);
     assert_eq!(snapshot.tag_keys("m"), ["dc".into(), "host".into()]);
@@ -417,7 +435,10 @@ fn the_index_answers_after_every_kind_of_restart() {
     assert_eq!(select(&*snapshot, &matches("dc", "^$|z")), all[3..]);
     assert_eq!(select(&*snapshot, &not(matches("dc", "."))), all[4..]);
     assert_eq!(select(&*snapshot, &TagPredicate::And(vec![equal("dc", "x"), equal("host", "b")])), all[1..2]);
-    assert_eq!(select(&*snapshot, &TagPredicate::Or(vec![equal("dc", "y"), equal("host", "d e")])), [all[2], all[4]]);
+    assert_eq!(
+        select(&*snapshot, &TagPredicate::Or(vec![equal("dc", "y"), equal("host", "d e")])),
+        [all[2], all[4]]
+    );
     let last = snapshot.select_series("m", &equal("host", "d e"))[0];
     assert_eq!(snapshot.series_tags(last), [("host".into(), "d e".into())]);
     assert!(snapshot.select_series("missing", &TagPredicate::All).is_empty());
@@ -430,7 +451,8 @@ fn many_small_flushes_keep_few_files() {
     let shard = shard(&store);
     let mut points = Vec::new();
     for round in 0..60u32 {
-        let new: Vec<Point> = (0..3).map(|series| simple(round * 3 + series, i64::from(round), 1.0)).collect();
+        let new: Vec<Point> =
+            (0..3).map(|series| simple(round * 3 + series, i64::from(round), 1.0)).collect();
         write(&shard, &new, u64::from(round) + 1).unwrap();
         points.extend(new);
         shard.flush().unwrap();
@@ -448,7 +470,8 @@ fn several_shards_share_one_store() {
     let fs = SimFs::default();
     let store = open(&fs, manual());
     for id in 0..5 {
-        let shard = store.create_shard(ShardId(id), TimeRange::new(id as i64 * 10, id as i64 * 10 + 9)).unwrap();
+        let shard =
+            store.create_shard(ShardId(id), TimeRange::new(id as i64 * 10, id as i64 * 10 + 9)).unwrap();
         write(&shard, &[simple(1, id as i64 * 10, 1.0)], id + 1).unwrap();
     }
     drop(store);

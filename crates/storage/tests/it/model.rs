@@ -35,12 +35,14 @@ fn value(field: usize) -> BoxedStrategy<FieldValue> {
 }
 
 fn fields() -> impl Strategy<Value = Vec<(String, FieldValue)>> {
-    prop::sample::subsequence((0..6).collect::<Vec<_>>(), 1..4)
-        .prop_flat_map(|fields| fields.into_iter().map(|field| (Just(format!("f{field}")), value(field))).collect::<Vec<_>>())
+    prop::sample::subsequence((0..6).collect::<Vec<_>>(), 1..4).prop_flat_map(|fields| {
+        fields.into_iter().map(|field| (Just(format!("f{field}")), value(field))).collect::<Vec<_>>()
+    })
 }
 
 fn points() -> impl Strategy<Value = Vec<Point>> {
-    let key = (0..2, 0..3).prop_map(|(measurement, host)| format!("m{measurement},host=h{host},rack=r{}", host % 2));
+    let key = (0..2, 0..3)
+        .prop_map(|(measurement, host)| format!("m{measurement},host=h{host},rack=r{}", host % 2));
     prop::collection::vec((key, 0i64..40, fields()), 1..12)
 }
 
@@ -102,7 +104,11 @@ fn run(actions: Vec<Action>, options: &StoreOptions, seed: u64) {
             }
             Action::WriteLate(points) => {
                 // Only where versions are kept does an older one still lose after a flush.
-                let version = if options.versions == VersionPolicy::Keep { 1 + step as u64 } else { 1_000_000 + step as u64 };
+                let version = if options.versions == VersionPolicy::Keep {
+                    1 + step as u64
+                } else {
+                    1_000_000 + step as u64
+                };
                 write(&current, &points, version).unwrap();
                 model.write(&points, version);
             }

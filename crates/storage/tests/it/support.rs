@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use skywatch_model::{FieldRef, FieldValue, TimeRange, Version, line::PointBatch};
 use skywatch_storage::{
-    Order, ReadError, ScanRequest, Shard, ShardId, ShardRead, Store, StoreOptions, Sum, TagPredicate, WriteError,
-    WriteReport, fs::SimFs,
+    Order, ReadError, ScanRequest, Shard, ShardId, ShardRead, Store, StoreOptions, Sum, TagPredicate,
+    WriteError, WriteReport, fs::SimFs,
 };
 
 /// Series key, field name, time.
@@ -81,7 +81,8 @@ pub(crate) fn cells_in(snapshot: &dyn ShardRead, range: TimeRange, order: Order)
                 let here = block.time_range();
                 assert!(range.covers(here), "{here:?} outside {range:?}");
                 if let Some(last) = last {
-                    let ascends = if order == Order::Ascending { last.end < here.start } else { here.end < last.start };
+                    let ascends =
+                        if order == Order::Ascending { last.end < here.start } else { here.end < last.start };
                     assert!(ascends, "{here:?} after {last:?} in {order:?}");
                 }
                 last = Some(here);
@@ -101,7 +102,10 @@ pub(crate) fn cells_in(snapshot: &dyn ShardRead, range: TimeRange, order: Order)
                     }
                 }
                 for row in 0..rows.times.len() {
-                    assert!(rows.columns.iter().flatten().any(|column| column.is_valid(row)), "a row without a value");
+                    assert!(
+                        rows.columns.iter().flatten().any(|column| column.is_valid(row)),
+                        "a row without a value"
+                    );
                 }
             }
         }
