@@ -29,8 +29,8 @@ const MAX_POOLED_BYTES: usize = 4 << 20;
 /// Steps in which bodies of unknown length take from the budget.
 const GROWTH_BYTES: usize = 1 << 20;
 
-/// Bytes read off a client whose request is refused, so that it gets to read why: a server that closes with bytes
-/// unread resets the connection.
+/// Bytes read off a client though nobody wants them, so that it gets to read its answer: a server that closes with
+/// bytes unread resets the connection.
 const MAX_DISCARDED_BYTES: usize = 64 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(5);
 
@@ -107,6 +107,9 @@ impl BodyReader {
 
     /// Reads what the client still sends, for a while, and forgets it.
     pub(crate) async fn discard(&self, body: &mut Incoming) {
+        if body.is_end_stream() {
+            return;
+        }
         let deadline = Instant::now() + DISCARD_TIME;
         let mut discarded = 0;
         while discarded < MAX_DISCARDED_BYTES

@@ -61,9 +61,9 @@ impl AnswerBody {
         Self { content: Content::Full(None), guards: Vec::new() }
     }
 
-    /// A body that is still being made.
-    pub(crate) fn stream(first: Bytes, rest: mpsc::Receiver<StreamItem>) -> Self {
-        Self { content: Content::Stream { first: Some(first), rest }, guards: Vec::new() }
+    /// A body that is still being made; without a `first` part it is one that turned out empty.
+    pub(crate) fn stream(first: Option<Bytes>, rest: mpsc::Receiver<StreamItem>) -> Self {
+        Self { content: Content::Stream { first, rest }, guards: Vec::new() }
     }
 
     /// Keeps `guard` as long as the body lives.

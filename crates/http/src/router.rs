@@ -88,9 +88,7 @@ pub(crate) async fn handle(app: Arc<App>, request: Request<RequestBody>, busy: B
         None => (Route::Other, not_found(parts.uri.path())),
     };
     let status = answer.status();
-    if status.is_client_error() || status.is_server_error() {
-        discard_rest(&app, &parts, &mut body).await;
-    }
+    discard_rest(&app, &parts, &mut body).await;
     brand(&app, answer.headers_mut());
     tracing::debug!(method = %parts.method, path = parts.uri.path(), status = status.as_u16(), "answered");
     let stats = Arc::clone(&app.stats);
@@ -124,7 +122,8 @@ async fn serve(app: &Arc<App>, endpoint: Endpoint, parts: &Parts, body: &mut Req
     outcome.unwrap_or_else(|failure| failure.into_answer(head.format, head.url.is_true("pretty")))
 }
 
-/// Reads what a refused client still sends; not if it waits for `100 Continue`, which reading would send.
+/// Reads what the client still sends though nobody wants it; not if it waits for `100 Continue`, which reading would
+/// send.
 async fn discard_rest(app: &App, parts: &Parts, body: &mut RequestBody) {
     if !parts.headers.contains_key(EXPECT) {
         app.bodies.discard(body).await;

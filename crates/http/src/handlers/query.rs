@@ -25,7 +25,7 @@ use crate::{
     encode::{EncodeOptions, Encoder, Outlet, TimeFormat},
     handlers::write::{now_ns, with_causes},
     params::{Params, multipart_boundary, parse_multipart},
-    response::{Answer, AnswerBody, Failure, StreamBroken, StreamItem, answer, no_content},
+    response::{Answer, AnswerBody, Failure, StreamBroken, StreamItem, no_content},
 };
 
 /// Rows of a chunk when the client names no number.
@@ -143,14 +143,17 @@ async fn run(app: &Arc<App>, job: Job, permit: OwnedSemaphorePermit) -> Result<A
         let _permit = permit;
         work(&worker, &job, &cancel, &parts_in, failed);
     });
-    let Some(Ok(first)) = parts.recv().await else {
-        let broken = Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; see the server's log");
-        return match failure.await {
-            Ok(Some(failure)) => Err(failure),
-            // Nothing to say: no CSV of no rows.
-            Ok(None) => Ok(answer(StatusCode::OK, content_type, "")),
-            Err(_) => Err(broken),
-        };
+    let first = match parts.recv().await {
+        Some(Ok(first)) => Some(first),
+        // An answer without a byte, such as the CSV of no rows, or none at all.
+        Some(Err(_)) | None => match failure.await {
+            Ok(None) => None,
+            Ok(Some(failure)) => return Err(failure),
+            Err(_) => {
+                let text = "internal error; see the server's log";
+                return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, text));
+            }
+        },
     };
     let mut body = AnswerBody::stream(first, parts);
     body.hold(kill);
