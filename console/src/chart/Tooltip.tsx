@@ -1,6 +1,6 @@
 /** What all series are at the pointer's time, greatest first, with the one nearest to the pointer in bold. */
-import { Portal } from '@mantine/core';
 import { useLayoutEffect, useRef } from 'react';
+import { createPortal } from 'react-dom';
 import { ago } from '../time/duration';
 import { localDateTime } from '../time/range';
 import type { Aligned } from './align';
@@ -50,8 +50,7 @@ export function ChartTooltip({ hover, series, aligned, nearestOnly }: {
 
   const time = aligned.times[hover.index];
   if (time === undefined || shown.length === 0) return null;
-  return (
-    <Portal>
+  return createPortal(
       <div ref={box} className={classes.tooltip} role="status">
         <div className={classes.when}>
           <span>{localDateTime(time)}</span>
@@ -69,8 +68,8 @@ export function ChartTooltip({ hover, series, aligned, nearestOnly }: {
             <span className={classes.more}>and {rows.length - shown.length} more</span>
           )}
         </div>
-      </div>
-    </Portal>
+      </div>,
+    document.body,
   );
 }
 

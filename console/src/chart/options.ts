@@ -117,7 +117,7 @@ function valueAxis(side: 'left' | 'right', series: readonly ChartSeries[], color
     stroke: colors.axis,
     font: FONT,
     gap: 6,
-    space: 34,
+    space: 26,
     ...(incrs ? { incrs } : {}),
     grid: { show: side === 'left', stroke: colors.grid, width: 1 },
     ticks: { show: false },

@@ -22,7 +22,7 @@ export function timeTicks(splits: readonly number[], incrementMs: number): strin
 
 /** As many digits as the steps need. `mirrored` axes count up in both directions: above in, below out. */
 export function valueTicks(splits: readonly number[], unit: string | undefined, mirrored: boolean): string[] {
-  return splits.map((split) => formatValue(mirrored ? Math.abs(clean(split)) : clean(split), unit));
+  return splits.map((split) => (split === 0 ? '0' : formatValue(mirrored ? Math.abs(clean(split)) : clean(split), unit)));
 }
 
 /** 0.30000000000000004 and its kind come from adding up increments. */

@@ -19,16 +19,30 @@ export interface Place {
   tag?: string | undefined;
 }
 
-const IDENT = /"(?:[^"\\]|\\.)*"|[\w.-]+/;
-const PARTIAL = /(?:"(?:[^"\\]|\\.)*|'(?:[^'\\]|\\.)*|[$\w.:-]*)$/;
+const IDENT = /"(?:[^"\\]|\\.)*"|[\w-]+/;
+
+/** Where the statement around the cursor begins, and the quote that is open there, if any. */
+function scan(text: string, at: number): { start: number; quote: number | undefined } {
+  let start = 0;
+  let quote: number | undefined;
+  for (let i = 0; i < at; i++) {
+    const char = text[i];
+    if (quote !== undefined) {
+      if (char === '\\') i += 1;
+      else if (char === text[quote]) quote = undefined;
+    } else if (char === '"' || char === "'") quote = i;
+    else if (char === ';') start = i + 1;
+  }
+  return { start, quote };
+}
 
 /** `text` is the whole query, `at` the cursor. Statements are separated by semicolons. */
 export function placeAt(text: string, at: number): Place {
-  const start = text.lastIndexOf(';', at - 1) + 1;
+  const { start, quote } = scan(text, at);
   const end = text.indexOf(';', at);
   const before = text.slice(start, at);
   const statement = text.slice(start, end < 0 ? undefined : end);
-  const word = PARTIAL.exec(before)?.[0] ?? '';
+  const word = quote === undefined ? (/[$\w.:-]*$/.exec(before)?.[0] ?? '') : text.slice(quote, at);
   const from = at - word.length;
   const head = before.slice(0, before.length - word.length);
   const measurement = measurementOf(statement);

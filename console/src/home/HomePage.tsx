@@ -65,15 +65,21 @@ function Tiles({ overview: { hosts, guests, newestMs } }: { overview: Overview }
     <div className={classes.tiles}>
       <Tile icon="server" label="Hosts up" href="/d/hosts" tone={up < hosts.length ? 'bad' : 'good'} value={String(up)} of={hosts.length}
         note={hosts.length === 0 ? 'none reports yet' : up === hosts.length ? 'all report' : `${hosts.length - up} silent`} />
-      <Tile icon="cube" label="Virtual machines running" href="/d/virtual-machines" tone="good" value={String(running)} of={guests.length}
+      <Tile icon="cube" label="VMs running" href="/d/virtual-machines" tone={worstTone(guests)} value={String(running)} of={guests.length}
         note={guests.length === 0 ? 'none reported' : otherStates(guests)} />
       <Tile icon="bell" label="Alerts firing" href="/alerts" tone={firing > 0 ? 'bad' : pending > 0 ? 'warn' : 'good'} value={String(firing)}
         note={rules.length === 0 ? 'no rules' : pending > 0 ? `${pending} pending` : `${rules.length} ${rules.length === 1 ? 'rule' : 'rules'}, all calm`} />
-      <Tile icon="clock" label="Age of the newest point" href="/explore" tone={age === undefined ? 'off' : age > SILENT_MS ? 'bad' : 'good'}
+      <Tile icon="clock" label="Data age" href="/explore" tone={age === undefined ? 'off' : age > SILENT_MS ? 'bad' : 'good'}
         value={age === undefined ? '–' : humanDuration(Math.floor(age / 1000) * 1000).replace('0ms', '0s')}
-        note={age === undefined ? 'waiting for the first' : age > SILENT_MS ? 'data has stopped coming' : 'data is coming in'} />
+        note={age === undefined ? 'waiting for the first point' : age > SILENT_MS ? 'data has stopped coming' : 'since the newest point'} />
     </div>
   );
+}
+
+/** A machine that is off is off on purpose; one that is paused or crashed may not be. */
+function worstTone(guests: readonly GuestState[]): 'good' | 'warn' | 'bad' {
+  const tones = guests.map(({ state }) => guestState(state).tone);
+  return tones.includes('bad') ? 'bad' : tones.includes('warn') ? 'warn' : 'good';
 }
 
 function otherStates(guests: readonly GuestState[]): string {

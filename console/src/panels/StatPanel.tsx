@@ -15,6 +15,8 @@ interface Options {
 }
 
 const TILE_PIXELS_MIN = 120;
+/** The graph stays below the number. */
+const GRAPH_SHARE = 0.36;
 const VALUE_PIXELS = { min: 15, max: 30 };
 
 export function StatPanel({ panel, frames, width, height }: PanelProps) {
@@ -44,13 +46,13 @@ function Tile({ tile, options, width, height, named }: { tile: Reduced; options:
   const color = shown.color ? resolveColor(shown.color, scheme) : undefined;
   const background = (options.colorMode ?? 'value').startsWith('background');
   const showName = named || options.textMode === 'name';
-  const fontSize = Math.max(VALUE_PIXELS.min, Math.min(VALUE_PIXELS.max, height * 0.42, (width * 1.35) / Math.max(4, shown.text.length + shown.suffix.length)));
+  const fontSize = Math.max(VALUE_PIXELS.min, Math.min(VALUE_PIXELS.max, height * 0.45, (width * 1.35) / Math.max(4, shown.text.length + shown.suffix.length)));
   const graph = options.graphMode !== 'none' && tile.times !== undefined && height >= 56;
   return (
     <div className={classes.tile} style={background && color ? { background: withAlpha(color, 0.14) } : undefined}>
       {graph && (
         <div className={classes.tileGraph}>
-          <Sparkline values={tile.values} width={width} height={Math.round(height * 0.4)} color={color ?? resolveColor('gray', scheme)} />
+          <Sparkline values={tile.values} width={width} height={Math.round(height * GRAPH_SHARE)} color={color ?? resolveColor('gray', scheme)} />
         </div>
       )}
       {showName && <div className={classes.tileName}>{tile.name}</div>}

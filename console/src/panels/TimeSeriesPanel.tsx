@@ -35,7 +35,8 @@ export function TimeSeriesPanel({ panel, frames, width, height, syncKey }: Panel
   const calcs = legend?.calcs?.length ? legend.calcs : LAST;
   const beside = showLegend && legend?.placement === 'right' && width > 2 * SIDE_PIXELS;
 
-  const legendHeight = !showLegend || beside ? 0 : legendPixels(series.map(({ name }) => name), mode, width, height);
+  const fit = fitLegend(series.map(({ name }) => name), mode, width, height);
+  const legendHeight = !showLegend || beside ? 0 : fit.pixels;
   const chartWidth = beside ? width - SIDE_PIXELS - 12 : width;
   const chartHeight = height - legendHeight;
 
@@ -57,7 +58,7 @@ export function TimeSeriesPanel({ panel, frames, width, height, syncKey }: Panel
         />
       )}
       {showLegend && (
-        <div className={classes.legend} style={beside ? { width: SIDE_PIXELS, height } : { height: legendHeight }}>
+        <div className={classes.legend} data-cut={fit.cut || undefined} style={beside ? { width: SIDE_PIXELS, height } : { height: legendHeight }}>
           <Legend series={series} hidden={hidden} mode={mode} calcs={calcs} onHidden={setHidden} onHighlight={setHighlight} />
         </div>
       )}
@@ -66,7 +67,9 @@ export function TimeSeriesPanel({ panel, frames, width, height, syncKey }: Panel
 }
 
 /** What the legend needs, up to a share of the panel; it scrolls beyond that. */
-function legendPixels(names: readonly string[], mode: 'list' | 'table', width: number, height: number): number {
+function fitLegend(
+  names: readonly string[], mode: 'list' | 'table', width: number, height: number,
+): { pixels: number; cut: boolean } { // prettier-ignore
   const pixelsPerCharacter = 6.6;
   const figuresPixels = 95;
   const lines =
@@ -74,7 +77,8 @@ function legendPixels(names: readonly string[], mode: 'list' | 'table', width: n
       ? names.length
       : Math.ceil(names.reduce((sum, name) => sum + name.length * pixelsPerCharacter + figuresPixels, 0) / Math.max(1, width));
   const around = mode === 'table' ? HEADER_PIXELS : 4;
-  // Whole rows only: half a row at the edge looks broken.
   const fitting = Math.max(1, Math.floor((height * LEGEND_SHARE_MAX - around) / ROW_PIXELS));
-  return Math.min(Math.max(1, lines), fitting) * ROW_PIXELS + around;
+  // Where rows are left over, half of the next one fades out at the edge and says so.
+  const cut = lines > fitting;
+  return { pixels: (cut ? fitting + 0.5 : Math.max(1, lines)) * ROW_PIXELS + around, cut };
 }

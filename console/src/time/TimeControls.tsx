@@ -49,7 +49,7 @@ function RangePicker() {
   return (
     <Popover opened={open} onChange={setOpen} position="bottom-end" width={420} trapFocus>
       <Popover.Target>
-        <button type="button" id="time-range" className={classes.button} onClick={() => setOpen(!open)} aria-haspopup="dialog" aria-expanded={open}
+        <button type="button" data-time-range className={classes.button} onClick={() => setOpen(!open)} aria-haspopup="dialog" aria-expanded={open}
           title={`${localDateTime(time.range.from)} to ${localDateTime(time.range.to)}`}>
           <Icon name="clock" size={14} />
           <span className="num">{describeRange(time.raw, time.now)}</span>

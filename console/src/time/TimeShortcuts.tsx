@@ -10,7 +10,7 @@ export function TimeShortcuts() {
     ']': () => time.shift(0.5),
     '-': time.zoomOut,
     '0': time.resetZoom,
-    t: () => document.getElementById('time-range')?.click(),
+    t: () => document.querySelector<HTMLElement>('[data-time-range]')?.click(),
   });
   return null;
 }
