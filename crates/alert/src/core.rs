@@ -225,7 +225,7 @@ impl Core {
                 state::State::Normal { .. } => metrics.instances_normal += 1,
                 state::State::Pending { .. } => metrics.instances_pending += 1,
                 state::State::Firing { .. } | state::State::Recovering { .. } => {
-                    metrics.instances_firing += 1
+                    metrics.instances_firing += 1;
                 }
             }
         }

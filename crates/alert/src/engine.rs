@@ -423,7 +423,8 @@ impl<S: QuerySource, C: Clock> Runtime<S, C> {
 
 /// Ends when the engine is to stop, or when its handle is gone.
 async fn asked_to_stop(stop: &mut watch::Receiver<bool>) {
-    drop(stop.wait_for(|stopped| *stopped).await.is_ok());
+    // An error says that the handle is gone, which means the same.
+    drop(stop.wait_for(|stopped| *stopped).await);
 }
 
 /// Logs what became of deliveries since the entry `from`.
@@ -439,7 +440,7 @@ fn log_deliveries(core: &Core, from: Option<&crate::notify::queue::DeliveryRecor
             Attempt::RateLimited => tracing::debug!(channel, about, detail, "rate limited; waiting"),
             Attempt::Retry => tracing::warn!(channel, about, detail, "alert not delivered; trying again"),
             Attempt::Shortened => {
-                tracing::warn!(channel, about, detail, "message refused; sending a short one")
+                tracing::warn!(channel, about, detail, "message refused; sending a short one");
             }
             Attempt::Rejected => tracing::error!(channel, about, detail, "alert refused; given up"),
             Attempt::Broken => tracing::error!(channel, about, detail, "contact point does not work"),

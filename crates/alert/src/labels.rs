@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 pub type Labels = BTreeMap<String, String>;
 
 /// Label that names the rule.
-pub const ALERTNAME: &str = "alertname";
+pub(crate) const ALERTNAME: &str = "alertname";
 /// Label that names the folder of the rule.
-pub const FOLDER: &str = "grafana_folder";
+pub(crate) const FOLDER: &str = "grafana_folder";
 
 /// FNV-1a of a sequence of texts, each ended by a byte that no UTF-8 text holds.
 pub(crate) fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> u64 {

@@ -135,6 +135,13 @@ pub struct RuleState {
     instances: BTreeMap<Labels, Instance>,
 }
 
+/// One evaluation: whose, and when.
+#[derive(Debug, Clone, Copy)]
+struct Turn<'a> {
+    rule: &'a Rule,
+    now: Time,
+}
+
 /// What one evaluation says about one instance.
 #[derive(Debug, Clone, Copy)]
 struct Finding<'a> {
@@ -199,20 +206,21 @@ impl RuleState {
 
     /// Takes in an event; what is to be done is added to `commands`.
     pub fn step(&mut self, rule: &Rule, now: Time, event: &Event, commands: &mut Vec<Command>) {
+        let turn = Turn { rule, now };
         match event {
-            Event::Evaluated(Evaluation::Samples(samples)) => self.samples(rule, now, samples, commands),
-            Event::Evaluated(Evaluation::NoData) => self.no_data(rule, now, commands),
-            Event::Failed(error) => self.failed(rule, now, error, commands),
+            Event::Evaluated(Evaluation::Samples(samples)) => self.samples(turn, samples, commands),
+            Event::Evaluated(Evaluation::NoData) => self.no_data(turn, commands),
+            Event::Failed(error) => self.failed(turn, error, commands),
         }
         debug_assert_eq!(self.check(), Ok(()));
     }
 
-    fn samples(&mut self, rule: &Rule, now: Time, samples: &[Sample], commands: &mut Vec<Command>) {
+    fn samples(&mut self, turn: Turn<'_>, samples: &[Sample], commands: &mut Vec<Command>) {
         for sample in samples {
             let (result, reason) = match sample.value {
                 Some(0.0) => (Outcome::Fine, None),
                 Some(_) => (Outcome::Wrong(Kind::Alerting), None),
-                None => match rule.no_data {
+                None => match turn.rule.no_data {
                     NoDataPolicy::NoData => (Outcome::Wrong(Kind::NoData), None),
                     NoDataPolicy::Alerting => (Outcome::Wrong(Kind::Alerting), Some("NoData")),
                     NoDataPolicy::Ok => (Outcome::Fine, Some("NoData")),
@@ -221,71 +229,69 @@ impl RuleState {
             };
             let (shown, values) = (sample.shown, &sample.values);
             let finding = Finding { result, reason, error: None, shown, values };
-            self.apply(rule, now, &sample.labels, false, finding, commands);
+            self.apply(turn, &sample.labels, false, finding, commands);
         }
         let mut seen: Vec<&Labels> = samples.iter().map(|sample| &sample.labels).collect();
         seen.sort_unstable();
-        self.miss(rule, now, &|instance| seen.binary_search(&&instance.labels).is_ok(), commands);
+        self.miss(turn, &|instance| seen.binary_search(&&instance.labels).is_ok(), commands);
     }
 
-    fn no_data(&mut self, rule: &Rule, now: Time, commands: &mut Vec<Command>) {
-        let (result, reason) = match rule.no_data {
+    fn no_data(&mut self, turn: Turn<'_>, commands: &mut Vec<Command>) {
+        let (result, reason) = match turn.rule.no_data {
             NoDataPolicy::NoData => {
                 let result = Outcome::Wrong(Kind::NoData);
-                self.apply_to_rule(rule, now, result, None, None, commands);
-                return self.miss(rule, now, &|instance| instance.whole_rule, commands);
+                self.apply_to_rule(turn, result, None, None, commands);
+                return self.miss(turn, &|instance| instance.whole_rule, commands);
             }
             NoDataPolicy::Alerting => (Outcome::Wrong(Kind::Alerting), "NoData"),
             NoDataPolicy::Ok => (Outcome::Fine, "NoData"),
             NoDataPolicy::KeepLast => (Outcome::Keep, "NoData, KeepLast"),
         };
-        self.apply_to_all(rule, now, (result, Some(reason), None), commands);
+        self.apply_to_all(turn, (result, Some(reason), None), commands);
     }
 
-    fn failed(&mut self, rule: &Rule, now: Time, error: &str, commands: &mut Vec<Command>) {
-        let (result, reason) = match rule.on_error {
+    fn failed(&mut self, turn: Turn<'_>, error: &str, commands: &mut Vec<Command>) {
+        let (result, reason) = match turn.rule.on_error {
             ErrorPolicy::Error => {
                 let result = Outcome::Wrong(Kind::Error);
-                return self.apply_to_rule(rule, now, result, None, Some(error), commands);
+                return self.apply_to_rule(turn, result, None, Some(error), commands);
             }
             ErrorPolicy::Alerting => (Outcome::Wrong(Kind::Alerting), "Error"),
             ErrorPolicy::Ok => (Outcome::Fine, "Error"),
             ErrorPolicy::KeepLast => (Outcome::Keep, "Error, KeepLast"),
         };
-        self.apply_to_all(rule, now, (result, Some(reason), Some(error)), commands);
+        self.apply_to_all(turn, (result, Some(reason), Some(error)), commands);
     }
 
     /// A policy that maps to another state applies to every instance there is; if there is none, to the rule.
     fn apply_to_all(
         &mut self,
-        rule: &Rule,
-        now: Time,
+        turn: Turn<'_>,
         (result, reason, error): (Outcome, Option<&str>, Option<&str>),
         commands: &mut Vec<Command>,
     ) {
         let all: Vec<(Labels, bool, Option<f64>)> =
             self.instances.values().map(|i| (i.labels.clone(), i.whole_rule, i.shown)).collect();
         if all.is_empty() && matches!(result, Outcome::Wrong(_)) {
-            return self.apply_to_rule(rule, now, result, reason, error, commands);
+            return self.apply_to_rule(turn, result, reason, error, commands);
         }
         let values = BTreeMap::new();
         for (labels, whole_rule, shown) in all {
             let finding = Finding { result, reason, error, shown, values: &values };
-            self.apply(rule, now, &labels, whole_rule, finding, commands);
+            self.apply(turn, &labels, whole_rule, finding, commands);
         }
     }
 
     fn apply_to_rule(
         &mut self,
-        rule: &Rule,
-        now: Time,
+        turn: Turn<'_>,
         result: Outcome,
         reason: Option<&str>,
         error: Option<&str>,
         commands: &mut Vec<Command>,
     ) {
         let mut labels = Labels::new();
-        if let Some((ref_id, query)) = rule.first_query() {
+        if let Some((ref_id, query)) = turn.rule.first_query() {
             labels.insert("ref_id".to_owned(), ref_id.to_owned());
             if !query.datasource.is_empty() {
                 labels.insert("datasource_uid".to_owned(), query.datasource.clone());
@@ -293,18 +299,18 @@ impl RuleState {
         }
         let values = BTreeMap::new();
         let finding = Finding { result, reason, error, shown: None, values: &values };
-        self.apply(rule, now, &labels, true, finding, commands);
+        self.apply(turn, &labels, true, finding, commands);
     }
 
     fn apply(
         &mut self,
-        rule: &Rule,
-        now: Time,
+        turn: Turn<'_>,
         labels: &Labels,
         whole_rule: bool,
         finding: Finding<'_>,
         commands: &mut Vec<Command>,
     ) {
+        let Turn { rule, now } = turn;
         let known = self.instances.get(labels).map(|instance| instance.state);
         let instance = self.instances.entry(labels.clone()).or_insert_with(|| Instance {
             labels: labels.clone(),
@@ -367,13 +373,7 @@ impl RuleState {
     }
 
     /// Counts a missed evaluation for instances that `is_there` denies, and lets go of those that missed too many.
-    fn miss(
-        &mut self,
-        rule: &Rule,
-        now: Time,
-        is_there: &dyn Fn(&Instance) -> bool,
-        commands: &mut Vec<Command>,
-    ) {
+    fn miss(&mut self, turn: Turn<'_>, is_there: &dyn Fn(&Instance) -> bool, commands: &mut Vec<Command>) {
         self.instances.retain(|labels, instance| {
             if is_there(instance) {
                 return true;
@@ -381,13 +381,13 @@ impl RuleState {
             instance.missed += 1;
             let allowed = match instance.state {
                 State::Firing { kind, .. } | State::Pending { kind, .. } if kind != Kind::Alerting => 1,
-                _ => rule.missing_evaluations,
+                _ => turn.rule.missing_evaluations,
             };
             if instance.missed < allowed {
                 return true;
             }
             let reason = if instance.whole_rule { None } else { Some("MissingSeries".to_owned()) };
-            end(now, labels, instance, reason, commands);
+            end(turn.now, labels, instance, reason, commands);
             false
         });
     }

@@ -74,7 +74,7 @@ impl Clock for SystemClock {
 }
 
 /// `1h 5m`, `42s`, `250ms`: the two greatest units, for people.
-pub fn human_duration(duration: Duration) -> String {
+pub(crate) fn human_duration(duration: Duration) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
     let seconds = duration.as_secs();
     if seconds == 0 {
@@ -93,7 +93,7 @@ pub fn human_duration(duration: Duration) -> String {
 }
 
 /// Reads a Prometheus duration (`90s`, `1h30m`, `1d`, `500ms`); `0` needs no unit.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     const ALLOWED: &str = "write a number and a unit of ms, s, m, h, d, w or y, such as 30s, 5m or 1h30m";
     let text = text.trim();
     if text == "0" {

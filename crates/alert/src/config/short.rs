@@ -321,7 +321,7 @@ pub(super) fn interval(reader: &mut Reader<'_>, table: &Table<'_>, key: &str) ->
 pub(super) fn missing_evaluations(reader: &mut Reader<'_>, table: &Table<'_>, key: &str) -> u32 {
     match reader.number(table, key) {
         None => 2,
-        Some(number) if number >= 1.0 && number <= 1e6 && number.fract() == 0.0 => number as u32,
+        Some(number) if (1.0..=1e6).contains(&number) && number.fract() == 0.0 => number as u32,
         Some(_) => {
             reader
                 .problem(table.position(key), format!("{key:?} is a whole number of evaluations, 1 or more"));

@@ -280,13 +280,10 @@ fn texts_may_change_without_another_fingerprint_and_conditions_may_not() {
 #[test]
 fn files_and_directories_are_read() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("b.yml"), SHORT).unwrap();
-    std::fs::write(
-        dir.path().join("a.json"),
-        "{\"rules\": [{\"name\": \"J\", \"query\": \"q\", \"above\": 1}]}",
-    )
-    .unwrap();
-    std::fs::write(dir.path().join("notes.txt"), "rules: 5").unwrap();
+    fs::write(dir.path().join("b.yml"), SHORT).unwrap();
+    fs::write(dir.path().join("a.json"), "{\"rules\": [{\"name\": \"J\", \"query\": \"q\", \"above\": 1}]}")
+        .unwrap();
+    fs::write(dir.path().join("notes.txt"), "rules: 5").unwrap();
     let config = Sources::read(dir.path()).unwrap().parse(&Fixed).unwrap();
     let names: Vec<&str> = config.rules.iter().map(|rule| rule.title.as_str()).collect();
     assert_eq!(names, ["J", "High CPU"]);

@@ -73,7 +73,7 @@ impl Rig {
         rig
     }
 
-    fn rules_path(&self) -> std::path::PathBuf {
+    fn rules_path(&self) -> PathBuf {
         self.dir.path().join("alerts.yaml")
     }
 

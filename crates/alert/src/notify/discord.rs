@@ -58,7 +58,9 @@ pub(crate) fn render(notice: &Notice, settings: &DiscordSettings, context: Conte
         };
         match (render(&settings.title), render(&settings.message)) {
             (title, Some(message)) => {
-                own_text(notice, settings, title, &message, context, &mut embeds, &mut texts);
+                let (own_texts, own_embeds) = own_text(notice, settings, title, &message, context);
+                texts = own_texts;
+                embeds.extend(own_embeds);
             }
             (title, None) => {
                 if let Some(title) = title {
@@ -69,7 +71,7 @@ pub(crate) fn render(notice: &Notice, settings: &DiscordSettings, context: Conte
         }
     }
     let mentions = (notice.firing().any(|entry| entry.changed)).then(|| settings.mentions.text.clone());
-    messages(notice, settings, mentions.unwrap_or_default(), texts, embeds)
+    messages(notice, settings, &mentions.unwrap_or_default(), texts, embeds)
 }
 
 /// Skywatch's own design.
@@ -292,9 +294,7 @@ fn own_text(
     title: Option<String>,
     message: &str,
     context: Context<'_>,
-    embeds: &mut Vec<Embed>,
-    texts: &mut Vec<String>,
-) {
+) -> (Vec<String>, Vec<Embed>) {
     let title = title.unwrap_or_else(|| notice.summary());
     let mut head = headline_embed(notice, &title, context);
     let message = message.trim();
@@ -302,16 +302,16 @@ fn own_text(
         let mut pieces = split(message, DESCRIPTION_MAX).into_iter();
         head.description(&pieces.next().unwrap_or_default());
         let color = head.color;
-        embeds.push(head);
+        let mut embeds = vec![head];
         for piece in pieces {
             let mut embed = Embed::new(color);
             embed.description(&piece);
             embeds.push(embed);
         }
+        (Vec::new(), embeds)
     } else {
         let room = build::CONTENT_MAX - units(&settings.mentions.text).min(500) - 20;
-        texts.extend(split(message, room));
-        embeds.push(head);
+        (split(message, room), vec![head])
     }
 }
 
@@ -343,7 +343,7 @@ fn split(text: &str, max: usize) -> Vec<String> {
 fn messages(
     notice: &Notice,
     settings: &DiscordSettings,
-    mentions: String,
+    mentions: &str,
     texts: Vec<String>,
     embeds: Vec<Embed>,
 ) -> Vec<Part> {
@@ -367,7 +367,7 @@ fn messages(
         .enumerate()
         .map(|(at, ((text, embeds), fallback))| {
             let counter = if count > 1 { format!("({}/{count})", at + 1) } else { String::new() };
-            let mentions = if at == 0 { mentions.as_str() } else { "" };
+            let mentions = if at == 0 { mentions } else { "" };
             let content: Vec<&str> = [mentions, counter.as_str(), text.as_str()]
                 .into_iter()
                 .filter(|piece| !piece.is_empty())

@@ -271,7 +271,8 @@ impl Group {
         let repeat_due = self
             .last_told
             .is_none_or(|told| now.since(told) >= Duration::from_millis(self.repeat_interval_ms));
-        if !self.alerts.values().any(is_new) && !(fires && repeat_due) {
+        let any_news = self.alerts.values().any(is_new);
+        if !any_news && (!fires || !repeat_due) {
             return None;
         }
         let alerts = self

@@ -258,12 +258,12 @@ impl Channel {
                     (None, None) => backoff(sending.failures, jitter),
                     (asked, pause) => asked.unwrap_or_default().max(pause.unwrap_or_default()),
                 };
-                self.retrying(format!("rate limited: {detail}"));
+                self.retrying(&format!("rate limited: {detail}"));
                 (Attempt::RateLimited, lengthen(asked.min(RETRY_AFTER_MAX), jitter))
             }
             // 40333: Cloudflare's block; 20016, 20028: slow mode and write limits. All pass.
             Answer::Http { status, code: Some(40333 | 20016 | 20028), retry_after, .. } => {
-                self.retry(sending, format!("status {status}: {detail}"), *retry_after, jitter)
+                self.retry(sending, &format!("status {status}: {detail}"), *retry_after, jitter)
             }
             Answer::Http { status: status @ (401 | 403 | 404 | 410 | 300..=399), .. } => {
                 let error = format!("status {status}: {detail}");
@@ -275,7 +275,7 @@ impl Channel {
                 (Attempt::Broken, BROKEN_RETRY)
             }
             Answer::Http { status: 408 | 425 | 500..=599, retry_after, .. } => {
-                self.retry(sending, detail.to_owned(), *retry_after, jitter)
+                self.retry(sending, detail, *retry_after, jitter)
             }
             Answer::Http { .. } if sending.fallback => {
                 // Even the plain text is refused: the next message may do better than this one.
@@ -287,14 +287,14 @@ impl Channel {
                 sending.fallback = true;
                 (Attempt::Shortened, Duration::ZERO)
             }
-            Answer::Unreachable(error) => self.retry(sending, error.clone(), None, jitter),
+            Answer::Unreachable(error) => self.retry(sending, error, None, jitter),
         }
     }
 
     fn retry(
         &mut self,
         sending: &mut Sending,
-        error: String,
+        error: &str,
         asked: Option<Duration>,
         jitter: f64,
     ) -> (Attempt, Duration) {
@@ -304,8 +304,8 @@ impl Channel {
         (Attempt::Retry, backoff(sending.failures, jitter).max(lengthen(asked, jitter)))
     }
 
-    fn retrying(&mut self, error: String) {
-        self.status = ChannelStatus::Retrying { error: shorten(&error, ERROR_TEXT_MAX) };
+    fn retrying(&mut self, error: &str) {
+        self.status = ChannelStatus::Retrying { error: shorten(error, ERROR_TEXT_MAX) };
     }
 
     /// What must always be true.

@@ -192,7 +192,7 @@ fn significant(value: f64) -> String {
         return format_number(value);
     }
     let digits = 3 - value.abs().log10().floor() as i32;
-    if digits < 0 || digits > 12 {
+    if !(0..=12).contains(&digits) {
         let scale = 10f64.powi(digits);
         return format_number((value * scale).round() / scale);
     }

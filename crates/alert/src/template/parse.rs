@@ -232,7 +232,7 @@ struct Parser {
 /// How a body ended.
 #[derive(Debug, PartialEq)]
 enum End {
-    End,
+    Closed,
     Else,
     ElseIf(Vec<Token>),
 }
@@ -242,7 +242,7 @@ impl Parser {
     fn body(&mut self, inside: Option<&str>) -> Result<Vec<Node>, TemplateError> {
         let (nodes, end) = self.block(inside)?;
         match (inside, end) {
-            (None, None) | (Some(_), Some(End::End)) => Ok(nodes),
+            (None, None) | (Some(_), Some(End::Closed)) => Ok(nodes),
             (Some(name), None) => syntax(format!("{{{{ {name} }}}} has no {{{{ end }}}}")),
             (_, Some(_)) => syntax("{{ end }} or {{ else }} without a block to end"),
         }
@@ -264,7 +264,7 @@ impl Parser {
                 Piece::Action(tokens, source) => match self.ending(&tokens) {
                     Some(end) if inside.is_some() => break Some(end),
                     Some(_) => return syntax(format!("{{{{ {source} }}}} without a block to end")),
-                    None => nodes.push(self.action(tokens, &source)?),
+                    None => nodes.push(self.action(&tokens, &source)?),
                 },
             }
         };
@@ -275,7 +275,7 @@ impl Parser {
 
     fn ending(&self, tokens: &[Token]) -> Option<End> {
         match tokens {
-            [Token::Word(word)] if word == "end" => Some(End::End),
+            [Token::Word(word)] if word == "end" => Some(End::Closed),
             [Token::Word(word)] if word == "else" => Some(End::Else),
             [Token::Word(word), Token::Word(next), rest @ ..] if word == "else" && next == "if" => {
                 Some(End::ElseIf(rest.to_vec()))
@@ -284,7 +284,7 @@ impl Parser {
         }
     }
 
-    fn action(&mut self, tokens: Vec<Token>, source: &str) -> Result<Node, TemplateError> {
+    fn action(&mut self, tokens: &[Token], source: &str) -> Result<Node, TemplateError> {
         match tokens.first() {
             None => syntax("{{ }} is empty"),
             Some(Token::Word(word)) => match word.as_str() {
@@ -295,7 +295,7 @@ impl Parser {
                 "define" | "block" | "break" | "continue" | "else" => {
                     Err(TemplateError::Keyword { name: word.clone() })
                 }
-                _ => Ok(Node::Print(self.pipeline(&tokens)?)),
+                _ => Ok(Node::Print(self.pipeline(tokens)?)),
             },
             Some(Token::Variable(name, fields)) if fields.is_empty() && !name.is_empty() => {
                 match tokens.get(1) {
@@ -308,10 +308,10 @@ impl Parser {
                         self.check_variable(name)?;
                         Ok(Node::Assign(name.clone(), self.pipeline(&tokens[2..])?))
                     }
-                    _ => Ok(Node::Print(self.pipeline(&tokens)?)),
+                    _ => Ok(Node::Print(self.pipeline(tokens)?)),
                 }
             }
-            Some(_) => Ok(Node::Print(self.pipeline(&tokens)?)),
+            Some(_) => Ok(Node::Print(self.pipeline(tokens)?)),
         }
     }
 
@@ -323,7 +323,7 @@ impl Parser {
             let (body, end) = self.block(Some("if"))?;
             branches.push((test, body));
             match end {
-                Some(End::End) => return Ok(Node::If { branches, otherwise: Vec::new() }),
+                Some(End::Closed) => return Ok(Node::If { branches, otherwise: Vec::new() }),
                 Some(End::Else) => {
                     let otherwise = self.body(Some("else"))?;
                     return Ok(Node::If { branches, otherwise });
@@ -370,7 +370,7 @@ impl Parser {
         let (body, end) = self.block(Some(name))?;
         self.dot_is_root = outer;
         match end {
-            Some(End::End) => Ok((body, Vec::new())),
+            Some(End::Closed) => Ok((body, Vec::new())),
             Some(End::Else) => Ok((body, self.body(Some("else"))?)),
             Some(End::ElseIf(_)) => {
                 syntax(format!("{{{{ {name} }}}} takes {{{{ else }}}}, not {{{{ else if }}}}"))

@@ -149,7 +149,7 @@ fn routes_the_deepest_match_continue_and_the_root() {
          - {receiver: dev, object_matchers: [[host, '=~', 'web.*']], continue: true}\n  \
          - {object_matchers: [[alertname, '=', cpu]], routes: [{receiver: dev, object_matchers: [[host, '=', web1]]}]}\n",
     );
-    let mut tells = |name: &str, host: &str| {
+    let tells = |name: &str, host: &str| {
         let mut groups = Groups::default();
         groups.fire(&config, &alert(name, host, 0), at(0));
         told(&groups.flush(at(0)))
