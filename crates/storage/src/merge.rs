@@ -94,9 +94,10 @@ impl Rows {
         }
         self.times = kept.iter().map(|row| self.times[*row]).collect();
         for column in &mut self.columns {
-            *column = column
-                .take()
-                .and_then(|column| gather(&[Some(&column)], kept.iter().map(|row| Some((0, *row)))));
+            *column = column.take().and_then(|column| {
+                let picks = kept.iter().map(|row| column.is_valid(*row).then_some((0, *row)));
+                gather(&[Some(&column)], picks)
+            });
         }
         self.versions = Versions::SETTLED;
         self
