@@ -2,7 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    ops::Range,
+    sync::{Arc, OnceLock},
 };
 
 use skywatch_model::{Bitmap, Column, FieldType, FieldValue, RowBlock, TimeRange, Values, series};
@@ -38,7 +39,14 @@ struct MemorySeries {
     key: Arc<str>,
     tags: Tags,
     times: Vec<i64>,
-    columns: Vec<(Arc<str>, Column)>,
+    columns: Vec<MemoryColumn>,
+}
+
+#[derive(Debug)]
+struct MemoryColumn {
+    name: Arc<str>,
+    column: Column,
+    stats: OnceLock<Vec<Option<BlockStats>>>,
 }
 
 impl MemoryShard {
@@ -63,7 +71,7 @@ impl MemoryShard {
         for (name, column) in columns {
             let field_type = column.values.field_type();
             if *known.fields.entry(Arc::clone(&name)).or_insert(field_type) == field_type {
-                kept.push((name, column));
+                kept.push(MemoryColumn { name, column, stats: OnceLock::new() });
             }
         }
         known.tag_keys.extend(tags.iter().map(|(key, _)| Arc::clone(key)));
@@ -125,73 +133,108 @@ impl ShardRead for MemoryShard {
 
     fn scan<'a>(&'a self, request: ScanRequest<'_>) -> Result<Box<dyn BlockStream + 'a>, ReadError> {
         let series = self.series(request.series);
-        let column =
-            |name: &Arc<str>| series.columns.iter().find(|(own, _)| own == name).map(|(_, column)| column);
-        let columns: Vec<Option<&Column>> = request.fields.iter().map(column).collect();
-        let has_value = |row: usize| columns.iter().flatten().any(|column| column.is_valid(row));
-        let rows: Vec<usize> = (0..series.times.len())
-            .filter(|row| request.range.contains(series.times[*row]) && has_value(*row))
-            .collect();
-        let mut blocks: Vec<MemoryBlock<'a>> = rows
-            .chunks(self.block_rows)
-            .map(|rows| MemoryBlock::new(&series.times, &columns, rows.to_vec(), self.with_stats))
-            .collect();
-        if request.order == Order::Ascending {
-            blocks.reverse();
-        }
-        Ok(Box::new(MemoryStream { blocks }))
+        let column = |name: &Arc<str>| series.columns.iter().find(|column| column.name == *name);
+        let columns: Vec<Option<&'a MemoryColumn>> = request.fields.iter().map(column).collect();
+        let start = series.times.partition_point(|time| *time < request.range.start);
+        let end = series.times.partition_point(|time| *time <= request.range.end).max(start);
+        Ok(Box::new(MemoryStream {
+            series,
+            columns: columns.into(),
+            rows: start..end,
+            block_rows: self.block_rows,
+            with_stats: self.with_stats,
+            order: request.order,
+        }))
     }
 }
 
-/// Blocks still to come, the next one last.
+/// Rows still to come.
 struct MemoryStream<'a> {
-    blocks: Vec<MemoryBlock<'a>>,
+    series: &'a MemorySeries,
+    columns: Arc<[Option<&'a MemoryColumn>]>,
+    rows: Range<usize>,
+    block_rows: usize,
+    with_stats: bool,
+    order: Order,
 }
 
 impl BlockStream for MemoryStream<'_> {
     fn next_block(&mut self) -> Result<Option<Box<dyn ScanBlock + '_>>, ReadError> {
-        Ok(self.blocks.pop().map(|block| Box::new(block) as Box<dyn ScanBlock>))
+        while !self.rows.is_empty() {
+            // Blocks begin at multiples of their length, wherever the scan begins.
+            let number = match self.order {
+                Order::Ascending => self.rows.start / self.block_rows,
+                Order::Descending => (self.rows.end - 1) / self.block_rows,
+            };
+            let whole =
+                number * self.block_rows..((number + 1) * self.block_rows).min(self.series.times.len());
+            let rows = whole.start.max(self.rows.start)..whole.end.min(self.rows.end);
+            match self.order {
+                Order::Ascending => self.rows.start = rows.end,
+                Order::Descending => self.rows.end = rows.start,
+            }
+            if self.columns.iter().flatten().any(|column| rows.clone().any(|row| column.column.is_valid(row)))
+            {
+                let stats = (self.with_stats && rows == whole).then_some(number);
+                return Ok(Some(Box::new(MemoryBlock {
+                    times: &self.series.times,
+                    columns: Arc::clone(&self.columns),
+                    rows,
+                    stats,
+                    block_rows: self.block_rows,
+                })));
+            }
+        }
+        Ok(None)
     }
 }
 
 struct MemoryBlock<'a> {
     times: &'a [i64],
-    columns: Vec<Option<&'a Column>>,
-    rows: Vec<usize>,
-    stats: Vec<Option<BlockStats>>,
-}
-
-impl<'a> MemoryBlock<'a> {
-    fn new(times: &'a [i64], columns: &[Option<&'a Column>], rows: Vec<usize>, with_stats: bool) -> Self {
-        let columns = columns.to_vec();
-        let stats = columns.iter().map(|column| match column {
-            Some(column) if with_stats => stats(times, column, &rows),
-            _ => None,
-        });
-        Self { times, stats: stats.collect(), columns, rows }
-    }
+    columns: Arc<[Option<&'a MemoryColumn>]>,
+    rows: Range<usize>,
+    /// Number of the block, where its statistics are to be had.
+    stats: Option<usize>,
+    block_rows: usize,
 }
 
 impl ScanBlock for MemoryBlock<'_> {
     fn time_range(&self) -> TimeRange {
-        TimeRange::new(self.times[self.rows[0]], self.times[self.rows[self.rows.len() - 1]])
+        TimeRange::new(self.times[self.rows.start], self.times[self.rows.end - 1])
     }
 
     fn stats(&self, field_index: usize) -> Option<&BlockStats> {
-        self.stats[field_index].as_ref()
+        self.columns[field_index]?.stats(self.times, self.block_rows)[self.stats?].as_ref()
     }
 
     fn decode(&self) -> Result<RowBlock, ReadError> {
-        let times = self.rows.iter().map(|row| self.times[*row]).collect();
-        let columns = self.columns.iter().map(|column| column.and_then(|column| pick(column, &self.rows)));
+        let dense = self.columns.iter().flatten().any(|column| column.column.valid.is_none());
+        let has_value =
+            |row: &usize| self.columns.iter().flatten().any(|column| column.column.is_valid(*row));
+        let rows: Vec<usize> = self.rows.clone().filter(|row| dense || has_value(row)).collect();
+        let times = rows.iter().map(|row| self.times[*row]).collect();
+        let columns = self.columns.iter().map(|column| column.and_then(|column| pick(&column.column, &rows)));
         Ok(RowBlock { times, columns: columns.collect() })
+    }
+}
+
+impl MemoryColumn {
+    /// Statistics of every block, made when first asked for.
+    fn stats(&self, times: &[i64], block_rows: usize) -> &[Option<BlockStats>] {
+        self.stats.get_or_init(|| {
+            let rows: Vec<usize> = (0..times.len()).collect();
+            rows.chunks(block_rows).map(|rows| stats(times, &self.column, rows)).collect()
+        })
     }
 }
 
 /// The values of those rows; `None` if there are none.
 fn pick(column: &Column, rows: &[usize]) -> Option<Column> {
-    let mut valid = Bitmap::default();
-    rows.iter().for_each(|row| valid.push(column.is_valid(*row)));
+    let valid = column.valid.as_ref().map(|valid| {
+        let mut picked = Bitmap::default();
+        rows.iter().for_each(|row| picked.push(valid.get(*row)));
+        picked
+    });
     let values = match &column.values {
         Values::Float(values) => Values::Float(rows.iter().map(|row| values[*row]).collect()),
         Values::Integer(values) => Values::Integer(rows.iter().map(|row| values[*row]).collect()),
@@ -199,8 +242,11 @@ fn pick(column: &Column, rows: &[usize]) -> Option<Column> {
         Values::String(values) => Values::String(rows.iter().map(|row| Arc::clone(&values[*row])).collect()),
         Values::Boolean(values) => Values::Boolean(rows.iter().map(|row| values[*row]).collect()),
     };
-    let count = valid.count_set();
-    (count > 0).then_some(Column { values, valid: (count < rows.len()).then_some(valid) })
+    match valid.as_ref().map(Bitmap::count_set) {
+        Some(0) => None,
+        Some(count) if count < rows.len() => Some(Column { values, valid }),
+        _ => Some(Column { values, valid: None }),
+    }
 }
 
 fn stats(times: &[i64], column: &Column, rows: &[usize]) -> Option<BlockStats> {

@@ -125,6 +125,7 @@ pub(super) fn emit(
     frame: Frame,
     emit: &mut Emit<'_>,
 ) -> Result<(), QueryError> {
+    run.usage.cancel.check()?;
     if times.is_empty() {
         return Ok(());
     }

@@ -87,6 +87,7 @@ impl<'a> Gather<'a> {
     }
 
     fn flush(&mut self, partial: bool, emit: &mut Emit<'_>) -> Result<(), QueryError> {
+        self.run.usage.cancel.check()?;
         let mut times = Vec::with_capacity(self.picked);
         for pick in &self.picks {
             times.extend_from_slice(&pick.block.times[pick.rows.clone()]);

@@ -1,14 +1,9 @@
 //! However points are cut into shards and blocks, with statistics or without, and however many threads read them:
 //! the answers are the same.
 
-#[path = "support/json.rs"]
-mod json;
-#[path = "support/node.rs"]
-mod node;
-
 use std::{fmt::Write, num::NonZeroUsize, sync::Arc};
 
-use node::{Layout, MemoryNode, PLAIN};
+use crate::node::{Layout, MemoryNode, PLAIN};
 use proptest::prelude::*;
 use skywatch_query::{Executor, Limits, QueryRequest};
 
@@ -143,10 +138,10 @@ proptest! {
         let other = node(layout, &lines, threads);
         for query in queries {
             let mut request = QueryRequest::new(query, "d", 0);
-            let want = json::run(&plain, &request);
+            let want = crate::json::run(&plain, &request);
             request.chunk_rows = NonZeroUsize::new(chunk);
-            let got = json::run(&other, &request);
-            prop_assert!(json::same(&want, &got), "{} in {}\nwant {want}\ngot  {got}\n{lines}", request.text, layout.name);
+            let got = crate::json::run(&other, &request);
+            prop_assert!(crate::json::same(&want, &got), "{} in {}\nwant {want}\ngot  {got}\n{lines}", request.text, layout.name);
         }
     }
 }

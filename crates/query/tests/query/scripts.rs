@@ -1,16 +1,9 @@
 //! Every script under `scripts/`, on several layouts of shards and blocks: the answers may not depend on them.
 
-#[path = "support/json.rs"]
-mod json;
-#[path = "support/node.rs"]
-mod node;
-#[path = "support/script.rs"]
-mod script;
-
 use std::{fs, num::NonZeroUsize, path::Path, sync::Arc};
 
-use node::{Layout, MemoryNode, PLAIN};
-use script::Step;
+use crate::node::{Layout, MemoryNode, PLAIN};
+use crate::script::Step;
 use skywatch_query::{Executor, Limits, QueryRequest};
 
 const SECOND: i64 = 1_000_000_000;
@@ -39,7 +32,7 @@ fn scripts_give_the_answers_of_influxdb() {
         let text = fs::read_to_string(&path).expect("can be read");
         let name = path.file_name().expect("is a file").to_string_lossy().into_owned();
         for layout in LAYOUTS {
-            queries += run(&name, &script::parse(&text), layout, &mut failures);
+            queries += run(&name, &crate::script::parse(&text), layout, &mut failures);
         }
     }
     assert!(queries > 100, "only {queries} queries: were the scripts found?");
@@ -59,11 +52,11 @@ fn run(name: &str, steps: &[Step], layout: Layout, failures: &mut Vec<String>) -
                 let want = serde_json::from_str(&query.answer).expect("the answer is JSON");
                 let mut request = QueryRequest::new(&query.text, &query.database, 1_600_000_000 * SECOND);
                 request.read_only = true;
-                let whole = json::run(&executor, &request);
+                let whole = crate::json::run(&executor, &request);
                 request.chunk_rows = NonZeroUsize::new(2);
-                let chunked = json::run(&executor, &request);
+                let chunked = crate::json::run(&executor, &request);
                 for got in [whole, chunked] {
-                    if !json::same(&got, &want) {
+                    if !crate::json::same(&got, &want) {
                         failures.push(format!(
                             "{name}:{} in {}\n  {}\n  want {}\n  got  {got}",
                             query.line, layout.name, query.text, query.answer

@@ -1,0 +1,176 @@
+//! Queries that are stopped: by limits, by their deadline, by being killed, by a client that goes away.
+
+use std::{
+    fmt::Write,
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use crate::node::{MemoryNode, PLAIN};
+use serde_json::{Value, json};
+use skywatch_query::{
+    CancelToken, Executor, Interrupt, Limits, QueryError, QueryErrorClass, QueryRequest, SinkClosed,
+    StatementResult,
+};
+
+const ROWS: i64 = 20_000;
+
+fn executor(limits: Limits) -> Executor {
+    let mut lines = String::new();
+    for time in 0..ROWS {
+        writeln!(lines, "m,h=h{} v={}i {time}", time % 10, time * 7919 % 1000).expect("fits");
+    }
+    let node = MemoryNode::new(PLAIN);
+    node.load("d", None, &lines);
+    Executor::new(Arc::new(node), limits)
+}
+
+fn answer(limits: Limits, query: &str) -> Value {
+    crate::json::run(&executor(limits), &QueryRequest::new(query, "d", ROWS))
+}
+
+fn error(text: &str) -> Value {
+    json!({ "results": [{ "statement_id": 0, "error": text }] })
+}
+
+#[test]
+fn limits_are_worded_as_influxdb_words_them() {
+    let query = "SELECT mean(v) FROM m WHERE time >= 0 AND time < 100ns GROUP BY time(10ns), h";
+    let buckets = |max_select_buckets| Limits { max_select_buckets, ..Limits::default() };
+    assert_eq!(answer(buckets(9), query), error("max-select-buckets limit exceeded: (10/9)"));
+    assert!(answer(buckets(10), query)["results"][0]["error"].is_null());
+    let series = |max_select_series| Limits { max_select_series, ..Limits::default() };
+    assert_eq!(answer(series(9), query), error("max-select-series limit exceeded: (10/9)"));
+    assert!(answer(series(10), query)["results"][0]["error"].is_null());
+    let points = Limits { max_select_point: 5000, ..Limits::default() };
+    let text = answer(points, "SELECT v FROM m")["results"][0]["error"].to_string();
+    assert!(text.starts_with("\"max-select-point limit exceeded: ("), "{text}");
+}
+
+#[test]
+fn values_that_must_all_be_held_are_bounded_and_given_back() {
+    let limits = Limits { max_query_memory_bytes: 100_000, ..Limits::default() };
+    let executor = executor(limits);
+    let run = |query: &str| crate::json::run(&executor, &QueryRequest::new(query, "d", ROWS));
+    let text = run("SELECT median(v) FROM m")["results"][0]["error"].to_string();
+    assert!(text.contains("max-query-memory limit exceeded"), "{text}");
+    // Ten thousand windows of little each, group after group, stay below it only if each group gives back.
+    let grouped = run("SELECT median(v) FROM m WHERE time < 2000ns GROUP BY h");
+    assert!(grouped["results"][0]["error"].is_null(), "{grouped}");
+    // Filling 2^40 windows is refused rather than tried.
+    let filled = run("SELECT mean(v) FROM m WHERE time >= 0 AND time < 20m GROUP BY time(1ns)");
+    assert!(filled["results"][0]["error"].is_string(), "{filled}");
+}
+
+#[test]
+fn a_failed_statement_ends_the_request() {
+    let got = answer(Limits::default(), "SELECT max(v) FROM m; SELECT nope(v) FROM m; SHOW MEASUREMENTS");
+    let results = got["results"].as_array().expect("has results");
+    assert_eq!(results[0]["series"][0]["values"], json!([[321, 999]]));
+    assert_eq!(results[1]["error"], "undefined function nope()");
+    assert_eq!(results[2]["error"], "not executed");
+    let got = answer(Limits::default(), "SELECT max(v) FROM m; SELEC");
+    assert!(
+        got["error"].as_str().expect("nothing ran").starts_with("error parsing query: found SELEC"),
+        "{got}"
+    );
+}
+
+#[test]
+fn deadlines_and_kills_are_told_apart() {
+    let executor = executor(Limits::default());
+    let request = QueryRequest::new("SELECT v FROM m", "d", ROWS);
+    let run = |cancel: &CancelToken| {
+        let mut errors = Vec::new();
+        let outcome = executor.execute(&request, cancel, &mut |piece: StatementResult| {
+            errors.extend(piece.error);
+            Ok(())
+        });
+        outcome.expect("told in the result");
+        errors.pop().expect("was stopped")
+    };
+    let late = CancelToken::new().with_deadline(Instant::now());
+    let timeout = run(&late);
+    assert!(matches!(timeout, QueryError::Interrupted(Interrupt::Timeout)));
+    assert_eq!(
+        (timeout.to_string().as_str(), timeout.class()),
+        ("query-timeout limit exceeded", QueryErrorClass::Retry)
+    );
+    let killed = CancelToken::new();
+    killed.kill();
+    assert_eq!(run(&killed).to_string(), "query interrupted");
+}
+
+#[test]
+fn running_queries_are_listed_counted_and_killed() {
+    let executor = executor(Limits { max_concurrent_queries: 2, ..Limits::default() });
+    let (started, wait_started) = mpsc::channel();
+    let (resume, wait_resume) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let slow = scope.spawn({
+            let executor = &executor;
+            move || {
+                let mut last_error = None;
+                let mut pieces = 0;
+                let request = QueryRequest::new("SELECT v FROM m", "d", ROWS);
+                let outcome =
+                    executor.execute(&request, &CancelToken::new(), &mut |piece: StatementResult| {
+                        pieces += 1;
+                        if pieces == 1 {
+                            started.send(()).expect("is awaited");
+                            wait_resume.recv_timeout(Duration::from_secs(60)).expect("is sent");
+                        }
+                        last_error = piece.error;
+                        Ok(())
+                    });
+                outcome.expect("told in the result");
+                last_error
+            }
+        });
+        wait_started.recv_timeout(Duration::from_secs(60)).expect("the query starts");
+        let shown = crate::json::run(&executor, &QueryRequest::new("SHOW QUERIES", "d", ROWS));
+        let rows = shown["results"][0]["series"][0]["values"].as_array().expect("has rows").clone();
+        assert_eq!(rows.len(), 2, "the slow one and this one: {shown}");
+        assert_eq!(
+            (&rows[0][1], &rows[0][2], &rows[0][4]),
+            (&json!("SELECT v FROM m"), &json!("d"), &json!("running"))
+        );
+        let id = rows[0][0].as_u64().expect("is a number");
+        let unknown = crate::json::run(&executor, &QueryRequest::new("KILL QUERY 999", "d", ROWS));
+        assert_eq!(unknown, error("no such query id: 999"));
+        let kill = crate::json::run(&executor, &QueryRequest::new(format!("KILL QUERY {id}"), "d", ROWS));
+        assert_eq!(kill, json!({ "results": [{ "statement_id": 0 }] }));
+        resume.send(()).expect("is awaited");
+        let error = slow.join().expect("does not panic").expect("was killed");
+        assert_eq!(error.to_string(), "query interrupted");
+    });
+    assert_eq!(executor.running(), 0);
+}
+
+#[test]
+fn too_many_queries_are_refused_before_anything_is_sent() {
+    let executor = executor(Limits { max_concurrent_queries: 1, ..Limits::default() });
+    let request = QueryRequest::new("SELECT v FROM m", "d", ROWS);
+    let mut refused = None;
+    let outcome = executor.execute(&request, &CancelToken::new(), &mut |_: StatementResult| {
+        let inner = executor.execute(&request, &CancelToken::new(), &mut |_: StatementResult| Ok(()));
+        refused = inner.err();
+        Ok(())
+    });
+    outcome.expect("the first one runs");
+    assert_eq!(refused.expect("is refused").to_string(), "max-concurrent-queries limit exceeded(2, 1)");
+}
+
+#[test]
+fn a_client_that_goes_away_ends_its_query() {
+    let executor = executor(Limits::default());
+    let request = QueryRequest::new("SELECT v FROM m; SELECT v FROM m", "d", ROWS);
+    let mut pieces = 0;
+    let outcome = executor.execute(&request, &CancelToken::new(), &mut |_: StatementResult| {
+        pieces += 1;
+        Err(SinkClosed)
+    });
+    assert!(matches!(outcome, Err(QueryError::Closed(_))));
+    assert_eq!(pieces, 1);
+    assert_eq!(executor.running(), 0);
+}
