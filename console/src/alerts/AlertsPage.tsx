@@ -90,7 +90,7 @@ function Rule({ rule }: { rule: AlertRule }) {
         <span className={classes.condition}>{rule.condition}</span>
         <span className={classes.meta}>
           {rule.instances.length > 1 && <span>{active > 0 ? `${active} of ${rule.instances.length}` : `${rule.instances.length} series`}</span>}
-          {rule.since_ms !== null && <span title={localDateTime(rule.since_ms)}>since {ago(rule.since_ms, now)}</span>}
+          {rule.since_ms !== null && <span title={localDateTime(rule.since_ms)}>for {humanDuration(Math.max(1_000, now - rule.since_ms))}</span>}
         </span>
       </button>
       {rule.last_error && <p className={classes.error}>{rule.last_error}</p>}
@@ -116,7 +116,7 @@ function Instances({ instances, now }: { instances: readonly AlertInstance[]; no
   const sorted = [...instances].sort((a, b) => RANK.get(a.state)! - RANK.get(b.state)!);
   return (
     <table className={classes.instances}>
-      <thead><tr><th>Series</th><th>State</th><th className={classes.right}>Value</th><th className={classes.right}>Since</th></tr></thead>
+      <thead><tr><th>Series</th><th>State</th><th className={classes.right}>Value</th><th className={classes.right}>For</th></tr></thead>
       <tbody>
         {sorted.map((instance) => (
           <tr key={JSON.stringify(instance.labels)}>
@@ -126,7 +126,7 @@ function Instances({ instances, now }: { instances: readonly AlertInstance[]; no
             <td><StateBadge state={instance.state} /></td>
             <td className={classes.right}>{instance.value === null ? '–' : formatValue(instance.value)}</td>
             <td className={classes.right} title={instance.since_ms === null ? undefined : localDateTime(instance.since_ms)}>
-              {instance.since_ms === null ? '–' : ago(instance.since_ms, now)}
+              {instance.since_ms === null ? '–' : humanDuration(Math.max(1_000, now - instance.since_ms))}
             </td>
           </tr>
         ))}

@@ -17,9 +17,9 @@ import type { VariableValue } from './interpolate';
 import { bands, completed, heightPixels, narrowSpan, placement, type Section, sections, sectionTop } from './layout';
 import { type Dashboard, type Panel, whyNoDashboard } from './model';
 import { PanelFrame } from './PanelFrame';
-import { StoreNotice } from './StoreNotice';
+import { Notice, StoreNotice } from './StoreNotice';
 import { VariablePicker } from './VariablePicker';
-import { isShown, resolveVariables, valueOf } from './variables';
+import { isShown, type ResolvedVariable, resolveVariables, valueOf } from './variables';
 
 export function DashboardPage({ uid }: { uid: string }) {
   const query = useQuery({
@@ -82,11 +82,18 @@ function DashboardView({ dashboard }: { dashboard: Dashboard }) {
         <TimeControls />
       </div>
       <StoreNotice database={database} />
+      {isForeign(variables.data ?? []) && dashboard.skywatch?.emptyHint && <Notice tone="calm">{dashboard.skywatch.emptyHint}</Notice>}
       {variables.isError && <Failure error={variables.error} onRetry={() => void variables.refetch()} />}
       {variables.data && <Panels dashboard={dashboard} database={database} variables={values} />}
       {dashboard.panels.length === 0 && <Message icon="dashboards" title="This dashboard has no panels" />}
     </div>
   );
+}
+
+/** No variable finds a value: the database has nothing of the kind that the dashboard shows. */
+function isForeign(variables: readonly ResolvedVariable[]): boolean {
+  const asked = variables.filter(({ variable }) => variable.type === 'query');
+  return asked.length > 0 && asked.every(({ options, error }) => options.length === 0 && error === undefined);
 }
 
 interface PanelsProps {

@@ -3,6 +3,7 @@ import { ActionIcon, Menu, Tooltip } from '@mantine/core';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { type CSSProperties, useMemo, useRef } from 'react';
 import { useLocation } from 'wouter';
+import { isUnreachable } from '../data/client';
 import { rowCount } from '../data/frame';
 import { isKnownPanel, needsData, PanelBody, showsNothing } from '../panels/PanelBody';
 import { isRelative } from '../time/range';
@@ -101,6 +102,7 @@ function Content({ panel, query, size, syncKey, asked }: ContentProps) {
     return <PanelBody panel={panel} frames={query.data.frames} {...size} syncKey={syncKey} />;
   }
   if (query.isError) {
+    if (isUnreachable(query.error)) return <Message compact icon="alert" title="The store does not answer" />;
     return (
       <Message compact icon="alert" title="The query failed">
         {errorText(query.error)}{' '}

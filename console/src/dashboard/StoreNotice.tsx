@@ -4,6 +4,7 @@ import { Link } from 'wouter';
 import { useInfo } from '../app/useInfo';
 import { influxQuery } from '../data/client';
 import { Icon } from '../ui/Icon';
+import { emptyIfMissing } from './emptyIfMissing';
 import classes from './dashboard.module.css';
 
 /** While there is nothing, the answer may change any moment. */
@@ -13,7 +14,7 @@ export function StoreNotice({ database }: { database: string }) {
   const info = useInfo();
   const measurements = useQuery({
     queryKey: ['any-measurement', database],
-    queryFn: ({ signal }) => influxQuery({ q: 'SHOW MEASUREMENTS LIMIT 1', db: database }, signal).catch(emptyWithoutDatabase),
+    queryFn: ({ signal }) => influxQuery({ q: 'SHOW MEASUREMENTS LIMIT 1', db: database }, signal).catch(emptyIfMissing),
     enabled: info.data?.store_error === null,
     refetchInterval: ({ state }) => (state.data?.results?.[0]?.series ? false : EMPTY_RECHECK_MS),
     retry: false,
@@ -32,12 +33,7 @@ export function StoreNotice({ database }: { database: string }) {
   return null;
 }
 
-function emptyWithoutDatabase(error: unknown) {
-  if (error instanceof Error && error.message.startsWith('database not found')) return { results: [] };
-  throw error;
-}
-
-function Notice({ tone, children }: { tone: 'calm' | 'bad'; children: React.ReactNode }) {
+export function Notice({ tone, children }: { tone: 'calm' | 'bad'; children: React.ReactNode }) {
   return (
     <div className={tone === 'bad' ? classes.storeBad : classes.storeCalm} role="status">
       <Icon name={tone === 'bad' ? 'alert' : 'clock'} size={15} />

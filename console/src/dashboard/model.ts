@@ -14,6 +14,11 @@ export interface Dashboard {
   templating?: { list?: Variable[] };
   panels: Panel[];
   links?: { title: string; url?: string; type?: string }[];
+  /** Skywatch's own. */
+  skywatch?: {
+    /** What to do when the database has nothing for this dashboard. */
+    emptyHint?: string;
+  };
 }
 
 export interface GridPos {

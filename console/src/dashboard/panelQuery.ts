@@ -6,6 +6,7 @@ import { transform, type Transformed } from '../data/transform';
 import { parseDuration } from '../time/duration';
 import { bucketMs } from '../time/interval';
 import type { TimeRange } from '../time/range';
+import { emptyIfMissing } from './emptyIfMissing';
 import { interpolate, type VariableValue } from './interpolate';
 import type { Panel, Target } from './model';
 import { minInterval, resolveAuto } from './variables';
@@ -72,7 +73,7 @@ export interface PanelResult extends Transformed {
 export async function runPlan(plan: PanelPlan, panel: Panel, signal?: AbortSignal): Promise<PanelResult> {
   const answers = await Promise.allSettled(
     plan.queries.map(async ({ q, database, ...shape }): Promise<Frame[]> => {
-      const answer = await influxQuery({ q, db: database }, signal);
+      const answer = await influxQuery({ q, db: database }, signal).catch(emptyIfMissing);
       return (answer.results ?? []).flatMap((result) => toFrames(result.series ?? [], shape));
     }),
   );

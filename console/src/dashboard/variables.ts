@@ -3,6 +3,7 @@ import { influxQuery } from '../data/client';
 import { compareCells } from '../data/transform/tables';
 import { influxDuration, parseDuration } from '../time/duration';
 import type { TimeRange } from '../time/range';
+import { emptyIfMissing } from './emptyIfMissing';
 import { interpolate, type VariableValue } from './interpolate';
 import type { Variable } from './model';
 
@@ -62,7 +63,7 @@ async function optionsOf(
     case 'query': {
       const q = interpolate(queryText(variable), { range, intervalMs: 60_000, variables: known });
       if (q.trim() === '') return [];
-      const answer = await influxQuery({ q, db: database }, signal);
+      const answer = await influxQuery({ q, db: database }, signal).catch(emptyIfMissing);
       return sortOptions(filterOptions(valuesOf(answer.results?.[0]?.series ?? []), variable.regex ?? ''), variable.sort ?? 0);
     }
     case 'custom': return customOptions(String(variable.query ?? ''));

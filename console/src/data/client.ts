@@ -11,6 +11,16 @@ export class ApiError extends Error {
   }
 }
 
+/** A database that nobody has written to yet is an empty one: the page says so once, its panels need not. */
+export function isMissingDatabase(error: unknown): boolean {
+  return error instanceof ApiError && error.message.startsWith('database not found');
+}
+
+/** Neither the console nor the store behind it answered, so this says nothing about the query. */
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof ApiError && (error.status === 0 || error.status === 502);
+}
+
 async function request(path: string, init: RequestInit): Promise<Response> {
   try {
     return await fetch(path, init);

@@ -8,6 +8,7 @@ import { useInfo } from '../app/useInfo';
 import { useNow } from '../app/useNow';
 import { usePageTitle } from '../app/usePageTitle';
 import { StoreNotice } from '../dashboard/StoreNotice';
+import { isMissingDatabase } from '../data/client';
 import { formatValue } from '../format/units';
 import { Sparkline } from '../panels/Sparkline';
 import { resolveColor } from '../theme/colors';
@@ -33,7 +34,7 @@ export function HomePage() {
     structuralSharing: false,
     retry: false,
   });
-  const missing = overview.isError && /database not found/.test(String(overview.error));
+  const missing = overview.isError && isMissingDatabase(overview.error);
   const data = overview.data ?? (missing ? { hosts: [], guests: [], newestMs: undefined } : undefined);
   return (
     <div className={classes.page}>
@@ -63,11 +64,11 @@ function Tiles({ overview: { hosts, guests, newestMs } }: { overview: Overview }
   const age = newestMs === undefined ? undefined : Math.max(0, now - newestMs);
   return (
     <div className={classes.tiles}>
-      <Tile icon="server" label="Hosts up" href="/d/hosts" tone={up < hosts.length ? 'bad' : 'good'} value={String(up)} of={hosts.length}
+      <Tile icon="server" label="Hosts up" href="/d/hosts" tone={hosts.length === 0 ? 'off' : up < hosts.length ? 'bad' : 'good'} value={String(up)} of={hosts.length}
         note={hosts.length === 0 ? 'none reports yet' : up === hosts.length ? 'all report' : `${hosts.length - up} silent`} />
       <Tile icon="cube" label="VMs running" href="/d/virtual-machines" tone={worstTone(guests)} value={String(running)} of={guests.length}
         note={guests.length === 0 ? 'none reported' : otherStates(guests)} />
-      <Tile icon="bell" label="Alerts firing" href="/alerts" tone={firing > 0 ? 'bad' : pending > 0 ? 'warn' : 'good'} value={String(firing)}
+      <Tile icon="bell" label="Alerts firing" href="/alerts" tone={firing > 0 ? 'bad' : pending > 0 ? 'warn' : rules.length === 0 ? 'off' : 'good'} value={String(firing)}
         note={rules.length === 0 ? 'no rules' : pending > 0 ? `${pending} pending` : `${rules.length} ${rules.length === 1 ? 'rule' : 'rules'}, all calm`} />
       <Tile icon="clock" label="Data age" href="/explore" tone={age === undefined ? 'off' : age > SILENT_MS ? 'bad' : 'good'}
         value={age === undefined ? '–' : humanDuration(Math.floor(age / 1000) * 1000).replace('0ms', '0s')}
@@ -77,8 +78,9 @@ function Tiles({ overview: { hosts, guests, newestMs } }: { overview: Overview }
 }
 
 /** A machine that is off is off on purpose; one that is paused or crashed may not be. */
-function worstTone(guests: readonly GuestState[]): 'good' | 'warn' | 'bad' {
+function worstTone(guests: readonly GuestState[]): 'good' | 'warn' | 'bad' | 'off' {
   const tones = guests.map(({ state }) => guestState(state).tone);
+  if (tones.length === 0) return 'off';
   return tones.includes('bad') ? 'bad' : tones.includes('warn') ? 'warn' : 'good';
 }
 

@@ -13,7 +13,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let bind = arguments.next().unwrap_or_else(|| "127.0.0.1:3000".into());
     let upstream = arguments.next().unwrap_or_else(|| "http://127.0.0.1:8086".into());
 
-    let config = ConsoleConfig { dashboards_dir: arguments.next().map(Into::into), ..ConsoleConfig::new(&upstream) };
+    let config =
+        ConsoleConfig { dashboards_dir: arguments.next().map(Into::into), ..ConsoleConfig::new(&upstream) };
 
     let listener = TcpListener::bind(&bind).await?;
     println!("http://{} shows what {upstream} stores", listener.local_addr()?);
