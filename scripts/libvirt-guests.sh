@@ -7,10 +7,10 @@
 #   scripts/libvirt-guests.sh stop        destroy the guests and end the daemons that `start` began
 #   scripts/libvirt-guests.sh status      what runs, and which of it is ours
 #
-# The guests are emulated (TCG, so no /dev/kvm is needed) and have 64 MiB, one CPU, a disk of 16 MiB
-# and, where /dev/net/tun allows it, an interface on a tap device that is connected to nothing (its
-# firmware looks for a boot server now and then, which shows as traffic). With nothing to boot they
-# sit idle otherwise.
+# The guests are emulated (TCG, so no /dev/kvm is needed) and have 64 MiB, one CPU, an empty disk of
+# 16 MiB and, where /dev/net/tun allows it, an interface on a tap device that is connected to nothing.
+# There is nothing to boot: their firmware tries disk and network, waits 30 s and starts over, which
+# shows as a little work on CPU, disk and network.
 # What was started is written down in $SKYWATCH_GUESTS_DIR (/run/skywatch-guests); `stop` touches
 # nothing else.
 set -eu
@@ -88,7 +88,12 @@ guest_xml() { # name
   <title>Skywatch demo guest $1</title>
   <memory unit='MiB'>64</memory>
   <vcpu>1</vcpu>
-  <os><type arch='x86_64' machine='pc'>hvm</type><bios useserial='no'/></os>
+  <os>
+    <type arch='x86_64' machine='pc'>hvm</type>
+    <boot dev='hd'/>
+    <boot dev='network'/>
+    <bios rebootTimeout='30000'/>
+  </os>
   <features><acpi/></features>
   <clock offset='utc'/>
   <on_poweroff>destroy</on_poweroff>

@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         _ => {
             let shutdown = async {
                 // Without signals there is no end to wait for.
-                let _ = tokio::signal::ctrl_c().await;
+                tokio::signal::ctrl_c().await.ok();
             };
             agent.run(shutdown).await?
         }

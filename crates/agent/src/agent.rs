@@ -93,7 +93,7 @@ impl Agent {
         shutdown.await;
         info!("stopping");
         // Fails only if no input is left to hear it.
-        let _ = stop.send(true);
+        stop.send(true).ok();
         finish(inputs, outputs).await
     }
 

@@ -7,13 +7,16 @@ use crate::output::Output;
 use crate::outputs;
 use crate::paths::HostPaths;
 
+/// A plugin, or what is wrong with its table.
+type Built<T> = Result<Box<T>, ConfigError>;
+
 /// An input and how it is built from its table.
 #[derive(Debug)]
 pub struct InputEntry {
     /// As in `[[inputs.NAME]]`.
     pub name: &'static str,
     /// Takes its options out of the table. Does no I/O.
-    pub(crate) build: fn(&mut Section, &HostPaths) -> Result<Box<dyn Input>, ConfigError>,
+    pub(crate) build: fn(&mut Section, &HostPaths) -> Built<dyn Input>,
 }
 
 /// An output and how it is built from its table.
@@ -22,7 +25,7 @@ pub struct OutputEntry {
     /// As in `[[outputs.NAME]]`.
     pub name: &'static str,
     /// Takes its options out of the table. Does no I/O.
-    pub(crate) build: fn(&mut Section) -> Result<Box<dyn Output>, ConfigError>,
+    pub(crate) build: fn(&mut Section) -> Built<dyn Output>,
 }
 
 /// Every input there is.

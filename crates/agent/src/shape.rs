@@ -38,8 +38,10 @@ impl InputShape {
 
     /// The metric as it goes into the buffers; `None` where the filters leave nothing of it.
     ///
-    /// 1. Selectors see the original name and the input's own tags. 2. The name changes. 3. The
-    /// plugin's `tags`, then 4. the global tags fill in what is absent. 5. Modifiers see all of it.
+    /// 1. Selectors see the original name and the input's own tags.
+    /// 2. The name changes.
+    /// 3. The plugin's `tags`, then the global tags fill in what is absent.
+    /// 4. Modifiers see all of it.
     pub(crate) fn apply(&self, mut metric: Metric) -> Option<Metric> {
         if !self.options.filter.selects(&metric) {
             return None;

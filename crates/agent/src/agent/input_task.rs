@@ -97,7 +97,7 @@ impl InputTask {
     /// One gather, two for differences, for a run that ends after it.
     pub(super) async fn run_once(mut self) -> InputReport {
         if self.is_delta {
-            let _ = tokio::time::timeout(SINGLE_GATHER_MAX, self.thread.gather(wall_clock_ns())).await;
+            tokio::time::timeout(SINGLE_GATHER_MAX, self.thread.gather(wall_clock_ns())).await.ok();
             tokio::time::sleep(DELTA_PAUSE).await;
         }
         let gather = self.thread.gather(wall_clock_ns());
@@ -151,14 +151,14 @@ impl InputTask {
         }
         for output in &self.outputs {
             // An output ends only after all inputs.
-            let _ = output.send(Arc::clone(&shaped)).await;
+            output.send(Arc::clone(&shaped)).await.ok();
         }
     }
 }
 
 /// Also when the agent itself is gone.
 async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stop| *stop).await;
+    stopped.wait_for(|stop| *stop).await.ok();
 }
 
 /// The kernel shows 15 bytes of a thread's name.

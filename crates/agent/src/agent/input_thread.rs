@@ -34,7 +34,7 @@ impl InputThread {
             for request in inbox {
                 let gathered = gather(input.as_mut(), request.now_ns);
                 // The agent may have stopped waiting.
-                let _ = request.reply.send(gathered);
+                request.reply.send(gathered).ok();
             }
         })?;
         Ok(Self { requests })
@@ -43,7 +43,7 @@ impl InputThread {
     /// Starts a gather. The receiver fails only if the thread is gone.
     pub(super) fn gather(&self, now_ns: i64) -> oneshot::Receiver<Gathered> {
         let (reply, receiver) = oneshot::channel();
-        let _ = self.requests.send(Request { now_ns, reply });
+        self.requests.send(Request { now_ns, reply }).ok();
         receiver
     }
 }

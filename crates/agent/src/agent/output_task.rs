@@ -189,7 +189,7 @@ async fn wake(at: Option<Instant>) {
 fn tell(id: &PluginId, notice: &Notice, flush_interval: i64) {
     match notice {
         Notice::Dropped(metrics) => {
-            warn!("{id}: the buffer was full; the oldest {metrics} metrics were dropped")
+            warn!("{id}: the buffer was full; the oldest {metrics} metrics were dropped");
         }
         Notice::Failed { reason, in_a_row: 1, retry_in } => {
             error!("{id}: write failed, next try in {} s: {reason}", seconds(*retry_in));

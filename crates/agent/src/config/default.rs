@@ -45,7 +45,7 @@ pub fn default_toml(options: &DefaultConfig) -> String {
 ",
     );
     let database = quote(&options.database);
-    let _ = writeln!(text, "  urls = [{}]\n  database = {database}\n", quote(&options.url));
+    writeln!(text, "  urls = [{}]\n  database = {database}\n", quote(&options.url)).ok();
     text.push_str(
         "\
 [[inputs.cpu]]

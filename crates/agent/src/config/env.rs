@@ -79,8 +79,7 @@ fn expand(inner: &str, lookup: &Lookup<'_>) -> Result<Option<String>, String> {
     let argument = &operator[kind.len_utf8()..];
     match (kind, present) {
         ('-', Some(value)) | ('?', Some(value)) => Ok(Some(value)),
-        ('-', None) => substitute(argument, lookup).map(Some),
-        ('+', Some(_)) => substitute(argument, lookup).map(Some),
+        ('-', None) | ('+', Some(_)) => substitute(argument, lookup).map(Some),
         ('+', None) => Ok(Some(String::new())),
         ('?', None) => Err(format!("environment variable {name} is required: {argument}")),
         _ => Ok(None),

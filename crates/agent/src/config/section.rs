@@ -7,6 +7,9 @@ use super::duration;
 use super::error::{ConfigError, Place};
 use super::tree::{Entry, Node, Value};
 
+/// Keys and their lists, in the order of the file.
+pub(crate) type Lists = Vec<(String, Vec<String>)>;
+
 /// One table. Options are taken out of it; [`finish`](Self::finish) finds what is left over.
 #[derive(Debug)]
 pub struct Section {
@@ -95,10 +98,7 @@ impl Section {
     }
 
     /// A table whose values are lists of strings.
-    pub fn list_table(
-        &mut self,
-        key: &'static str,
-    ) -> Result<Option<Vec<(String, Vec<String>)>>, ConfigError> {
+    pub(crate) fn list_table(&mut self, key: &'static str) -> Result<Option<Lists>, ConfigError> {
         let entries = match self.take(key) {
             Some(Node { value: Value::Table(entries), .. }) => entries,
             other => return self.absent_or_wrong(key, "a table of lists", other),

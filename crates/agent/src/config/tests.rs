@@ -188,7 +188,7 @@ fn files_and_directories_add_up() {
     fs::write(conf.join("sub/c.conf"), "[[inputs.net]]\n").expect("written");
     fs::write(conf.join("..data/d.conf"), "[[inputs.disk]]\n").expect("written");
     fs::write(conf.join("note.txt"), "not TOML").expect("written");
-    let config = Config::load(&[main], &[conf.clone()]).expect("valid");
+    let config = Config::load(&[main], std::slice::from_ref(&conf)).expect("valid");
     let names: Vec<_> = config.inputs.iter().map(|input| input.id.name).collect();
     assert_eq!(names, ["cpu", "swap", "mem", "net"]);
     assert!(config.agent.quiet && config.agent.interval == 5_000_000_000, "later keys add to earlier ones");

@@ -20,6 +20,7 @@ mod quarantine;
 mod worker;
 
 use std::collections::BTreeSet;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::config::{ConfigError, Section};
@@ -40,8 +41,10 @@ const BULK_PAUSE: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 struct Libvirt {
     options: Options,
+    /// How a worker is started; tests have their own.
+    start: fn(&Options) -> std::io::Result<Worker>,
     worker: Option<Worker>,
-    stuck: Vec<Worker>,
+    stuck: Vec<JoinHandle<()>>,
     quarantine: Quarantine,
     bulk_paused_until: Option<Instant>,
 }
@@ -54,7 +57,7 @@ impl Input for Libvirt {
     fn gather(&mut self, acc: &mut Accumulator) -> Result<(), GatherError> {
         let start = Instant::now();
         let deadline = start + self.options.timeout;
-        self.stuck.retain(|worker| !worker.is_finished());
+        self.stuck.retain(|thread| !thread.is_finished());
         self.quarantine.release(start);
         let bulk = self.quarantine.is_empty() && self.bulk_paused_until.is_none_or(|until| until <= start);
         if bulk {
@@ -86,6 +89,7 @@ impl Libvirt {
     fn new(options: Options) -> Self {
         Self {
             options,
+            start: Worker::start,
             worker: None,
             stuck: Vec::new(),
             quarantine: Quarantine::default(),
@@ -148,6 +152,7 @@ impl Libvirt {
             let limit = deadline.min(Instant::now() + patience);
             match worker.next(limit) {
                 Some(Outcome::Connected) | Some(Outcome::Begin(_)) => {}
+                Some(Outcome::Listed(names)) => self.quarantine.forget_absent(|name| names.contains(name)),
                 Some(Outcome::Domain(found)) => domain(found),
                 Some(Outcome::End(Ok(domains))) => {
                     self.worker = Some(worker);
@@ -167,7 +172,7 @@ impl Libvirt {
                 }
                 None => {
                     let busy_with = worker.busy_with().map(str::to_owned);
-                    self.stuck.push(worker);
+                    self.stuck.push(worker.abandon());
                     return Ok(Asked::Silent(busy_with));
                 }
             }
@@ -190,7 +195,7 @@ impl Libvirt {
         if self.stuck.len() >= STUCK_MAX {
             return Err(self.error(format!("{STUCK_MAX} calls do not return; waiting for one of them")));
         }
-        Worker::start(&self.options).map_err(|error| self.error(format!("cannot start a thread: {error}")))
+        (self.start)(&self.options).map_err(|error| self.error(format!("cannot start a thread: {error}")))
     }
 
     fn error(&self, reason: String) -> GatherError {

@@ -149,7 +149,7 @@ impl InfluxDb {
                 Answer::Rejected { reason } => return WriteOutcome::Rejected { reason },
                 Answer::TooLarge { reason } => return WriteOutcome::TooLarge { reason },
                 Answer::NoDatabase => {
-                    failures.push(format!("{}: database not found: {:?}", shown(&url), target.database))
+                    failures.push(format!("{}: database not found: {:?}", shown(&url), target.database));
                 }
                 Answer::Retry { reason, after: wait } => {
                     failures.push(format!("{}: {reason}", shown(&url)));

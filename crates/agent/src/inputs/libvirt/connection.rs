@@ -39,7 +39,7 @@ pub(super) struct Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         // What remains of a failed connection is freed all the same.
-        let _ = self.connect.close();
+        self.connect.close().ok();
     }
 }
 
@@ -50,7 +50,7 @@ impl Connection {
         let connect = Connect::open_read_only(Some(uri))?;
         let connection = Self { connect, nowait: NOWAIT };
         // Not every driver has a peer to ping.
-        let _ = connection.connect.set_keep_alive(KEEPALIVE_SECONDS, KEEPALIVE_MISSES);
+        connection.connect.set_keep_alive(KEEPALIVE_SECONDS, KEEPALIVE_MISSES).ok();
         Ok(connection)
     }
 
@@ -293,14 +293,17 @@ fn prepare_library() {
             return;
         }
         // Without the thread nobody pings; deadlines hold all the same.
-        let _ = std::thread::Builder::new().name("libvirt-events".to_owned()).spawn(|| {
-            loop {
-                if virt::event::event_run_default_impl().is_err() {
-                    std::thread::sleep(EVENT_LOOP_PAUSE);
-                }
-            }
-        });
+        let thread = std::thread::Builder::new().name("libvirt-events".to_owned());
+        thread.spawn(run_events).ok();
     });
+}
+
+fn run_events() {
+    loop {
+        if virt::event::event_run_default_impl().is_err() {
+            std::thread::sleep(EVENT_LOOP_PAUSE);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -134,3 +134,124 @@ fn a_daemon_that_accepts_and_says_nothing_costs_the_timeout() {
         assert!(start.elapsed() < Duration::from_secs(20), "{error}");
     }
 }
+
+/// Does jobs for three domains, `a`, `b` and `c`, until one of them has to hang.
+fn scripted(bulk: fn(&Outbox) -> bool, single: fn(&Outbox, &str) -> bool) -> std::io::Result<Worker> {
+    Worker::spawn(move |jobs, outbox| {
+        for job in jobs {
+            outbox.send(Outcome::Connected).expect("heard");
+            let goes_on = match job {
+                Job::Bulk => bulk(outbox),
+                Job::OneByOne { skip } => {
+                    let names = ["a", "b", "c"].into_iter().filter(|name| !skip.contains(*name));
+                    let goes_on = names.into_iter().all(|name| {
+                        outbox.send(Outcome::Begin(name.to_owned())).expect("heard");
+                        single(outbox, name)
+                    });
+                    if goes_on {
+                        outbox.send(Outcome::End(Ok(Vec::new()))).expect("heard");
+                    }
+                    goes_on
+                }
+            };
+            while !goes_on {
+                std::thread::park();
+            }
+        }
+    })
+}
+
+type Outbox = std::sync::mpsc::Sender<Outcome>;
+
+fn domain(name: &str) -> Domain {
+    let params = vec![("state.state".to_owned(), skywatch_model::FieldValue::Integer(1))];
+    Domain { name: name.to_owned(), params, ..Domain::default() }
+}
+
+fn answer(outbox: &Outbox, name: &str) -> bool {
+    outbox.send(Outcome::Domain(Ok(domain(name)))).expect("heard");
+    true
+}
+
+fn seen(metrics: &[Metric]) -> Vec<&str> {
+    metrics.iter().filter_map(|metric| metric.tag_value("domain_name")).collect()
+}
+
+fn scripted_input(start: fn(&Options) -> std::io::Result<Worker>) -> Libvirt {
+    let mut input = input("timeout = '400ms'");
+    input.start = start;
+    input
+}
+
+#[test]
+fn a_domain_that_hangs_costs_the_others_nothing() {
+    let mut input = scripted_input(|_| scripted(|_| false, |out, name| name != "b" && answer(out, name)));
+    let start = Instant::now();
+    let (result, metrics, errors) = gather(&mut input);
+    assert!(start.elapsed() < Duration::from_secs(2));
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(seen(&metrics), ["a", "c"], "although the bulk call hung on it, too");
+    assert_eq!(errors.len(), 1);
+    assert!(errors[0].to_string().contains("domain b does not answer"), "{}", errors[0]);
+    assert_eq!(input.stuck.len(), 2);
+    for _ in 0..5 {
+        let start = Instant::now();
+        let (_, metrics, _) = gather(&mut input);
+        assert_eq!(seen(&metrics), ["a", "c"]);
+        assert!(start.elapsed() < Duration::from_millis(200), "nobody waits for it again");
+    }
+    assert_eq!(input.stuck.len(), 2, "and no further thread is lost");
+}
+
+#[test]
+fn a_domain_that_fails_is_named_and_the_others_are_there() {
+    fn single(outbox: &Outbox, name: &str) -> bool {
+        match name {
+            "b" => {
+                let failed = Err((name.to_owned(), "its disk is gone".to_owned()));
+                outbox.send(Outcome::Domain(failed)).expect("heard");
+                true
+            }
+            other => answer(outbox, other),
+        }
+    }
+    fn refuse(outbox: &Outbox) -> bool {
+        outbox.send(Outcome::End(Err(Failure::Call("its disk is gone".to_owned())))).expect("heard");
+        true
+    }
+    let mut input = scripted_input(|_| scripted(refuse, single));
+    let (result, metrics, errors) = gather(&mut input);
+    assert!(result.is_ok() && input.stuck.is_empty());
+    assert_eq!(seen(&metrics), ["a", "c"]);
+    assert_eq!(errors[0].to_string(), "qemu:///system: domain b: its disk is gone");
+}
+
+#[test]
+fn threads_that_never_return_are_few() {
+    let mut input = scripted_input(|_| scripted(|_| false, |_, _| false));
+    for _ in 0..4 {
+        let start = Instant::now();
+        let (_, metrics, _) = gather(&mut input);
+        assert!(metrics.is_empty());
+        assert!(start.elapsed() < Duration::from_secs(2));
+        assert!(input.stuck.len() <= STUCK_MAX);
+    }
+}
+
+#[test]
+fn a_late_worker_is_let_go_and_room_is_made() {
+    // Late rather than stuck: the bulk call ends after the deadline.
+    fn late(outbox: &Outbox) -> bool {
+        std::thread::sleep(Duration::from_millis(600));
+        // Nobody may be listening any more.
+        outbox.send(Outcome::End(Ok(Vec::new()))).ok();
+        true
+    }
+    let mut input = scripted_input(|_| scripted(late, |out, name| answer(out, name)));
+    let (_, metrics, _) = gather(&mut input);
+    assert_eq!(seen(&metrics), ["a", "b", "c"]);
+    assert_eq!(input.stuck.len(), 1);
+    std::thread::sleep(Duration::from_millis(800));
+    assert!(gather(&mut input).0.is_ok());
+    assert!(input.stuck.is_empty());
+}

@@ -29,6 +29,8 @@ pub(super) enum Job {
 pub(super) enum Outcome {
     /// The connection is there.
     Connected,
+    /// The domains there are.
+    Listed(BTreeSet<String>),
     /// It now asks about this domain.
     Begin(String),
     /// One domain's answer, or its name and libvirt's words.
@@ -59,11 +61,17 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn start(options: &Options) -> std::io::Result<Self> {
+        let options = options.clone();
+        Self::spawn(move |jobs, outbox| work(&options, jobs, outbox))
+    }
+
+    /// A worker that does its jobs in any other way.
+    pub(super) fn spawn(
+        work: impl FnOnce(&Receiver<Job>, &Sender<Outcome>) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (jobs, inbox) = channel();
         let (outbox, outcomes) = channel();
-        let options = options.clone();
-        let thread =
-            Builder::new().name("libvirt".to_owned()).spawn(move || work(&options, &inbox, &outbox))?;
+        let thread = Builder::new().name("libvirt".to_owned()).spawn(move || work(&inbox, &outbox))?;
         Ok(Self { jobs, outcomes, thread, busy: false, connected: false, busy_with: None })
     }
 
@@ -83,6 +91,7 @@ impl Worker {
             Outcome::Begin(name) => self.busy_with = Some(name.clone()),
             Outcome::Domain(_) => self.busy_with = None,
             Outcome::End(_) => self.busy = false,
+            Outcome::Listed(_) => {}
         }
         Some(outcome)
     }
@@ -100,6 +109,11 @@ impl Worker {
     /// The domain it is asking about.
     pub(super) fn busy_with(&self) -> Option<&str> {
         self.busy_with.as_deref()
+    }
+
+    /// Gives the worker up: its thread ends as soon as its call returns.
+    pub(super) fn abandon(self) -> JoinHandle<()> {
+        self.thread
     }
 
     /// Whether the thread has ended.
@@ -137,7 +151,7 @@ fn attempt(
             slot.insert(opened)
         }
     };
-    let _ = outbox.send(Outcome::Connected);
+    outbox.send(Outcome::Connected).ok();
     let result = match job {
         Job::Bulk => bulk(options, connection),
         Job::OneByOne { skip } => one_by_one(options, connection, skip, outbox).map(|()| Vec::new()),
@@ -173,8 +187,12 @@ fn one_by_one(
     skip: &BTreeSet<String>,
     outbox: &Sender<Outcome>,
 ) -> Result<(), Error> {
+    let mut handles = Vec::new();
     for handle in connection.list(&options.domains)? {
-        let name = handle.get_name()?;
+        handles.push((handle.get_name()?, handle));
+    }
+    outbox.send(Outcome::Listed(handles.iter().map(|(name, _)| name.clone()).collect())).ok();
+    for (name, handle) in handles {
         if skip.contains(&name) {
             continue;
         }
@@ -188,7 +206,7 @@ fn one_by_one(
             Err(error) if is_lost(&error) || !connection.is_alive() => return Err(error),
             Err(error) => Err((name, text(&error))),
         };
-        let _ = outbox.send(Outcome::Domain(outcome));
+        outbox.send(Outcome::Domain(outcome)).ok();
     }
     Ok(())
 }

@@ -131,8 +131,8 @@ impl Client {
 pub(super) fn shown(url: &Url) -> Url {
     let mut shown = url.clone();
     // Neither fails: the scheme is http or https.
-    let _ = shown.set_username("");
-    let _ = shown.set_password(None);
+    shown.set_username("").ok();
+    shown.set_password(None).ok();
     shown
 }
 
