@@ -154,8 +154,10 @@ fn scripted(bulk: fn(&Outbox) -> bool, single: fn(&Outbox, &str) -> bool) -> std
                     goes_on
                 }
             };
-            while !goes_on {
-                std::thread::park();
+            if !goes_on {
+                loop {
+                    std::thread::park();
+                }
             }
         }
     })
@@ -247,7 +249,7 @@ fn a_late_worker_is_let_go_and_room_is_made() {
         outbox.send(Outcome::End(Ok(Vec::new()))).ok();
         true
     }
-    let mut input = scripted_input(|_| scripted(late, |out, name| answer(out, name)));
+    let mut input = scripted_input(|_| scripted(late, answer));
     let (_, metrics, _) = gather(&mut input);
     assert_eq!(seen(&metrics), ["a", "b", "c"]);
     assert_eq!(input.stuck.len(), 1);
