@@ -331,6 +331,36 @@ mod dashboards {
         assert_eq!(json_of(&body)["schemaVersion"], 42);
     }
 
+    /// Every query of a dashboard's panels and variables.
+    fn queries_of(dashboard: &Value) -> Vec<String> {
+        let panels = dashboard["panels"].as_array().unwrap().iter();
+        let targets = panels.filter_map(|panel| panel["targets"].as_array()).flatten();
+        let variables = dashboard["templating"]["list"].as_array().unwrap().iter();
+        targets
+            .map(|target| &target["query"])
+            .chain(variables.map(|variable| &variable["query"]))
+            .map(|query| query.as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn our_own_parser_takes_every_query_of_those_that_ship() {
+        for uid in ["hosts", "virtual-machines"] {
+            let (_, _, body) = get(console("http://127.0.0.1:1"), &format!("/api/dashboards/{uid}")).await;
+            let queries = queries_of(&json_of(&body));
+            assert!(queries.len() > 10, "{uid}");
+            for query in queries {
+                // The web app fills these in; its own tests see to how.
+                let filled = query
+                    .replace("$timeFilter", "time >= 1690000000000ms and time <= 1690003600000ms")
+                    .replace("$__interval", "20s")
+                    .replace("/^$", "/^");
+                skywatch_influxql::parse_query(&filled)
+                    .unwrap_or_else(|error| panic!("{uid}: {query}: {error}"));
+            }
+        }
+    }
+
     #[tokio::test]
     async fn files_of_the_directory_join_them_and_win_by_uid() {
         let dir = tempfile::tempdir().unwrap();
