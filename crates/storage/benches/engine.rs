@@ -2,12 +2,10 @@
 //! percentages every ten seconds, 5,000 rows a batch. Each result is per batch or per store; divide by the values
 //! the item counter shows.
 
-#![allow(
-    missing_docs,
+#![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::print_stderr,
-    reason = "a benchmark may stop at the first surprise"
+    reason = "a benchmark may stop at the first surprise, and talks"
 )]
 
 use std::{path::Path, sync::Arc};

@@ -117,31 +117,31 @@ fn merge_series(
         }
         if pending_rows >= BLOCK_ROWS {
             let merged = merge(std::mem::take(&mut pending), keep_versions);
-            let rest = write_blocks(writer, merged, false)?;
+            let rest = write_blocks(writer, &merged, false)?;
             pending_rows = rest.times.len();
             pending.push(rest);
         }
     }
     if !pending.is_empty() {
-        write_blocks(writer, merge(pending, keep_versions), true)?;
+        write_blocks(writer, &merge(pending, keep_versions), true)?;
     }
     Ok(())
 }
 
 /// Writes full blocks, and with `all` the last, shorter one too; returns the rows left.
-fn write_blocks(writer: &mut SegmentWriter, rows: Rows, all: bool) -> Result<Rows, MaintenanceError> {
+fn write_blocks(writer: &mut SegmentWriter, rows: &Rows, all: bool) -> Result<Rows, MaintenanceError> {
     let len = rows.times.len();
     if len <= BLOCK_ROWS && all {
-        writer.block(&rows)?;
-        return Ok(slice(&rows, len, len));
+        writer.block(rows)?;
+        return Ok(slice(rows, len, len));
     }
     let mut start = 0;
     while len - start >= BLOCK_ROWS || (all && start < len) {
         let end = len.min(start + BLOCK_ROWS);
-        writer.block(&slice(&rows, start, end))?;
+        writer.block(&slice(rows, start, end))?;
         start = end;
     }
-    Ok(slice(&rows, start, len))
+    Ok(slice(rows, start, len))
 }
 
 type Contents = (Vec<SegmentField>, BTreeSet<SeriesId>);

@@ -7,9 +7,12 @@
 //!
 //! A snapshot is the length of every chunk at the moment it was taken.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use parking_lot::RwLock;
@@ -322,60 +325,73 @@ impl SeriesRows {
 }
 
 impl Tables {
+    /// The values of one field in these rows; `None` if no row has it.
     fn gather(&self, rows: &[(i64, RowRef)], field: FieldId) -> Option<Column> {
-        let buffers: Vec<Option<&Buffer>> = self.buffers(rows, field);
-        let field_type = buffers.iter().flatten().next().map(|buffer| match buffer {
-            Buffer::Float(_) => skywatch_model::FieldType::Float,
-            Buffer::Integer(_) => skywatch_model::FieldType::Integer,
-            Buffer::Unsigned(_) => skywatch_model::FieldType::Unsigned,
-            Buffer::String(_) => skywatch_model::FieldType::String,
-            Buffer::Boolean(_) => skywatch_model::FieldType::Boolean,
-        })?;
-        let mut values = Values::empty(field_type);
-        let mut valid: Option<Bitmap> = None;
-        for (index, (buffer, (_, row))) in buffers.iter().zip(rows).enumerate() {
-            if buffer.is_none() {
-                valid.get_or_insert_with(|| Bitmap::filled(rows.len(), true)).set(index, false);
+        let runs = self.runs(rows, field);
+        let field_type = runs.iter().find_map(|run| run.buffer.map(Buffer::field_type))?;
+        let valid = runs.iter().any(|run| run.buffer.is_none()).then(|| {
+            let mut valid = Bitmap::filled(rows.len(), true);
+            for run in runs.iter().filter(|run| run.buffer.is_none()) {
+                run.positions.clone().for_each(|position| valid.set(position, false));
             }
-            push(&mut values, *buffer, row.row());
+            valid
+        });
+        let mut values = Values::empty(field_type);
+        for run in &runs {
+            push_run(&mut values, run.buffer, &rows[run.positions.clone()]);
         }
         Some(Column { values, valid })
     }
 
-    /// The buffer of `field` in each row's chunk, looked up once per run of rows in a chunk.
-    fn buffers(&self, rows: &[(i64, RowRef)], field: FieldId) -> Vec<Option<&Buffer>> {
-        let mut last = (usize::MAX, None);
-        rows.iter()
-            .map(|(_, row)| {
-                if last.0 != row.chunk() {
-                    last = (row.chunk(), self.chunks[row.chunk()].column(field));
+    /// Neighbouring rows of one chunk, with the buffer of `field` there.
+    fn runs(&self, rows: &[(i64, RowRef)], field: FieldId) -> Vec<GatherRun<'_>> {
+        let mut runs: Vec<GatherRun<'_>> = Vec::new();
+        let mut chunk = usize::MAX;
+        for (position, (_, row)) in rows.iter().enumerate() {
+            match runs.last_mut() {
+                Some(run) if chunk == row.chunk() => run.positions.end = position + 1,
+                Some(_) | None => {
+                    chunk = row.chunk();
+                    runs.push(GatherRun {
+                        positions: position..position + 1,
+                        buffer: self.chunks[chunk].column(field),
+                    });
                 }
-                last.1
-            })
-            .collect()
+            }
+        }
+        runs
     }
 }
 
-/// Appends one value, or a placeholder.
-fn push(values: &mut Values, buffer: Option<&Buffer>, row: usize) {
+/// See [`Tables::runs`].
+struct GatherRun<'a> {
+    positions: Range<usize>,
+    buffer: Option<&'a Buffer>,
+}
+
+/// Appends the values of rows of one chunk, or placeholders.
+fn push_run(values: &mut Values, buffer: Option<&Buffer>, rows: &[(i64, RowRef)]) {
+    let rows = rows.iter().map(|(_, row)| row.row());
     match (values, buffer) {
-        (Values::Float(values), Some(Buffer::Float(from))) => values.push(from[row]),
-        (Values::Integer(values), Some(Buffer::Integer(from))) => values.push(from[row]),
-        (Values::Unsigned(values), Some(Buffer::Unsigned(from))) => values.push(from[row]),
-        (Values::Boolean(values), Some(Buffer::Boolean(from))) => values.push(from[row]),
+        (Values::Float(values), Some(Buffer::Float(from))) => values.extend(rows.map(|row| from[row])),
+        (Values::Integer(values), Some(Buffer::Integer(from))) => values.extend(rows.map(|row| from[row])),
+        (Values::Unsigned(values), Some(Buffer::Unsigned(from))) => values.extend(rows.map(|row| from[row])),
+        (Values::Boolean(values), Some(Buffer::Boolean(from))) => values.extend(rows.map(|row| from[row])),
         (Values::String(values), Some(Buffer::String(from))) => {
-            let text = from.get(row);
-            // Neighbours are often equal; share them.
-            match values.last() {
-                Some(last) if **last == *text => values.push(Arc::clone(last)),
-                Some(_) | None => values.push(text.into()),
+            for row in rows {
+                let text = from.get(row);
+                // Neighbours are often equal; share them.
+                match values.last() {
+                    Some(last) if **last == *text => values.push(Arc::clone(last)),
+                    Some(_) | None => values.push(text.into()),
+                }
             }
         }
-        (Values::Float(values), _) => values.push(0.0),
-        (Values::Integer(values), _) => values.push(0),
-        (Values::Unsigned(values), _) => values.push(0),
-        (Values::Boolean(values), _) => values.push(false),
-        (Values::String(values), _) => values.push(Arc::default()),
+        (Values::Float(values), _) => values.extend(rows.map(|_| 0.0)),
+        (Values::Integer(values), _) => values.extend(rows.map(|_| 0)),
+        (Values::Unsigned(values), _) => values.extend(rows.map(|_| 0)),
+        (Values::Boolean(values), _) => values.extend(rows.map(|_| false)),
+        (Values::String(values), _) => values.extend(rows.map(|_| Arc::default())),
     }
 }
 

@@ -85,6 +85,16 @@ impl Buffer {
         }
     }
 
+    pub(crate) const fn field_type(&self) -> FieldType {
+        match self {
+            Self::Float(_) => FieldType::Float,
+            Self::Integer(_) => FieldType::Integer,
+            Self::Unsigned(_) => FieldType::Unsigned,
+            Self::String(_) => FieldType::String,
+            Self::Boolean(_) => FieldType::Boolean,
+        }
+    }
+
     /// Appends all of `other`, which is of the same type.
     pub(crate) fn extend(&mut self, other: &Self) {
         match (self, other) {

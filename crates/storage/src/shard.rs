@@ -243,6 +243,3 @@ impl Shard {
         &self.dir
     }
 }
-
-#[cfg(test)]
-mod tests;

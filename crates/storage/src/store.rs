@@ -210,6 +210,3 @@ fn is_unfinished(fs: &dyn Fs, dir: &Path) -> Result<bool, FsError> {
     let entries = fs.list(dir).map_err(FsError::on("list", dir))?;
     Ok(entries.iter().all(|entry| temporary.file_name().is_some_and(|name| *name == *entry.name)))
 }
-
-#[cfg(test)]
-mod tests;

@@ -79,7 +79,7 @@ pub(crate) fn encode_floats(values: &[f64], out: &mut Vec<u8>) {
         put_integers(&integers, out);
     } else {
         out.push(PCO);
-        put_pco(values, ChunkConfig::default().with_compression_level(LEVEL), out);
+        put_pco(values, &ChunkConfig::default().with_compression_level(LEVEL), out);
     }
 }
 
@@ -103,7 +103,7 @@ fn put_integers<T: Word>(values: &[T], out: &mut Vec<u8>) {
             0 => DeltaSpec::NoOp,
             order => DeltaSpec::TryConsecutive(order),
         });
-    put_pco(values, config, out);
+    put_pco(values, &config, out);
 }
 
 /// 0, 1 or 2: whichever leaves the fewest bits in a sample. Costs a tenth of what pco's own search does.
@@ -124,12 +124,12 @@ fn delta_order<T: Word>(values: &[T]) -> usize {
     }
 }
 
-fn put_pco<T: Word>(values: &[T], config: ChunkConfig, out: &mut Vec<u8>) {
+fn put_pco<T: Word>(values: &[T], config: &ChunkConfig, out: &mut Vec<u8>) {
     let start = out.len();
     let mut write = || -> pco::errors::PcoResult<()> {
         let file = FileCompressor::default();
         file.write_header(&mut *out)?;
-        let mut chunk = file.chunk_compressor(values, &config)?;
+        let mut chunk = file.chunk_compressor(values, config)?;
         chunk.write_meta(&mut *out)?;
         chunk.write_page(0, &mut *out)?;
         Ok(())

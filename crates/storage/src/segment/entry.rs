@@ -229,11 +229,9 @@ fn take_run(
         let field_type = *types.get(ordinal).ok_or(Malformed("unknown field"))?;
         let place = wanted.get(ordinal).copied().flatten();
         for (block, position) in blocks[first..].iter_mut().zip(&mut positions) {
-            if let Some(field) = take_cell(reader, block, field_type, place.is_some(), &mut cursor, position)?
-            {
-                if let Some(place) = place {
-                    block.fields[place] = Some(field);
-                }
+            let field = take_cell(reader, block, field_type, place.is_some(), &mut cursor, position)?;
+            if let (Some(field), Some(place)) = (field, place) {
+                block.fields[place] = Some(field);
             }
         }
     }
@@ -254,7 +252,7 @@ fn take_group(
     let end = start.checked_add_unsigned(reader.varint()?).ok_or(Malformed("time overflows"))?;
     let range = TimeRange::new(start, end);
     let times = match reader.varint()? {
-        0 if range.end.abs_diff(range.start) % (rows as u64 - 1).max(1) != 0 => {
+        0 if !range.end.abs_diff(range.start).is_multiple_of((rows as u64 - 1).max(1)) => {
             return Err(Malformed("regular times do not divide their span"));
         }
         0 => None,

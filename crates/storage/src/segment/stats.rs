@@ -25,19 +25,15 @@ pub(super) fn compute(times: &[i64], column: &Column) -> Option<BlockStats> {
     let (sum, low, high) = match &column.values {
         Values::Float(values) => {
             let (low, high) = extremes(column, values)?;
-            (
-                Sum::Float(valid_values(column, values).fold(0.0, |sum, value| sum + value)),
-                Some(low),
-                Some(high),
-            )
+            (Sum::Float(fold(column, values, 0.0, |sum, value| sum + value)), Some(low), Some(high))
         }
         Values::Integer(values) => {
             let (low, high) = extremes(column, values)?;
-            (Sum::Integer(valid_values(column, values).fold(0, i64::wrapping_add)), Some(low), Some(high))
+            (Sum::Integer(fold(column, values, 0, i64::wrapping_add)), Some(low), Some(high))
         }
         Values::Unsigned(values) => {
             let (low, high) = extremes(column, values)?;
-            (Sum::Unsigned(valid_values(column, values).fold(0, u64::wrapping_add)), Some(low), Some(high))
+            (Sum::Unsigned(fold(column, values, 0, u64::wrapping_add)), Some(low), Some(high))
         }
         Values::String(values) => {
             if values[first].len().max(values[last].len()) > MAX_TEXT {
@@ -58,19 +54,30 @@ pub(super) fn compute(times: &[i64], column: &Column) -> Option<BlockStats> {
     })
 }
 
-fn valid_values<'a, T: Copy>(column: &'a Column, values: &'a [T]) -> impl Iterator<Item = T> + 'a {
-    values.iter().enumerate().filter(|(row, _)| column.is_valid(*row)).map(|(_, value)| *value)
+/// The values there are, in order.
+fn fold<T: Copy, S>(column: &Column, values: &[T], start: S, add: impl Fn(S, T) -> S) -> S {
+    match &column.valid {
+        None => values.iter().copied().fold(start, add),
+        Some(valid) => {
+            let there = values.iter().enumerate().filter(|(row, _)| valid.get(*row));
+            there.map(|(_, value)| *value).fold(start, add)
+        }
+    }
 }
 
 /// Rows of the smallest and the greatest value, the earliest of each.
 fn extremes<T: PartialOrd + Copy>(column: &Column, values: &[T]) -> Option<(usize, usize)> {
-    let mut rows = (0..values.len()).filter(|row| column.is_valid(*row));
-    let first = rows.next()?;
-    Some(rows.fold((first, first), |(low, high), row| {
-        let low = if values[row] < values[low] { row } else { low };
-        let high = if values[row] > values[high] { row } else { high };
-        (low, high)
-    }))
+    let first = (0..values.len()).find(|row| column.is_valid(*row))?;
+    let (mut low, mut high) = (first, first);
+    let mut look = |row: usize| {
+        low = if values[row] < values[low] { row } else { low };
+        high = if values[row] > values[high] { row } else { high };
+    };
+    match &column.valid {
+        None => (first..values.len()).for_each(&mut look),
+        Some(valid) => (first..values.len()).filter(|row| valid.get(*row)).for_each(&mut look),
+    }
+    Some((low, high))
 }
 
 /// Times inside a block as multiples of its step.

@@ -252,7 +252,7 @@ impl Replay<'_> {
                 }
             }
             Record::Fields(definitions) => {
-                definitions.iter().for_each(|field| self.index.insert_field(field))
+                definitions.iter().for_each(|field| self.index.insert_field(field));
             }
             Record::Rows(payload) => {
                 let rows = self.decoder.decode(&payload)?;

@@ -1,6 +1,6 @@
 //! The store from outside: what is acknowledged can be read, whatever happens in between.
 
-#![allow(missing_docs, reason = "tests document themselves by their names")]
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod concurrency;
 mod faults;
