@@ -27,6 +27,8 @@ export interface ChartLook {
 }
 
 const FONT = "11px 'Inter Variable', system-ui, sans-serif";
+/** Distance between the labels of the value axis: small charts need them close, large ones do not want twenty. */
+const LABEL_PIXELS = { min: 26, max: 56 };
 /** Narrower drags are clicks of an unsteady hand. */
 const ZOOM_PIXELS_MIN = 6;
 
@@ -117,7 +119,7 @@ function valueAxis(side: 'left' | 'right', series: readonly ChartSeries[], color
     stroke: colors.axis,
     font: FONT,
     gap: 6,
-    space: 26,
+    space: (chart) => Math.max(LABEL_PIXELS.min, Math.min(LABEL_PIXELS.max, chart.height / 9)),
     ...(incrs ? { incrs } : {}),
     grid: { show: side === 'left', stroke: colors.grid, width: 1 },
     ticks: { show: false },
