@@ -10,15 +10,23 @@ use skywatch_model::FieldValue;
 use skywatch_storage::TagPredicate;
 
 use super::{Schema, types::field_type};
-use crate::expr::{Expr, IntegerDivision, MathFunction};
+use crate::expr::{Expr, MathFunction, Place};
 
 /// A resolved condition.
 #[derive(Debug)]
 pub(crate) struct Condition {
     root: Node,
     /// Tags that row expressions mention; tag `i` has slot `first_tag_slot + i`.
-    tags: Vec<Arc<str>>,
+    tags: Vec<TagSlot>,
     first_tag_slot: usize,
+}
+
+/// A tag in a row expression.
+#[derive(Debug, PartialEq, Eq)]
+struct TagSlot {
+    key: Arc<str>,
+    /// What a series without the tag has: the empty text where tags are compared with each other, else nothing.
+    empty_if_absent: bool,
 }
 
 #[derive(Debug)]
@@ -74,8 +82,9 @@ impl Condition {
         let values: Vec<Expr> = self
             .tags
             .iter()
-            .map(|key| match tag_value(key, measurement, tags) {
+            .map(|tag| match tag_value(&tag.key, measurement, tags) {
                 Some(value) => Expr::Const(FieldValue::String(value)),
+                None if tag.empty_if_absent => Expr::Const(FieldValue::String(Arc::default())),
                 None => Expr::Null,
             })
             .collect();
@@ -150,7 +159,7 @@ impl Node {
         let joined = |op, left: &Self, right: &Self, decided: bool| {
             let left = left.bind_conjunct(decided, tags, values, first_tag_slot);
             let right = right.bind_conjunct(decided, tags, values, first_tag_slot);
-            Expr::Binary(op, Box::new(left), Box::new(right)).simplify(IntegerDivision::Truncating)
+            Expr::Binary(op, Box::new(left), Box::new(right)).simplify(Place::Condition)
         };
         match self {
             _ if decided && self.is_tags() => Expr::TRUE,
@@ -161,9 +170,7 @@ impl Node {
                     Expr::FALSE
                 }
             }
-            Self::Rows(expr) => {
-                substitute(expr, values, first_tag_slot).simplify(IntegerDivision::Truncating)
-            }
+            Self::Rows(expr) => substitute(expr, values, first_tag_slot).simplify(Place::Condition),
             Self::And(left, right) => joined(BinaryOp::And, left, right, decided),
             Self::Or(left, right) => joined(BinaryOp::Or, left, right, false),
         }
@@ -202,7 +209,7 @@ fn substitute(expr: &Expr, values: &[Expr], first_tag_slot: usize) -> Expr {
 struct Resolver<'a> {
     schema: &'a Schema,
     scan_field: &'a mut dyn FnMut(&str, DataType) -> Option<usize>,
-    tags: Vec<Arc<str>>,
+    tags: Vec<TagSlot>,
 }
 
 impl Resolver<'_> {
@@ -267,8 +274,13 @@ impl Resolver<'_> {
         match expr {
             Ast::Paren(inner) => self.row(inner),
             Ast::Binary(binary) => {
-                let (lhs, rhs) = (self.row(&binary.lhs), self.row(&binary.rhs));
-                Expr::Binary(binary.op, Box::new(lhs), Box::new(rhs)).simplify(IntegerDivision::Truncating)
+                let (lhs, rhs) = match (strip(&binary.lhs), strip(&binary.rhs)) {
+                    (Ast::VarRef(lhs), Ast::VarRef(rhs)) if self.is_tag(lhs) && self.is_tag(rhs) => {
+                        (self.tag(lhs, true), self.tag(rhs, true))
+                    }
+                    (lhs, rhs) => (self.row(lhs), self.row(rhs)),
+                };
+                Expr::Binary(binary.op, Box::new(lhs), Box::new(rhs)).simplify(Place::Condition)
             }
             Ast::VarRef(name) => self.reference(name),
             Ast::Call(call) => match MathFunction::find(&call.name) {
@@ -286,14 +298,21 @@ impl Resolver<'_> {
             }
             // A field that there is not; a tag of that name is something else.
             _ if name.cast.is_some_and(|cast| cast != DataType::Tag) => Expr::Null,
-            _ => {
-                let index = self.tags.iter().position(|tag| **tag == *name.name).unwrap_or_else(|| {
-                    self.tags.push(name.name.as_str().into());
-                    self.tags.len() - 1
-                });
-                Expr::Slot(FIRST_TAG_SLOT + index)
-            }
+            _ => self.tag(name, false),
         }
+    }
+
+    fn is_tag(&self, name: &VarRef) -> bool {
+        self.data_type(name) == Some(DataType::Tag)
+    }
+
+    fn tag(&mut self, name: &VarRef, empty_if_absent: bool) -> Expr {
+        let wanted = TagSlot { key: name.name.as_str().into(), empty_if_absent };
+        let index = self.tags.iter().position(|tag| *tag == wanted).unwrap_or_else(|| {
+            self.tags.push(wanted);
+            self.tags.len() - 1
+        });
+        Expr::Slot(FIRST_TAG_SLOT + index)
     }
 }
 

@@ -81,6 +81,12 @@ fn binary_type(
         (Unsigned, Unsigned) => Some(Unsigned),
         (Unsigned, Integer) if literal(&binary.rhs) => Some(Unsigned),
         (Integer, Unsigned) if literal(&binary.lhs) => Some(Unsigned),
+        (Integer, Unsigned) if matches!(binary.rhs, Expr::Unsigned(_)) => {
+            return Err(QueryError::invalid(format!(
+                "type error: {expr}: cannot use {} with an integer and unsigned literal",
+                binary.op.symbol()
+            )));
+        }
         (Unsigned, Integer) | (Integer, Unsigned) => {
             return Err(QueryError::invalid(format!(
                 "type error: {expr}: cannot use {} between an integer and unsigned, an explicit cast is required",

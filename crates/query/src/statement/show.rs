@@ -12,7 +12,9 @@ use super::{
     Context, Shards, cut, integers, strings, table,
     tags::{self, Condition},
 };
-use crate::{BackendError, OutputColumn, QueryError, executor::Sender, plan::expand_measurements};
+use crate::{
+    BackendError, OutputColumn, QueryError, ResultSeries, executor::Sender, plan::expand_measurements,
+};
 
 pub(super) fn databases(context: &Context<'_>, sender: &mut Sender<'_>) -> Result<(), QueryError> {
     let names = context.backend.databases()?;
@@ -82,6 +84,9 @@ pub(super) fn measurements(
     }
     let database = context.database(show.database.as_deref())?;
     let condition = Condition::of(context, show.condition.as_ref())?;
+    if condition.mentions_time {
+        return Err(QueryError::invalid("SHOW MEASUREMENTS doesn't support time in WHERE clause"));
+    }
     let shards = match show.retention_policy.as_deref() {
         Some(policy) => context.backend.shards(database, policy, condition.range),
         None => match context.all_shards(database, condition.range) {
@@ -188,11 +193,13 @@ pub(super) fn field_keys(
         if fields.is_empty() {
             continue;
         }
-        let values = vec![
-            strings(fields.iter().map(|(field, _)| Arc::clone(field))),
-            strings(fields.iter().map(|(_, field_type)| field_type.name().into())),
-        ];
-        sender.series(table(&name, &["fieldKey", "fieldType"], values))?;
+        send_in_pieces(sender, &fields, &|fields| {
+            let values = vec![
+                strings(fields.iter().map(|(field, _)| Arc::clone(field))),
+                strings(fields.iter().map(|(_, field_type)| field_type.name().into())),
+            ];
+            table(&name, &["fieldKey", "fieldType"], values)
+        })?;
     }
     Ok(())
 }
@@ -211,10 +218,22 @@ pub(super) fn series(
     }
     keys.sort();
     let keys = cut(keys, show.offset, show.limit);
-    if keys.is_empty() {
-        return Ok(());
+    send_in_pieces(sender, &keys, &|keys| table("", &["key"], vec![strings(keys.iter().cloned())]))
+}
+
+/// Sends a table in pieces of the size the client asked for. InfluxDB does so with field keys and series, which it
+/// selects as if they were data; other tables it sends whole.
+fn send_in_pieces<T>(
+    sender: &mut Sender<'_>,
+    rows: &[T],
+    table: &dyn Fn(&[T]) -> ResultSeries,
+) -> Result<(), QueryError> {
+    let mut pieces = rows.chunks(sender.piece_rows()).peekable();
+    while let Some(piece) = pieces.next() {
+        let partial = pieces.peek().is_some();
+        sender.series(ResultSeries { partial, ..table(piece) })?;
     }
-    sender.series(table("", &["key"], vec![strings(keys)]))
+    Ok(())
 }
 
 pub(super) fn queries(context: &Context<'_>, sender: &mut Sender<'_>) -> Result<(), QueryError> {

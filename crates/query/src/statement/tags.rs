@@ -18,6 +18,8 @@ use crate::{QueryError, executor::Sender, plan};
 pub(super) struct Condition {
     pub(super) tags: TagPredicate,
     pub(super) range: TimeRange,
+    /// Whether it bounds the time at all.
+    pub(super) mentions_time: bool,
 }
 
 impl Condition {
@@ -29,7 +31,7 @@ impl Condition {
                 .ok_or_else(|| QueryError::invalid("invalid tag comparison operator"))?,
             None => TagPredicate::All,
         };
-        Ok(Self { tags, range: bounds.range() })
+        Ok(Self { tags, range: bounds.range(), mentions_time: !bounds.is_unbounded() })
     }
 }
 
