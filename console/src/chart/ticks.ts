@@ -32,6 +32,14 @@ function clean(value: number): number {
 
 const POWERS_OF_TWO = Array.from({ length: 90 }, (_, n) => 2 ** (n - 20));
 
+/** Steps of seconds that people count in: minutes, hours, days, and their round multiples. */
+const SECONDS = [
+  1, 2, 5, 10, 30, 60, 300, 600, 1_800, 3_600, 7_200, 21_600, 43_200,
+  ...[1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000].map((days) => days * 86_400),
+]; // prettier-ignore
+
+/** Steps between labels where the usual 1, 2, 5 would give crooked ones: bytes, and durations in seconds. */
 export function valueIncrements(unit: string | undefined): number[] | undefined {
-  return isBinaryUnit(unit) ? POWERS_OF_TWO : undefined;
+  if (isBinaryUnit(unit)) return POWERS_OF_TWO;
+  return unit === 'dtdurations' || unit === 'dthms' || unit === 'dtdhms' ? SECONDS : undefined;
 }
