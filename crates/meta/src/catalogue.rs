@@ -314,9 +314,6 @@ fn lcm(a: usize, b: usize) -> usize {
 }
 
 fn new_policy(spec: &RetentionPolicySpec) -> Result<RetentionPolicy, CatalogueError> {
-    if spec.name.is_empty() {
-        return Err(CatalogueError::RetentionPolicyNameRequired);
-    }
     if !is_valid_name(&spec.name) {
         return Err(CatalogueError::InvalidName);
     }

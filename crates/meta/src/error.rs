@@ -22,9 +22,6 @@ pub enum CatalogueError {
     /// Renaming onto an existing policy.
     #[error("retention policy name already exists")]
     RetentionPolicyNameExists,
-    /// A policy needs a name.
-    #[error("retention policy name required")]
-    RetentionPolicyNameRequired,
     /// Points must be kept for an hour at least.
     #[error("retention policy duration must be at least 1h0m0s")]
     RetentionTooShort,

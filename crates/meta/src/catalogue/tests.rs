@@ -61,7 +61,7 @@ fn retention_policies_are_validated() {
     assert_eq!(create(spec("p", HOUR)), Ok(false));
     assert_eq!(create(spec("p", 2 * HOUR)), Err(CatalogueError::RetentionPolicyExists));
     assert_eq!(create(spec("q", HOUR - 1)), Err(CatalogueError::RetentionTooShort));
-    assert_eq!(create(spec("", HOUR)), Err(CatalogueError::RetentionPolicyNameRequired));
+    assert_eq!(create(spec("", HOUR)), Err(CatalogueError::InvalidName));
     let wide = RetentionPolicySpec { shard_group_duration_ns: 2 * HOUR, ..spec("q", HOUR) };
     assert_eq!(create(wide), Err(CatalogueError::IncompatibleDurations));
     let none = RetentionPolicySpec { replica_n: 0, ..spec("q", HOUR) };
