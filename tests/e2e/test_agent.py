@@ -50,11 +50,11 @@ def libvirt_guests():
     for command, package in (("libvirtd", "libvirt-daemon-system"), ("qemu-system-x86_64", "qemu-system-x86")):
         need(command, package)
     script = ROOT / "scripts" / "libvirt-guests.sh"
-    started = subprocess.run([script, "start", *GUESTS], capture_output=True, text=True, timeout=120)
+    started = subprocess.run([script, "start", "2"], capture_output=True, text=True, timeout=120)
     if started.returncode != 0:
         pytest.fail(f"the guests did not start: {started.stdout}{started.stderr}")
     yield GUESTS
-    subprocess.run([script, "stop", *GUESTS], check=True, timeout=120)
+    subprocess.run([script, "stop"], check=True, timeout=120)
 
 
 def test_agent_test_prints_line_protocol(skywatch_bin, agent_config):
@@ -138,12 +138,13 @@ def test_virtual_machines_are_seen_through_libvirt(skywatch, skywatch_bin, agent
         wait_until(lambda: set(libvirt_guests) <= set(states()), "the guests' states", 40)
         assert all(states()[guest] == (1, "r07") for guest in libvirt_guests), "1 is running"
         fields = field_types(skywatch.rows("SHOW FIELD KEYS FROM libvirt_cpu", "telegraf"))
-        assert fields.get("time") == "integer"
+        # libvirt's field `time` cannot be kept: in InfluxQL that name means the timestamp, here as in InfluxDB.
+        assert fields.get("user") == "integer" and "time" not in fields
         fields = field_types(skywatch.rows("SHOW FIELD KEYS FROM libvirt_vcpu", "telegraf"))
         assert fields.get("state") == "integer"
         wait_until(
             lambda: len(
-                skywatch.rows("SELECT time, \"user\" FROM libvirt_cpu WHERE domain_name = 'web-1'", "telegraf")
+                skywatch.rows("SELECT \"user\" FROM libvirt_cpu WHERE domain_name = 'web-1'", "telegraf")
             ) >= 3,
             "three samples of a guest's CPU time",
             30,

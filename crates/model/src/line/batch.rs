@@ -835,7 +835,7 @@ impl<'b> ShapeRef<'b> {
     }
 
     /// Names, unescaped, and types; at least one, names distinct.
-    pub fn fields(&self) -> impl ExactSizeIterator<Item = (&'b str, FieldType)> + 'b {
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = (&'b str, FieldType)> + use<'b> {
         let batch = self.batch;
         batch.shape_fields(self.shape).iter().map(move |field| (batch.text(field.name), field.field_type))
     }

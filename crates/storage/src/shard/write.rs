@@ -8,6 +8,7 @@ use std::{
 use skywatch_model::{
     FieldRef, FieldType, Version,
     line::{PointBatch, PointRef},
+    series::parse_key,
 };
 
 use super::Shard;
@@ -43,6 +44,8 @@ pub(super) struct Scratch {
     series: Vec<Option<SeriesId>>,
     /// By the batch's shape ordinals.
     shapes: Vec<Shape>,
+    /// Why series, by ordinal, can never be stored; hardly ever any.
+    refused_series: Vec<(u32, Arc<str>)>,
     rows: RowSet,
     encoder: Encoder,
 }
@@ -53,8 +56,13 @@ enum Shape {
     /// Not looked at, or it has fields new to the shard.
     Unknown,
     Known(Arc<Layout>),
-    Conflict(Arc<str>),
+    /// No point of this shape can be stored; why.
+    Refused(Arc<str>),
 }
+
+/// A name that no field and no tag may have, since in queries it means the timestamp. As in InfluxDB, such a field
+/// is left out beside others; alone, and as a tag, it refuses the point.
+const RESERVED_NAME: &str = "time";
 
 /// Buffers kept; more writers than this at once allocate theirs anew.
 const KEPT_SCRATCH: usize = 8;
@@ -106,7 +114,8 @@ impl Shard {
 
     /// Finds, or gives, numbers for every series and field of the points.
     fn resolve(&self, scratch: &mut Scratch, batch: &PointBatch<'_>, points: &[u32]) {
-        let Scratch { series, shapes, .. } = scratch;
+        let Scratch { series, shapes, refused_series, .. } = scratch;
+        refused_series.clear();
         series.clear();
         series.resize(batch.series_count(), None);
         shapes.clear();
@@ -128,18 +137,13 @@ impl Shard {
             }
         }
         if !complete {
-            self.define(series, shapes, batch, points);
+            self.define(scratch, batch, points);
         }
     }
 
     /// Enters what is new, and queues its definitions for the log before anybody else can use the numbers.
-    fn define(
-        &self,
-        series: &mut [Option<SeriesId>],
-        shapes: &mut [Shape],
-        batch: &PointBatch<'_>,
-        points: &[u32],
-    ) {
+    fn define(&self, scratch: &mut Scratch, batch: &PointBatch<'_>, points: &[u32]) {
+        let Scratch { series, shapes, refused_series, .. } = scratch;
         let mut index = self.index.write();
         let mut new_series: Vec<SeriesDefinition> = Vec::new();
         let mut new_fields: Vec<FieldDefinition> = Vec::new();
@@ -154,6 +158,10 @@ impl Shard {
             let id = &mut series[point.series_ordinal() as usize];
             if id.is_none() && matches!(shape, Shape::Known(_)) {
                 let (key, hash) = (point.series_key(), point.series_hash());
+                if let Some(reason) = refuse_series(point) {
+                    refused_series.push((point.series_ordinal(), reason));
+                    continue;
+                }
                 *id = index.find_series(key, hash).or_else(|| {
                     let definition = index.add_series(key, hash);
                     let id = definition.id;
@@ -175,7 +183,7 @@ impl Shard {
         points: &[u32],
         version: Version,
     ) -> WriteReport {
-        let Scratch { series, shapes, rows, .. } = scratch;
+        let Scratch { series, shapes, refused_series, rows, .. } = scratch;
         rows.clear();
         rows.version = version;
         let mut report = WriteReport::default();
@@ -188,10 +196,15 @@ impl Shard {
             }
             match (&shapes[point.shape_ordinal() as usize], series[point.series_ordinal() as usize]) {
                 (Shape::Known(layout), Some(id)) => push_row(rows, layout, id, point),
-                (Shape::Conflict(reason), _) => {
+                (Shape::Refused(reason), _) => {
                     report.rejected.push(Rejected { point: index, reason: Arc::clone(reason) });
                 }
-                (shape, id) => unreachable!("{shape:?} and {id:?} were left unresolved"),
+                (Shape::Known(_), None) => {
+                    let refused = refused_series.iter().find(|(ordinal, _)| *ordinal == point.series_ordinal());
+                    let (_, reason) = refused.expect("a series without a number was refused");
+                    report.rejected.push(Rejected { point: index, reason: Arc::clone(reason) });
+                }
+                (Shape::Unknown, _) => unreachable!("a shape was left unresolved"),
             }
         }
         report.written = rows.len() as u64;
@@ -222,9 +235,36 @@ impl Shard {
     }
 }
 
+/// Fields that are stored: all but the one with the reserved name.
+fn stored_fields(point: PointRef<'_>) -> impl Iterator<Item = (&str, FieldType)> {
+    point.shape().fields().filter(|(name, _)| *name != RESERVED_NAME)
+}
+
+/// Why points of this series can never be stored, if so.
+fn refuse_series(point: PointRef<'_>) -> Option<Arc<str>> {
+    let (measurement, tags) = parse_key(point.series_key());
+    tags.iter().any(|(key, _)| key == RESERVED_NAME).then(|| {
+        format!("invalid tag key: input tag \"{RESERVED_NAME}\" on measurement \"{measurement}\" is invalid").into()
+    })
+}
+
+/// Why points of this shape can never be stored, if so.
+fn refuse_shape(point: PointRef<'_>) -> Option<Shape> {
+    let measurement = point.measurement();
+    stored_fields(point).next().is_none().then(|| {
+        Shape::Refused(
+            format!("invalid field name: input field \"{RESERVED_NAME}\" on measurement \"{measurement}\" is invalid")
+                .into(),
+        )
+    })
+}
+
 fn find_shape(index: &Index, point: PointRef<'_>) -> Shape {
-    match index.find_layout(point.measurement(), point.shape().fields()) {
-        Err(conflict) => Shape::Conflict(conflict.to_string().into()),
+    if let Some(refused) = refuse_shape(point) {
+        return refused;
+    }
+    match index.find_layout(point.measurement(), stored_fields(point)) {
+        Err(conflict) => Shape::Refused(conflict.to_string().into()),
         Ok(fields) => {
             let layout = fields.and_then(|fields| index.interned_layout(&fields).cloned());
             layout.map_or(Shape::Unknown, Shape::Known)
@@ -234,11 +274,11 @@ fn find_shape(index: &Index, point: PointRef<'_>) -> Shape {
 
 fn define_shape(index: &mut Index, point: PointRef<'_>, new_fields: &mut Vec<FieldDefinition>) -> Shape {
     let measurement = point.measurement();
-    if let Err(conflict) = index.find_layout(measurement, point.shape().fields()) {
-        return Shape::Conflict(conflict.to_string().into());
+    if let Err(conflict) = index.find_layout(measurement, stored_fields(point)) {
+        return Shape::Refused(conflict.to_string().into());
     }
     let mut ids = Vec::new();
-    for (name, field_type) in point.shape().fields() {
+    for (name, field_type) in stored_fields(point) {
         let known = index.measurement(measurement).and_then(|known| known.field(name));
         ids.push(known.unwrap_or_else(|| {
             let definition = index.add_field(measurement, name, field_type);
@@ -255,7 +295,10 @@ fn push_row(rows: &mut RowSet, layout: &Arc<Layout>, series: SeriesId, point: Po
     let (number, group) = rows.group_for(layout);
     group.series.push(series);
     group.times.push(point.time());
-    for (column, (_, value)) in group.columns.iter_mut().zip(point.fields()) {
+    // Names are looked at only where one of them is not stored.
+    let is_whole = group.columns.len() == point.shape().fields().len();
+    let values = point.fields().filter(|(name, _)| is_whole || *name != RESERVED_NAME);
+    for (column, (_, value)) in group.columns.iter_mut().zip(values) {
         match (column, value) {
             (Buffer::Float(values), FieldRef::Float(value)) => values.push(value),
             (Buffer::Integer(values), FieldRef::Integer(value)) => values.push(value),
