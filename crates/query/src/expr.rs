@@ -14,7 +14,7 @@ use skywatch_influxql::BinaryOp;
 use skywatch_model::FieldValue;
 
 pub(crate) use math::MathFunction;
-pub(crate) use scalar::IntegerDivision;
+pub(crate) use scalar::Place;
 pub(crate) use vector::{Vector, VectorBuilder};
 
 /// An expression whose names are resolved.
@@ -45,13 +45,13 @@ pub(crate) struct Frame {
 
 impl Expr {
     /// The value in every row of the frame.
-    pub(crate) fn eval<'a>(&self, frame: &'a Frame, division: IntegerDivision) -> Cow<'a, Vector> {
+    pub(crate) fn eval<'a>(&self, frame: &'a Frame, place: Place) -> Cow<'a, Vector> {
         match self {
             Self::Slot(slot) => Cow::Borrowed(&frame.slots[*slot]),
             Self::Const(value) => Cow::Owned(Vector::Const(value.clone())),
             Self::Null | Self::Regex(_) => Cow::Owned(Vector::Null),
             Self::Binary(op, lhs, rhs) => {
-                let left = lhs.eval(frame, division);
+                let left = lhs.eval(frame, place);
                 if let Self::Regex(regex) = &**rhs {
                     return Cow::Owned(vector::match_regex(
                         &left,
@@ -60,11 +60,11 @@ impl Expr {
                         frame.len,
                     ));
                 }
-                let right = rhs.eval(frame, division);
-                Cow::Owned(vector::binary(*op, &left, &right, frame.len, division))
+                let right = rhs.eval(frame, place);
+                Cow::Owned(vector::binary(*op, &left, &right, frame.len, place))
             }
             Self::Math(function, args) => {
-                let args: Vec<_> = args.iter().map(|arg| arg.eval(frame, division)).collect();
+                let args: Vec<_> = args.iter().map(|arg| arg.eval(frame, place)).collect();
                 let mut out = VectorBuilder::with_capacity(frame.len);
                 let mut row_args = Vec::with_capacity(args.len());
                 for row in 0..frame.len {
@@ -78,9 +78,9 @@ impl Expr {
     }
 
     /// Folds what does not depend on the row.
-    pub(crate) fn simplify(self, division: IntegerDivision) -> Self {
+    pub(crate) fn simplify(self, place: Place) -> Self {
         let Self::Binary(op, lhs, rhs) = self else { return self };
-        let (lhs, rhs) = (lhs.simplify(division), rhs.simplify(division));
+        let (lhs, rhs) = (lhs.simplify(place), rhs.simplify(place));
         match (op, &lhs, &rhs) {
             (BinaryOp::And, Self::Const(FieldValue::Boolean(false)), _)
             | (BinaryOp::And, _, Self::Const(FieldValue::Boolean(false))) => return Self::FALSE,
@@ -97,7 +97,7 @@ impl Expr {
                 Some(FieldValue::Boolean(scalar::matches(value, regex, op == BinaryOp::EqRegex)))
             }),
             (left, right) => match (left.constant(), right.constant()) {
-                (Some(left), Some(right)) => Some(scalar::binary(op, left, right, division)),
+                (Some(left), Some(right)) => Some(scalar::binary(op, left, right, place)),
                 _ => None,
             },
         };

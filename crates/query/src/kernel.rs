@@ -121,7 +121,7 @@ pub(crate) trait State<T: Native>: Default + Debug + Send + 'static {
     /// What the call is parametrised with.
     type Config: Clone + Debug + Send + Sync + 'static;
 
-    /// Takes rows, ascending by time.
+    /// Takes rows, in the order of the query.
     fn update(&mut self, values: &[T], run: &Run<'_>, config: &Self::Config);
 
     /// Takes a whole block; false if statistics do not suffice.

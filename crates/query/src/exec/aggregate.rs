@@ -6,7 +6,9 @@ use skywatch_model::{FieldValue, RowBlock, TimeRange};
 use skywatch_storage::{Order, ScanBlock};
 
 use super::{
-    Emit, Run, edge, fill, frame,
+    Emit, Run,
+    block::reversed,
+    edge, fill, frame,
     groups::{Group, Member},
     partial::Partial,
     pool,
@@ -54,7 +56,10 @@ fn one_group(run: &Run<'_>, group: &Group) -> Result<Partial, QueryError> {
     if calls.is_empty() {
         return Ok(total);
     }
-    let starts: Vec<usize> = (0..group.members.len()).step_by(MEMBERS_PER_TASK).collect();
+    let mut starts: Vec<usize> = (0..group.members.len()).step_by(MEMBERS_PER_TASK).collect();
+    if !run.plan.ascending {
+        starts.reverse();
+    }
     let work = |task: usize, emit: &mut dyn FnMut(Partial) -> Result<(), QueryError>| {
         let end = (starts[task] + MEMBERS_PER_TASK).min(group.members.len());
         emit(scan_members(run, group, starts[task]..end, &calls)?)
@@ -87,7 +92,7 @@ fn scanned_calls(run: &Run<'_>) -> Vec<usize> {
 
 /// The answers of calls for which the ends of the series suffice.
 fn edges(run: &Run<'_>, group: &Group) -> Result<Partial, QueryError> {
-    let mut total = Partial::new(&run.plan.calls);
+    let mut total = Partial::new(&run.plan.calls, run.plan.ascending);
     for (index, call) in run.plan.calls.iter().enumerate() {
         if edge::applies(run, call) {
             total.merge(edge::find(run, group, index)?);
@@ -102,9 +107,13 @@ fn scan_members(
     range: Range<usize>,
     calls: &[usize],
 ) -> Result<Partial, QueryError> {
-    let mut total = Partial::new(&run.plan.calls);
-    for member in &group.members[range] {
-        let mut partial = Partial::new(&run.plan.calls);
+    let mut total = Partial::new(&run.plan.calls, run.plan.ascending);
+    let members = &group.members[range];
+    for position in 0..members.len() {
+        // Descending, everything comes the other way round: that decides between equals, and how floats round.
+        let position = if run.plan.ascending { position } else { members.len() - 1 - position };
+        let member = &members[position];
+        let mut partial = Partial::new(&run.plan.calls, run.plan.ascending);
         Scan::new(run, member).run(calls, &mut partial)?;
         partial.hold(run.usage)?;
         total.merge(partial);
@@ -115,7 +124,7 @@ fn scan_members(
 /// Fills, limits and emits the rows of a group.
 fn finish(run: &Run<'_>, group: &Group, partial: Partial, emit: &mut Emit<'_>) -> Result<(), QueryError> {
     let held = partial.held();
-    let points = partial.finish(run.plan.ascending);
+    let points = partial.finish();
     let mut calls = Vec::with_capacity(points.len());
     for (call, points) in run.plan.calls.iter().zip(points) {
         calls.push(fill::apply(run.plan, call, points, run.usage)?);
@@ -149,7 +158,8 @@ impl<'a> Scan<'a> {
 
     fn run(&self, calls: &[usize], partial: &mut Partial) -> Result<(), QueryError> {
         let shard = self.run.source.shards[self.member.shard].as_ref();
-        let mut stream = self.run.layout.scan(shard, self.member, self.run.plan.range, Order::Ascending)?;
+        let order = if self.run.plan.ascending { Order::Ascending } else { Order::Descending };
+        let mut stream = self.run.layout.scan(shard, self.member, self.run.plan.range, order)?;
         while let Some(block) = stream.next_block()? {
             self.block(block.as_ref(), calls, partial)?;
         }
@@ -168,6 +178,7 @@ impl<'a> Scan<'a> {
             return Ok(());
         }
         let rows = self.run.layout.load(block, &self.member.rows)?;
+        let rows = if self.run.plan.ascending { rows } else { reversed(rows) };
         self.run.usage.read_points(rows.times.len() as u64)?;
         self.rows(&rows, &pending, partial);
         Ok(())
@@ -217,7 +228,11 @@ impl<'a> Scan<'a> {
         let mut start = 0;
         while let Some(time) = times.get(start) {
             let (window, end) = self.window(*time);
-            let count = run_length(&times[start..], end);
+            let count = if self.run.plan.ascending {
+                run_length(&times[start..], |time| time < end)
+            } else {
+                run_length(&times[start..], |time| time >= window)
+            };
             partial.open(window);
             for &call in calls {
                 let Some((field, _)) = self.run.plan.calls[call].argument else { continue };
@@ -231,13 +246,13 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// How many leading times are before `end`; the first one is. Looks at twice as many each time, since windows
-/// may hold one row or all of them.
-fn run_length(times: &[i64], end: i64) -> usize {
+/// How many leading times are inside; the first one is. Looks at twice as many each time, since windows may hold
+/// one row or all of them.
+fn run_length(times: &[i64], inside: impl Fn(i64) -> bool) -> usize {
     let mut bound = 1;
-    while bound < times.len() && times[bound] < end {
+    while bound < times.len() && inside(times[bound]) {
         bound *= 2;
     }
     let low = bound / 2;
-    low + times[low..bound.min(times.len())].partition_point(|time| *time < end)
+    low + times[low..bound.min(times.len())].partition_point(|time| inside(*time))
 }

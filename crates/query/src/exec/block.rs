@@ -7,7 +7,7 @@ use skywatch_storage::{BlockStream, Order, ReadError, ScanBlock, ScanRequest, Sh
 
 use super::groups::Member;
 use crate::{
-    expr::{Expr, Frame, IntegerDivision, Vector},
+    expr::{Expr, Frame, Place, Vector},
     plan::{Bound, Reference, SelectPlan},
 };
 
@@ -128,7 +128,7 @@ fn conform(column: Column, wanted: FieldType) -> Option<Column> {
 fn filter(mut block: RowBlock, condition: &Expr) -> RowBlock {
     let slots = block.columns.into_iter().map(|column| column.map_or(Vector::Null, Vector::Column)).collect();
     let frame = Frame { len: block.times.len(), slots };
-    let mask = condition.eval(&frame, IntegerDivision::Truncating).into_owned();
+    let mask = condition.eval(&frame, Place::Condition).into_owned();
     let keep: Vec<u32> = (0..frame.len).filter(|row| mask.is_true(*row)).map(|row| row as u32).collect();
     block.columns = frame
         .slots

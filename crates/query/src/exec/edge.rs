@@ -1,7 +1,8 @@
 //! `first()` and `last()` over everything: only the ends of the series are read.
 //!
 //! Where several series end at the same time, InfluxDB looks at two rows: the series are merged through its heap,
-//! of the first two rows the one nearer to the end wins, and of equal times the greater value.
+//! of the first two rows the one nearer to the end wins, and of equal times the greater value (for `first()` of
+//! booleans, false).
 
 use std::{cmp::Ordering, ops::Range};
 
@@ -46,7 +47,7 @@ pub(super) fn applies(run: &Run<'_>, call: &CallPlan) -> bool {
 
 /// The answer of call number `call` in a group, if `applies`.
 pub(super) fn find(run: &Run<'_>, group: &Group, call: usize) -> Result<Partial, QueryError> {
-    let mut partial = Partial::new(&run.plan.calls);
+    let mut partial = Partial::new(&run.plan.calls, run.plan.ascending);
     let plan = &run.plan.calls[call];
     let Some((field, wanted)) = plan.argument else { return Ok(partial) };
     let search = Search { run, group, field, wanted, seek: plan.function.seek };
@@ -98,9 +99,19 @@ impl Search<'_> {
             edges[position] = next;
         }
         Ok(heap.pop().map(|item| edges[item.stream].clone()).map_or(Some(nearest.clone()), |second| {
-            let wins = second.time == nearest.time && greater(&second.value, &nearest.value);
+            let wins = second.time == nearest.time && self.prefers(&second.value, &nearest.value);
             Some(if wins { second } else { nearest })
         }))
+    }
+
+    /// Whether of two values at the same time this one is taken.
+    fn prefers(&self, value: &FieldValue, other: &FieldValue) -> bool {
+        match (value, other) {
+            (FieldValue::Boolean(value), FieldValue::Boolean(other)) if self.seek == Seek::First => {
+                value < other
+            }
+            (value, other) => greater(value, other),
+        }
     }
 
     /// The times past an edge.

@@ -1,14 +1,14 @@
 //! From slots to rows: calls joined by time, nulls replaced as fill demands, expressions computed, pieces emitted.
 
 use skywatch_influxql::Fill;
-use skywatch_model::FieldValue;
+use skywatch_model::{FieldType, FieldValue};
 
 use super::{Emit, Run, groups::Group};
 use crate::{
     OutputColumn, QueryError,
-    expr::{Expr, Frame, IntegerDivision, Vector, VectorBuilder},
+    expr::{Expr, Frame, Place, Vector, VectorBuilder},
     kernel::Points,
-    plan::SelectPlan,
+    plan::{Reference, SelectPlan},
 };
 
 /// Joins the points of all calls by time. Where a call has no point, its slot is null.
@@ -40,7 +40,7 @@ pub(super) fn of_calls(plan: &SelectPlan, calls: Vec<Points>) -> (Vec<i64>, Fram
         slots.push(values.finish());
     }
     let mut frame = Frame { len, slots };
-    apply_default(&mut frame, plan.fill, &mut Vec::new());
+    apply_default(&mut frame, plan, &mut Vec::new());
     (times, frame)
 }
 
@@ -66,15 +66,16 @@ fn union_times(calls: &[Points], ascending: bool) -> Vec<i64> {
 
 /// Replaces nulls: by a number, or by the value of the row before, which `carry` hands from frame to frame of a
 /// series.
-pub(super) fn apply_default(frame: &mut Frame, fill: Fill, carry: &mut Vec<Option<FieldValue>>) {
-    let number = match fill {
-        Fill::Null | Fill::None | Fill::Linear => return,
-        Fill::Previous => None,
-        Fill::Integer(value) => Some(FieldValue::Integer(value)),
-        Fill::Number(value) => Some(FieldValue::Float(value)),
-    };
+pub(super) fn apply_default(frame: &mut Frame, plan: &SelectPlan, carry: &mut Vec<Option<FieldValue>>) {
+    if matches!(plan.fill, Fill::Null | Fill::None | Fill::Linear) {
+        return;
+    }
     carry.resize(frame.slots.len(), None);
-    for (slot, last) in frame.slots.iter_mut().zip(carry) {
+    for ((index, slot), last) in frame.slots.iter_mut().enumerate().zip(carry) {
+        let number = default_number(plan, index);
+        if number.is_none() && plan.fill != Fill::Previous {
+            continue;
+        }
         if number.is_some() && !has_nulls(slot) {
             continue;
         }
@@ -88,6 +89,36 @@ pub(super) fn apply_default(frame: &mut Frame, fill: Fill, carry: &mut Vec<Optio
         }
         *slot = values.finish();
     }
+}
+
+/// The number that stands for null in a slot, in the slot's type if that is numeric. Calls whose argument, and with
+/// it the type, is unknown stay null.
+fn default_number(plan: &SelectPlan, slot: usize) -> Option<FieldValue> {
+    let wanted = match slot.checked_sub(plan.calls.len()) {
+        None => {
+            let call = &plan.calls[slot];
+            if call.argument.is_none() && !call.function.fixed_output {
+                return None;
+            }
+            call.output.or_else(|| (call.function.output)(FieldType::Float))
+        }
+        Some(reference) => match plan.references.get(reference)? {
+            Reference::Field(field) => Some(plan.scan_fields[*field].wanted),
+            Reference::Tag(_) | Reference::Unknown => None,
+        },
+    };
+    let (float, integer) = match plan.fill {
+        Fill::Integer(value) => (value as f64, value),
+        Fill::Number(value) => (value, value as i64),
+        Fill::Null | Fill::None | Fill::Linear | Fill::Previous => return None,
+    };
+    Some(match (wanted, plan.fill) {
+        (Some(FieldType::Float), _) => FieldValue::Float(float),
+        (Some(FieldType::Integer), _) => FieldValue::Integer(integer),
+        (Some(FieldType::Unsigned), _) => FieldValue::Unsigned(integer as u64),
+        (_, Fill::Integer(value)) => FieldValue::Integer(value),
+        _ => FieldValue::Float(float),
+    })
 }
 
 fn has_nulls(vector: &Vector) -> bool {
@@ -110,7 +141,7 @@ pub(super) fn columns(plan: &SelectPlan, times: Vec<i64>, mut frame: Frame) -> V
         let vector = match field {
             // The only use of a slot takes it instead of copying it.
             Expr::Slot(slot) if uses[*slot] == 1 => std::mem::replace(&mut frame.slots[*slot], Vector::Null),
-            field => field.eval(&frame, IntegerDivision::Float).into_owned(),
+            field => field.eval(&frame, Place::FieldList).into_owned(),
         };
         values.push(vector.into_output(len));
     }

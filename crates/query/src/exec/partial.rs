@@ -12,11 +12,12 @@ use crate::{
 /// About what the state of one call in one window takes.
 const BYTES_PER_STATE: usize = 32;
 
-/// States of every call for consecutive windows, ascending.
+/// States of every call for consecutive windows, in the order of the query.
 #[derive(Debug)]
 pub(super) struct Partial {
     /// Start of each window.
     windows: Vec<i64>,
+    ascending: bool,
     /// One per call; `None` for calls whose argument does not exist.
     kernels: Vec<Option<Box<dyn Kernel>>>,
     /// Bytes counted in the query's usage on behalf of this partial.
@@ -25,18 +26,20 @@ pub(super) struct Partial {
 
 impl Partial {
     /// Without windows.
-    pub(super) fn new(calls: &[CallPlan]) -> Self {
+    pub(super) fn new(calls: &[CallPlan], ascending: bool) -> Self {
         let kernel = |call: &CallPlan| {
             call.argument.and_then(|(_, field_type)| (call.function.kernel)(field_type, call.config))
         };
-        Self { windows: Vec::new(), kernels: calls.iter().map(kernel).collect(), held: 0 }
+        Self { windows: Vec::new(), ascending, kernels: calls.iter().map(kernel).collect(), held: 0 }
     }
 
-    /// Makes the window that starts at `start` the newest one. Starts never go back.
+    /// Makes the window that starts at `start` the newest one. Starts follow the order of the query.
     pub(super) fn open(&mut self, start: i64) {
         match self.windows.last() {
             Some(last) if *last == start => return,
-            Some(last) => debug_assert!(*last < start, "window {start} after {last}"),
+            Some(last) => {
+                debug_assert!((*last < start) == self.ascending, "window {start} after {last}");
+            }
             None => {}
         }
         self.windows.push(start);
@@ -84,7 +87,7 @@ impl Partial {
     }
 
     fn interleave(&mut self, mut later: Self) {
-        let steps = steps(&self.windows, &later.windows);
+        let steps = steps(&self.windows, &later.windows, self.ascending);
         for (own, other) in self.kernels.iter_mut().zip(&mut later.kernels) {
             let (Some(own), Some(other)) = (own, other) else { continue };
             let mut merged = own.fresh();
@@ -107,15 +110,14 @@ impl Partial {
         self.windows = steps.iter().map(start).collect();
     }
 
-    /// What each call answers, windows in the order asked for. Windows without an answer give no points.
-    pub(super) fn finish(mut self, ascending: bool) -> Vec<Points> {
+    /// What each call answers. Windows without an answer give no points.
+    pub(super) fn finish(mut self) -> Vec<Points> {
         let windows = &self.windows;
         let finish = |kernel: &mut Option<Box<dyn Kernel>>| {
             let mut points = Points::default();
             let Some(kernel) = kernel else { return points };
-            for position in 0..windows.len() {
-                let index = if ascending { position } else { windows.len() - 1 - position };
-                kernel.finish(index, windows[index], &mut points);
+            for (index, window) in windows.iter().enumerate() {
+                kernel.finish(index, *window, &mut points);
             }
             points
         };
@@ -131,12 +133,13 @@ enum Step {
     Both(usize, usize),
 }
 
-fn steps(own: &[i64], other: &[i64]) -> Vec<Step> {
+fn steps(own: &[i64], other: &[i64], ascending: bool) -> Vec<Step> {
     let mut steps = Vec::with_capacity(own.len().max(other.len()));
     let (mut i, mut j) = (0, 0);
     while i < own.len() || j < other.len() {
         let order = match (own.get(i), other.get(j)) {
-            (Some(left), Some(right)) => left.cmp(right),
+            (Some(left), Some(right)) if ascending => left.cmp(right),
+            (Some(left), Some(right)) => right.cmp(left),
             (Some(_), None) => Ordering::Less,
             _ => Ordering::Greater,
         };

@@ -1,19 +1,19 @@
 //! What InfluxQL's operators mean, one value at a time: the reference for the vectorised paths.
 //!
-//! Null is `None`. Comparing what cannot be compared is false, computing with it is null; a null beside a
-//! boolean counts as false; dividing by zero gives zero.
+//! Null is `None`. Comparing what cannot be compared is false, computing with it is null; dividing by zero gives
+//! zero.
 
 use regex::Regex;
 use skywatch_influxql::BinaryOp;
 use skywatch_model::FieldValue;
 
-/// What an integer divided by an integer is.
+/// Where an expression stands: a few operators mean something else there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum IntegerDivision {
-    /// A float: in field lists.
-    Float,
-    /// An integer, truncated: in conditions.
-    Truncating,
+pub(crate) enum Place {
+    /// Integers divide to floats; a null beside a boolean counts as false.
+    FieldList,
+    /// Integers divide to integers; comparing with null is false.
+    Condition,
 }
 
 /// `left op right`.
@@ -21,20 +21,20 @@ pub(crate) fn binary(
     op: BinaryOp,
     left: Option<&FieldValue>,
     right: Option<&FieldValue>,
-    division: IntegerDivision,
+    place: Place,
 ) -> Option<FieldValue> {
     use FieldValue::{Boolean, Float, Integer, String, Unsigned};
     const FALSE: FieldValue = Boolean(false);
     let (left, right) = match (left, right) {
-        (None, Some(right @ Boolean(_))) => (&FALSE, right),
-        (Some(left @ Boolean(_)), None) => (left, &FALSE),
         (Some(left), Some(right)) => (left, right),
+        (None, Some(right @ Boolean(_))) if place == Place::FieldList => (&FALSE, right),
+        (Some(left @ Boolean(_)), None) if place == Place::FieldList => (left, &FALSE),
         _ => return incomparable(op),
     };
     match (left, right) {
         (Boolean(left), Boolean(right)) => booleans(op, *left, *right),
         // Beside anything else a boolean on the left makes every operator it knows false.
-        (Boolean(_), _) => booleans(op, false, false).map(|_| FALSE),
+        (Boolean(_), _) => booleans(op, false, false).map(|_| Boolean(false)),
         (Float(left), right) => match as_float(right) {
             Some(right) => floats(op, *left, right),
             None => incomparable(op),
@@ -43,7 +43,7 @@ pub(crate) fn binary(
             Some(left) => floats(op, left, *right),
             None => incomparable(op),
         },
-        (Integer(left), Integer(right)) => integers(op, *left, *right, division),
+        (Integer(left), Integer(right)) => integers(op, *left, *right, place),
         (Integer(left), Unsigned(right)) => mixed(op, *left < 0, *left as u64, *right, false),
         (Unsigned(left), Integer(right)) => mixed(op, *right < 0, *left, *right as u64, true),
         (Unsigned(left), Unsigned(right)) => unsigneds(op, *left, *right),
@@ -118,11 +118,11 @@ pub(super) fn float_arithmetic(op: BinaryOp, left: f64, right: f64) -> Option<f6
     })
 }
 
-fn integers(op: BinaryOp, left: i64, right: i64, division: IntegerDivision) -> Option<FieldValue> {
+fn integers(op: BinaryOp, left: i64, right: i64, place: Place) -> Option<FieldValue> {
     if let Some(value) = compare(op, &left, &right) {
         return Some(FieldValue::Boolean(value));
     }
-    if op == BinaryOp::Div && division == IntegerDivision::Float {
+    if op == BinaryOp::Div && place == Place::FieldList {
         return float_arithmetic(op, left as f64, right as f64).map(FieldValue::Float);
     }
     integer_arithmetic(op, left, right).map(FieldValue::Integer)
@@ -178,7 +178,7 @@ mod tests {
     use FieldValue::{Boolean, Float, Integer, Unsigned};
 
     fn eval(op: BinaryOp, left: &FieldValue, right: &FieldValue) -> Option<FieldValue> {
-        binary(op, Some(left), Some(right), IntegerDivision::Float)
+        binary(op, Some(left), Some(right), Place::FieldList)
     }
 
     #[test]
@@ -192,8 +192,7 @@ mod tests {
     #[test]
     fn integers_divide_to_floats_only_in_field_lists() {
         assert_eq!(eval(BinaryOp::Div, &Integer(3), &Integer(2)), Some(Float(1.5)));
-        let truncated =
-            binary(BinaryOp::Div, Some(&Integer(3)), Some(&Integer(2)), IntegerDivision::Truncating);
+        let truncated = binary(BinaryOp::Div, Some(&Integer(3)), Some(&Integer(2)), Place::Condition);
         assert_eq!(truncated, Some(Integer(1)));
     }
 
@@ -206,12 +205,15 @@ mod tests {
     }
 
     #[test]
-    fn null_is_false_beside_a_boolean_and_null_elsewhere() {
-        let division = IntegerDivision::Float;
-        assert_eq!(binary(BinaryOp::Or, None, Some(&Boolean(true)), division), Some(Boolean(true)));
-        assert_eq!(binary(BinaryOp::Eq, Some(&Boolean(false)), None, division), Some(Boolean(true)));
-        assert_eq!(binary(BinaryOp::NotEq, None, Some(&Integer(1)), division), Some(Boolean(false)));
-        assert_eq!(binary(BinaryOp::Add, None, Some(&Integer(1)), division), None);
+    fn null_is_false_beside_a_boolean_in_field_lists_only() {
+        let place = Place::FieldList;
+        assert_eq!(binary(BinaryOp::Or, None, Some(&Boolean(true)), place), Some(Boolean(true)));
+        assert_eq!(binary(BinaryOp::Eq, Some(&Boolean(false)), None, place), Some(Boolean(true)));
+        assert_eq!(binary(BinaryOp::NotEq, None, Some(&Integer(1)), place), Some(Boolean(false)));
+        assert_eq!(binary(BinaryOp::Add, None, Some(&Integer(1)), place), None);
+        let place = Place::Condition;
+        assert_eq!(binary(BinaryOp::NotEq, None, Some(&Boolean(true)), place), Some(Boolean(false)));
+        assert_eq!(binary(BinaryOp::Eq, None, Some(&Boolean(false)), place), Some(Boolean(false)));
     }
 
     #[test]

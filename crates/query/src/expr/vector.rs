@@ -6,7 +6,7 @@ use regex::Regex;
 use skywatch_influxql::BinaryOp;
 use skywatch_model::{Bitmap, Column, FieldType, FieldValue, Values};
 
-use super::scalar::{self, IntegerDivision};
+use super::scalar::{self, Place};
 use crate::OutputColumn;
 
 /// One value, or null, per row.
@@ -194,19 +194,13 @@ const fn booleans(values: Vec<bool>) -> Vector {
 }
 
 /// `left op right` in every row.
-pub(super) fn binary(
-    op: BinaryOp,
-    left: &Vector,
-    right: &Vector,
-    len: usize,
-    division: IntegerDivision,
-) -> Vector {
-    if let Some(vector) = numeric(op, left, right, len, division).or_else(|| logical(op, left, right)) {
+pub(super) fn binary(op: BinaryOp, left: &Vector, right: &Vector, len: usize, place: Place) -> Vector {
+    if let Some(vector) = numeric(op, left, right, len, place).or_else(|| logical(op, left, right)) {
         return vector;
     }
     let mut out = VectorBuilder::with_capacity(len);
     for row in 0..len {
-        out.push(scalar::binary(op, left.get(row).as_ref(), right.get(row).as_ref(), division));
+        out.push(scalar::binary(op, left.get(row).as_ref(), right.get(row).as_ref(), place));
     }
     out.finish()
 }
@@ -258,13 +252,7 @@ impl<'a> Numbers<'a> {
 }
 
 /// Floats and integers, in any pairing.
-fn numeric(
-    op: BinaryOp,
-    left: &Vector,
-    right: &Vector,
-    len: usize,
-    division: IntegerDivision,
-) -> Option<Vector> {
+fn numeric(op: BinaryOp, left: &Vector, right: &Vector, len: usize, place: Place) -> Option<Vector> {
     let ((left, left_valid), (right, right_valid)) = (Numbers::of(left)?, Numbers::of(right)?);
     let integral = left.is_integral() && right.is_integral();
     let both = |row: usize| {
@@ -277,7 +265,7 @@ fn numeric(
         }
         return Some(booleans(values));
     }
-    let values = if integral && !(op == BinaryOp::Div && division == IntegerDivision::Float) {
+    let values = if integral && !(op == BinaryOp::Div && place == Place::FieldList) {
         scalar::integer_arithmetic(op, 0, 0)?;
         Values::Integer(
             (0..len)
@@ -393,15 +381,15 @@ mod tests {
         fn vectors_agree_with_scalars(left in vector(), right in vector(), op in 0usize..18) {
             use BinaryOp::*;
             let op = [Or, And, Eq, NotEq, Lt, LtEq, Gt, GtEq, Add, Sub, BitOr, BitXor, Mul, Div, Mod, BitAnd, Add, Eq][op];
-            for division in [IntegerDivision::Float, IntegerDivision::Truncating] {
-                let got = binary(op, &build(&left), &build(&right), left.len(), division);
+            for place in [Place::FieldList, Place::Condition] {
+                let got = binary(op, &build(&left), &build(&right), left.len(), place);
                 let against_const = right[0].clone().map_or(Vector::Null, Vector::Const);
-                let got_const = binary(op, &build(&left), &against_const, left.len(), division);
+                let got_const = binary(op, &build(&left), &against_const, left.len(), place);
                 for row in 0..left.len() {
-                    let want = scalar::binary(op, left[row].as_ref(), right[row].as_ref(), division);
+                    let want = scalar::binary(op, left[row].as_ref(), right[row].as_ref(), place);
                     // NaN (0.5 % 0) is no equal of itself, so texts are compared.
                     prop_assert_eq!(format!("{:?}", got.get(row)), format!("{want:?}"));
-                    let want = scalar::binary(op, left[row].as_ref(), right[0].as_ref(), division);
+                    let want = scalar::binary(op, left[row].as_ref(), right[0].as_ref(), place);
                     prop_assert_eq!(format!("{:?}", got_const.get(row)), format!("{want:?}"));
                 }
             }

@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, fmt::Debug, marker::PhantomData};
 
 use rustc_hash::FxHashMap;
-use skywatch_model::FieldValue;
+use skywatch_model::{FieldType, FieldValue};
 use skywatch_storage::BlockStats;
 
 use super::{
@@ -70,9 +70,13 @@ impl<T: Native, S: Summary<T>> State<T> for Collected<T, S> {
     }
 }
 
-/// By value, equal values by time.
-fn sort_by_value<T: Native>(samples: &mut [Sample<T>]) {
-    samples.sort_by(|a, b| a.value.order(&b.value).then(a.time.cmp(&b.time)));
+/// By value, equal values in the order of the query.
+fn sort_by_value<T: Native>(samples: &mut [Sample<T>], descending: bool) {
+    samples.sort_by(|a, b| a.value.order(&b.value).then_with(|| in_order(a.time, b.time, descending)));
+}
+
+fn in_order(a: i64, b: i64, descending: bool) -> Ordering {
+    if descending { b.cmp(&a) } else { a.cmp(&b) }
 }
 
 /// `median`: the middle, or half way between the two in the middle.
@@ -83,7 +87,7 @@ impl<T: Number> Summary<T> for Median {
     type Config = ();
 
     fn summarise(mut samples: Vec<Sample<T>>, window_start: i64, (): &(), out: &mut Points) {
-        sort_by_value(&mut samples);
+        sort_by_value(&mut samples, false);
         let middle = samples.len() / 2;
         let high = samples[middle].value;
         let median = if samples.len() % 2 == 1 {
@@ -105,6 +109,7 @@ pub(super) struct Percentile;
 pub(super) struct PercentileConfig {
     pub(super) percent: f64,
     pub(super) selector: SelectorConfig,
+    pub(super) descending: bool,
 }
 
 impl<T: Number> Summary<T> for Percentile {
@@ -116,7 +121,7 @@ impl<T: Number> Summary<T> for Percentile {
         config: &PercentileConfig,
         out: &mut Points,
     ) {
-        sort_by_value(&mut samples);
+        sort_by_value(&mut samples, config.descending);
         let rank = (samples.len() as f64 * config.percent / 100.0 + 0.5).floor() - 1.0;
         if rank < 0.0 || rank >= samples.len() as f64 {
             return;
@@ -133,15 +138,16 @@ impl<T: Number> Summary<T> for Percentile {
 pub(super) struct StdDev;
 
 impl<T: Number> Summary<T> for StdDev {
-    type Config = ();
+    /// Whether rows come latest first.
+    type Config = bool;
 
-    fn summarise(mut samples: Vec<Sample<T>>, window_start: i64, (): &(), out: &mut Points) {
+    fn summarise(mut samples: Vec<Sample<T>>, window_start: i64, descending: &bool, out: &mut Points) {
         if samples.len() < 2 {
             out.push(window_start, Some(FieldValue::Float(f64::NAN)), None);
             return;
         }
         // In the order of time, so that shards do not show in the last digit.
-        samples.sort_by_key(|sample| sample.time);
+        samples.sort_by(|a, b| in_order(a.time, b.time, *descending));
         // The running mean, then squared distances, rounds as InfluxDB's does.
         let mut mean = 0.0;
         for (index, sample) in samples.iter().enumerate() {
@@ -156,37 +162,39 @@ impl<T: Number> Summary<T> for StdDev {
     }
 }
 
-/// `mode`: the most frequent value. Of equally frequent ones, that whose run of equals began earlier; if no
-/// value occurs twice, the smallest.
+/// `mode`: the most frequent value, true before false; if no value occurs twice, the smallest. Of equally frequent
+/// ones the smaller, unless the greater one begins no later than the smaller one reaches that frequency.
 #[derive(Debug, Default)]
 pub(super) struct Mode;
 
 impl<T: Native> Summary<T> for Mode {
-    type Config = ();
+    /// Whether rows come latest first.
+    type Config = bool;
 
-    fn summarise(mut samples: Vec<Sample<T>>, window_start: i64, (): &(), out: &mut Points) {
-        sort_by_value(&mut samples);
-        let mut best = (0usize, 0usize);
+    fn summarise(mut samples: Vec<Sample<T>>, window_start: i64, descending: &bool, out: &mut Points) {
+        sort_by_value(&mut samples, *descending);
+        let mut best = (0, samples[0].time, 0);
         let mut start = 0;
-        for index in 1..=samples.len() {
-            let ended = index == samples.len()
-                || samples[index].value.order(&samples[start].value) != Ordering::Equal;
-            if !ended {
+        for index in 1..samples.len() {
+            if samples[index].value.order(&samples[start].value) != Ordering::Equal {
+                start = index;
                 continue;
             }
-            let frequency = index - start;
-            let earlier = samples[start].time < samples[best.1].time;
-            if frequency > 1 && (frequency > best.0 || (frequency == best.0 && earlier)) {
-                best = (frequency, start);
+            let frequency = index - start + 1;
+            if frequency > best.0 || (frequency == best.0 && samples[start].time <= best.1) {
+                best = (frequency, samples[index].time, start);
             }
-            start = index;
         }
-        let mode = samples.swap_remove(best.1).value;
-        out.push(window_start, Some(mode.into_value()), None);
+        let trues = samples.iter().filter(|sample| sample.value.key() == Key::Bits(1)).count();
+        let mode = match T::TYPE {
+            FieldType::Boolean => FieldValue::Boolean(trues * 2 >= samples.len()),
+            _ => samples.swap_remove(best.2).value.into_value(),
+        };
+        out.push(window_start, Some(mode), None);
     }
 }
 
-/// Distinct values with the time each occurs first. Small however many rows there are.
+/// Distinct values with the time each occurs first in the order of the query. Small however many rows there are.
 #[derive(Debug)]
 pub(super) struct DistinctValues<T, O> {
     first: FxHashMap<Key, (i64, T)>,
@@ -228,33 +236,34 @@ impl DistinctOutput for NumberOfValues {
 }
 
 impl<T: Native, O: DistinctOutput> DistinctValues<T, O> {
-    fn take(&mut self, time: i64, value: T) {
+    fn take(&mut self, time: i64, value: T, descending: bool) {
         let first = self.first.entry(value.key()).or_insert_with(|| (time, value));
-        first.0 = first.0.min(time);
+        first.0 = if descending { first.0.max(time) } else { first.0.min(time) };
     }
 }
 
 impl<T: Native, O: DistinctOutput> State<T> for DistinctValues<T, O> {
-    type Config = ();
+    /// Whether rows come latest first.
+    type Config = bool;
 
-    fn update(&mut self, values: &[T], run: &Run<'_>, (): &()) {
+    fn update(&mut self, values: &[T], run: &Run<'_>, descending: &bool) {
         for row in run.valid_rows() {
-            self.take(run.times[row], values[row].clone());
+            self.take(run.times[row], values[row].clone(), *descending);
         }
     }
 
-    fn update_stats(&mut self, _: &BlockStats, (): &()) -> bool {
+    fn update_stats(&mut self, _: &BlockStats, _: &bool) -> bool {
         false
     }
 
-    #[expect(clippy::iter_over_hash_type, reason = "the earliest time wins, in whatever order they come")]
-    fn merge(&mut self, other: Self, (): &()) {
+    #[expect(clippy::iter_over_hash_type, reason = "one time wins, in whatever order they come")]
+    fn merge(&mut self, other: Self, descending: &bool) {
         for (_, (time, value)) in other.first {
-            self.take(time, value);
+            self.take(time, value, *descending);
         }
     }
 
-    fn finish(self, window_start: i64, (): &(), out: &mut Points) {
+    fn finish(self, window_start: i64, _: &bool, out: &mut Points) {
         if !self.first.is_empty() {
             O::emit(self.first.into_values().collect(), window_start, out);
         }

@@ -33,7 +33,7 @@ pub(super) trait Choice: Debug + Default + Send + 'static {
     /// The point of a block that it selects.
     fn of_stats(stats: &BlockStats) -> Option<&(i64, FieldValue)>;
 
-    /// The one row to look at in a run without nulls whose times are these; `None` means all.
+    /// The one row to look at in a run without nulls whose times are these, in either order; `None` means all.
     fn shortcut(times: &[i64]) -> Option<usize>;
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Min;
 /// `max`: greatest value, then earliest time.
 #[derive(Debug, Default)]
 pub(super) struct Max;
-/// `first`: earliest time, then greatest value.
+/// `first`: earliest time, then greatest value (of booleans false).
 #[derive(Debug, Default)]
 pub(super) struct First;
 /// `last`: latest time, then greatest value.
@@ -88,7 +88,7 @@ impl Choice for Max {
 
 impl Choice for First {
     fn prefers<T: Native>(time: i64, value: &T, best: (i64, &T)) -> bool {
-        time < best.0 || (time == best.0 && value.order(best.1) == Ordering::Greater)
+        time < best.0 || (time == best.0 && value.is_rather_first(best.1))
     }
 
     fn of_stats(stats: &BlockStats) -> Option<&(i64, FieldValue)> {
@@ -96,8 +96,7 @@ impl Choice for First {
     }
 
     fn shortcut(times: &[i64]) -> Option<usize> {
-        // Only rows out of a subquery repeat times.
-        (times.len() < 2 || times[0] < times[1]).then_some(0)
+        end_of(times, false)
     }
 }
 
@@ -111,9 +110,19 @@ impl Choice for Last {
     }
 
     fn shortcut(times: &[i64]) -> Option<usize> {
-        let last = times.len() - 1;
-        (last == 0 || times[last - 1] < times[last]).then_some(last)
+        end_of(times, true)
     }
+}
+
+/// Position of the earliest or latest time, if it occurs once: only rows out of a subquery repeat times.
+fn end_of(times: &[i64], latest: bool) -> Option<usize> {
+    let last = times.len() - 1;
+    if last == 0 {
+        return Some(0);
+    }
+    let descending = times[0] > times[last];
+    let (position, neighbour) = if latest == descending { (0, 1) } else { (last, last - 1) };
+    (times[position] != times[neighbour]).then_some(position)
 }
 
 /// The point selected so far.

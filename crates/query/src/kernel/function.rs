@@ -28,6 +28,9 @@ pub(crate) struct Function {
     pub(crate) seek: Seek,
     /// Whether `fill` fills windows in which it has no answer.
     pub(crate) filled: bool,
+    /// Whether the answer has the same type whatever the argument. `fill` with a number then also fills where the
+    /// argument does not exist.
+    pub(crate) fixed_output: bool,
     /// Type of the answer for an argument of a type; `None` if it takes no such argument.
     pub(crate) output: fn(FieldType) -> Option<FieldType>,
     /// A kernel for an argument of a type that `output` accepts.
@@ -52,6 +55,8 @@ pub(crate) struct CallConfig {
     pub(crate) selector: SelectorConfig,
     /// The number that follows the field, if the function takes one.
     pub(crate) number: f64,
+    /// Whether rows come latest first, which decides between equals.
+    pub(crate) descending: bool,
 }
 
 /// The function of that name.
@@ -88,6 +93,7 @@ const AGGREGATE: Function = Function {
     selector: false,
     seek: Seek::No,
     filled: true,
+    fixed_output: false,
     output: |_| None,
     kernel: |_, _| None,
 };
@@ -98,13 +104,15 @@ const SELECTOR: Function = Function { selector: true, ..AGGREGATE };
 pub(crate) static COUNT_DISTINCT: Function = Function {
     name: "count",
     output: integer,
-    kernel: |field_type, _| any!(field_type, (), DistinctValues, NumberOfValues),
+    fixed_output: true,
+    kernel: |field_type, config| any!(field_type, config.descending, DistinctValues, NumberOfValues),
     ..AGGREGATE
 };
 
 static FUNCTIONS: &[Function] = &[
     Function {
         name: "count",
+        fixed_output: true,
         output: integer,
         kernel: |field_type, _| any!(field_type, (), Count),
         ..AGGREGATE
@@ -117,6 +125,7 @@ static FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "mean",
+        fixed_output: true,
         output: float,
         kernel: |field_type, _| numeric!(field_type, (), MeanOf),
         ..AGGREGATE
@@ -129,27 +138,29 @@ static FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "median",
+        fixed_output: true,
         output: float,
         kernel: |field_type, _| numeric!(field_type, (), Collected, Median),
         ..AGGREGATE
     },
     Function {
         name: "stddev",
+        fixed_output: true,
         output: float,
-        kernel: |field_type, _| numeric!(field_type, (), Collected, StdDev),
+        kernel: |field_type, config| numeric!(field_type, config.descending, Collected, StdDev),
         ..AGGREGATE
     },
     Function {
         name: "mode",
         output: same,
-        kernel: |field_type, _| any!(field_type, (), Collected, Mode),
+        kernel: |field_type, config| any!(field_type, config.descending, Collected, Mode),
         ..AGGREGATE
     },
     Function {
         name: "distinct",
         filled: false,
         output: same,
-        kernel: |field_type, _| any!(field_type, (), DistinctValues, EachValue),
+        kernel: |field_type, config| any!(field_type, config.descending, DistinctValues, EachValue),
         ..AGGREGATE
     },
     Function {
@@ -189,7 +200,11 @@ static FUNCTIONS: &[Function] = &[
         args: 2,
         output: same_number,
         kernel: |field_type, config| {
-            let config = PercentileConfig { percent: config.number, selector: config.selector };
+            let config = PercentileConfig {
+                percent: config.number,
+                selector: config.selector,
+                descending: config.descending,
+            };
             numeric!(field_type, config, Collected, Percentile)
         },
         ..SELECTOR

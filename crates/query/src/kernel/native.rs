@@ -22,6 +22,13 @@ pub(crate) trait Native: Clone + Send + Sync + std::fmt::Debug + 'static {
     /// InfluxQL's order: numbers by size, strings by bytes, false before true.
     fn order(&self, other: &Self) -> Ordering;
 
+    /// Whether `first` takes this value rather than the other of the same time: the greater one, as `last` does,
+    /// but of booleans false.
+    fn is_rather_first(&self, other: &Self) -> bool {
+        let order = self.order(other);
+        if Self::TYPE == FieldType::Boolean { order.is_lt() } else { order.is_gt() }
+    }
+
     /// A key equal for equal values, for sets.
     fn key(&self) -> Key;
 }

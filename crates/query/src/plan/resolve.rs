@@ -39,7 +39,10 @@ pub(super) fn resolve(
         time: if lone_selector && windows.is_none() { PointTime::Own } else { PointTime::Window },
         with_aux: !slots.references.is_empty(),
     };
-    slots.calls.iter_mut().for_each(|(_, call)| call.config.selector = selector);
+    for (_, call) in &mut slots.calls {
+        call.config.selector = selector;
+        call.config.descending = !select.ascending();
+    }
     for (_, call) in &slots.calls {
         check_argument(call)?;
     }
@@ -155,7 +158,7 @@ impl Slots {
         let selector = SelectorConfig { time: PointTime::Window, with_aux: false };
         let plan = CallPlan {
             function,
-            config: CallConfig { selector, number },
+            config: CallConfig { selector, number, descending: false },
             argument,
             output: argument.and_then(|(_, argument)| (function.output)(argument)),
         };

@@ -31,8 +31,10 @@ fn scripts_give_the_answers_of_influxdb() {
         let path = entry.expect("can be read").path();
         let text = fs::read_to_string(&path).expect("can be read");
         let name = path.file_name().expect("is a file").to_string_lossy().into_owned();
-        for layout in LAYOUTS {
-            queries += run(&name, &crate::script::parse(&text), layout, &mut failures);
+        // Rows of equal time come in an order that depends, as in InfluxDB, on which series share a shard.
+        let whole_only = text.starts_with("# In one range of time.");
+        for layout in LAYOUTS.iter().filter(|layout| !whole_only || layout.shard_ns == PLAIN.shard_ns) {
+            queries += run(&name, &crate::script::parse(&text), *layout, &mut failures);
         }
     }
     assert!(queries > 100, "only {queries} queries: were the scripts found?");

@@ -100,7 +100,7 @@ impl<'a> Gather<'a> {
             }
         });
         let mut frame = Frame { len: self.picked, slots: slots.collect() };
-        apply_default(&mut frame, self.run.plan.fill, &mut self.carry);
+        apply_default(&mut frame, self.run.plan, &mut self.carry);
         self.picks.clear();
         self.picked = 0;
         emit_rows(self.run, self.group, (times, frame), partial, emit)
