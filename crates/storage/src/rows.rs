@@ -107,6 +107,18 @@ impl Buffer {
         }
     }
 
+    /// Appends row `row` of `other`, which is of the same type.
+    fn push_from(&mut self, other: &Self, row: usize) {
+        match (self, other) {
+            (Self::Float(values), Self::Float(from)) => values.push(from[row]),
+            (Self::Integer(values), Self::Integer(from)) => values.push(from[row]),
+            (Self::Unsigned(values), Self::Unsigned(from)) => values.push(from[row]),
+            (Self::Boolean(values), Self::Boolean(from)) => values.push(from[row]),
+            (Self::String(values), Self::String(from)) => values.push(from.get(row)),
+            (values, from) => unreachable!("a field has one type: {values:?} and {from:?}"),
+        }
+    }
+
     fn clear(&mut self) {
         match self {
             Self::Float(values) => values.clear(),
@@ -226,6 +238,32 @@ impl RowSet {
             Some(run) if run.group == group => run.rows += rows,
             _ => self.runs.push(Run { group, rows }),
         }
+    }
+
+    /// The rows whose layout and series are accepted.
+    pub(crate) fn filtered(
+        &self,
+        layouts: impl Fn(&Layout) -> bool,
+        series: impl Fn(SeriesId) -> bool,
+    ) -> Self {
+        let mut kept = Self { version: self.version, ..Self::default() };
+        let mut taken = vec![0; self.groups.len()];
+        for run in &self.runs {
+            let source = &self.groups[run.group as usize];
+            let first = taken[run.group as usize];
+            taken[run.group as usize] += run.rows as usize;
+            for row in (first..first + run.rows as usize).filter(|row| series(source.series[*row])) {
+                if layouts(&source.layout) {
+                    let (number, group) = kept.group_for(&source.layout);
+                    group.series.push(source.series[row]);
+                    group.times.push(source.times[row]);
+                    let columns = group.columns.iter_mut().zip(&source.columns);
+                    columns.for_each(|(column, from)| column.push_from(from, row));
+                    kept.add_rows(number, 1);
+                }
+            }
+        }
+        kept
     }
 
     /// States what every method relies on.

@@ -97,7 +97,7 @@ pub struct Shard {
     flushing: Mutex<()>,
     compacting: Mutex<()>,
     scratch: Mutex<Vec<write::Scratch>>,
-    is_closed: AtomicBool,
+    is_closed: Arc<AtomicBool>,
     opened: Instant,
     /// Milliseconds after `opened`.
     last_write_ms: AtomicU64,

@@ -163,6 +163,8 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         self.stop_threads();
+        // Whoever still holds a shard must not write to files that another process may open next.
+        self.shards().iter().for_each(|shard| shard.shut());
     }
 }
 

@@ -3,14 +3,17 @@
 //! A flush writes what is new since the last one, together with those of the youngest files that are not much
 //! larger (the caller decides which), so that the number of files grows with the logarithm of the series.
 
+use std::{borrow::Cow, collections::BTreeMap, ops::Range, sync::Arc};
+
+use parking_lot::RwLock;
 use roaring::RoaringBitmap;
-use skywatch_model::series::fnv1a64;
+use skywatch_model::series::{fnv1a64, parse_key};
 
 use super::{Bounds, Index, Postings};
 use crate::{
     codec::text::{put_compressed, take_compressed},
-    rows::SeriesId,
-    wal::{SeriesDefinition, put_field, take_field},
+    rows::{FieldId, SeriesId},
+    wal::{FieldDefinition, SeriesDefinition, put_field, take_field},
     wire::{Malformed, Reader, check_crc, put_bytes, put_crc, put_varint},
 };
 
@@ -28,8 +31,8 @@ pub(crate) struct IndexFileMeta {
     pub(crate) to: Bounds,
 }
 
-/// The bytes of a file for the numbers of `range`.
-pub(crate) fn encode(index: &Index, range: IndexFileMeta) -> Vec<u8> {
+/// The bytes of a file for the numbers of `range`. The index is locked for the copying of one block at a time.
+pub(crate) fn encode(index: &RwLock<Index>, range: IndexFileMeta) -> Vec<u8> {
     let IndexFileMeta { from, to } = range;
     let starts: Vec<u32> =
         (from.series..to.series.max(from.series + 1)).step_by(BLOCK_SERIES as usize).collect();
@@ -40,12 +43,11 @@ pub(crate) fn encode(index: &Index, range: IndexFileMeta) -> Vec<u8> {
     }
     put_crc(&mut out, 0);
     for (position, start) in starts.into_iter().enumerate() {
-        let mut body = Vec::new();
         let fields = if position == 0 { from.fields..to.fields } else { 0..0 };
-        let fields: Vec<_> = fields.filter_map(|id| index.fields.get(id as usize)?.as_ref()).collect();
-        put_varint(&mut body, fields.len() as u64);
-        fields.iter().for_each(|field| put_field(&mut body, field));
-        put_series(index, start, start.saturating_add(BLOCK_SERIES).min(to.series), &mut body);
+        let block =
+            Block::copy(&index.read(), start..start.saturating_add(BLOCK_SERIES).min(to.series), fields);
+        let mut body = Vec::new();
+        block.put(&mut body);
         let at = out.len();
         out.extend_from_slice(&[0; 4]);
         put_compressed(&body, &mut out);
@@ -56,58 +58,59 @@ pub(crate) fn encode(index: &Index, range: IndexFileMeta) -> Vec<u8> {
     out
 }
 
-/// Series `from..to` by measurement, then each tag value with the numbers that carry it.
-fn put_series(index: &Index, from: u32, to: u32, out: &mut Vec<u8>) {
-    let in_range = |ids: &RoaringBitmap| {
-        let mut ids = ids.clone();
-        ids.remove_range(..from);
-        ids.remove_range(to..);
-        ids
-    };
-    let mut measurements: Vec<_> = index
-        .measurements
-        .iter()
-        .map(|known| (known, in_range(&known.series)))
-        .filter(|(_, ids)| !ids.is_empty())
-        .collect();
-    measurements.sort_unstable_by(|a, b| a.0.name.cmp(&b.0.name));
-    put_varint(out, measurements.len() as u64);
-    for (measurement, ids) in measurements {
-        put_bytes(out, measurement.name.as_bytes());
-        put_varint(out, ids.len());
-        let mut previous = 0;
-        for id in ids {
-            put_varint(out, u64::from(id - previous));
-            previous = id;
-            let key = index.series_key(SeriesId(id)).map_or("", |key| key);
-            put_bytes(out, key.as_bytes());
+/// What one block holds.
+struct Block {
+    fields: Vec<FieldDefinition>,
+    series: BTreeMap<Arc<str>, Vec<(u32, Arc<str>)>>,
+}
+
+impl Block {
+    fn copy(index: &Index, series: Range<u32>, fields: Range<u32>) -> Self {
+        let fields = fields.filter_map(|id| index.field(FieldId(id)).cloned()).collect();
+        let mut by_measurement: BTreeMap<Arc<str>, Vec<(u32, Arc<str>)>> = BTreeMap::new();
+        for id in series {
+            if let (Some(key), Some(measurement)) =
+                (index.series_key(SeriesId(id)), index.measurement_of(SeriesId(id)))
+            {
+                by_measurement.entry(Arc::clone(&measurement.name)).or_default().push((id, Arc::clone(key)));
+            }
         }
-        put_tags(measurement, &in_range, out);
+        Self { fields, series: by_measurement }
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.fields.len() as u64);
+        self.fields.iter().for_each(|field| put_field(out, field));
+        put_varint(out, self.series.len() as u64);
+        for (measurement, series) in &self.series {
+            put_bytes(out, measurement.as_bytes());
+            put_varint(out, series.len() as u64);
+            let mut previous = 0;
+            for (id, key) in series {
+                put_varint(out, u64::from(id - previous));
+                previous = *id;
+                put_bytes(out, key.as_bytes());
+            }
+            put_tags(series, out);
+        }
     }
 }
 
-fn put_tags(
-    measurement: &super::Measurement,
-    in_range: &dyn Fn(&RoaringBitmap) -> RoaringBitmap,
-    out: &mut Vec<u8>,
-) {
-    let mut tags: Vec<_> =
-        measurement.tags.iter().filter(|(_, tag)| !in_range(&tag.present).is_empty()).collect();
-    tags.sort_unstable_by(|a, b| a.0.cmp(b.0));
+/// Each tag value with the series that carry it.
+fn put_tags(series: &[(u32, Arc<str>)], out: &mut Vec<u8>) {
+    let mut tags: BTreeMap<Cow<'_, str>, BTreeMap<Cow<'_, str>, Vec<u32>>> = BTreeMap::new();
+    for (id, key) in series {
+        for (tag, value) in parse_key(key).1 {
+            tags.entry(tag).or_default().entry(value).or_default().push(*id);
+        }
+    }
     put_varint(out, tags.len() as u64);
-    for (key, tag) in tags {
-        put_bytes(out, key.as_bytes());
-        let mut values: Vec<_> = tag
-            .values
-            .iter()
-            .map(|(value, postings)| (value, in_range(&postings.to_bitmap())))
-            .filter(|(_, ids)| !ids.is_empty())
-            .collect();
-        values.sort_unstable_by(|a, b| a.0.cmp(b.0));
+    for (tag, values) in tags {
+        put_bytes(out, tag.as_bytes());
         put_varint(out, values.len() as u64);
         for (value, ids) in values {
             put_bytes(out, value.as_bytes());
-            put_bitmap(&ids, out);
+            put_bitmap(&ids.into_iter().collect(), out);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{
     ops::Range,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -41,8 +41,9 @@ pub(crate) struct Segment {
     directory: Range<usize>,
     keys: Range<usize>,
     fs: Arc<dyn Fs>,
-    /// Replaced by another: the file goes with the last reader.
-    obsolete: AtomicBool,
+    /// Set once replaced by another: the file goes with the last reader, unless the shard is closed by then, after
+    /// which the name may belong to somebody else.
+    obsolete: OnceLock<Arc<AtomicBool>>,
 }
 
 /// A measurement in the segment's tables.
@@ -57,7 +58,8 @@ pub(crate) struct Measurement {
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        if self.obsolete.load(Ordering::Acquire)
+        if let Some(is_closed) = self.obsolete.get()
+            && !is_closed.load(Ordering::Acquire)
             && let Err(error) = self.fs.remove_file(&self.path)
         {
             tracing::debug!(file = %self.path.display(), %error, "obsolete segment stays until the next start");
@@ -93,7 +95,7 @@ impl Segment {
             directory: trailer.directory,
             keys: trailer.keys,
             fs: Arc::clone(fs),
-            obsolete: AtomicBool::new(false),
+            obsolete: OnceLock::new(),
         })
     }
 
@@ -112,9 +114,9 @@ impl Segment {
         self.measurements.get(index)
     }
 
-    /// Lets the file go once nobody reads it any more.
-    pub(crate) fn mark_obsolete(&self) {
-        self.obsolete.store(true, Ordering::Release);
+    /// Lets the file go once nobody reads it any more, if `is_closed` is still false then.
+    pub(crate) fn mark_obsolete(&self, is_closed: &Arc<AtomicBool>) {
+        self.obsolete.get_or_init(|| Arc::clone(is_closed));
     }
 
     /// The `index`-th series of a measurement, by number.

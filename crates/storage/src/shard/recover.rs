@@ -3,10 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64},
-    },
+    sync::{Arc, atomic::AtomicU64},
     time::Instant,
 };
 
@@ -20,7 +17,7 @@ use crate::{
     index::{Index, IndexFileError, decode_file},
     manifest::Manifest,
     memtable::MemTable,
-    rows::RowSet,
+    rows::{FieldId, Layout, RowSet, SeriesId},
     segment::{self, Segment},
     store::Shared,
     wal::{self, DamagedLog, FieldDefinition, Log, Record, Repair, RowDecoder},
@@ -114,7 +111,7 @@ impl Shard {
             flushing: Mutex::new(()),
             compacting: Mutex::new(()),
             scratch: Mutex::default(),
-            is_closed: AtomicBool::new(false),
+            is_closed: Arc::default(),
             opened: now,
             last_write_ms: AtomicU64::new(0),
             recovery: report,
@@ -203,10 +200,10 @@ fn load_index(
     // Numbers the manifest knows of are never handed out again, whatever could be read.
     let used = manifest.indexed();
     if let Some(last) = used.series.checked_sub(1) {
-        index.reserve_series(crate::rows::SeriesId(last));
+        index.reserve_series(SeriesId(last));
     }
     if let Some(last) = used.fields.checked_sub(1) {
-        index.reserve_field(crate::rows::FieldId(last));
+        index.reserve_field(FieldId(last));
     }
     Ok(index)
 }
@@ -255,34 +252,45 @@ impl Replay<'_> {
                 definitions.iter().for_each(|field| self.index.insert_field(field));
             }
             Record::Rows(payload) => {
-                let rows = self.decoder.decode(&payload)?;
-                self.check_defined(&rows)?;
+                let mut rows = self.decoder.decode(&payload)?;
+                let lost = self.undefined(&rows);
+                if lost.is_some() {
+                    rows = rows
+                        .filtered(|layout| self.is_defined(layout), |id| self.index.series_key(id).is_some());
+                }
                 self.table.insert(&rows);
                 self.report.rows += rows.len() as u64;
+                self.report.records += 1;
+                return lost.map_or(Ok(()), Err);
             }
         }
         self.report.records += 1;
         Ok(())
     }
 
-    /// Rows of unknown series can only follow a lost definition. Their numbers are kept out of use.
-    fn check_defined(&mut self, rows: &RowSet) -> Result<(), Malformed> {
-        let mut result = Ok(());
+    /// Rows of unknown series or fields can only follow a lost definition. Their numbers are kept out of use.
+    fn undefined(&mut self, rows: &RowSet) -> Option<Malformed> {
+        let mut lost = None;
         for group in rows.groups() {
-            for (id, field_type) in group.layout.fields.iter().zip(&group.layout.types) {
-                self.index.reserve_field(*id);
-                if self.index.field(*id).is_none_or(|field| field.field_type != *field_type) {
-                    result = Err(Malformed("rows of a field whose definition is lost"));
-                }
+            group.layout.fields.iter().for_each(|id| self.index.reserve_field(*id));
+            if !self.is_defined(&group.layout) {
+                lost = Some(Malformed("rows of a field whose definition is lost"));
             }
             for id in &group.series {
                 self.index.reserve_series(*id);
                 if self.index.series_key(*id).is_none() {
-                    result = Err(Malformed("rows of a series whose definition is lost"));
+                    lost = Some(Malformed("rows of a series whose definition is lost"));
                 }
             }
         }
-        result
+        lost
+    }
+
+    fn is_defined(&self, layout: &Layout) -> bool {
+        let has_type = |id: FieldId, field_type| {
+            self.index.field(id).is_some_and(|field| field.field_type == field_type)
+        };
+        layout.fields.iter().zip(&layout.types).all(|(id, field_type)| has_type(*id, *field_type))
     }
 }
 

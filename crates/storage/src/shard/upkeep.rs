@@ -53,6 +53,10 @@ impl Shard {
 
     /// Whether the memtable is due: full, old, or left over from a flush that failed.
     pub(crate) fn is_flush_due(&self, now: Instant) -> bool {
+        if self.log.check_poison().is_err() {
+            // Nothing can be frozen without the log; what is in memory stays readable and is in the log.
+            return false;
+        }
         let tables = self.tables.read();
         let active = &tables.active;
         let is_old = active
@@ -155,15 +159,12 @@ impl Shard {
             let manifest = self.manifest.lock();
             (manifest.indexed(), manifest.index_files.clone())
         };
-        let (bytes, range) = {
-            let index = self.index.read();
-            let to = index.bounds();
-            if to == from {
-                return Ok(None);
-            }
-            let range = IndexFileMeta { from: merged_start(&known, from, to), to };
-            (encode_file(&index, range), range)
-        };
+        let to = self.index.read().bounds();
+        if to == from {
+            return Ok(None);
+        }
+        let range = IndexFileMeta { from: merged_start(&known, from, to), to };
+        let bytes = encode_file(&self.index, range);
         let number = self.next_file();
         let path = index_path(&self.dir, number);
         let write = || -> Result<(), FsError> {
@@ -245,7 +246,7 @@ impl Shard {
         slots.insert(at, SegmentSlot::Ready(segment));
         tables.segments = slots.into();
         drop(tables);
-        inputs.iter().for_each(|input| input.mark_obsolete());
+        inputs.iter().for_each(|input| input.mark_obsolete(&self.is_closed));
         Ok(())
     }
 }

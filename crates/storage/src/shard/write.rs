@@ -200,7 +200,8 @@ impl Shard {
                     report.rejected.push(Rejected { point: index, reason: Arc::clone(reason) });
                 }
                 (Shape::Known(_), None) => {
-                    let refused = refused_series.iter().find(|(ordinal, _)| *ordinal == point.series_ordinal());
+                    let refused =
+                        refused_series.iter().find(|(ordinal, _)| *ordinal == point.series_ordinal());
                     let (_, reason) = refused.expect("a series without a number was refused");
                     report.rejected.push(Rejected { point: index, reason: Arc::clone(reason) });
                 }
@@ -244,7 +245,8 @@ fn stored_fields(point: PointRef<'_>) -> impl Iterator<Item = (&str, FieldType)>
 fn refuse_series(point: PointRef<'_>) -> Option<Arc<str>> {
     let (measurement, tags) = parse_key(point.series_key());
     tags.iter().any(|(key, _)| key == RESERVED_NAME).then(|| {
-        format!("invalid tag key: input tag \"{RESERVED_NAME}\" on measurement \"{measurement}\" is invalid").into()
+        format!("invalid tag key: input tag \"{RESERVED_NAME}\" on measurement \"{measurement}\" is invalid")
+            .into()
     })
 }
 

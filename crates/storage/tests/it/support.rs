@@ -70,9 +70,21 @@ pub(crate) fn cells(snapshot: &dyn ShardRead) -> Result<Cells, ReadError> {
 }
 
 pub(crate) fn cells_in(snapshot: &dyn ShardRead, range: TimeRange, order: Order) -> Result<Cells, ReadError> {
+    cells_of(snapshot, range, order, |_| true)
+}
+
+/// As [`cells_in`], asking only for fields that are wanted, and for one that nobody has.
+pub(crate) fn cells_of(
+    snapshot: &dyn ShardRead,
+    range: TimeRange,
+    order: Order,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Cells, ReadError> {
     let mut cells = Cells::new();
     for measurement in snapshot.measurements() {
-        let names: Vec<Arc<str>> = snapshot.fields(&measurement).into_iter().map(|(name, _)| name).collect();
+        let fields = snapshot.fields(&measurement).into_iter().map(|(name, _)| name);
+        let names: Vec<Arc<str>> =
+            ["nobody has this".into()].into_iter().chain(fields.filter(|name| wanted(name))).collect();
         for series in snapshot.select_series(&measurement, &TagPredicate::All) {
             let key = snapshot.series_key(series);
             let mut scan = snapshot.scan(ScanRequest { series, fields: &names, range, order })?;
