@@ -225,6 +225,47 @@ fn scan_all(bencher: Bencher<'_, '_>, source: &str) {
         .bench_local(|| assert_eq!(scan(&shard, source == "segment-stats"), values));
 }
 
+/// Each row a series the shard has not seen; prints the memory a series takes before and after the flush.
+#[divan::bench(sample_count = 1, sample_size = 1)]
+fn new_series(bencher: Bencher<'_, '_>) {
+    const SERIES: usize = 200_000;
+    let batches: Vec<PointBatch<'static>> = (0..SERIES)
+        .step_by(ROWS_PER_BATCH)
+        .map(|first| {
+            let mut batch = PointBatch::new();
+            for host in first..first + ROWS_PER_BATCH {
+                let fields = FIELDS.iter().map(|name| (*name, FieldRef::Integer(host as i64 % 100)));
+                batch.push(&key(host), 1, fields).unwrap();
+            }
+            batch
+        })
+        .collect();
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), options(Durability::None)).unwrap();
+    let shard = store.create_shard(ShardId(1), TimeRange::ALL).unwrap();
+    let before = resident_bytes();
+    bencher.counter(ItemsCount::new(SERIES)).bench_local(|| {
+        for (number, batch) in batches.iter().enumerate() {
+            write(&shard, batch, number as u64 + 1);
+        }
+    });
+    let per_series = |bytes: u64| (bytes - before) / SERIES as u64;
+    let unflushed = per_series(resident_bytes());
+    shard.flush().unwrap();
+    let stats = shard.stats();
+    eprintln!(
+        "resident bytes a series: {unflushed}, flushed {}; on disk: index {}, segment {}",
+        per_series(resident_bytes()),
+        stats.index_bytes / SERIES as u64,
+        stats.segment_bytes / SERIES as u64
+    );
+}
+
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
 /// Not timed: prints how many bytes a value takes after four hours.
 #[divan::bench(sample_count = 1, sample_size = 1)]
 fn four_hours_bytes_per_value(bencher: Bencher<'_, '_>) {
