@@ -17,8 +17,8 @@ struct Both {
 }
 
 impl Both {
-    fn start() -> Option<Self> {
-        Some(Self { influxd: Influxd::start()?, skywatch: Skywatch::start(), differences: Vec::new() })
+    fn start() -> Self {
+        Self { influxd: Influxd::start(), skywatch: Skywatch::start(), differences: Vec::new() }
     }
 
     fn both(&self, request: &Request) -> (Exchange, Exchange) {
@@ -84,8 +84,9 @@ const POINTS: &str = concat!(
 );
 
 #[test]
+#[cfg_attr(not(influxd), ignore = "/usr/bin/influxd (Debian package influxdb) is not installed")]
 fn answers_are_the_same() {
-    let Some(mut both) = Both::start() else { return };
+    let mut both = Both::start();
     both.same(&Request::post("/query", "q=CREATE+DATABASE+db0").form());
     both.write(POINTS);
     plain_requests(&mut both);
