@@ -125,7 +125,7 @@ fn dropping_empty_rows_leaves_the_gaps_of_the_others() {
         let column = kept.columns[column].as_ref().unwrap();
         (0..3).map(|row| column.get(row)).collect()
     };
-    let float = |value| Some(skywatch_model::FieldValue::Float(value));
+    let float = |value| Some(FieldValue::Float(value));
     assert_eq!(cells(0), [float(1.0), float(2.0), None]);
     assert_eq!(cells(1), [float(5.0), None, float(6.0)]);
     assert_eq!(&kept.columns[2..], [None, None]);
