@@ -29,6 +29,9 @@ use crate::{
 /// How often the log is synced with `--durability interval`.
 const SYNC_EVERY: Duration = Duration::from_millis(100);
 
+/// Where agents write and rules look unless told otherwise.
+const AGENT_DATABASE: &str = "telegraf";
+
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode> {
     let settings = RunSettings::resolve(args)?;
     logging::start(&settings.log)?;
@@ -58,6 +61,11 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
     let config = node_config(&settings);
     let node =
         tokio::task::spawn_blocking(move || Node::open(config)).await.context("opening the store")??;
+
+    if settings.alerts.is_some() || matches!(settings.agent, AgentChoice::ThisHost) {
+        // Rules look at it before the first metric arrives, and a database that is missing is an error.
+        node.executor().backend().create_database(AGENT_DATABASE, None).context("creating the agent's database")?;
+    }
 
     let mut banner = Banner::new();
     if let Some((_, address)) = &console {
