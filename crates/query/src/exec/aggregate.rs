@@ -228,7 +228,10 @@ impl<'a> Scan<'a> {
         let mut start = 0;
         while let Some(time) = times.get(start) {
             let (window, end) = self.window(*time);
-            let count = if self.run.plan.ascending {
+            let count = if self.run.plan.windows.is_none() {
+                // The one window is called after the lower bound, or 1970, which rows may precede.
+                times.len() - start
+            } else if self.run.plan.ascending {
                 run_length(&times[start..], |time| time < end)
             } else {
                 run_length(&times[start..], |time| time >= window)

@@ -116,7 +116,7 @@ impl Choice for Last {
 
 /// Position of the earliest or latest time, if it occurs once: only rows out of a subquery repeat times.
 fn end_of(times: &[i64], latest: bool) -> Option<usize> {
-    let last = times.len() - 1;
+    let last = times.len().checked_sub(1)?;
     if last == 0 {
         return Some(0);
     }
