@@ -84,8 +84,10 @@ impl Client {
     }
 
     async fn query(&self, database: &str, query: &str, accept: &str) -> Result<String, ClientError> {
-        let unreachable =
-            |error: reqwest::Error| ClientError::Unreachable { url: self.url.clone(), reason: innermost(&error) };
+        let unreachable = |error: reqwest::Error| ClientError::Unreachable {
+            url: self.url.clone(),
+            reason: innermost(&error),
+        };
         let response = self
             .http
             .post(format!("{}/query", self.url))
@@ -104,7 +106,9 @@ impl Client {
         }
         match serde_json::from_str::<ErrorBody>(&body) {
             Ok(refusal) => Err(ClientError::Refused(refusal.error)),
-            Err(_) => Err(ClientError::NotInfluxDb { url: self.url.clone(), reason: format!("HTTP {status}") }),
+            Err(_) => {
+                Err(ClientError::NotInfluxDb { url: self.url.clone(), reason: format!("HTTP {status}") })
+            }
         }
     }
 }

@@ -20,7 +20,12 @@ pub enum Format {
 }
 
 /// Asks one query and returns the text to print. Errors of single statements are errors.
-pub async fn ask(client: &Client, database: &str, query: &str, format: Format) -> Result<String, ClientError> {
+pub async fn ask(
+    client: &Client,
+    database: &str,
+    query: &str,
+    format: Format,
+) -> Result<String, ClientError> {
     match format {
         Format::Csv => client.query_csv(database, query).await,
         Format::Json => {

@@ -72,7 +72,8 @@ fn render_series(series: &Series) -> String {
         table.add_row(row.iter().map(plain));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
-        let mut values = series.values.iter().filter_map(|row| row.get(index)).filter(|value| !value.is_null());
+        let mut values =
+            series.values.iter().filter_map(|row| row.get(index)).filter(|value| !value.is_null());
         if values.clone().next().is_some() && values.all(Value::is_number) {
             column.set_cell_alignment(CellAlignment::Right);
         }

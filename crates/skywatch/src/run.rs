@@ -64,7 +64,10 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
 
     if settings.alerts.is_some() || matches!(settings.agent, AgentChoice::ThisHost) {
         // Rules look at it before the first metric arrives, and a database that is missing is an error.
-        node.executor().backend().create_database(AGENT_DATABASE, None).context("creating the agent's database")?;
+        node.executor()
+            .backend()
+            .create_database(AGENT_DATABASE, None)
+            .context("creating the agent's database")?;
     }
 
     let mut banner = Banner::new();
@@ -168,7 +171,7 @@ fn agent(choice: &AgentChoice, api_url: &str) -> Result<Option<StartedAgent>> {
             Ok(Some(StartedAgent { agent: Agent::new(config)?, description }))
         }
         AgentChoice::File(path) => {
-            let config = Config::load(&[path.clone()], &[])?;
+            let config = Config::load(std::slice::from_ref(path), &[])?;
             Ok(Some(StartedAgent { agent: Agent::new(config)?, description: "as its configuration says" }))
         }
     }

@@ -59,7 +59,7 @@ impl QuerySource for NodeSource {
 fn collect(node: &Node, request: &QueryRequest, cancel: &CancelToken) -> Result<Vec<Series>, QueryFailure> {
     let mut collected = Collected::default();
     let mut sink = |result: StatementResult| {
-        collected.take(result);
+        collected.take(&result);
         Ok(())
     };
     node.executor().execute(request, cancel, &mut sink).map_err(|error| failure(&error))?;
@@ -86,7 +86,7 @@ struct Collected {
 }
 
 impl Collected {
-    fn take(&mut self, result: StatementResult) {
+    fn take(&mut self, result: &StatementResult) {
         if let Some(error) = &result.error {
             self.failure.get_or_insert(failure(error));
         }

@@ -46,13 +46,13 @@ fn rule(rule: RuleView) -> AlertRule {
             .filter(|instance| self::state(instance.state) == state)
             .map(|instance| instance.since.millis())
             .min(),
-        evaluated_ms: rule.last_evaluation.map(|time| time.millis()),
+        evaluated_ms: rule.last_evaluation.map(skywatch_alert::Time::millis),
         last_error: rule.last_error,
-        instances: rule.instances.into_iter().map(instance).collect(),
+        instances: rule.instances.iter().map(instance).collect(),
     }
 }
 
-fn instance(instance: InstanceView) -> AlertInstance {
+fn instance(instance: &InstanceView) -> AlertInstance {
     AlertInstance {
         labels: instance.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
         state: state(instance.state),
