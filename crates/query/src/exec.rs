@@ -101,6 +101,9 @@ pub(crate) fn run(
         let groups = groups::build(plan, source, &layout);
         series += groups.iter().map(|group| group.members.len()).sum::<usize>();
         usage.check_series(series)?;
+        if let Some(refusal) = plan.refusal.as_ref().filter(|_| series > 0) {
+            return Err(QueryError::invalid(refusal.clone()));
+        }
         let run = Run { plan, layout: &layout, source, piece_rows, usage, pool };
         if plan.is_raw() {
             raw::run(&run, &groups, emit)?;

@@ -58,6 +58,8 @@ pub(crate) struct SelectPlan {
     pub(crate) fields: Vec<Expr>,
     /// Names of the result's columns: time, then one per field.
     pub(crate) columns: Arc<[Arc<str>]>,
+    /// Why a function cannot work on its argument. As in InfluxDB an error only once there is a series to work on.
+    pub(crate) refusal: Option<String>,
     /// What empty windows hold.
     pub(crate) fill: Fill,
     /// Order of rows in time, and of series.

@@ -43,9 +43,7 @@ pub(super) fn resolve(
         call.config.selector = selector;
         call.config.descending = !select.ascending();
     }
-    for (_, call) in &slots.calls {
-        check_argument(call)?;
-    }
+    let refusal = slots.calls.iter().find_map(|(_, call)| refused_argument(call));
     let condition = compiled.condition.as_ref().map(|condition| {
         Condition::resolve(condition, schema, &mut |name, data_type| slots.scan(name, field_type(data_type)?))
     });
@@ -59,6 +57,7 @@ pub(super) fn resolve(
         dimensions: expanded.dimensions,
         windows,
         calls: slots.calls.into_iter().map(|(_, call)| call).collect(),
+        refusal,
         references: slots.references.into_iter().map(|(_, reference)| reference).collect(),
         fields,
         fill: select.fill,
@@ -78,17 +77,12 @@ fn reads_subquery(select: &Select) -> bool {
 }
 
 /// Functions refuse argument types they cannot work on, by the name of InfluxDB's iterator.
-fn check_argument(call: &CallPlan) -> Result<(), QueryError> {
-    match call.argument {
-        Some((_, argument)) if (call.function.output)(argument).is_none() => {
-            Err(QueryError::invalid(format!(
-                "unsupported {} iterator type: *query.{}InterruptIterator",
-                call.function.name,
-                argument.name()
-            )))
-        }
-        _ => Ok(()),
-    }
+fn refused_argument(call: &CallPlan) -> Option<String> {
+    let (_, argument) = call.argument?;
+    (call.function.output)(argument).is_none().then(|| {
+        let (function, argument) = (call.function.name, argument.name());
+        format!("unsupported {function} iterator type: *query.{argument}InterruptIterator")
+    })
 }
 
 fn check_buckets(plan: &SelectPlan, max_buckets: u64) -> Result<(), QueryError> {

@@ -3,7 +3,11 @@
 use skywatch_influxql::{BinaryExpr, BinaryOp, DataType, Expr};
 use skywatch_model::FieldType;
 
-use crate::{QueryError, expr::MathFunction, kernel::function};
+use crate::{
+    QueryError,
+    expr::MathFunction,
+    kernel::function::{self, Function},
+};
 
 /// Checks every selected expression. References carry their types as casts.
 pub(super) fn check(fields: &[(Expr, Option<String>)]) -> Result<(), QueryError> {
@@ -31,9 +35,7 @@ fn type_of(expr: &Expr) -> Result<Option<DataType>, QueryError> {
             Some(Expr::VarRef(name)) => name
                 .cast
                 .and_then(field_type)
-                .and_then(|argument| {
-                    function::find(&call.name).and_then(|function| (function.output)(argument))
-                })
+                .and_then(|argument| function::find(&call.name).map(|function| nominal(function, argument)))
                 .map(super::expand::cast),
             _ => None,
         },
@@ -46,6 +48,12 @@ fn type_of(expr: &Expr) -> Result<Option<DataType>, QueryError> {
         }
         _ => None,
     })
+}
+
+/// Type of a function's answer. It has one even for an argument it will refuse, since operators complain first.
+fn nominal(function: &Function, argument: FieldType) -> FieldType {
+    let always_float = (function.output)(FieldType::Integer) == Some(FieldType::Float);
+    (function.output)(argument).unwrap_or(if always_float { FieldType::Float } else { argument })
 }
 
 /// The field type behind a cast; `None` for tags and unknown ones.
