@@ -1,0 +1,100 @@
+"""Asks two servers the same and compares the answers byte for byte.
+
+What may differ, and how it is made equal (nothing else is touched):
+- headers that name the server, its version, the request and the date: only status, content type and body count;
+- answers to queries with `now()`: the two readings of the clock lie milliseconds apart, so a difference counts only if
+  it is still there when both are asked again;
+- `stddev`: its last digits follow the order in which values are added up. InfluxDB goes series by series, Skywatch by
+  time, so that an answer does not depend on how series are spread over shards. Numbers are compared to 13 digits.
+
+Never asked, since InfluxDB's answer depends on the version of Go it was built with: the time of a `percentile` that
+several points share, the order of tags in MessagePack.
+
+What Skywatch answers differently on purpose is listed, and tested, in test_different_on_purpose.
+"""
+
+import re
+
+import requests
+
+COMPARED_HEADERS = ["Content-Type", "X-Influxdb-Error"]
+
+
+class Answer:
+    """Status, the headers that count, body."""
+
+    def __init__(self, response):
+        self.status = response.status_code
+        self.headers = {name: response.headers.get(name) for name in COMPARED_HEADERS}
+        self.body = response.content
+
+    def rounded(self):
+        """The same with every decimal number cut to 13 significant digits."""
+        self.body = re.sub(rb"-?\d+\.\d+", lambda number: b"%.13g" % float(number[0]), self.body)
+        return self
+
+    def __eq__(self, other):
+        return (self.status, self.headers, self.body) == (other.status, other.headers, other.body)
+
+    def __str__(self):
+        headers = ", ".join(f"{name}: {value}" for name, value in self.headers.items() if value)
+        return f"{self.status} {headers}\n{self.body.decode(errors='replace')}"
+
+
+class Difference(AssertionError):
+    """The two servers disagree."""
+
+    def __init__(self, asked, theirs, ours):
+        self.asked, self.theirs, self.ours = asked, theirs, ours
+        super().__init__(f"{asked}\n  InfluxDB  {shortened(theirs, ours)}\n  Skywatch  {shortened(ours, theirs)}")
+
+
+def shortened(answer, other):
+    """The answer's text from a little before the first byte that differs."""
+    text, against = str(answer), str(other)
+    at = next((i for i, (a, b) in enumerate(zip(text, against)) if a != b), min(len(text), len(against)))
+    start = max(0, at - 200)
+    return ("…" if start else "") + text[start : at + 400] + ("…" if at + 400 < len(text) else "")
+
+
+class Pair:
+    """A real InfluxDB and Skywatch."""
+
+    def __init__(self, influxdb_url, skywatch_url):
+        self.urls = [influxdb_url, skywatch_url]
+        self.session = requests.Session()
+
+    def both(self, method, path, **request):
+        """The two answers to one request."""
+        return [Answer(self.session.request(method, url + path, timeout=60, **request)) for url in self.urls]
+
+    def same(self, asked, method, path, attempts=1, **request):
+        """Asks both; raises Difference unless the answers are equal. Returns the answer."""
+        for _ in range(attempts):
+            theirs, ours = self.both(method, path, **request)
+            if "stddev" in asked:
+                theirs, ours = theirs.rounded(), ours.rounded()
+            if theirs == ours:
+                return ours
+        raise Difference(asked, theirs, ours)
+
+    def query(self, q, db="", headers=None, **params):
+        """The answer to a query, the same from both."""
+        attempts = 3 if "now()" in q else 1
+        shown = "".join(f"{name}={value} " for name, value in [("db", db), *params.items()] if value) + q
+        return self.same(
+            shown, "POST", "/query", attempts, params={"db": db, **params}, data={"q": q}, headers=headers
+        )
+
+    def write(self, lines, **params):
+        """The answer to a write, the same from both."""
+        return self.same(f"write {params} {lines[:200]}", "POST", "/write", params=params, data=lines.encode())
+
+    def load(self, dataset):
+        """Creates the data set's database and writes its requests to both."""
+        self.query(f'CREATE DATABASE "{dataset.name}"')
+        for statement in dataset.setup:
+            self.query(statement)
+        for request in dataset.requests:
+            answer = self.write(request, db=dataset.name)
+            assert answer.status == 204, answer
