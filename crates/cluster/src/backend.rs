@@ -68,9 +68,6 @@ impl Backend for NodeCore {
     }
 
     fn create_database(&self, name: &str, policy: Option<&NewRetentionPolicy>) -> Result<(), BackendError> {
-        if name.is_empty() {
-            return Err(BackendError::DatabaseNameRequired);
-        }
         let policy = policy.map(spec_of);
         self.execute(&Command::CreateDatabase { name: name.into(), policy })
     }

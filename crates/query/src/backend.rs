@@ -143,9 +143,6 @@ pub enum BackendError {
     /// The name cannot be used.
     #[error("invalid name")]
     InvalidName,
-    /// The name is empty.
-    #[error("database name required")]
-    DatabaseNameRequired,
     /// The node does not do this.
     #[error("{0} is not supported")]
     Unsupported(&'static str),
