@@ -4,6 +4,8 @@ import random
 
 from datasets import DAY, HOUR, SECOND, T0
 
+# Fields whose values hardly ever repeat.
+DIVERSE = ["usage", "idle", "free", "(v)"]
 AGGREGATES = ["count", "sum", "mean", "min", "max", "first", "last", "median", "stddev", "spread"]
 
 
@@ -124,9 +126,14 @@ class Generator:
 
     def aggregates(self, source, by_time):
         fields = [self.aggregate(source, by_time) for _ in range(1 if self.chance(0.7) else 2)]
-        if self.chance(0.06) and "percentile" not in str(fields):
+        if self.chance(0.06) and self.selects_one_row(fields[0], by_time):
             fields.append(self.rng.choice(source.fields))
         return fields
+
+    @staticmethod
+    def selects_one_row(field, by_time):
+        """Whether no two rows are likely to be equally good, of which InfluxDB would show any."""
+        return "percentile" not in field and not (by_time and not any(name in field for name in DIVERSE))
 
     def aggregate(self, source, by_time):
         name = self.rng.choice(source.numbers if self.chance(0.85) else source.fields)
@@ -141,7 +148,9 @@ class Generator:
         else:
             call = f"{self.rng.choice(AGGREGATES)}({name})"
         if self.chance(0.12):
-            call += self.one_of(" + 1", " * 2.5", " / 3", f" - min({name})", f" / max({name})", " % 7")
+            operations = [" + 1", " * 2.5", " / 3", f" - min({name})", f" / max({name})"]
+            # A remainder would blow the last digits of a deviation up.
+            call += self.rng.choice(operations if "stddev" in call else [*operations, " % 7"])
         if self.chance(0.12):
             call += ' AS "' + self.one_of("x", "out put", "mean") + '"'
         return call
