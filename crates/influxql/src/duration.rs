@@ -61,21 +61,10 @@ pub fn parse_duration(text: &str) -> Result<i64, DurationError> {
 
 /// The unit the text begins with, its nanoseconds, and what follows.
 fn unit(text: &str) -> Option<(&'static str, i64, &str)> {
-    // `ms` and `ns` before their first letters.
-    const ORDER: [(&str, &str, i64); 9] = [
-        ("ns", "ns", 1),
-        ("ms", "ms", MILLISECOND),
-        ("µ", "µ", MICROSECOND),
-        ("u", "u", MICROSECOND),
-        ("s", "s", SECOND),
-        ("m", "m", MINUTE),
-        ("h", "h", HOUR),
-        ("d", "d", DAY),
-        ("w", "w", WEEK),
-    ];
-    ORDER.iter().find_map(|&(written, name, nanoseconds)| {
-        text.strip_prefix(written).map(|after| (name, nanoseconds, after))
-    })
+    let units = UNITS.iter().chain(&[("µ", MICROSECOND)]);
+    let fitting = units.filter_map(|&(name, size)| text.strip_prefix(name).map(|after| (name, size, after)));
+    // `ms` rather than `m`.
+    fitting.max_by_key(|(name, ..)| name.len())
 }
 
 /// Nanoseconds in the largest unit that divides them: `90m`, `0s`, `1500ms`.
