@@ -91,6 +91,14 @@ class Pair:
         """The answer to a write, the same from both."""
         return self.same(f"write {params} {lines[:200]}", "POST", "/write", params=params, data=lines.encode())
 
+    def drop_everything(self):
+        """Leaves neither server a database."""
+        for url in self.urls:
+            answer = self.session.post(f"{url}/query", data={"q": "SHOW DATABASES"}, timeout=60).json()
+            for series in answer["results"][0].get("series", []):
+                for (name,) in series.get("values", []):
+                    self.session.post(f"{url}/query", data={"q": f'DROP DATABASE "{name}"'}, timeout=60)
+
     def load(self, dataset):
         """Creates the data set's database and writes its requests to both."""
         self.query(f'CREATE DATABASE "{dataset.name}"')

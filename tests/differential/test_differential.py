@@ -19,14 +19,24 @@ FIRST_SEED, LAST_SEED = (int(seed) for seed in os.environ.get("DIFFERENTIAL_SEED
 EPOCHS = [None, "ns", "ms", "s", "m", "h", "u"]
 
 
-@pytest.fixture(scope="module")
-def pair(influxd, skywatch_bin, tmp_path_factory):
-    """Both servers, every data set written to both, each to a database of its own."""
+@pytest.fixture(scope="module", params=["in memory", "after a crash", "on disk"])
+def pair(request, influxd, skywatch_bin, tmp_path_factory):
+    """Both servers, every data set written to both, each to a database of its own.
+
+    Skywatch's data are where they were written to, or read again from its log, or in its segments.
+    """
     skywatch = Skywatch(skywatch_bin, tmp_path_factory.mktemp("skywatch"))
     try:
         both = Pair(influxd.url, skywatch.start().url)
+        both.drop_everything()
         for dataset in DATASETS:
             both.load(dataset)
+        if request.param == "after a crash":
+            skywatch.kill()
+            skywatch.start()
+        elif request.param == "on disk":
+            assert skywatch.stop() == 0, skywatch.output()
+            skywatch.start()
         yield both
     finally:
         skywatch.stop()
