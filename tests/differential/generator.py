@@ -125,7 +125,9 @@ class Generator:
         return name
 
     def aggregates(self, source, by_time):
-        fields = [self.aggregate(source, by_time) for _ in range(1 if self.chance(0.7) else 2)]
+        fields = [self.aggregate(source, by_time, source.numbers if self.chance(0.85) else source.fields)]
+        if self.chance(0.3):
+            fields.append(self.aggregate(source, by_time, source.numbers))
         if self.chance(0.06) and self.selects_one_row(fields[0], by_time):
             fields.append(self.rng.choice(source.fields))
         return fields
@@ -135,8 +137,8 @@ class Generator:
         """Whether no two rows are likely to be equally good, of which InfluxDB would show any."""
         return "percentile" not in field and not (by_time and not any(name in field for name in DIVERSE))
 
-    def aggregate(self, source, by_time):
-        name = self.rng.choice(source.numbers if self.chance(0.85) else source.fields)
+    def aggregate(self, source, by_time, names):
+        name = self.rng.choice(names)
         kind = self.rng.random()
         if kind < 0.05:
             call = f"{self.rng.choice(AGGREGATES)}({self.one_of('*', '/^[a-m]/')})"

@@ -8,8 +8,9 @@ What may differ, and how it is made equal (nothing else is touched):
   and makes a mean over several shards of the shards' means; Skywatch gives the same answer however series are spread
   over shards. Numbers are compared to 13 digits.
 
-Never asked, since InfluxDB's answer is any of several: which of the points that share a value a `percentile` stands for,
-which of the points with one time and value a selector stands for in a GROUP BY time, the order of tags in MessagePack.
+Never asked, since InfluxDB's answer is any of several: which of the points that share a value a `percentile` stands
+for, which of the points with one time and value a selector stands for in a GROUP BY time, which of two calls that
+cannot take their argument is told, the order of tags in MessagePack.
 
 What Skywatch answers differently on purpose is listed, and tested, in test_different_on_purpose.
 """
