@@ -18,6 +18,8 @@ use std::sync::{
 };
 
 pub(crate) use pool::Pool;
+use skywatch_model::TimeRange;
+use skywatch_storage::{BlockStream, Order, ReadError, Scanner};
 
 use crate::{CancelToken, Limits, QueryError, ResultSeries, plan::SelectPlan};
 
@@ -104,7 +106,9 @@ pub(crate) fn run(
         if let Some(refusal) = plan.refusal.as_ref().filter(|_| series > 0) {
             return Err(QueryError::invalid(refusal.clone()));
         }
-        let run = Run { plan, layout: &layout, source, piece_rows, usage, pool };
+        let scanners: Vec<Box<dyn Scanner + '_>> =
+            source.shards.iter().map(|shard| shard.scanner(&source.name, &layout.request)).collect();
+        let run = Run { plan, layout: &layout, source, scanners: &scanners, piece_rows, usage, pool };
         if plan.is_raw() {
             raw::run(&run, &groups, emit)?;
         } else {
@@ -115,17 +119,29 @@ pub(crate) fn run(
 }
 
 /// One source of a running plan.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 struct Run<'a> {
     plan: &'a SelectPlan,
     layout: &'a block::Layout,
     source: &'a crate::plan::NamedSource,
+    /// One per shard of the source.
+    scanners: &'a [Box<dyn Scanner + 'a>],
     piece_rows: usize,
     usage: &'a Usage<'a>,
     pool: &'a Pool,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// Opens a series.
+    fn scan(
+        &self,
+        member: &groups::Member,
+        range: TimeRange,
+        order: Order,
+    ) -> Result<Box<dyn BlockStream + 'a>, ReadError> {
+        self.scanners[member.shard].scan(member.series, range, order)
+    }
+
     /// A series' header without rows.
     fn series(&self, group: &groups::Group) -> ResultSeries {
         ResultSeries {

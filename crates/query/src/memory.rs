@@ -8,8 +8,7 @@ use std::{
 
 use skywatch_model::{Bitmap, Column, FieldType, FieldValue, RowBlock, TimeRange, Values, series};
 use skywatch_storage::{
-    BlockStats, BlockStream, Order, ReadError, ScanBlock, ScanRequest, SeriesRef, ShardRead, Sum,
-    TagPredicate,
+    BlockStats, BlockStream, Order, ReadError, ScanBlock, Scanner, SeriesRef, ShardRead, Sum, TagPredicate,
 };
 
 use crate::plan::tags_match;
@@ -131,19 +130,35 @@ impl ShardRead for MemoryShard {
         Arc::clone(&self.series(series).key)
     }
 
-    fn scan<'a>(&'a self, request: ScanRequest<'_>) -> Result<Box<dyn BlockStream + 'a>, ReadError> {
-        let series = self.series(request.series);
+    fn scanner<'a>(&'a self, _measurement: &str, fields: &[Arc<str>]) -> Box<dyn Scanner + 'a> {
+        Box::new(MemoryScanner { shard: self, fields: fields.into() })
+    }
+}
+
+struct MemoryScanner<'a> {
+    shard: &'a MemoryShard,
+    fields: Box<[Arc<str>]>,
+}
+
+impl Scanner for MemoryScanner<'_> {
+    fn scan(
+        &self,
+        series: SeriesRef,
+        range: TimeRange,
+        order: Order,
+    ) -> Result<Box<dyn BlockStream + '_>, ReadError> {
+        let series = self.shard.series(series);
         let column = |name: &Arc<str>| series.columns.iter().find(|column| column.name == *name);
-        let columns: Vec<Option<&'a MemoryColumn>> = request.fields.iter().map(column).collect();
-        let start = series.times.partition_point(|time| *time < request.range.start);
-        let end = series.times.partition_point(|time| *time <= request.range.end).max(start);
+        let columns: Vec<Option<&MemoryColumn>> = self.fields.iter().map(column).collect();
+        let start = series.times.partition_point(|time| *time < range.start);
+        let end = series.times.partition_point(|time| *time <= range.end).max(start);
         Ok(Box::new(MemoryStream {
             series,
             columns: columns.into(),
             rows: start..end,
-            block_rows: self.block_rows,
-            with_stats: self.with_stats,
-            order: request.order,
+            block_rows: self.shard.block_rows,
+            with_stats: self.shard.with_stats,
+            order,
         }))
     }
 }

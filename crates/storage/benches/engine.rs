@@ -12,9 +12,7 @@ use std::{path::Path, sync::Arc};
 
 use divan::{Bencher, counter::ItemsCount};
 use skywatch_model::{FieldRef, TimeRange, Version, line::PointBatch};
-use skywatch_storage::{
-    Durability, Order, ScanRequest, Shard, ShardId, Store, StoreOptions, TagPredicate, fs::SimFs,
-};
+use skywatch_storage::{Durability, Order, Shard, ShardId, Store, StoreOptions, TagPredicate, fs::SimFs};
 
 const FIELDS: [&str; 10] = [
     "usage_user",
@@ -197,10 +195,10 @@ fn compact(bencher: Bencher<'_, '_>) {
 fn scan(shard: &Shard, use_stats: bool) -> u64 {
     let snapshot = shard.snapshot();
     let fields: Vec<Arc<str>> = FIELDS.iter().map(|name| Arc::from(*name)).collect();
+    let scanner = snapshot.scanner("cpu", &fields);
     let mut values = 0;
     for series in snapshot.select_series("cpu", &TagPredicate::All) {
-        let request = ScanRequest { series, fields: &fields, range: TimeRange::ALL, order: Order::Ascending };
-        let mut blocks = snapshot.scan(request).unwrap();
+        let mut blocks = scanner.scan(series, TimeRange::ALL, Order::Ascending).unwrap();
         while let Some(block) = blocks.next_block().unwrap() {
             if use_stats && let Some(stats) = block.stats(0) {
                 values += stats.count * FIELDS.len() as u64;

@@ -34,7 +34,7 @@ mod wire;
 pub use error::{ErrorClass, MaintenanceError, OpenError, WriteError};
 pub use options::{Durability, StoreOptions, VersionPolicy};
 pub use read::{
-    BlockStats, BlockStream, Order, ReadError, ScanBlock, ScanRequest, SeriesRef, ShardRead, Sum,
+    BlockStats, BlockStream, End, Order, ReadError, ScanBlock, Scanner, SeriesRef, ShardRead, SpanStats, Sum,
     TagPredicate,
 };
 pub use shard::{RecoveryReport, Rejected, Shard, ShardId, ShardStats, WriteReport};

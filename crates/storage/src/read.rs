@@ -81,6 +81,33 @@ pub struct BlockStats {
     pub sum: Sum,
 }
 
+/// What is known of one field of a part of a block. The parts of a block lie between multiples, counted from 1970, of
+/// some width of time, so that a window aligned to that width never cuts one. Exact, as [`BlockStats`] are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SpanStats {
+    /// Number of values (at least 1).
+    pub count: u64,
+    /// Earliest value and its time.
+    pub first: (i64, FieldValue),
+    /// Latest value and its time.
+    pub last: (i64, FieldValue),
+    /// Smallest value; `None` for strings and booleans.
+    pub min: Option<FieldValue>,
+    /// Greatest value; `None` for strings and booleans.
+    pub max: Option<FieldValue>,
+    /// Sum of the values.
+    pub sum: Sum,
+}
+
+/// Which end of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Its earliest row.
+    First,
+    /// Its latest row.
+    Last,
+}
+
 /// A run of rows of one series, not yet decoded. Blocks of one scan never overlap in time.
 pub trait ScanBlock: Send {
     /// The rows inside lie within this range, which lies within the scan's range.
@@ -90,6 +117,20 @@ pub trait ScanBlock: Send {
     /// `None` when they are not known (part of a stored block, rows still in memory, merged versions).
     /// `Some` with the field absent from the block is impossible: such a field gives `None` and a `None` column.
     fn stats(&self, field_index: usize) -> Option<&BlockStats>;
+
+    /// Statistics of requested field `field_index` by parts, in order of time, that together hold exactly the values
+    /// that [`Self::decode`] would return (a part without a value is left out); `None` when they are not known.
+    fn spans(&self, field_index: usize) -> Option<&[SpanStats]> {
+        let _ = field_index;
+        None
+    }
+
+    /// The row at one end alone, where it is known without decoding the block: one row, equal to that of
+    /// [`Self::decode`].
+    fn end_row(&self, end: End) -> Option<RowBlock> {
+        let _ = end;
+        None
+    }
 
     /// The rows: only those with a value in at least one requested field.
     fn decode(&self) -> Result<RowBlock, ReadError>;
@@ -101,17 +142,15 @@ pub trait BlockStream: Send {
     fn next_block(&mut self) -> Result<Option<Box<dyn ScanBlock + '_>>, ReadError>;
 }
 
-/// What to read of one series.
-#[derive(Debug, Clone, Copy)]
-pub struct ScanRequest<'a> {
-    /// The series.
-    pub series: SeriesRef,
-    /// Names of the wanted fields; those the series lacks come back as `None` columns.
-    pub fields: &'a [Arc<str>],
-    /// Only rows whose time is inside.
-    pub range: TimeRange,
-    /// Order of the blocks.
-    pub order: Order,
+/// Reads series of one measurement: what does not depend on the series has been looked up once.
+pub trait Scanner: Send + Sync {
+    /// The blocks of a series (of the measurement asked for) whose rows lie in `range`, in this order of blocks.
+    fn scan(
+        &self,
+        series: SeriesRef,
+        range: TimeRange,
+        order: Order,
+    ) -> Result<Box<dyn BlockStream + '_>, ReadError>;
 }
 
 /// A consistent snapshot of one shard: later writes are invisible to it. Cheap to take and to hold.
@@ -140,8 +179,15 @@ pub trait ShardRead: Send + Sync + fmt::Debug {
     /// The canonical series key: measurement and tags escaped as in line protocol, tags sorted by key.
     fn series_key(&self, series: SeriesRef) -> Arc<str>;
 
-    /// Reads one series.
-    fn scan<'a>(&'a self, request: ScanRequest<'_>) -> Result<Box<dyn BlockStream + 'a>, ReadError>;
+    /// The values of some tags of a series, in the order of `keys`; "" for a tag it lacks.
+    fn tag_values_of(&self, series: SeriesRef, keys: &[Arc<str>]) -> Vec<Arc<str>> {
+        let tags = self.series_tags(series);
+        let value = |key| tags.iter().find(|(tag, _)| tag == key).map(|(_, value)| Arc::clone(value));
+        keys.iter().map(|key| value(key).unwrap_or_default()).collect()
+    }
+
+    /// Prepares to read these fields of a measurement. Those a series lacks come back as `None` columns.
+    fn scanner<'a>(&'a self, measurement: &str, fields: &[Arc<str>]) -> Box<dyn Scanner + 'a>;
 }
 
 /// Why stored data could not be read.

@@ -157,9 +157,8 @@ impl<'a> Scan<'a> {
     }
 
     fn run(&self, calls: &[usize], partial: &mut Partial) -> Result<(), QueryError> {
-        let shard = self.run.source.shards[self.member.shard].as_ref();
         let order = if self.run.plan.ascending { Order::Ascending } else { Order::Descending };
-        let mut stream = self.run.layout.scan(shard, self.member, self.run.plan.range, order)?;
+        let mut stream = self.run.scan(self.member, self.run.plan.range, order)?;
         while let Some(block) = stream.next_block()? {
             self.block(block.as_ref(), calls, partial)?;
         }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use skywatch_model::{Bitmap, Column, FieldType, RowBlock, TimeRange, Values};
-use skywatch_storage::{BlockStream, Order, ReadError, ScanBlock, ScanRequest, ShardRead};
+use skywatch_model::{Bitmap, Column, FieldType, RowBlock, Values};
+use skywatch_storage::{ReadError, ScanBlock};
 
-use super::groups::Member;
 use crate::{
     expr::{Expr, Frame, Place, Vector},
     plan::{Bound, Reference, SelectPlan},
@@ -50,17 +49,6 @@ impl Layout {
             shown: shown.collect(),
             shows_tags: plan.references.iter().any(|reference| matches!(reference, Reference::Tag(_))),
         }
-    }
-
-    /// Opens a series.
-    pub(super) fn scan<'a>(
-        &self,
-        shard: &'a dyn ShardRead,
-        member: &Member,
-        range: TimeRange,
-        order: Order,
-    ) -> Result<Box<dyn BlockStream + 'a>, ReadError> {
-        shard.scan(ScanRequest { series: member.series, fields: &self.request, range, order })
     }
 
     /// Decodes a block: a column per scan field, and only the rows that satisfy the condition.

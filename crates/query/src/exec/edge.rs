@@ -130,8 +130,7 @@ impl Search<'_> {
     fn edge(&self, index: usize, range: TimeRange) -> Result<Option<Edge>, QueryError> {
         let member = self.member(index);
         let order = if self.seek == Seek::Last { Order::Descending } else { Order::Ascending };
-        let shard = self.run.source.shards[member.shard].as_ref();
-        let mut stream = self.run.layout.scan(shard, member, range, order)?;
+        let mut stream = self.run.scan(member, range, order)?;
         while let Some(block) = stream.next_block()? {
             let stats = match member.rows {
                 Bound::All => block.stats(self.run.layout.index[self.field]),
@@ -164,9 +163,8 @@ impl Search<'_> {
             return Ok(RowBlock { times: vec![edge.time], columns });
         }
         let member = self.member(edge.member);
-        let shard = self.run.source.shards[member.shard].as_ref();
         let range = TimeRange::new(edge.time, edge.time);
-        let mut stream = self.run.layout.scan(shard, member, range, Order::Ascending)?;
+        let mut stream = self.run.scan(member, range, Order::Ascending)?;
         match stream.next_block()? {
             Some(block) => Ok(self.run.layout.load(block.as_ref(), &member.rows)?),
             None => Ok(RowBlock::default()),

@@ -160,9 +160,8 @@ struct Stream<'a> {
 impl<'a> Stream<'a> {
     fn open(run: &Run<'a>, plan: &'a Member, member: usize) -> Result<Self, QueryError> {
         let order = if run.plan.ascending { Order::Ascending } else { Order::Descending };
-        let shard = run.source.shards[plan.shard].as_ref();
         let range: TimeRange = run.plan.range;
-        let blocks = run.layout.scan(shard, plan, range, order)?;
+        let blocks = run.scan(plan, range, order)?;
         Ok(Self { member, plan, blocks, block: Arc::default(), row: 0 })
     }
 

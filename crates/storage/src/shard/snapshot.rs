@@ -7,7 +7,7 @@ use skywatch_model::{FieldType, TimeRange, series::parse_key};
 
 use super::{SegmentSlot, Shard};
 use crate::{
-    BlockStream, ReadError, ScanRequest, SeriesRef, ShardRead, TagPredicate,
+    BlockStream, Order, ReadError, Scanner, SeriesRef, ShardRead, TagPredicate,
     index::{Bounds, Index},
     memtable::MemView,
     rows::{FieldId, SeriesId},
@@ -77,27 +77,39 @@ impl ShardRead for Snapshot {
         self.index.read().series_key(SeriesId(series.0)).cloned().unwrap_or_default()
     }
 
-    fn scan<'a>(&'a self, request: ScanRequest<'_>) -> Result<Box<dyn BlockStream + 'a>, ReadError> {
-        let series = SeriesId(request.series.0);
-        let mut sources: Vec<Source<'a>> = Vec::new();
-        let (name, fields) = self.wanted(series, request.fields);
-        if let Some(name) = name {
-            self.add_segments(&name, series, &fields, request.range, &mut sources)?;
-            self.add_memory(series, &fields, request.range, &mut sources);
-        }
-        Ok(Box::new(Scan::new(sources, fields, request.range, request.order)))
+    fn scanner<'a>(&'a self, measurement: &str, fields: &[Arc<str>]) -> Box<dyn Scanner + 'a> {
+        let index = self.index.read();
+        let known = index.measurement(measurement);
+        let number = |name: &Arc<str>| known?.field(name).filter(|id| id.0 < self.bounds.fields);
+        let fields = fields.iter().map(number).collect();
+        Box::new(SeriesScanner { snapshot: self, measurement: measurement.into(), fields })
+    }
+}
+
+/// Reads some fields of one measurement.
+#[derive(Debug)]
+struct SeriesScanner<'a> {
+    snapshot: &'a Snapshot,
+    measurement: Arc<str>,
+    fields: Arc<[Option<FieldId>]>,
+}
+
+impl Scanner for SeriesScanner<'_> {
+    fn scan(
+        &self,
+        series: SeriesRef,
+        range: TimeRange,
+        order: Order,
+    ) -> Result<Box<dyn BlockStream + '_>, ReadError> {
+        let series = SeriesId(series.0);
+        let mut sources: Vec<Source<'_>> = Vec::new();
+        self.snapshot.add_segments(&self.measurement, series, &self.fields, range, &mut sources)?;
+        self.snapshot.add_memory(series, &self.fields, range, &mut sources);
+        Ok(Box::new(Scan::new(sources, Arc::clone(&self.fields), range, order)))
     }
 }
 
 impl Snapshot {
-    /// The measurement of a series, and the numbers of the fields it has of those named.
-    fn wanted(&self, series: SeriesId, names: &[Arc<str>]) -> (Option<Arc<str>>, Arc<[Option<FieldId>]>) {
-        let index = self.index.read();
-        let measurement = index.measurement_of(series);
-        let number = |name: &Arc<str>| measurement?.field(name).filter(|id| id.0 < self.bounds.fields);
-        (measurement.map(|known| Arc::clone(&known.name)), names.iter().map(number).collect())
-    }
-
     fn add_segments<'a>(
         &'a self,
         name: &str,

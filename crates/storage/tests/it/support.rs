@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use skywatch_model::{FieldRef, FieldValue, TimeRange, Version, line::PointBatch};
 use skywatch_storage::{
-    Order, ReadError, ScanRequest, Shard, ShardId, ShardRead, Store, StoreOptions, Sum, TagPredicate,
-    WriteError, WriteReport, fs::SimFs,
+    Order, ReadError, Shard, ShardId, ShardRead, Store, StoreOptions, Sum, TagPredicate, WriteError,
+    WriteReport, fs::SimFs,
 };
 
 /// Series key, field name, time.
@@ -87,7 +87,8 @@ pub(crate) fn cells_of(
             ["nobody has this".into()].into_iter().chain(fields.filter(|name| wanted(name))).collect();
         for series in snapshot.select_series(&measurement, &TagPredicate::All) {
             let key = snapshot.series_key(series);
-            let mut scan = snapshot.scan(ScanRequest { series, fields: &names, range, order })?;
+            let scanner = snapshot.scanner(&measurement, &names);
+            let mut scan = scanner.scan(series, range, order)?;
             let mut last: Option<TimeRange> = None;
             while let Some(block) = scan.next_block()? {
                 let here = block.time_range();
