@@ -1,21 +1,27 @@
 //! Which series and fields a shard has, and which series carry which tags.
 //!
-//! Append-only: numbers ascend and nothing is ever removed, so a snapshot is the index plus the first numbers it
-//! may not see ([`Bounds`]). [`mod@file`] persists ranges of numbers; [`select`] evaluates predicates.
+//! Numbers ascend and are never given twice, so a snapshot is the index plus the first numbers it may not see
+//! ([`Bounds`]). Dropped series are *retired*: no lookup finds them any more, and their key, should it be written
+//! again, gets a new number. [`mod@file`] persists ranges of numbers; [`select`] evaluates predicates.
 
 mod file;
 mod postings;
 mod select;
+mod sketch;
 
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashTable, hash_map::EntryRef};
 use roaring::RoaringBitmap;
 use rustc_hash::{FxBuildHasher, FxHashMap};
-use skywatch_model::{FieldType, series::parse_key};
+use skywatch_model::{
+    FieldType,
+    series::{fnv1a64, parse_key},
+};
 
 pub(crate) use file::{IndexFileError, IndexFileMeta, decode as decode_file, encode as encode_file};
 use postings::Postings;
+pub use sketch::SeriesSketch;
 
 use crate::{
     rows::{FieldId, Layout, SeriesId},
@@ -43,6 +49,8 @@ pub(crate) struct Index {
     /// By number, as `series`.
     fields: Vec<Option<FieldDefinition>>,
     layouts: FxHashMap<Box<[FieldId]>, Arc<Layout>>,
+    retired: RoaringBitmap,
+    sketch: SeriesSketch,
 }
 
 #[derive(Debug)]
@@ -114,6 +122,48 @@ impl Index {
                 && self.series[slot.id as usize].as_ref().is_some_and(|series| &*series.key == key)
         };
         self.by_key.find(KeySlot::table_hash(hash), is_it).map(|slot| SeriesId(slot.id))
+    }
+
+    /// Takes series out of every lookup, whatever file or record may still define them. A measurement left without
+    /// series loses its fields, so that their names may come back with other types; returns the numbers of those.
+    pub(crate) fn retire_series(&mut self, series: &RoaringBitmap) -> RoaringBitmap {
+        let gone = series - &self.retired;
+        self.retired |= series;
+        for id in &gone {
+            let Some(Some(entry)) = self.series.get(id as usize) else { continue };
+            let hash = KeySlot::table_hash(fnv1a64(entry.key.as_bytes()) as u32);
+            if let Ok(slot) = self.by_key.find_entry(hash, |slot| slot.id == id) {
+                slot.remove();
+            }
+        }
+        let mut fields = RoaringBitmap::new();
+        for measurement in &mut self.measurements {
+            if measurement.retire(&gone) && measurement.series.is_empty() {
+                fields.extend(measurement.fields.values().map(|id| id.0));
+            }
+        }
+        self.retire_fields(&fields);
+        fields
+    }
+
+    /// Takes fields out of every lookup: their names are free for other types.
+    pub(crate) fn retire_fields(&mut self, fields: &RoaringBitmap) {
+        for id in fields {
+            let Some(field) = self.fields.get_mut(id as usize).and_then(Option::take) else { continue };
+            if let Some(index) = self.by_name.get(&field.measurement) {
+                self.measurements[*index as usize].fields.retain(|_, known| known.0 != id);
+            }
+        }
+    }
+
+    /// Whether a series has been retired.
+    pub(crate) fn is_retired(&self, id: SeriesId) -> bool {
+        self.retired.contains(id.0)
+    }
+
+    /// An estimate of the series there have ever been, retired ones included.
+    pub(crate) const fn sketch(&self) -> &SeriesSketch {
+        &self.sketch
     }
 
     /// The key of a series.
@@ -208,7 +258,7 @@ impl Index {
     /// Takes a definition read from a file; one already known changes nothing.
     pub(crate) fn insert_series(&mut self, definition: &SeriesDefinition, hash: u64) {
         let id = definition.id.0;
-        if self.series_key(definition.id).is_some() {
+        if self.series_key(definition.id).is_some() || self.is_retired(definition.id) {
             return;
         }
         if self.series.len() <= id as usize {
@@ -227,6 +277,7 @@ impl Index {
     /// Enters a series everywhere but under its tags.
     fn enter_series(&mut self, definition: &SeriesDefinition, measurement: u32, hash: u64) {
         let id = definition.id.0;
+        self.sketch.insert(&definition.key);
         self.series[id as usize] = Some(Series { key: Arc::clone(&definition.key), measurement });
         let slot = KeySlot { hash: hash as u32, id };
         self.by_key
@@ -301,6 +352,20 @@ impl Index {
 }
 
 impl Measurement {
+    /// Takes series out; whether any of them was here.
+    fn retire(&mut self, gone: &RoaringBitmap) -> bool {
+        if self.series.is_disjoint(gone) {
+            return false;
+        }
+        self.series -= gone;
+        self.tags.retain(|_, tag| {
+            tag.present -= gone;
+            tag.values.retain(|_, postings| postings.retire(gone));
+            !tag.values.is_empty()
+        });
+        true
+    }
+
     /// The number of a field.
     pub(crate) fn field(&self, name: &str) -> Option<FieldId> {
         self.fields.get(name).copied()

@@ -32,6 +32,7 @@ mod wal;
 mod wire;
 
 pub use error::{ErrorClass, MaintenanceError, OpenError, WriteError};
+pub use index::SeriesSketch;
 pub use options::{Durability, StoreOptions, VersionPolicy};
 pub use read::{
     BlockStats, BlockStream, End, Order, ReadError, ScanBlock, Scanner, SeriesRef, ShardRead, SpanStats, Sum,

@@ -173,6 +173,16 @@ pub trait ShardRead: Send + Sync + fmt::Debug {
     /// Series of a measurement whose tags satisfy the predicate, sorted by series key.
     fn select_series(&self, measurement: &str, predicate: &TagPredicate) -> Vec<SeriesRef>;
 
+    /// How many series [`Self::select_series`] would return.
+    fn count_series(&self, measurement: &str, predicate: &TagPredicate) -> u64 {
+        self.select_series(measurement, predicate).len() as u64
+    }
+
+    /// How many values [`Self::tag_values`] would return.
+    fn tag_value_count(&self, measurement: &str, key: &str) -> u64 {
+        self.tag_values(measurement, key).len() as u64
+    }
+
     /// Tags of a series as key and value, sorted by key, unescaped.
     fn series_tags(&self, series: SeriesRef) -> Vec<(Arc<str>, Arc<str>)>;
 

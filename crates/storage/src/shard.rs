@@ -29,7 +29,7 @@ pub use recover::RecoveryReport;
 pub use write::{Rejected, WriteReport};
 
 use crate::{
-    ShardRead, StoreOptions, WriteError,
+    SeriesSketch, ShardRead, StoreOptions, WriteError,
     fs::Fs,
     index::Index,
     manifest::Manifest,
@@ -52,7 +52,7 @@ impl fmt::Display for ShardId {
 /// Sizes of a shard at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ShardStats {
-    /// Series ever written.
+    /// Series known, without those dropped.
     pub series: u64,
     /// Segment files.
     pub segments: u64,
@@ -180,6 +180,11 @@ impl Shard {
     /// Everything acknowledged so far (and perhaps writes about to be), unchanged by later writes.
     pub fn snapshot(&self) -> Arc<dyn ShardRead> {
         Arc::new(self.take_snapshot())
+    }
+
+    /// An estimate of the distinct series it has ever had, to be merged with that of other shards.
+    pub fn series_sketch(&self) -> SeriesSketch {
+        self.index.read().sketch().clone()
     }
 
     /// The greatest version it holds.

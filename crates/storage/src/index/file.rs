@@ -204,7 +204,7 @@ fn take_measurement(body: &mut Reader<'_>, index: &mut Index) -> Result<(), Malf
     }
     for definition in definitions {
         index.reserve_series(definition.id);
-        if index.series_key(definition.id).is_none() {
+        if index.series_key(definition.id).is_none() && !index.is_retired(definition.id) {
             index.enter_series(&definition, measurement, fnv1a64(definition.key.as_bytes()));
         }
     }

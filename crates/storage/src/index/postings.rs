@@ -21,6 +21,17 @@ impl Postings {
         }
     }
 
+    /// Takes series out; whether any are left. If not, nothing else may be done with this.
+    pub(super) fn retire(&mut self, gone: &RoaringBitmap) -> bool {
+        match self {
+            Self::One(only) => !gone.contains(*only),
+            Self::Many(ids) => {
+                **ids -= gone;
+                !ids.is_empty()
+            }
+        }
+    }
+
     /// The smallest number.
     pub(super) fn min(&self) -> u32 {
         match self {

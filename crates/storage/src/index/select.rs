@@ -26,6 +26,20 @@ impl Index {
         keyed.into_iter().map(|(_, id)| id).collect()
     }
 
+    /// How many series [`Self::select`] would return.
+    pub(crate) fn count_series(&self, measurement: &str, predicate: &TagPredicate, bounds: Bounds) -> u64 {
+        let matching =
+            |measurement: &Measurement| measurement.matching(predicate).rank(bounds.series.saturating_sub(1));
+        if bounds.series == 0 { 0 } else { self.measurement(measurement).map_or(0, matching) }
+    }
+
+    /// How many values [`Self::tag_values`] would return.
+    pub(crate) fn tag_value_count(&self, measurement: &str, key: &str, bounds: Bounds) -> u64 {
+        let tag = self.measurement(measurement).and_then(|measurement| measurement.tags.get(key));
+        let values = tag.into_iter().flat_map(|tag| tag.values.values());
+        values.filter(|postings| postings.min() < bounds.series).count() as u64
+    }
+
     /// Tag keys of a measurement, sorted.
     pub(crate) fn tag_keys(&self, measurement: &str, bounds: Bounds) -> Vec<Arc<str>> {
         let tags = self.measurement(measurement).into_iter().flat_map(|measurement| &measurement.tags);

@@ -110,6 +110,36 @@ fn numbers_lost_with_a_file_are_not_given_again() {
 }
 
 #[test]
+fn retired_series_are_found_no_more_and_come_back_with_new_numbers() {
+    let mut index = sample();
+    let bounds = index.bounds();
+    let mem: RoaringBitmap = index.select("mem", &TagPredicate::All, bounds).iter().map(|id| id.0).collect();
+    let one = add(&mut index, "cpu,dc=d1,host=h1");
+    assert!(index.retire_series(&[one.0].into_iter().collect()).is_empty());
+    assert_eq!(index.retire_series(&mem).iter().collect::<Vec<_>>(), [1]);
+    assert_eq!(index.series_count(), 39);
+    assert_eq!(index.measurement_names(bounds), ["cpu".into()]);
+    assert!(index.fields_of("mem", bounds).is_empty() && index.field(FieldId(1)).is_none());
+    let host = TagPredicate::Equal { key: "host".into(), value: "h1".into() };
+    assert!(index.select("cpu", &host, bounds).is_empty() && index.is_retired(one));
+    assert_eq!(
+        (index.count_series("cpu", &TagPredicate::All, bounds), index.tag_value_count("cpu", "host", bounds)),
+        (39, 39)
+    );
+    let again = add(&mut index, "cpu,dc=d1,host=h1");
+    assert!(again.0 >= bounds.series);
+    assert_eq!(index.select("cpu", &host, index.bounds()), [again]);
+    assert_eq!(index.add_field("mem", "used", FieldType::String).id, FieldId(bounds.fields));
+    let definition = SeriesDefinition { id: one, key: "cpu,dc=d1,host=h1".into() };
+    index.insert_series(&definition, fnv1a64(definition.key.as_bytes()));
+    assert_eq!(
+        index.select("cpu", &host, index.bounds()),
+        [again],
+        "a definition read later changes nothing"
+    );
+}
+
+#[test]
 fn layouts_are_shared_and_types_are_kept() {
     let mut index = sample();
     let fields = || [("idle", FieldType::Float)].into_iter();

@@ -67,6 +67,14 @@ impl ShardRead for Snapshot {
         selected.into_iter().map(|id| SeriesRef(id.0)).collect()
     }
 
+    fn count_series(&self, measurement: &str, predicate: &TagPredicate) -> u64 {
+        self.index.read().count_series(measurement, predicate, self.bounds)
+    }
+
+    fn tag_value_count(&self, measurement: &str, key: &str) -> u64 {
+        self.index.read().tag_value_count(measurement, key, self.bounds)
+    }
+
     fn series_tags(&self, series: SeriesRef) -> Vec<(Arc<str>, Arc<str>)> {
         let key = self.series_key(series);
         let (_, tags) = parse_key(&key);
