@@ -2,6 +2,7 @@
 //! A single server is a cluster of one node; replication to others joins here.
 
 mod backend;
+pub mod backup;
 mod node;
 mod retention;
 mod router;

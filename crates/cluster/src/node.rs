@@ -30,6 +30,7 @@ use skywatch_query::{Backend, Executor, Limits};
 use skywatch_storage::{Durability, OpenError, Shard, ShardId, Store, StoreOptions};
 
 use crate::{
+    backup::Desk,
     retention::plan_upkeep,
     router::{Route, ShardPart, plan_route},
     statistics::{NodeStatistics, WriteCounters, add},
@@ -37,7 +38,7 @@ use crate::{
 };
 
 /// The number of a single server.
-const SINGLE_NODE: NodeId = NodeId(1);
+pub(crate) const SINGLE_NODE: NodeId = NodeId(1);
 
 /// How often retention and shard groups ahead are looked after.
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
@@ -87,7 +88,7 @@ pub enum NodeError {
 /// One data node. Dropping it without [`Node::close`] is what a crash does: nothing acknowledged is lost.
 #[derive(Debug)]
 pub struct Node {
-    core: Arc<NodeCore>,
+    pub(crate) core: Arc<NodeCore>,
     executor: Executor,
     upkeep: Mutex<Option<Upkeep>>,
 }
@@ -102,8 +103,10 @@ struct Upkeep {
 #[derive(Debug)]
 pub(crate) struct NodeCore {
     pub(crate) host: CatalogueHost,
-    store: Store,
-    clock: Clock,
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    /// Backups and restores under way.
+    pub(crate) desk: Desk,
     counters: WriteCounters,
     closing: AtomicBool,
 }
@@ -128,6 +131,7 @@ impl Node {
             host,
             store,
             clock,
+            desk: Desk::default(),
             counters: WriteCounters::default(),
             closing: AtomicBool::new(false),
         });
@@ -193,6 +197,7 @@ impl Node {
                 tracing::error!("the upkeep thread panicked");
             }
         }
+        self.core.desk.clear();
         if let Err(error) = self.core.store.close() {
             tracing::error!(%error, "could not flush everything; the write-ahead log still has it");
         }
@@ -304,6 +309,7 @@ impl NodeCore {
     }
 
     fn keep_up(&self) {
+        self.desk.expire();
         let now_ns = wall_clock_ns();
         for command in plan_upkeep(&self.host.current(), SINGLE_NODE, now_ns) {
             match self.host.execute(&command) {
@@ -415,7 +421,7 @@ fn start_upkeep(core: Arc<NodeCore>) -> Upkeep {
     Upkeep { stop, thread }
 }
 
-fn wall_clock_ns() -> i64 {
+pub(crate) fn wall_clock_ns() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
 }

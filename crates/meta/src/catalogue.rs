@@ -66,6 +66,8 @@ impl Catalogue {
             Command::DeleteShardGroup { database, retention_policy, id, at_ns } => {
                 self.delete_shard_group(database, retention_policy, *id, *at_ns)
             }
+            Command::ReserveShards { count } => Ok(self.reserve_shards(*count)),
+            Command::AdoptDatabase { database, nodes } => self.adopt_database(database, nodes),
             Command::PruneShardGroups { deleted_before_ns } => {
                 Ok(self.prune_shard_groups(*deleted_before_ns))
             }
@@ -148,7 +150,7 @@ impl Catalogue {
         };
         let dropped = self.databases.remove(index);
         let dropped_shards = dropped.retention_policies.iter().flat_map(shard_ids_of).collect();
-        Applied { dropped_shards, changed: true }
+        Applied { dropped_shards, changed: true, ..Applied::default() }
     }
 
     fn create_retention_policy(
@@ -211,7 +213,7 @@ impl Catalogue {
         if database.default_retention_policy == name {
             database.default_retention_policy.clear();
         }
-        Ok(Applied { dropped_shards: shard_ids_of(&dropped).collect(), changed: true })
+        Ok(Applied { dropped_shards: shard_ids_of(&dropped).collect(), changed: true, ..Applied::default() })
     }
 
     fn create_shard_group(
@@ -259,7 +261,43 @@ impl Catalogue {
             return Ok(Applied::default());
         }
         group.deleted_at_ns = Some(at_ns);
-        Ok(Applied { dropped_shards: group.shards.iter().map(|shard| shard.id).collect(), changed: true })
+        Ok(Applied {
+            dropped_shards: group.shards.iter().map(|shard| shard.id).collect(),
+            changed: true,
+            ..Applied::default()
+        })
+    }
+
+    fn reserve_shards(&mut self, count: u64) -> Applied {
+        let first = self.shard_id_last + 1;
+        self.shard_id_last += count;
+        Applied { changed: count > 0, reserved_shards: first..first + count, ..Applied::default() }
+    }
+
+    fn adopt_database(&mut self, database: &Database, nodes: &[NodeId]) -> Result<Applied, CatalogueError> {
+        if self.database(&database.name).is_some() {
+            return Err(CatalogueError::DatabaseExists(database.name.clone()));
+        }
+        let mut database = database.clone();
+        let names = database.retention_policies.iter().map(|policy| &policy.name).chain([&database.name]);
+        if !names.into_iter().all(|name| is_valid_name(name)) {
+            return Err(CatalogueError::InvalidName);
+        }
+        let mut next = self.clone();
+        for policy in &mut database.retention_policies {
+            check_settings(policy.duration_ns, policy.shard_group_duration_ns, policy.replica_n)?;
+            policy.shard_groups.retain(|group| group.deleted_at_ns.is_none());
+            policy.shard_groups.sort_by_key(|group| group.start_ns);
+            for group in &mut policy.shard_groups {
+                next.shard_group_id_last += 1;
+                group.id = next.shard_group_id_last;
+                group.shards.iter_mut().for_each(|shard| nodes.clone_into(&mut shard.owners));
+            }
+        }
+        next.databases.push(database);
+        next.check().map_err(CatalogueError::Inconsistent)?;
+        *self = next;
+        Ok(Applied { changed: true, ..Applied::default() })
     }
 
     fn prune_shard_groups(&mut self, deleted_before_ns: i64) -> Applied {
@@ -269,7 +307,7 @@ impl Catalogue {
             policy.shard_groups.retain(|group| group.deleted_at_ns.is_none_or(|at| at >= deleted_before_ns));
             changed |= policy.shard_groups.len() != before;
         }
-        Applied { dropped_shards: Vec::new(), changed }
+        Applied { changed, ..Applied::default() }
     }
 
     fn database_mut(&mut self, name: &str) -> Result<&mut Database, CatalogueError> {

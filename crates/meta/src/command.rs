@@ -1,8 +1,10 @@
 //! The commands a catalogue understands. Each carries everything it depends on, its time included.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
-use crate::records::NodeId;
+use crate::records::{Database, NodeId};
 
 /// The settings of a new retention policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +95,19 @@ pub enum Command {
         /// When.
         at_ns: i64,
     },
+    /// Takes shard ids out of circulation, for shards that will join with [`Command::AdoptDatabase`]; see
+    /// [`Applied::reserved_shards`].
+    ReserveShards {
+        /// How many.
+        count: u64,
+    },
+    /// Adds a whole database whose shards were put under reserved ids. Its groups get new ids.
+    AdoptDatabase {
+        /// The database; deleted groups are left out.
+        database: Database,
+        /// Owners of every shard.
+        nodes: Vec<NodeId>,
+    },
     /// Forgets groups that were deleted before a time.
     PruneShardGroups {
         /// Groups deleted before this are forgotten.
@@ -107,4 +122,6 @@ pub struct Applied {
     pub dropped_shards: Vec<u64>,
     /// Whether the catalogue differs from before.
     pub changed: bool,
+    /// Ids that belong to whoever reserved them.
+    pub reserved_shards: Range<u64>,
 }

@@ -31,6 +31,12 @@ pub enum CatalogueError {
     /// At least one copy.
     #[error("replication factor must be greater than 0")]
     ReplicationFactorTooLow,
+    /// A database that would be added whole has the name of another.
+    #[error("database already exists: {0}")]
+    DatabaseExists(String),
+    /// A database that would be added whole contradicts itself or the catalogue.
+    #[error("the database cannot be added: {0}")]
+    Inconsistent(String),
     /// No shard group of that id.
     #[error("shard group not found: {0}")]
     ShardGroupNotFound(u64),

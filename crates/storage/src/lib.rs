@@ -38,6 +38,6 @@ pub use read::{
     BlockStats, BlockStream, End, Order, ReadError, ScanBlock, Scanner, SeriesRef, ShardRead, SpanStats, Sum,
     TagPredicate,
 };
-pub use shard::{RecoveryReport, Rejected, Shard, ShardId, ShardStats, WriteReport};
-pub use store::Store;
+pub use shard::{PinnedFile, PinnedShard, RecoveryReport, Rejected, Shard, ShardId, ShardStats, WriteReport};
+pub use store::{AdoptError, StagedFile, StagedShard, Store};
 pub use wal::DamagedLog;

@@ -6,6 +6,7 @@
 //! Lock order, outermost first; none is held while waiting for a sync of the log:
 //! `flushing` or `compacting`, `gate`, `manifest`, `tables`, `index`, the log's own.
 
+mod export;
 mod recover;
 mod snapshot;
 mod upkeep;
@@ -24,8 +25,10 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 use skywatch_model::{TimeRange, Version};
 
+pub use export::{PinnedFile, PinnedShard};
 pub(crate) use recover::Opening;
 pub use recover::RecoveryReport;
+pub(crate) use upkeep::index_path;
 pub use write::{Rejected, WriteReport};
 
 use crate::{

@@ -4,8 +4,10 @@
 //! DIR/LOCK        held while a store is open; names the process
 //! DIR/<id>/       one shard
 //! DIR/<id>.dropped   a dropped shard on its way out
+//! DIR/<n>.staged     a shard being copied here; see [`adopt`]
 //! ```
 
+mod adopt;
 mod background;
 mod shared;
 
@@ -13,13 +15,14 @@ use std::{
     collections::BTreeMap,
     fmt, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     thread::JoinHandle,
 };
 
 use parking_lot::{Mutex, RwLock};
 use skywatch_model::{TimeRange, Version};
 
+pub use adopt::{AdoptError, StagedFile, StagedShard};
 pub(crate) use shared::Shared;
 
 use crate::{
@@ -50,6 +53,8 @@ struct Inner {
     shards: RwLock<BTreeMap<ShardId, Arc<Shard>>>,
     /// Held while shards are created or dropped.
     changing: Mutex<()>,
+    /// Number of the next directory for a shard to be adopted.
+    staged: AtomicU64,
 }
 
 impl fmt::Debug for Store {
@@ -79,6 +84,7 @@ impl Store {
             options: Arc::new(options),
             shards: RwLock::default(),
             changing: Mutex::default(),
+            staged: AtomicU64::new(0),
         };
         inner.open_shards()?;
         let inner = Arc::new(inner);
@@ -191,7 +197,7 @@ impl Inner {
             if !entry.is_dir {
                 continue;
             }
-            if entry.name.ends_with(DROPPED_SUFFIX) {
+            if entry.name.ends_with(DROPPED_SUFFIX) || entry.name.ends_with(adopt::STAGED_SUFFIX) {
                 fs.remove_dir_all(&dir).map_err(FsError::on("remove", &dir))?;
             } else if let Ok(id) = entry.name.parse() {
                 if is_unfinished(fs, &dir)? {

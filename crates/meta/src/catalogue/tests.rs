@@ -149,3 +149,39 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_database_is_adopted_whole_or_not_at_all() {
+    let mut catalogue = Catalogue::default();
+    catalogue.apply(&Command::CreateDatabase { name: "a".into(), policy: None }).unwrap();
+    let group = |time_ns| Command::CreateShardGroup {
+        database: "a".into(),
+        retention_policy: "autogen".into(),
+        time_ns,
+        nodes: vec![NodeId(7)],
+    };
+    catalogue.apply(&group(0)).unwrap();
+    catalogue.apply(&group(10_000_000_000_000_000)).unwrap();
+    let mut copy = catalogue.database("a").unwrap().clone();
+    let adopt =
+        |database: &Database| Command::AdoptDatabase { database: database.clone(), nodes: vec![NodeId(1)] };
+    assert_eq!(catalogue.apply(&adopt(&copy)), Err(CatalogueError::DatabaseExists("a".into())));
+    copy.name = "b".into();
+    let before = catalogue.clone();
+    assert!(
+        matches!(catalogue.apply(&adopt(&copy)), Err(CatalogueError::Inconsistent(_))),
+        "its shards belong to the first"
+    );
+    assert_eq!(catalogue, before);
+    let reserved = catalogue.apply(&Command::ReserveShards { count: 2 }).unwrap().reserved_shards;
+    assert_eq!(reserved, 3..5);
+    let groups = &mut copy.retention_policies[0].shard_groups;
+    groups.iter_mut().zip(reserved).for_each(|(group, id)| group.shards[0].id = id);
+    catalogue.apply(&adopt(&copy)).unwrap();
+    let adopted = &catalogue.database("b").unwrap().retention_policies[0].shard_groups;
+    assert_eq!(
+        adopted.iter().map(|group| (group.id, group.shards[0].id)).collect::<Vec<_>>(),
+        [(3, 3), (4, 4)]
+    );
+    assert_eq!(adopted[0].shards[0].owners, [NodeId(1)]);
+}

@@ -17,7 +17,7 @@ use crate::{
     wal,
 };
 
-pub(super) fn index_path(dir: &Path, number: u64) -> PathBuf {
+pub(crate) fn index_path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:010}.idx"))
 }
 

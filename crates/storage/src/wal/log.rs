@@ -42,6 +42,8 @@ pub(crate) struct Log {
 struct Tail {
     file: Arc<dyn File>,
     path: PathBuf,
+    /// Number of `file`.
+    sequence: u64,
     /// Number of the next file, counting attempts that failed.
     next_sequence: u64,
     len_bytes: u64,
@@ -79,6 +81,7 @@ impl Log {
         let tail = Tail {
             file,
             path,
+            sequence,
             next_sequence: sequence + 1,
             len_bytes: frame::FILE_HEADER_LEN as u64,
             end: 0,
@@ -199,7 +202,19 @@ impl Log {
 
     /// Ends the current file and goes on in a new one, whose number it returns. Callers keep appends out.
     pub(crate) fn rotate(&self) -> Result<u64, WriteError> {
+        self.rotate_tail(&mut self.tail.lock())
+    }
+
+    /// Makes sure that no file below the number returned will change. Callers keep appends out.
+    pub(crate) fn cut(&self) -> Result<u64, WriteError> {
         let mut tail = self.tail.lock();
+        if tail.len_bytes == frame::FILE_HEADER_LEN as u64 {
+            return Ok(tail.sequence);
+        }
+        self.rotate_tail(&mut tail)
+    }
+
+    fn rotate_tail(&self, tail: &mut Tail) -> Result<u64, WriteError> {
         self.check_poison()?;
         let sequence = tail.next_sequence;
         tail.next_sequence += 1;
@@ -210,6 +225,7 @@ impl Log {
             tail.unsynced.push((old_path, old_file));
         }
         tail.len_bytes = frame::FILE_HEADER_LEN as u64;
+        tail.sequence = sequence;
         Ok(sequence)
     }
 

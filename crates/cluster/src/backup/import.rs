@@ -1,0 +1,214 @@
+//! Into a node: files gathered beside the shards, then adopted.
+//!
+//! Order of a commit, and what a crash after each step leaves:
+//! 1. shard ids are reserved in the catalogue: nothing but a gap in the numbers;
+//! 2. staged shards are renamed to those ids: shards that the catalogue does not know, removed at the next open;
+//! 3. the catalogue takes the database in, in one change: everything.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+use skywatch_meta::{Command, HostError};
+use skywatch_model::TimeRange;
+use skywatch_storage::{AdoptError, ShardId, StagedFile, StagedShard};
+
+use super::{BackupError, FileRef, RestorePlan, SessionId, ShardCopy};
+use crate::node::{NodeCore, SINGLE_NODE, wall_clock_ns};
+
+/// What a restore session has received.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    plan: RestorePlan,
+    /// By the ids of the plan; `None` once the session has been committed.
+    shards: Mutex<Option<BTreeMap<u64, Incoming>>>,
+}
+
+#[derive(Debug)]
+struct Incoming {
+    files: BTreeMap<String, Received>,
+    staged: StagedShard,
+}
+
+#[derive(Debug)]
+struct Received {
+    file: StagedFile,
+    is_complete: bool,
+}
+
+impl NodeCore {
+    pub(super) fn begin_restore(&self, plan: &RestorePlan) -> Result<SessionId, BackupError> {
+        self.refuse_existing(&plan.database.name)?;
+        check_plan(plan)?;
+        let stage = |shard: &ShardCopy| {
+            let staged = self.store.stage_shard().map_err(storage_error)?;
+            Ok((shard.id, Incoming { files: BTreeMap::new(), staged }))
+        };
+        let shards = plan.shards.iter().map(stage).collect::<Result<_, _>>()?;
+        let gathering = Gathering { plan: plan.clone(), shards: Mutex::new(Some(shards)) };
+        self.desk.restores.begin(wall_clock_ns() as u64, gathering)
+    }
+
+    fn refuse_existing(&self, database: &str) -> Result<(), BackupError> {
+        match self.host.current().database(database) {
+            Some(_) => Err(BackupError::DatabaseExists(database.to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn put(&self, file: FileRef<'_>, offset: u64, bytes: &[u8]) -> Result<(), BackupError> {
+        let session = self.desk.restores.get(file.session)?;
+        let missing = || BackupError::NoFile { shard: file.shard, name: file.name.to_owned() };
+        let planned = session.plan.shards.iter().find(|shard| shard.id == file.shard).ok_or_else(missing)?;
+        let planned = planned.files.iter().find(|planned| planned.name == file.name).ok_or_else(missing)?;
+        let mut shards = session.shards.lock();
+        let gone = || BackupError::NoSession(file.session.to_owned());
+        let Incoming { files, staged } =
+            shards.as_mut().ok_or_else(gone)?.get_mut(&file.shard).ok_or_else(missing)?;
+        if !files.contains_key(file.name) {
+            let created = staged.create_file(file.name).map_err(storage_error)?;
+            files.insert(file.name.to_owned(), Received { file: created, is_complete: false });
+        }
+        let received = files.get_mut(file.name).ok_or_else(missing)?;
+        if offset == 0 && received.file.len_bytes() > 0 {
+            received.is_complete = false;
+            received.file.restart().map_err(storage_error)?;
+        }
+        let expected = received.file.len_bytes();
+        if offset != expected || received.is_complete {
+            return Err(BackupError::WrongOffset { name: file.name.to_owned(), expected, found: offset });
+        }
+        if expected + bytes.len() as u64 > planned.size_bytes {
+            let text = format!("{} is longer than the {} bytes announced", file.name, planned.size_bytes);
+            return Err(BackupError::Inconsistent(text));
+        }
+        if let Err(error) = received.file.append(bytes) {
+            received.file.restart().map_err(storage_error)?;
+            return Err(storage_error(error));
+        }
+        if received.file.len_bytes() < planned.size_bytes {
+            return Ok(());
+        }
+        let found = received.file.crc32c();
+        if found != planned.crc32c {
+            received.file.restart().map_err(storage_error)?;
+            let (shard, name, expected) = (file.shard, file.name.to_owned(), planned.crc32c);
+            return Err(BackupError::Checksum { shard, name, expected, found });
+        }
+        received.file.sync().map_err(storage_error)?;
+        received.is_complete = true;
+        Ok(())
+    }
+
+    pub(super) fn commit_restore(&self, session: &str) -> Result<(), BackupError> {
+        let gathering = self.desk.restores.get(session)?;
+        let plan = &gathering.plan;
+        self.refuse_existing(&plan.database.name)?;
+        let shards = {
+            let mut shards = gathering.shards.lock();
+            shards.as_ref().map_or(Ok(()), |shards| check_complete(plan, shards))?;
+            shards.take().ok_or_else(|| BackupError::NoSession(session.to_owned()))?
+        };
+        // From here on the session is used up, whatever comes of it.
+        drop(self.desk.restores.end(session));
+        let mut adopted = Vec::new();
+        self.adopt(plan, shards, &mut adopted).inspect_err(|_| self.drop_shards(&adopted))
+    }
+
+    fn adopt(
+        &self,
+        plan: &RestorePlan,
+        mut shards: BTreeMap<u64, Incoming>,
+        adopted: &mut Vec<u64>,
+    ) -> Result<(), BackupError> {
+        let mut database = plan.database.clone();
+        let groups = database.retention_policies.iter_mut().flat_map(|policy| &mut policy.shard_groups);
+        let places: Vec<_> = groups
+            .flat_map(|group| {
+                let range = TimeRange::new(group.start_ns, group.end_ns - 1);
+                group.shards.iter_mut().map(move |shard| (range, shard))
+            })
+            .collect();
+        let command = Command::ReserveShards { count: places.len() as u64 };
+        let ids = self.host.execute(&command).map_err(catalogue_error)?.reserved_shards;
+        for ((range, place), id) in places.into_iter().zip(ids) {
+            let known = plan.shards.iter().find(|shard| shard.id == place.id);
+            if let (Some(shard), Some(incoming)) = (known, shards.remove(&place.id)) {
+                self.adopt_shard(incoming.staged, id, range, shard)?;
+                adopted.push(id);
+            }
+            place.id = id;
+        }
+        let command = Command::AdoptDatabase { database, nodes: vec![SINGLE_NODE] };
+        self.host.execute(&command).map_err(catalogue_error)?;
+        Ok(())
+    }
+
+    fn adopt_shard(
+        &self,
+        staged: StagedShard,
+        id: u64,
+        range: TimeRange,
+        copy: &ShardCopy,
+    ) -> Result<(), BackupError> {
+        let describe = |error: &dyn std::fmt::Display| {
+            BackupError::Inconsistent(format!("shard {} of the backup: {error}", copy.id))
+        };
+        let shard = self
+            .store
+            .adopt_shard(staged, ShardId(id), range, &copy.damaged)
+            .map_err(|error: AdoptError| describe(&error))?;
+        // Settled, so that writes from now on win over what was restored, however far ahead the other clock was.
+        shard.flush().map_err(|error| describe(&error))?;
+        let now_ms = u64::try_from(wall_clock_ns() / 1_000_000).unwrap_or(0);
+        if let Err(ahead) = self.clock.observe(shard.latest_version(), now_ms) {
+            tracing::warn!(shard = id, %ahead, "the restored shard was written by a clock far ahead of this one");
+        }
+        Ok(())
+    }
+
+    pub(super) fn abort_restore(&self, session: &str) -> Result<(), BackupError> {
+        self.desk.restores.end(session).map(drop)
+    }
+}
+
+/// Every shard of the plan has a place in the database, and just one.
+fn check_plan(plan: &RestorePlan) -> Result<(), BackupError> {
+    let groups = plan.database.retention_policies.iter().flat_map(|policy| &policy.shard_groups);
+    let mut places: Vec<u64> = groups.clone().flat_map(|group| &group.shards).map(|shard| shard.id).collect();
+    places.sort_unstable();
+    let inconsistent = |text: String| Err(BackupError::Inconsistent(text));
+    if let Some(pair) = places.windows(2).find(|pair| pair[0] == pair[1]) {
+        return inconsistent(format!("shard {} has two places", pair[0]));
+    }
+    if let Some(group) = groups.clone().find(|group| group.start_ns >= group.end_ns) {
+        return inconsistent(format!("shard group {} has no extent", group.id));
+    }
+    match plan.shards.iter().find(|shard| places.binary_search(&shard.id).is_err()) {
+        Some(shard) => inconsistent(format!("shard {} has no place in the database", shard.id)),
+        None => Ok(()),
+    }
+}
+
+fn check_complete(plan: &RestorePlan, shards: &BTreeMap<u64, Incoming>) -> Result<(), BackupError> {
+    for shard in &plan.shards {
+        let received = shards.get(&shard.id);
+        let is_here =
+            |name: &str| received.is_some_and(|it| it.files.get(name).is_some_and(|it| it.is_complete));
+        if let Some(file) = shard.files.iter().find(|file| !is_here(&file.name)) {
+            let text = format!("file {} of shard {} was not sent whole", file.name, shard.id);
+            return Err(BackupError::Inconsistent(text));
+        }
+    }
+    Ok(())
+}
+
+fn storage_error(error: impl std::fmt::Display) -> BackupError {
+    BackupError::Storage(error.to_string())
+}
+
+fn catalogue_error(error: HostError) -> BackupError {
+    match error {
+        HostError::Refused(refusal) => BackupError::Inconsistent(refusal.to_string()),
+        other => BackupError::Storage(other.to_string()),
+    }
+}
