@@ -8,6 +8,8 @@ pub(crate) mod numbers;
 pub(crate) mod text;
 pub(crate) mod times;
 
+use std::ops::Range;
+
 use skywatch_model::{FieldType, Values};
 
 use crate::wire::{Malformed, Reader};
@@ -23,15 +25,20 @@ pub(crate) fn encode(values: &Values, out: &mut Vec<u8>) {
     }
 }
 
-/// Decodes `count` values, which must be all that `bytes` hold.
-pub(crate) fn decode(field_type: FieldType, count: usize, bytes: &[u8]) -> Result<Values, Malformed> {
+/// Decodes the values at `wanted` positions of `count`, which must be all that `bytes` hold.
+pub(crate) fn decode(
+    field_type: FieldType,
+    count: usize,
+    wanted: Range<usize>,
+    bytes: &[u8],
+) -> Result<Values, Malformed> {
     let mut reader = Reader::new(bytes);
     let values = match field_type {
-        FieldType::Float => Values::Float(numbers::decode_floats(&mut reader, count)?),
-        FieldType::Integer => Values::Integer(numbers::decode(&mut reader, count)?),
-        FieldType::Unsigned => Values::Unsigned(numbers::decode(&mut reader, count)?),
-        FieldType::String => Values::String(text::decode(&mut reader, count)?),
-        FieldType::Boolean => Values::Boolean(bits::decode(&mut reader, count)?),
+        FieldType::Float => Values::Float(numbers::decode_floats(&mut reader, count, wanted)?),
+        FieldType::Integer => Values::Integer(numbers::decode(&mut reader, count, wanted)?),
+        FieldType::Unsigned => Values::Unsigned(numbers::decode(&mut reader, count, wanted)?),
+        FieldType::String => Values::String(text::decode(&mut reader, count, wanted)?),
+        FieldType::Boolean => Values::Boolean(bits::decode(&mut reader, count, wanted)?),
     };
     reader.finish()?;
     Ok(values)

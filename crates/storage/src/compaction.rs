@@ -10,6 +10,7 @@ use std::{
 };
 
 use parking_lot::RwLock;
+use skywatch_model::TimeRange;
 
 use crate::{
     MaintenanceError, ReadError,
@@ -17,7 +18,7 @@ use crate::{
     index::Index,
     merge::{Rows, merge},
     rows::{FieldId, SeriesId},
-    scan::{Source, cluster, slice},
+    scan::{Clusters, Source, slice},
     segment::{BLOCK_ROWS, Segment, SegmentField, SegmentMeta, SegmentWriter},
 };
 
@@ -103,15 +104,17 @@ fn merge_series(
 ) -> Result<(), MaintenanceError> {
     let mut sources = Vec::new();
     for segment in inputs {
-        let Some(measurement) = segment.measurement(measurement) else { continue };
-        let blocks = segment.blocks(measurement, series, fields)?;
+        let Some(columns) = segment.columns(measurement, fields) else { continue };
+        let mut blocks = Vec::new();
+        columns.blocks(series, TimeRange::ALL, &mut blocks)?;
         sources.extend(blocks.into_iter().map(|block| Source::Block(segment, block)));
     }
     let mut pending: Vec<Rows> = Vec::new();
     let mut pending_rows = 0;
-    for overlapping in cluster(sources) {
+    let mut clusters = Clusters::new(sources);
+    while let Some(overlapping) = clusters.next_ascending() {
         for source in overlapping {
-            let rows = source.decode(fields, true)?;
+            let rows = source.decode(fields, TimeRange::ALL, true)?;
             pending_rows += rows.times.len();
             pending.push(rows);
         }

@@ -4,6 +4,8 @@
 //! the later row. [`Version::ZERO`] marks *settled* cells: every owner agrees on them, so nothing that arrives later
 //! is older, and their order is that of the sources alone.
 
+use std::ops::Range;
+
 use skywatch_model::{Bitmap, Column, Values, Version};
 
 /// Versions of the cells of [`Rows`], as coarse as is exact.
@@ -26,6 +28,19 @@ impl Versions {
             Self::Uniform(version) => *version,
             Self::Rows(versions) => versions[row],
             Self::Cells(columns) => columns[column][row],
+        }
+    }
+
+    /// Those of these rows.
+    pub(crate) fn slice(self, rows: &Range<usize>) -> Self {
+        let of_rows = |versions: Vec<Version>| {
+            // Those of an absent column are empty.
+            versions.get(rows.clone()).map_or_else(Vec::new, <[_]>::to_vec)
+        };
+        match self {
+            Self::Uniform(version) => Self::Uniform(version),
+            Self::Rows(versions) => Self::Rows(of_rows(versions)),
+            Self::Cells(columns) => Self::Cells(columns.into_iter().map(of_rows).collect()),
         }
     }
 

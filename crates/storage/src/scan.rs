@@ -3,12 +3,12 @@
 //! A source is a block of a segment or a piece of a memtable. Sources that overlap in time are merged when decoded;
 //! one that stands alone is handed out as it is, with its statistics.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 
-use skywatch_model::{RowBlock, TimeRange};
+use skywatch_model::{Column, FieldValue, RowBlock, TimeRange, Values};
 
 use crate::{
-    BlockStats, BlockStream, Order, ReadError, ScanBlock,
+    BlockStats, BlockStream, End, Order, ReadError, ScanBlock, SpanStats,
     memtable::{MemView, SeriesRows},
     merge::{Rows, gather, merge},
     rows::FieldId,
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) enum Source<'a> {
     /// A block on disk.
-    Block(&'a Arc<Segment>, BlockHead),
+    Block(&'a Segment, BlockHead<'a>),
     /// Rows in memory.
     Memory(&'a MemView, SeriesRows),
 }
@@ -32,45 +32,107 @@ impl Source<'_> {
         }
     }
 
-    /// All its rows.
-    pub(crate) fn decode(&self, fields: &[Option<FieldId>], with_versions: bool) -> Result<Rows, ReadError> {
+    /// Its rows inside `range`; of memory, those that were asked for in the first place.
+    pub(crate) fn decode(
+        &self,
+        fields: &[Option<FieldId>],
+        range: TimeRange,
+        with_versions: bool,
+    ) -> Result<Rows, ReadError> {
         match self {
-            Self::Block(segment, block) => segment.decode(block, with_versions),
+            Self::Block(segment, block) => segment.decode(block, range, with_versions),
             Self::Memory(view, rows) => Ok(view.gather(rows, fields)),
         }
     }
 }
 
-/// Groups sources, given oldest first, so that different groups do not overlap in time. Groups ascend; the sources
-/// within one keep their order.
-pub(crate) fn cluster(sources: Vec<Source<'_>>) -> Vec<Vec<Source<'_>>> {
-    let mut ordered: Vec<(TimeRange, usize, Source<'_>)> =
-        sources.into_iter().enumerate().map(|(age, source)| (source.time_range(), age, source)).collect();
-    ordered.sort_by_key(|(range, age, _)| (range.start, *age));
-    let mut clusters: Vec<(i64, Vec<(usize, Source<'_>)>)> = Vec::new();
-    for (range, age, source) in ordered {
-        match clusters.last_mut() {
-            Some((end, cluster)) if range.start <= *end => {
-                *end = range.end.max(*end);
-                cluster.push((age, source));
-            }
-            Some(_) | None => clusters.push((range.end, vec![(age, source)])),
+/// A source in its place among the others.
+#[derive(Debug)]
+struct Placed<'a> {
+    range: TimeRange,
+    /// Position from oldest to youngest.
+    age: usize,
+    /// Whether all before it in time end before it begins.
+    starts_cluster: bool,
+    source: Source<'a>,
+}
+
+/// Sources in order of time. Those that overlap, directly or through others, form a cluster; clusters do not.
+#[derive(Debug)]
+pub(crate) struct Clusters<'a>(VecDeque<Placed<'a>>);
+
+impl<'a> Clusters<'a> {
+    /// Of `sources`, oldest first.
+    pub(crate) fn new(sources: impl IntoIterator<Item = Source<'a>>) -> Self {
+        let place = |(age, source): (usize, Source<'a>)| Placed {
+            range: source.time_range(),
+            age,
+            starts_cluster: true,
+            source,
+        };
+        let mut placed: Vec<Placed<'a>> = sources.into_iter().enumerate().map(place).collect();
+        placed.sort_by_key(|placed| (placed.range.start, placed.age));
+        let mut end = None;
+        for placed in &mut placed {
+            placed.starts_cluster = end.is_none_or(|end| end < placed.range.start);
+            end = end.max(Some(placed.range.end));
         }
+        Self(placed.into())
     }
-    clusters
-        .into_iter()
-        .map(|(_, mut cluster)| {
-            cluster.sort_by_key(|(age, _)| *age);
-            cluster.into_iter().map(|(_, source)| source).collect()
+
+    /// The first or the last cluster left, its sources oldest first.
+    fn next(&mut self, order: Order) -> Option<Sources<'a>> {
+        let mut taken = Vec::new();
+        let first = match order {
+            Order::Ascending => {
+                let first = self.0.pop_front()?;
+                while let Some(next) = self.0.pop_front_if(|placed| !placed.starts_cluster) {
+                    taken.push(next);
+                }
+                first
+            }
+            Order::Descending => {
+                let mut first = self.0.pop_back()?;
+                while !first.starts_cluster
+                    && let Some(before) = self.0.pop_back()
+                {
+                    taken.push(std::mem::replace(&mut first, before));
+                }
+                first
+            }
+        };
+        if taken.is_empty() {
+            return Some(Sources::Alone(first.source));
+        }
+        taken.push(first);
+        taken.sort_by_key(|placed| placed.age);
+        Some(Sources::Overlapping(taken.into_iter().map(|placed| placed.source).collect()))
+    }
+}
+
+impl<'a> Clusters<'a> {
+    /// The first cluster left, its sources oldest first.
+    pub(crate) fn next_ascending(&mut self) -> Option<Vec<Source<'a>>> {
+        self.next(Order::Ascending).map(|sources| match sources {
+            Sources::Alone(source) => vec![source],
+            Sources::Overlapping(sources) => sources,
         })
-        .collect()
+    }
+}
+
+/// A cluster's sources.
+#[derive(Debug)]
+enum Sources<'a> {
+    Alone(Source<'a>),
+    /// Oldest first.
+    Overlapping(Vec<Source<'a>>),
 }
 
 /// The blocks of a scan.
 #[derive(Debug)]
 pub(crate) struct Scan<'a> {
-    clusters: std::vec::IntoIter<Vec<Source<'a>>>,
-    fields: Arc<[Option<FieldId>]>,
+    clusters: Clusters<'a>,
+    fields: &'a [Option<FieldId>],
     range: TimeRange,
     order: Order,
 }
@@ -78,23 +140,20 @@ pub(crate) struct Scan<'a> {
 impl<'a> Scan<'a> {
     /// Of `sources`, oldest first.
     pub(crate) fn new(
-        sources: Vec<Source<'a>>,
-        fields: Arc<[Option<FieldId>]>,
+        sources: impl IntoIterator<Item = Source<'a>>,
+        fields: &'a [Option<FieldId>],
         range: TimeRange,
         order: Order,
     ) -> Self {
-        Self { clusters: cluster(sources).into_iter(), fields, range, order }
+        Self { clusters: Clusters::new(sources), fields, range, order }
     }
 }
 
 impl BlockStream for Scan<'_> {
     fn next_block(&mut self) -> Result<Option<Box<dyn ScanBlock + '_>>, ReadError> {
-        let next = match self.order {
-            Order::Ascending => self.clusters.next(),
-            Order::Descending => self.clusters.next_back(),
-        };
+        let next = self.clusters.next(self.order);
         Ok(next.map(|sources| {
-            let block = Cluster { sources, fields: Arc::clone(&self.fields), range: self.range };
+            let block = Cluster { sources, fields: self.fields, range: self.range };
             Box::new(block) as Box<dyn ScanBlock + '_>
         }))
     }
@@ -103,66 +162,107 @@ impl BlockStream for Scan<'_> {
 /// Sources that overlap, or one that does not.
 #[derive(Debug)]
 struct Cluster<'a> {
-    sources: Vec<Source<'a>>,
-    fields: Arc<[Option<FieldId>]>,
+    sources: Sources<'a>,
+    fields: &'a [Option<FieldId>],
     range: TimeRange,
 }
 
-impl Cluster<'_> {
-    fn full_range(&self) -> TimeRange {
-        let mut ranges = self.sources.iter().map(Source::time_range);
-        let first = ranges.next().unwrap_or(TimeRange::new(0, -1));
-        ranges.fold(first, |all, range| TimeRange::new(all.start.min(range.start), all.end.max(range.end)))
+impl<'a> Cluster<'a> {
+    /// The block on disk that it is, if it is one.
+    const fn block(&self) -> Option<&BlockHead<'a>> {
+        match &self.sources {
+            Sources::Alone(Source::Block(_, block)) => Some(block),
+            Sources::Alone(Source::Memory(..)) | Sources::Overlapping(_) => None,
+        }
     }
 }
 
 impl ScanBlock for Cluster<'_> {
     fn time_range(&self) -> TimeRange {
-        self.full_range().intersect(self.range)
+        let all = match &self.sources {
+            Sources::Alone(source) => source.time_range(),
+            Sources::Overlapping(sources) => {
+                let ranges = sources.iter().map(Source::time_range);
+                let join = |all: TimeRange, range: TimeRange| {
+                    TimeRange::new(all.start.min(range.start), all.end.max(range.end))
+                };
+                ranges.reduce(join).unwrap_or(TimeRange::new(0, -1))
+            }
+        };
+        all.intersect(self.range)
     }
 
     fn stats(&self, field_index: usize) -> Option<&BlockStats> {
-        match self.sources.as_slice() {
-            [Source::Block(_, block)] if self.range.covers(block.time_range()) => block.stats(field_index),
-            _ => None,
+        self.block().filter(|block| self.range.covers(block.time_range()))?.stats(field_index)
+    }
+
+    fn spans(&self, field_index: usize) -> Option<&[SpanStats]> {
+        self.block()?.spans(field_index, self.range)
+    }
+
+    fn end_row(&self, end: End) -> Option<RowBlock> {
+        let block = self.block()?;
+        let here = block.time_range();
+        let is_inside = match end {
+            End::First => self.range.start <= here.start,
+            End::Last => here.end <= self.range.end,
+        };
+        if !is_inside {
+            return None;
         }
+        let cell = |index: usize| -> Option<Option<&(i64, FieldValue)>> {
+            if !block.has_field(index) {
+                return Some(None);
+            }
+            let stats = block.stats(index)?;
+            Some(Some(if end == End::First { &stats.first } else { &stats.last }))
+        };
+        let cells: Vec<Option<&(i64, FieldValue)>> =
+            (0..self.fields.len()).map(cell).collect::<Option<_>>()?;
+        let times = cells.iter().flatten().map(|(time, _)| *time);
+        let time = if end == End::First { times.min() } else { times.max() }?;
+        // Fields that end before the last row (begin after the first) have no value in it.
+        let column = |cell: &Option<&(i64, FieldValue)>| {
+            let (_, value) = cell.filter(|(at, _)| *at == time)?;
+            Some(Column { values: one_value(value.clone()), valid: None })
+        };
+        self.range
+            .contains(time)
+            .then(|| RowBlock { times: vec![time], columns: cells.iter().map(column).collect() })
     }
 
     fn decode(&self) -> Result<RowBlock, ReadError> {
-        let overlap = self.sources.len() > 1;
-        let mut rows = Vec::with_capacity(self.sources.len());
-        for source in &self.sources {
-            rows.push(clip(source.decode(&self.fields, overlap)?, self.range));
-        }
-        let merged = merge(rows, false).without_empty_rows();
-        Ok(RowBlock { times: merged.times, columns: merged.columns })
+        let rows = match &self.sources {
+            // Rows of a block on disk are distinct.
+            Sources::Alone(source @ Source::Block(..)) => source.decode(self.fields, self.range, false)?,
+            Sources::Alone(source) => merge(vec![source.decode(self.fields, self.range, false)?], false),
+            Sources::Overlapping(sources) => {
+                let decode = |source: &Source<'_>| source.decode(self.fields, self.range, true);
+                merge(sources.iter().map(decode).collect::<Result<_, _>>()?, false)
+            }
+        };
+        let rows = rows.without_empty_rows();
+        Ok(RowBlock { times: rows.times, columns: rows.columns })
     }
 }
 
-/// The rows inside `range`.
-fn clip(rows: Rows, range: TimeRange) -> Rows {
-    let start = rows.times.partition_point(|time| *time < range.start);
-    let end = rows.times.partition_point(|time| *time <= range.end);
-    if start == 0 && end == rows.times.len() { rows } else { slice(&rows, start, end) }
+fn one_value(value: FieldValue) -> Values {
+    match value {
+        FieldValue::Float(value) => Values::Float(vec![value]),
+        FieldValue::Integer(value) => Values::Integer(vec![value]),
+        FieldValue::Unsigned(value) => Values::Unsigned(vec![value]),
+        FieldValue::String(value) => Values::String(vec![value]),
+        FieldValue::Boolean(value) => Values::Boolean(vec![value]),
+    }
 }
 
 /// Rows `start..end`; columns without a value among them become absent.
 pub(crate) fn slice(rows: &Rows, start: usize, end: usize) -> Rows {
-    use crate::merge::Versions;
-    let picked = |column: &skywatch_model::Column| {
+    let picked = |column: &Column| {
         let picks: Vec<_> = (start..end).map(|row| column.is_valid(row).then_some((0, row))).collect();
         gather(&[Some(column)], picks.into_iter())
     };
     let columns = rows.columns.iter().map(|column| column.as_ref().and_then(picked)).collect();
-    let versions = match &rows.versions {
-        Versions::Uniform(version) => Versions::Uniform(*version),
-        Versions::Rows(versions) => Versions::Rows(versions[start..end].to_vec()),
-        Versions::Cells(cells) => Versions::Cells(
-            cells
-                .iter()
-                .map(|versions| versions.get(start..end).map_or_else(Vec::new, <[_]>::to_vec))
-                .collect(),
-        ),
-    };
+    let versions = rows.versions.clone().slice(&(start..end));
     Rows { times: rows.times[start..end].to_vec(), columns, versions }
 }

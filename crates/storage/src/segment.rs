@@ -7,6 +7,7 @@
 
 mod entry;
 mod reader;
+mod spans;
 mod stats;
 mod writer;
 
@@ -15,14 +16,14 @@ use std::path::{Path, PathBuf};
 use skywatch_model::{FieldType, TimeRange};
 
 pub(crate) use entry::BlockHead;
-pub(crate) use reader::Segment;
+pub(crate) use reader::{Columns, Segment};
 pub(crate) use writer::SegmentWriter;
 
 use crate::rows::FieldId;
 use std::sync::Arc;
 
 const MAGIC: [u8; 8] = *b"SKYWSEG\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// magic 8, version 4, CRC 4.
 const HEADER_LEN: usize = 16;
 

@@ -1,5 +1,7 @@
 //! Booleans and validity, eight to a byte, least significant bit first.
 
+use std::ops::Range;
+
 use skywatch_model::Bitmap;
 
 use crate::wire::{Malformed, Reader};
@@ -13,9 +15,14 @@ pub(crate) fn encode(values: impl ExactSizeIterator<Item = bool>, out: &mut Vec<
     }
 }
 
-pub(crate) fn decode(reader: &mut Reader<'_>, count: usize) -> Result<Vec<bool>, Malformed> {
+/// Reads those at `wanted` positions of `count`.
+pub(crate) fn decode(
+    reader: &mut Reader<'_>,
+    count: usize,
+    wanted: Range<usize>,
+) -> Result<Vec<bool>, Malformed> {
     let bytes = reader.take(count.div_ceil(8))?;
-    Ok((0..count).map(|index| bytes[index / 8] >> (index % 8) & 1 == 1).collect())
+    Ok(wanted.map(|index| bytes[index / 8] >> (index % 8) & 1 == 1).collect())
 }
 
 /// As [`encode`], of a bitmap.
@@ -26,7 +33,7 @@ pub(crate) fn encode_bitmap(bitmap: &Bitmap, out: &mut Vec<u8>) {
 
 pub(crate) fn decode_bitmap(reader: &mut Reader<'_>, count: usize) -> Result<Bitmap, Malformed> {
     let mut bitmap = Bitmap::filled(count, false);
-    for (index, valid) in decode(reader, count)?.into_iter().enumerate() {
+    for (index, valid) in decode(reader, count, 0..count)?.into_iter().enumerate() {
         if valid {
             bitmap.set(index, true);
         }

@@ -29,6 +29,12 @@ pub(crate) fn restore(integer: i64, exponent: u8) -> f64 {
     integer as f64 / POWERS[usize::from(exponent)]
 }
 
+/// The integer whose value at `exponent` is nearest to `value`, unless it would be too large to be exact.
+pub(crate) fn nearest(value: f64, exponent: u8) -> Option<i64> {
+    let scaled = (value * POWERS[usize::from(exponent)]).round_ties_even();
+    (scaled.abs() < LIMIT).then_some(scaled as i64)
+}
+
 /// The smallest exponent not below `from` at which `value` fits.
 fn exponent_of(value: f64, from: u8) -> Option<u8> {
     (from..=MAX_EXPONENT).find(|&exponent| scaled(value, exponent).is_some())

@@ -10,7 +10,7 @@ use super::*;
 fn round_trip(values: &Values) -> Values {
     let mut out = Vec::new();
     encode(values, &mut out);
-    decode(values.field_type(), values.len(), &out).unwrap()
+    decode(values.field_type(), values.len(), 0..values.len(), &out).unwrap()
 }
 
 /// Bits, so that NaN equals itself and the zeros differ.
@@ -87,7 +87,7 @@ proptest! {
     fn noise_is_refused_or_decoded_but_never_panics(noise: Vec<u8>, count in 1usize..1000, kind in 0usize..5) {
         let field_type =
             [FieldType::Integer, FieldType::Unsigned, FieldType::Float, FieldType::String, FieldType::Boolean][kind];
-        if let Ok(values) = decode(field_type, count, &noise) {
+        if let Ok(values) = decode(field_type, count, 0..count, &noise) {
             prop_assert_eq!(values.len(), count);
         }
     }

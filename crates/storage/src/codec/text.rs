@@ -9,7 +9,7 @@
 //!
 //! Values that are all different make the dictionary the column and the indexes 0, 1, 2..., which zstd folds away.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use rustc_hash::FxHashMap;
 
@@ -50,8 +50,12 @@ pub(crate) fn encode(values: &[Arc<str>], out: &mut Vec<u8>) {
     put_compressed(&body, out);
 }
 
-/// Reads `count` strings, sharing equal ones.
-pub(crate) fn decode(reader: &mut Reader<'_>, count: usize) -> Result<Vec<Arc<str>>, Malformed> {
+/// Reads the strings at `wanted` positions of `count`, sharing equal ones.
+pub(crate) fn decode(
+    reader: &mut Reader<'_>,
+    count: usize,
+    wanted: Range<usize>,
+) -> Result<Vec<Arc<str>>, Malformed> {
     let body = take_compressed(reader)?;
     let mut body = Reader::new(&body);
     let distinct = body.count(1)?;
@@ -59,13 +63,15 @@ pub(crate) fn decode(reader: &mut Reader<'_>, count: usize) -> Result<Vec<Arc<st
         (0..distinct).map(|_| body.str().map(Arc::from)).collect::<Result<_, _>>()?;
     if let [only] = dictionary.as_slice() {
         body.finish()?;
-        return Ok(vec![Arc::clone(only); count]);
+        return Ok(vec![Arc::clone(only); wanted.len()]);
     }
     let width = index_width(distinct);
     let indexes = body.take(count.checked_mul(width).ok_or(Malformed("ends too early"))?)?;
     body.finish()?;
     indexes
         .chunks_exact(width)
+        .skip(wanted.start)
+        .take(wanted.len())
         .map(|bytes| {
             let mut index = [0; 4];
             index[..width].copy_from_slice(bytes);

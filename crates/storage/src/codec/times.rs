@@ -41,7 +41,7 @@ pub(crate) fn decode(
     last: i64,
 ) -> Result<Vec<i64>, Malformed> {
     let unit = reader.varint()?;
-    let offsets: Vec<u64> = numbers::decode(reader, count)?;
+    let offsets: Vec<u64> = numbers::decode(reader, count, 0..count)?;
     let times: Vec<i64> =
         offsets.into_iter().map(|offset| first.wrapping_add(offset.wrapping_mul(unit) as i64)).collect();
     let ascends = times.windows(2).all(|pair| pair[0] < pair[1]);

@@ -1,7 +1,7 @@
 //! Reads a segment: maps the file, checks header, trailer, tables and directory once, entries and chunks each time.
 
 use std::{
-    ops::Range,
+    ops::{Range, RangeInclusive},
     path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
@@ -13,7 +13,7 @@ use skywatch_model::{Bitmap, Column, FieldType, TimeRange, Values, Version};
 
 use super::{
     HEADER_LEN, MAGIC, SegmentField, SegmentMeta, VERSION,
-    entry::{self, BlockHead, CRC_LEN, Chunk, FieldBlock, VersionsAt},
+    entry::{self, BlockHead, CRC_LEN, Chunk, Entry, FieldBlock, VersionsAt, Wanted},
     writer::{VERSIONS_BY_CELL, VERSIONS_BY_ROW},
 };
 use crate::{
@@ -36,6 +36,8 @@ const DIRECTORY_LEN: usize = 16;
 pub(crate) struct Segment {
     meta: SegmentMeta,
     path: PathBuf,
+    /// Of its format.
+    version: u32,
     bytes: FileBytes,
     measurements: Vec<Measurement>,
     directory: Range<usize>,
@@ -90,6 +92,7 @@ impl Segment {
         Ok(Self {
             meta,
             path: path.to_owned(),
+            version,
             bytes,
             measurements,
             directory: trailer.directory,
@@ -124,47 +127,24 @@ impl Segment {
         (index < measurement.series.len()).then(|| self.directory_record(measurement.series.start + index).0)
     }
 
-    /// Blocks of a series in order of time, with the fields that `wanted` names; empty if it is not here.
-    pub(crate) fn blocks(
-        &self,
-        measurement: &Measurement,
-        series: SeriesId,
-        wanted: &[Option<FieldId>],
-    ) -> Result<Vec<BlockHead>, ReadError> {
-        let (mut low, mut high) = (measurement.series.start, measurement.series.end);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let (id, offset, len) = self.directory_record(middle);
-            match id.cmp(&series) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => {
-                    return self
-                        .entry(measurement, offset, len, wanted)
-                        .map_err(|reason| self.corrupt(offset, reason));
-                }
-            }
-        }
-        Ok(Vec::new())
+    /// Prepares to read these fields of a measurement; `None` if it is not here.
+    pub(crate) fn columns(&self, measurement: &str, fields: &[Option<FieldId>]) -> Option<Columns<'_>> {
+        let measurement = self.measurement(measurement)?;
+        let place = |field: &SegmentField| fields.iter().position(|wanted| *wanted == Some(field.id));
+        let places = measurement.fields.iter().map(place).collect();
+        let Range { start, end } = measurement.series;
+        let last = end.checked_sub(1).filter(|last| *last >= start)?;
+        let ids = self.directory_record(start).0.0..=self.directory_record(last).0.0;
+        Some(Columns { segment: self, measurement, places, width: fields.len(), ids })
     }
 
-    fn entry(
-        &self,
-        measurement: &Measurement,
-        offset: u64,
-        len: u32,
-        wanted: &[Option<FieldId>],
-    ) -> Result<Vec<BlockHead>, Malformed> {
+    /// An index entry without its checksum.
+    fn entry(&self, offset: u64, len: u32) -> Result<&[u8], Malformed> {
         let bytes = usize::try_from(offset)
             .ok()
             .and_then(|start| self.bytes.get(start..start.checked_add(len as usize)?))
             .ok_or(Malformed("index entry lies outside the file"))?;
-        let places: Vec<Option<usize>> = measurement
-            .fields
-            .iter()
-            .map(|field| wanted.iter().position(|wanted| *wanted == Some(field.id)))
-            .collect();
-        entry::parse(check_crc(bytes)?, &measurement.types, &places, wanted.len())
+        check_crc(bytes)
     }
 
     /// The directory was checked when the file was opened, so a record is always there.
@@ -179,51 +159,80 @@ impl Segment {
         (SeriesId(id), offset, len)
     }
 
-    /// The rows of a block, those without a wanted value included. Versions are read only if asked for.
-    pub(crate) fn decode(&self, block: &BlockHead, with_versions: bool) -> Result<Rows, ReadError> {
-        let times = self.times(block)?;
+    /// The rows of a block that lie inside `range`, those without a wanted value included. Versions are read only if
+    /// asked for.
+    pub(crate) fn decode(
+        &self,
+        block: &BlockHead<'_>,
+        range: TimeRange,
+        with_versions: bool,
+    ) -> Result<Rows, ReadError> {
+        let (times, rows) = self.times(block, range)?;
         let mut columns = Vec::with_capacity(block.fields.len());
         for field in &block.fields {
-            columns.push(field.as_ref().map(|field| self.column(block, field)).transpose()?);
+            let column = field.as_ref().map(|field| self.column(block, field, &rows)).transpose()?;
+            columns.push(column.flatten());
         }
-        let versions = if with_versions { self.versions(block)? } else { Versions::SETTLED };
+        let versions = if with_versions { self.versions(block)?.slice(&rows) } else { Versions::SETTLED };
         Ok(Rows { times, columns, versions })
     }
 
-    fn times(&self, block: &BlockHead) -> Result<Vec<i64>, ReadError> {
+    /// The times inside `range`, and which rows of the block these are.
+    fn times(&self, block: &BlockHead<'_>, range: TimeRange) -> Result<(Vec<i64>, Range<usize>), ReadError> {
         let TimeRange { start, end } = block.range;
-        match block.times {
-            None => {
-                let step = entry::time_unit(block.rows, block.range, true);
-                Ok((0..block.rows as u64).map(|row| start.wrapping_add_unsigned(row * step)).collect())
-            }
-            Some(chunk) => self.chunk(chunk, |bytes| {
-                let mut reader = Reader::new(bytes);
-                let times = times::decode(&mut reader, block.rows, start, end)?;
-                reader.finish()?;
-                Ok(times)
-            }),
-        }
+        let Some(chunk) = block.times else {
+            let step = entry::time_unit(block.rows, block.range, true);
+            let time = |row: usize| start.wrapping_add_unsigned(row as u64 * step);
+            let rows = rows_inside(block.rows, range, time);
+            return Ok((rows.clone().map(time).collect(), rows));
+        };
+        let mut times = self.chunk(chunk, |bytes| {
+            let mut reader = Reader::new(bytes);
+            let times = times::decode(&mut reader, block.rows, start, end)?;
+            reader.finish()?;
+            Ok(times)
+        })?;
+        let rows = rows_inside(block.rows, range, |row| times[row]);
+        times.truncate(rows.end);
+        times.drain(..rows.start);
+        Ok((times, rows))
     }
 
-    fn column(&self, block: &BlockHead, field: &FieldBlock) -> Result<Column, ReadError> {
-        self.chunk(field.chunk, |bytes| {
-            let mut reader = Reader::new(bytes);
-            if field.count == block.rows {
-                let values = codec::decode(field.field_type, field.count, bytes)?;
-                return Ok(Column { values, valid: None });
+    /// The values of these rows; `None` if there are none.
+    fn column(
+        &self,
+        block: &BlockHead<'_>,
+        field: &FieldBlock<'_>,
+        rows: &Range<usize>,
+    ) -> Result<Option<Column>, ReadError> {
+        let count = field.cell.count;
+        self.chunk(field.cell.chunk, |bytes| {
+            if count == block.rows {
+                let values = codec::decode(field.field_type, count, rows.clone(), bytes)?;
+                return Ok((!rows.is_empty()).then_some(Column { values, valid: None }));
             }
+            let mut reader = Reader::new(bytes);
             let valid = bits::decode_bitmap(&mut reader, block.rows)?;
-            if valid.count_set() != field.count {
+            if valid.count_set() != count {
                 return Err(Malformed("validity and count disagree"));
             }
+            let set_in = |rows: Range<usize>| rows.filter(|row| valid.get(*row)).count();
+            let before = set_in(0..rows.start);
+            let dense = before..before + set_in(rows.clone());
+            if dense.is_empty() {
+                return Ok(None);
+            }
             let rest = reader.take(reader.remaining())?;
-            let dense = codec::decode(field.field_type, field.count, rest)?;
-            Ok(Column { values: spread(&dense, &valid), valid: Some(valid) })
+            let values = codec::decode(field.field_type, count, dense.clone(), rest)?;
+            if dense.len() == rows.len() {
+                return Ok(Some(Column { values, valid: None }));
+            }
+            let valid = if rows.len() == block.rows { valid } else { slice_bitmap(&valid, rows) };
+            Ok(Some(Column { values: spread(&values, &valid), valid: Some(valid) }))
         })
     }
 
-    fn versions(&self, block: &BlockHead) -> Result<Versions, ReadError> {
+    fn versions(&self, block: &BlockHead<'_>) -> Result<Versions, ReadError> {
         match block.versions {
             VersionsAt::Settled => Ok(Versions::SETTLED),
             VersionsAt::Uniform(version) => Ok(Versions::Uniform(version)),
@@ -293,15 +302,123 @@ impl Segment {
         self.keys()?;
         for measurement in &self.measurements {
             let all: Vec<_> = measurement.fields.iter().map(|field| Some(field.id)).collect();
+            let Some(columns) = self.columns(&measurement.name, &all) else { continue };
             for index in 0..measurement.series.len() {
                 let Some(series) = self.series_at(measurement, index) else { continue };
-                for block in self.blocks(measurement, series, &all)? {
-                    self.decode(&block, true)?;
+                let mut blocks = Vec::new();
+                columns.blocks(series, TimeRange::ALL, &mut blocks)?;
+                for block in &blocks {
+                    self.decode(block, TimeRange::ALL, true)?;
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Some fields of one measurement of a segment, looked up once.
+#[derive(Debug)]
+pub(crate) struct Columns<'a> {
+    pub(crate) segment: &'a Segment,
+    measurement: &'a Measurement,
+    /// Place of each of the measurement's fields among the wanted ones.
+    places: Box<[Option<usize>]>,
+    width: usize,
+    /// First and last series.
+    ids: RangeInclusive<u32>,
+}
+
+impl<'a> Columns<'a> {
+    /// Whether a wanted field is among them.
+    pub(crate) fn has_wanted_fields(&self) -> bool {
+        self.places.iter().any(Option::is_some)
+    }
+
+    /// Appends the blocks of a series that have a wanted field and overlap `range`, in order of time.
+    pub(crate) fn blocks(
+        &self,
+        series: SeriesId,
+        range: TimeRange,
+        blocks: &mut Vec<BlockHead<'a>>,
+    ) -> Result<(), ReadError> {
+        let Some((offset, len)) = self.find(series) else { return Ok(()) };
+        let mut read = || -> Result<(), Malformed> {
+            let mut entry = Entry::new(self.segment.entry(offset, len)?)?;
+            let wanted = Wanted {
+                version: self.segment.version,
+                types: &self.measurement.types,
+                places: &self.places,
+                width: self.width,
+                range,
+            };
+            while entry.next_run(&wanted, blocks)? {}
+            Ok(())
+        };
+        read().map_err(|reason| self.segment.corrupt(offset, reason))
+    }
+
+    /// Offset and length of a series' entry.
+    ///
+    /// Series are numbered in the order they were first seen, so that those of a measurement lie about equally far
+    /// apart: the search starts where the number should be and doubles its steps from there.
+    fn find(&self, series: SeriesId) -> Option<(u64, u32)> {
+        if !self.ids.contains(&series.0) {
+            return None;
+        }
+        let Range { start, end } = self.measurement.series;
+        let (first, last) = (*self.ids.start(), *self.ids.end());
+        let share = u64::from(series.0 - first) * (end - start - 1) as u64 / u64::from((last - first).max(1));
+        let (mut low, mut high) = (start, end);
+        let (mut at, mut step) = (start + share as usize, 1);
+        while low < high {
+            let (id, offset, len) = self.segment.directory_record(at);
+            match id.cmp(&series) {
+                std::cmp::Ordering::Equal => return Some((offset, len)),
+                std::cmp::Ordering::Less => {
+                    low = at + 1;
+                    at = if step > 0 { at.saturating_add(step) } else { high };
+                }
+                std::cmp::Ordering::Greater => {
+                    high = at;
+                    at = if step > 0 { at.saturating_sub(step) } else { low };
+                }
+            }
+            // Both bounds are known: halve what is between them.
+            if at < low || at >= high {
+                at = low + (high - low) / 2;
+                step = 0;
+            } else if step > 0 {
+                step *= 2;
+            } else {
+                at = low + (high - low) / 2;
+            }
+        }
+        None
+    }
+}
+
+/// The rows whose times, which ascend, lie inside `range`.
+fn rows_inside(rows: usize, range: TimeRange, time: impl Fn(usize) -> i64) -> Range<usize> {
+    let first = |is_before: &dyn Fn(i64) -> bool| {
+        let (mut low, mut high) = (0, rows);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if is_before(time(middle)) { low = middle + 1 } else { high = middle }
+        }
+        low
+    };
+    let start = first(&|time| time < range.start);
+    start..first(&|time| time <= range.end).max(start)
+}
+
+fn slice_bitmap(bitmap: &Bitmap, rows: &Range<usize>) -> Bitmap {
+    let mut slice = Bitmap::filled(rows.len(), false);
+    for (index, row) in rows.clone().enumerate() {
+        if bitmap.get(row) {
+            slice.set(index, true);
+        }
+    }
+    slice
 }
 
 fn check_header(bytes: &[u8]) -> Result<u32, Malformed> {
@@ -392,11 +509,11 @@ fn take_measurement(reader: &mut Reader<'_>, series: u64) -> Result<Measurement,
     Ok(Measurement { name, fields, types, series: first as usize..series as usize })
 }
 
-fn take_versions(bytes: &[u8], block: &BlockHead) -> Result<Versions, Malformed> {
+fn take_versions(bytes: &[u8], block: &BlockHead<'_>) -> Result<Versions, Malformed> {
     let mut reader = Reader::new(bytes);
     let decode = |bytes: &[u8]| -> Result<Vec<Version>, Malformed> {
         let mut reader = Reader::new(bytes);
-        let numbers = numbers::decode::<u64>(&mut reader, block.rows)?;
+        let numbers = numbers::decode::<u64>(&mut reader, block.rows, 0..block.rows)?;
         reader.finish()?;
         Ok(numbers.into_iter().map(Version).collect())
     };
@@ -407,7 +524,7 @@ fn take_versions(bytes: &[u8], block: &BlockHead) -> Result<Versions, Malformed>
             while reader.remaining() > 0 {
                 by_position.push(decode(reader.bytes()?)?);
             }
-            let of_field = |field: &Option<FieldBlock>| match field {
+            let of_field = |field: &Option<FieldBlock<'_>>| match field {
                 None => Ok(Vec::new()),
                 Some(field) => {
                     by_position.get(field.position).cloned().ok_or(Malformed("field without versions"))

@@ -1,11 +1,12 @@
-//! Statistics of one field of one block: computed when it is written, stored in the series' index entry.
+//! Statistics of one field of one block and of its parts: computed when it is written, stored in the series' index
+//! entry. [`super::spans`] stores those of the parts.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
-use skywatch_model::{Column, FieldType, FieldValue, TimeRange, Values};
+use skywatch_model::{Bitmap, Column, FieldType, FieldValue, TimeRange, Values};
 
 use crate::{
-    BlockStats, Sum,
+    BlockStats, SpanStats, Sum,
     codec::decimal,
     wire::{Malformed, Reader, put_bytes, put_signed, put_varint},
 };
@@ -16,68 +17,167 @@ const MAX_TEXT: usize = 256;
 /// Floats as they are; other values have their exponent.
 const RAW: u8 = 0xff;
 
-/// Statistics of a column; `None` if its strings are too long.
-pub(super) fn compute(times: &[i64], column: &Column) -> Option<BlockStats> {
-    let mut valid = (0..times.len()).filter(|row| column.is_valid(*row));
-    let first = valid.next()?;
-    let last = valid.next_back().unwrap_or(first);
-    let count = column.valid.as_ref().map_or(times.len(), skywatch_model::Bitmap::count_set) as u64;
-    let (sum, low, high) = match &column.values {
-        Values::Float(values) => {
-            let (low, high) = extremes(column, values)?;
-            (Sum::Float(fold(column, values, 0.0, |sum, value| sum + value)), Some(low), Some(high))
-        }
-        Values::Integer(values) => {
-            let (low, high) = extremes(column, values)?;
-            (Sum::Integer(fold(column, values, 0, i64::wrapping_add)), Some(low), Some(high))
-        }
-        Values::Unsigned(values) => {
-            let (low, high) = extremes(column, values)?;
-            (Sum::Unsigned(fold(column, values, 0, u64::wrapping_add)), Some(low), Some(high))
-        }
+/// Statistics of a column, `None` if its strings are too long; and those of its `parts`, neighbouring ranges that are
+/// all of its rows, except of parts without values.
+pub(super) fn compute(
+    times: &[i64],
+    column: &Column,
+    parts: &[Range<usize>],
+) -> Option<(BlockStats, Vec<SpanStats>)> {
+    match &column.values {
+        Values::Float(values) => summarize(times, column, values, parts),
+        Values::Integer(values) => summarize(times, column, values, parts),
+        Values::Unsigned(values) => summarize(times, column, values, parts),
         Values::String(values) => {
-            if values[first].len().max(values[last].len()) > MAX_TEXT {
-                return None;
-            }
-            (Sum::None, None, None)
+            let found = ends(times, column, parts)?;
+            let is_short = |time: i64| {
+                let row = times.binary_search(&time).ok();
+                row.is_some_and(|row| values.get(row).is_some_and(|text| text.len() <= MAX_TEXT))
+            };
+            (is_short(found.0.first.0) && is_short(found.0.last.0)).then_some(found)
         }
-        Values::Boolean(_) => (Sum::None, None, None),
+        Values::Boolean(_) => ends(times, column, parts),
+    }
+}
+
+/// What can be added and ordered.
+trait Number: PartialOrd + Copy {
+    const ZERO: Self;
+    fn plus(self, other: Self) -> Self;
+    fn sum(self) -> Sum;
+    fn value(self) -> FieldValue;
+}
+
+impl Number for f64 {
+    const ZERO: Self = 0.0;
+    fn plus(self, other: Self) -> Self {
+        self + other
+    }
+    fn sum(self) -> Sum {
+        Sum::Float(self)
+    }
+    fn value(self) -> FieldValue {
+        FieldValue::Float(self)
+    }
+}
+
+impl Number for i64 {
+    const ZERO: Self = 0;
+    fn plus(self, other: Self) -> Self {
+        self.wrapping_add(other)
+    }
+    fn sum(self) -> Sum {
+        Sum::Integer(self)
+    }
+    fn value(self) -> FieldValue {
+        FieldValue::Integer(self)
+    }
+}
+
+impl Number for u64 {
+    const ZERO: Self = 0;
+    fn plus(self, other: Self) -> Self {
+        self.wrapping_add(other)
+    }
+    fn sum(self) -> Sum {
+        Sum::Unsigned(self)
+    }
+    fn value(self) -> FieldValue {
+        FieldValue::Unsigned(self)
+    }
+}
+
+/// Rows of one part that have a value, summed up.
+struct Part<T> {
+    rows: Range<usize>,
+    count: u64,
+    first: usize,
+    last: usize,
+    low: T,
+    high: T,
+    sum: T,
+}
+
+fn summarize<T: Number>(
+    times: &[i64],
+    column: &Column,
+    values: &[T],
+    parts: &[Range<usize>],
+) -> Option<(BlockStats, Vec<SpanStats>)> {
+    let mut total = T::ZERO;
+    let valid = column.valid.as_ref();
+    let parts: Vec<Part<T>> =
+        parts.iter().filter_map(|rows| take_part(values, valid, rows.clone(), &mut total)).collect();
+    let (first, last) = (parts.first()?, parts.last()?);
+    let low = parts.iter().fold(first.low, |low, part| if part.low < low { part.low } else { low });
+    let high = parts.iter().fold(first.high, |high, part| if part.high > high { part.high } else { high });
+    let earliest = |value: T, of_part: fn(&Part<T>) -> T| {
+        let part = parts.iter().find(|part| of_part(part) == value)?;
+        let row = part.rows.clone().find(|row| column.is_valid(*row) && values[*row] == value)?;
+        Some((times[row], value.value()))
     };
+    let cell = |row: usize| (times[row], values[row].value());
+    let stats = BlockStats {
+        count: parts.iter().map(|part| part.count).sum(),
+        first: cell(first.first),
+        last: cell(last.last),
+        min: Some(earliest(low, |part| part.low)?),
+        max: Some(earliest(high, |part| part.high)?),
+        sum: total.sum(),
+    };
+    let spans = parts.iter().map(|part| SpanStats {
+        count: part.count,
+        first: cell(part.first),
+        last: cell(part.last),
+        min: Some(part.low.value()),
+        max: Some(part.high.value()),
+        sum: part.sum.sum(),
+    });
+    Some((stats, spans.collect()))
+}
+
+/// One part; its values are also added to `total`. `None` without values.
+fn take_part<T: Number>(
+    values: &[T],
+    valid: Option<&Bitmap>,
+    rows: Range<usize>,
+    total: &mut T,
+) -> Option<Part<T>> {
+    let is_valid = |row: &usize| valid.is_none_or(|valid| valid.get(*row));
+    let first = rows.clone().find(is_valid)?;
+    let last = rows.clone().rev().find(is_valid)?;
+    let start = *values.get(first)?;
+    let mut part = Part { rows: rows.clone(), count: 0, first, last, low: start, high: start, sum: T::ZERO };
+    let mut take = |value: T| {
+        part.low = if value < part.low { value } else { part.low };
+        part.high = if value > part.high { value } else { part.high };
+        part.sum = part.sum.plus(value);
+        *total = total.plus(value);
+        part.count += 1;
+    };
+    match valid {
+        None => values[rows].iter().for_each(|value| take(*value)),
+        Some(_) => rows.filter(is_valid).for_each(|row| take(values[row])),
+    }
+    Some(part)
+}
+
+/// Of values that are neither added nor ordered.
+fn ends(times: &[i64], column: &Column, parts: &[Range<usize>]) -> Option<(BlockStats, Vec<SpanStats>)> {
     let cell = |row: usize| (times[row], column.values.get(row));
-    Some(BlockStats {
-        count,
-        first: cell(first),
-        last: cell(last),
-        min: low.map(cell),
-        max: high.map(cell),
-        sum,
-    })
-}
-
-/// The values there are, in order.
-fn fold<T: Copy, S>(column: &Column, values: &[T], start: S, add: impl Fn(S, T) -> S) -> S {
-    match &column.valid {
-        None => values.iter().copied().fold(start, add),
-        Some(valid) => {
-            let there = values.iter().enumerate().filter(|(row, _)| valid.get(*row));
-            there.map(|(_, value)| *value).fold(start, add)
+    let of_part = |rows: &Range<usize>| {
+        let mut valid = rows.clone().filter(|row| column.is_valid(*row));
+        let first = valid.next()?;
+        let (mut last, mut count) = (first, 1);
+        for row in valid {
+            (last, count) = (row, count + 1);
         }
-    }
-}
-
-/// Rows of the smallest and the greatest value, the earliest of each.
-fn extremes<T: PartialOrd + Copy>(column: &Column, values: &[T]) -> Option<(usize, usize)> {
-    let first = (0..values.len()).find(|row| column.is_valid(*row))?;
-    let (mut low, mut high) = (first, first);
-    let mut look = |row: usize| {
-        low = if values[row] < values[low] { row } else { low };
-        high = if values[row] > values[high] { row } else { high };
+        Some(SpanStats { count, first: cell(first), last: cell(last), min: None, max: None, sum: Sum::None })
     };
-    match &column.valid {
-        None => (first..values.len()).for_each(&mut look),
-        Some(valid) => (first..values.len()).filter(|row| valid.get(*row)).for_each(&mut look),
-    }
-    Some((low, high))
+    let spans: Vec<SpanStats> = parts.iter().filter_map(of_part).collect();
+    let (first, last) = (spans.first()?.first.clone(), spans.last()?.last.clone());
+    let count = spans.iter().map(|span| span.count).sum();
+    Some((BlockStats { count, first, last, min: None, max: None, sum: Sum::None }, spans))
 }
 
 /// Times inside a block as multiples of its step.

@@ -92,10 +92,139 @@ fn write_sample(fs: &SimFs, path: &Path) -> SegmentMeta {
         ))
         .unwrap();
     writer.end_series().unwrap();
+    write_long(&mut writer);
     writer.finish().unwrap()
 }
 
+const MINUTE: i64 = 60_000_000_000;
+
+/// Rows every ten seconds, or not quite, around 1970; the walk is the same each time.
+fn long_times(rows: usize, jitter: u64) -> Vec<i64> {
+    let off = |row: usize| (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) % (jitter + 1);
+    (0..rows).map(|row| row as i64 * MINUTE / 6 - 55 * MINUTE + off(row) as i64).collect()
+}
+
+fn walk(rows: usize) -> Vec<i64> {
+    let mut state = 7u64;
+    let mut value = 50;
+    let step = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        value += (state >> 33) as i64 % 3 - 1;
+        value
+    };
+    (0..rows).map(step).collect()
+}
+
+/// Series long enough to have statistics by parts: every type, regular and not, with gaps and without.
+fn write_long(writer: &mut SegmentWriter) {
+    writer.begin_measurement(
+        &"walks".into(),
+        vec![
+            field(5, "bool", FieldType::Boolean),
+            field(6, "decimal", FieldType::Float),
+            field(7, "float", FieldType::Float),
+            field(8, "int", FieldType::Integer),
+            field(9, "text", FieldType::String),
+            field(10, "uint", FieldType::Unsigned),
+        ],
+    );
+    let walk = walk(900);
+    for (id, jitter) in [(20, 0), (21, 999_999)] {
+        writer.begin_series(SeriesId(id), &format!("walks,n={id}"));
+        let nulls: Vec<usize> =
+            (0..900).filter(|row| id == 21 && (row % 7 == 3 || (330..700).contains(row))).collect();
+        let floats = |of: fn(i64) -> f64| Values::Float(walk.iter().map(|value| of(*value)).collect());
+        let columns = vec![
+            column(Values::Boolean(walk.iter().map(|value| value % 2 == 0).collect()), &nulls),
+            column(floats(|value| value as f64 / 100.0), &nulls),
+            column(floats(|value| (value as f64).sqrt()), &[]),
+            column(Values::Integer(walk.clone()), &nulls),
+            column(Values::String(walk.iter().map(|value| value.to_string().into()).collect()), &[]),
+            column(Values::Unsigned(walk.iter().map(|value| *value as u64 + (u64::MAX / 2)).collect()), &[]),
+        ];
+        writer.block(&Rows { times: long_times(900, jitter), columns, versions: Versions::SETTLED }).unwrap();
+        writer.end_series().unwrap();
+    }
+}
+
+/// Rows and statistics of the blocks of a series.
 type Dump = Vec<(String, u32, Vec<Rows>, Vec<Option<crate::BlockStats>>)>;
+
+/// Blocks of a series.
+fn blocks<'a>(
+    segment: &'a Segment,
+    measurement: &str,
+    series: SeriesId,
+    wanted: &[Option<FieldId>],
+) -> Result<Vec<BlockHead<'a>>, ReadError> {
+    let mut blocks = Vec::new();
+    if let Some(columns) = segment.columns(measurement, wanted) {
+        columns.blocks(series, TimeRange::ALL, &mut blocks)?;
+    }
+    Ok(blocks)
+}
+
+/// Checks what the parts of a block say against its rows, over ranges that cut parts and that do not.
+fn check_spans(block: &BlockHead<'_>, rows: &Rows) {
+    let (first, last) = (rows.times[0], rows.times[rows.times.len() - 1]);
+    let hour = 60 * MINUTE;
+    let edges =
+        [first, first.div_euclid(hour) * hour + hour, (last.div_euclid(hour)) * hour, first + 1, last];
+    for (start, end) in edges.iter().flat_map(|start| edges.iter().map(move |end| (*start, *end))) {
+        let range = TimeRange::new(start, if end == last { last } else { end - 1 });
+        for (index, column) in rows.columns.iter().enumerate() {
+            let (Some(spans), Some(column)) = (block.spans(index, range), column) else { continue };
+            let values = (0..rows.times.len()).filter_map(|row| Some((rows.times[row], column.get(row)?)));
+            let mut inside = values.filter(|(time, _)| range.contains(*time)).peekable();
+            for span in spans {
+                let mut of_part = Vec::new();
+                while let Some(cell) = inside.next_if(|(time, _)| *time <= span.last.0) {
+                    of_part.push(cell);
+                }
+                assert_eq!(span.count as usize, of_part.len());
+                assert_eq!((Some(&span.first), Some(&span.last)), (of_part.first(), of_part.last()));
+                assert_eq!(span.first.0.div_euclid(hour), span.last.0.div_euclid(hour), "aligned");
+                let compare = |a: &FieldValue, b: &FieldValue| match (a, b) {
+                    (FieldValue::Float(a), FieldValue::Float(b)) => a.total_cmp(b),
+                    (FieldValue::Integer(a), FieldValue::Integer(b)) => a.cmp(b),
+                    (FieldValue::Unsigned(a), FieldValue::Unsigned(b)) => a.cmp(b),
+                    _ => std::cmp::Ordering::Equal,
+                };
+                if let (Some(min), Some(max)) = (&span.min, &span.max) {
+                    let values = || of_part.iter().map(|(_, value)| value);
+                    assert_eq!(Some(min), values().min_by(|a, b| compare(a, b)));
+                    assert_eq!(Some(max), values().max_by(|a, b| compare(a, b)));
+                }
+                let values = of_part.iter().map(|(_, value)| value);
+                match span.sum {
+                    crate::Sum::Float(sum) => {
+                        let add = |sum: f64, value: &FieldValue| match value {
+                            FieldValue::Float(value) => sum + value,
+                            _ => panic!("no float"),
+                        };
+                        assert_eq!(values.fold(0.0, add).to_bits(), sum.to_bits());
+                    }
+                    crate::Sum::Integer(sum) => {
+                        let number = |value: &FieldValue| match value {
+                            FieldValue::Integer(value) => *value,
+                            _ => panic!("no integer"),
+                        };
+                        assert_eq!(values.map(number).fold(0i64, i64::wrapping_add), sum);
+                    }
+                    crate::Sum::Unsigned(sum) => {
+                        let number = |value: &FieldValue| match value {
+                            FieldValue::Unsigned(value) => *value,
+                            _ => panic!("no unsigned"),
+                        };
+                        assert_eq!(values.map(number).fold(0u64, u64::wrapping_add), sum);
+                    }
+                    crate::Sum::None => assert!(span.min.is_none()),
+                }
+            }
+            assert_eq!(inside.next(), None, "parts hold everything in the range");
+        }
+    }
+}
 
 fn dump(segment: &Segment) -> Result<Dump, ReadError> {
     let mut dump = Vec::new();
@@ -104,8 +233,10 @@ fn dump(segment: &Segment) -> Result<Dump, ReadError> {
         let mut index = 0;
         while let Some(series) = segment.series_at(measurement, index) {
             index += 1;
-            let blocks = segment.blocks(measurement, series, &wanted)?;
-            let rows = blocks.iter().map(|block| segment.decode(block, true)).collect::<Result<_, _>>()?;
+            let blocks = blocks(segment, &measurement.name, series, &wanted)?;
+            let decode = |block| segment.decode(block, TimeRange::ALL, true);
+            let rows: Vec<Rows> = blocks.iter().map(decode).collect::<Result<_, _>>()?;
+            blocks.iter().zip(&rows).for_each(|(block, rows)| check_spans(block, rows));
             let stats = blocks
                 .iter()
                 .flat_map(|block| (0..wanted.len()).map(|index| block.stats(index).cloned()))
@@ -126,11 +257,23 @@ fn what_is_written_is_read() {
     let fs = SimFs::default();
     let path = Path::new("s");
     let meta = write_sample(&fs, path);
-    assert_eq!((meta.rows, meta.cells, meta.series, meta.range), (13, 25, 3, TimeRange::new(-5, 70)));
+    assert_eq!(
+        (meta.rows, meta.cells, meta.series, meta.range),
+        (13 + 1800, 25 + 1800 * 6 - 3 * 446, 5, TimeRange::new(-55 * MINUTE, long_times(900, 999_999)[899]))
+    );
     let segment = open(&fs, path).unwrap();
     assert_eq!(segment.meta(), &meta);
     let keys: Vec<_> = segment.keys().unwrap().into_iter().map(|it| (it.id.0, it.key.to_string())).collect();
-    assert_eq!(keys, [(2, "cpu,host=a".into()), (9, "cpu,host=b".into()), (1, "text".into())]);
+    assert_eq!(
+        keys,
+        [
+            (2, "cpu,host=a".into()),
+            (9, "cpu,host=b".into()),
+            (1, "text".into()),
+            (20, "walks,n=20".into()),
+            (21, "walks,n=21".into())
+        ]
+    );
     let dump = dump(&segment).unwrap();
     let (_, _, rows, stats) = &dump[0];
     assert_eq!(rows[0].times, [10, 20, 30, 40]);
@@ -160,14 +303,13 @@ fn only_wanted_fields_are_returned_in_the_order_asked() {
     let path = Path::new("s");
     write_sample(&fs, path);
     let segment = open(&fs, path).unwrap();
-    let measurement = segment.measurement("cpu").unwrap();
     let wanted = [Some(FieldId(1)), None, Some(FieldId(0)), Some(FieldId(99))];
-    let blocks = segment.blocks(measurement, SeriesId(2), &wanted).unwrap();
-    let rows = segment.decode(&blocks[0], false).unwrap();
+    let found = blocks(&segment, "cpu", SeriesId(2), &wanted).unwrap();
+    let rows = segment.decode(&found[0], TimeRange::ALL, false).unwrap();
     let types: Vec<_> =
         rows.columns.iter().map(|column| column.as_ref().map(|it| it.values.field_type())).collect();
     assert_eq!(types, [Some(FieldType::Boolean), None, Some(FieldType::Float), None]);
-    assert!(segment.blocks(measurement, SeriesId(3), &wanted).unwrap().is_empty());
+    assert!(blocks(&segment, "cpu", SeriesId(3), &wanted).unwrap().is_empty());
     assert!(segment.measurement("nothing").is_none());
 }
 
@@ -180,7 +322,7 @@ fn every_flipped_byte_is_reported_with_the_file_and_never_panics() {
     let whole = fs.read(path).unwrap();
     let good = dump(&open(&fs, path).unwrap()).unwrap();
     for index in 0..whole.len() {
-        for bit in [0x01, 0x80] {
+        for bit in [1 << (index % 8)] {
             let mut bytes = whole.clone();
             bytes[index] ^= bit;
             fs.overwrite(path, bytes).unwrap();
@@ -217,23 +359,53 @@ fn every_truncation_is_reported() {
     }
 }
 
-/// The file that the first release wrote must stay readable, and what is written today must be the same bytes. If
+fn golden(fs: &SimFs, name: &str) -> (PathBuf, Segment) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    fs.create(Path::new(name)).unwrap();
+    fs.overwrite(Path::new(name), std::fs::read(&path).unwrap()).unwrap();
+    let segment = open(fs, Path::new(name)).unwrap();
+    (path, segment)
+}
+
+/// Files of earlier versions must stay readable. What is written today must be the same bytes as in the latest. If
 /// this fails because the format changed: raise its version, keep reading the old one, and add a golden file for the
 /// new one. If only a compressor's output changed, add a file and keep this one as read-only.
 #[test]
 fn the_format_is_the_documented_one() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/segment-v1.seg");
     let fs = SimFs::default();
     write_sample(&fs, Path::new("s"));
     let written = fs.read(Path::new("s")).unwrap();
+    let latest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/segment-v2.seg");
     if std::env::var_os("SKYWATCH_WRITE_GOLDEN").is_some() {
-        std::fs::write(&golden, &written).unwrap();
+        std::fs::write(&latest, &written).unwrap();
     }
-    fs.create(Path::new("golden")).unwrap();
-    fs.overwrite(Path::new("golden"), std::fs::read(&golden).unwrap()).unwrap();
-    let kept = dump(&open(&fs, Path::new("golden")).unwrap()).unwrap();
-    assert_eq!(kept, dump(&open(&fs, Path::new("s")).unwrap()).unwrap());
-    assert!(written == std::fs::read(&golden).unwrap(), "the bytes of a segment have changed");
+    let today = dump(&open(&fs, Path::new("s")).unwrap()).unwrap();
+    let (path, segment) = golden(&fs, "segment-v2.seg");
+    assert_eq!(dump(&segment).unwrap(), today);
+    assert!(written == std::fs::read(&path).unwrap(), "the bytes of a segment have changed");
+    let (_, segment) = golden(&fs, "segment-v1.seg");
+    assert_eq!(dump(&segment).unwrap(), today[..3], "version 1 had no long series in its sample");
+}
+
+#[test]
+fn long_blocks_have_statistics_by_parts() {
+    let fs = SimFs::default();
+    write_sample(&fs, Path::new("s"));
+    let segment = open(&fs, Path::new("s")).unwrap();
+    let wanted: Vec<_> = (5..=10).map(|id| Some(FieldId(id))).collect();
+    let of = |id| blocks(&segment, "walks", SeriesId(id), &wanted).unwrap();
+    for (id, with_nulls) in [(20, 3), (21, 2)] {
+        let block = &of(id)[0];
+        let counts: Vec<Option<usize>> =
+            (0..6).map(|index| block.spans(index, TimeRange::ALL).map(<[_]>::len)).collect();
+        let nulls = Some(with_nulls);
+        assert_eq!(counts, [nulls, nulls, Some(3), nulls, None, Some(3)], "series {id}");
+        let second_hour = TimeRange::new(0, 60 * MINUTE - 1);
+        assert_eq!(block.spans(2, second_hour).unwrap().len(), 1);
+        assert!(block.spans(2, TimeRange::new(1_000_000, 60 * MINUTE - 1)).is_none(), "cut");
+    }
+    let short = blocks(&segment, "cpu", SeriesId(2), &[Some(FieldId(0))]).unwrap();
+    assert!(short[0].spans(0, TimeRange::ALL).is_none(), "nothing to gain");
 }
 
 #[test]
@@ -242,11 +414,11 @@ fn a_later_format_is_named_not_misread() {
     let path = Path::new("s");
     write_sample(&fs, path);
     let mut bytes = fs.read(path).unwrap();
-    bytes[8] = 2;
+    bytes[8] = 3;
     let crc = crc32c::crc32c(&bytes[..12]);
     bytes[12..16].copy_from_slice(&crc.to_le_bytes());
     fs.overwrite(path, bytes).unwrap();
-    assert!(matches!(open(&fs, path), Err(OpenError::TooNew { found: 2, supported: 1, .. })));
+    assert!(matches!(open(&fs, path), Err(OpenError::TooNew { found: 3, supported: 2, .. })));
 }
 
 #[test]
@@ -283,11 +455,66 @@ fn a_long_series_takes_several_blocks_and_runs() {
 
 proptest! {
     #[test]
-    fn entries_of_noise_are_refused_without_a_panic(noise: Vec<u8>) {
+    fn entries_of_noise_are_refused_without_a_panic(noise: Vec<u8>, version in 1u32..=2) {
         let types = [FieldType::Float, FieldType::String, FieldType::Integer];
-        let wanted = [Some(0), Some(1), Some(2)];
-        if let Ok(blocks) = entry::parse(&noise, &types, &wanted, 3) {
-            prop_assert!(blocks.len() <= noise.len());
+        let places = [Some(0), Some(1), Some(2)];
+        let wanted =
+            entry::Wanted { version, types: &types, places: &places, width: 3, range: TimeRange::ALL };
+        let mut blocks = Vec::new();
+        let mut entry = match entry::Entry::new(&noise) {
+            Ok(entry) => entry,
+            Err(_) => return Ok(()),
+        };
+        while let Ok(true) = entry.next_run(&wanted, &mut blocks) {}
+        prop_assert!(blocks.len() <= noise.len());
+        for block in &blocks {
+            let found = (0..3).filter(|index| block.stats(*index).is_some() && block.spans(*index, TimeRange::ALL).is_some());
+            prop_assert!(found.count() <= 3);
         }
+    }
+
+    #[test]
+    fn parts_say_what_their_rows_say(
+        steps in prop::collection::vec(1u64..1 << 34, 300..700),
+        base in -1i64 << 40..1i64 << 40,
+        words: Vec<i64>,
+        exponent in 0i32..5,
+    ) {
+        let mut time = base;
+        let times: Vec<i64> = steps.iter().map(|step| { time += *step as i64; time }).collect();
+        let word = |row: usize| words.get(row % words.len().max(1)).copied().unwrap_or(row as i64);
+        let rows = 0..times.len();
+        let nulls: Vec<usize> = rows.clone().filter(|row| word(*row) % 5 == 0).collect();
+        let decimal = |row: usize| (word(row) % 100_000) as f64 / 10f64.powi(exponent);
+        let columns = vec![
+            column(Values::Integer(rows.clone().map(word).collect()), &nulls),
+            column(Values::Float(rows.clone().map(decimal).collect()), &[]),
+            column(Values::Float(rows.clone().map(|row| word(row) as f64 * 0.1).collect()), &nulls),
+            column(Values::Unsigned(rows.clone().map(|row| word(row) as u64).collect()), &[]),
+            column(Values::Boolean(rows.map(|row| word(row) % 2 == 0).collect()), &nulls),
+        ];
+        let types = [FieldType::Integer, FieldType::Float, FieldType::Float, FieldType::Unsigned, FieldType::Boolean];
+        let fs = SimFs::default();
+        let mut writer = SegmentWriter::create(&fs, Path::new("s"), 3).unwrap();
+        let fields = types.iter().enumerate().map(|(id, kind)| field(id as u32, &format!("f{id}"), *kind));
+        writer.begin_measurement(&"m".into(), fields.collect());
+        writer.begin_series(SeriesId(0), "m");
+        let wide = 8 * 3600 * 1_000_000_000;
+        writer.block(&Rows { times: times.clone(), columns, versions: Versions::SETTLED }).unwrap();
+        writer.end_series().unwrap();
+        writer.finish().unwrap();
+        let segment = open(&fs, Path::new("s")).unwrap();
+        let wanted: Vec<_> = (0..5).map(|id| Some(FieldId(id))).collect();
+        let block = &blocks(&segment, "m", SeriesId(0), &wanted).unwrap()[0];
+        let all = segment.decode(block, TimeRange::ALL, false).unwrap();
+        check_spans(block, &all);
+        if times[times.len() - 1] - times[0] > wide {
+            prop_assert!(block.spans(1, TimeRange::ALL).is_some());
+        }
+        // Rows of a part of the block are those of the whole.
+        let (start, end) = (times.len() / 3, times.len() / 2);
+        let part = segment.decode(block, TimeRange::new(times[start], times[end]), false).unwrap();
+        let sliced = crate::scan::slice(&all, start, end + 1);
+        prop_assert_eq!(part, sliced);
     }
 }

@@ -2,6 +2,7 @@
 //! directory, and the compressed series keys.
 
 use std::{
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -10,8 +11,9 @@ use skywatch_model::{Column, TimeRange, Values};
 
 use super::{
     BLOCK_ROWS, MAGIC, SegmentField, SegmentMeta, VERSION,
-    entry::{self, CellDraft, GroupDraft, VersionsDraft},
-    stats,
+    entry::{self, Cell, Chunk, FieldOfRun, GroupDraft, VersionsDraft},
+    spans,
+    stats::{self, TimeScale},
 };
 use crate::{
     codec::{self, bits, numbers, text, times},
@@ -79,7 +81,28 @@ struct RunDraft {
 #[derive(Debug, Default)]
 struct FieldDraft {
     chunks: Vec<u8>,
-    cells: Vec<Option<CellDraft>>,
+    /// As [`entry::put_cell`] writes them.
+    cells: Vec<u8>,
+    /// How many there are.
+    groups: usize,
+}
+
+impl FieldDraft {
+    /// Adds the cell of group `index`, which has `rows` rows.
+    fn put_cell(&mut self, index: usize, rows: usize, cell: Cell<'_>) {
+        // A field that appears later than the run's first block lacks the cells before it.
+        self.fill(index);
+        entry::put_cell(rows, Some(cell), &mut self.cells);
+        self.groups += 1;
+    }
+
+    /// Says that it lacks what is missing of `groups` cells.
+    fn fill(&mut self, groups: usize) {
+        for _ in self.groups..groups {
+            entry::put_cell(0, None, &mut self.cells);
+        }
+        self.groups = groups;
+    }
 }
 
 impl SegmentWriter {
@@ -239,14 +262,13 @@ impl SegmentWriter {
         if series.run.groups.is_empty() {
             return Ok(());
         }
-        let run = std::mem::take(&mut series.run);
+        let mut run = std::mem::take(&mut series.run);
         self.buffer.extend_from_slice(&run.heads);
         let mut fields = Vec::new();
-        for (ordinal, field) in run.fields.into_iter().enumerate() {
-            if field.cells.iter().any(Option::is_some) {
-                self.buffer.extend_from_slice(&field.chunks);
-                fields.push((ordinal, field.cells));
-            }
+        for (ordinal, field) in run.fields.iter_mut().enumerate().filter(|(_, field)| field.groups > 0) {
+            field.fill(run.groups.len());
+            self.buffer.extend_from_slice(&field.chunks);
+            fields.push(FieldOfRun { ordinal, cells: &field.cells, chunks_len: field.chunks.len() });
         }
         entry::put_run(base, &run.groups, &fields, &mut series.entry);
         series.runs += 1;
@@ -299,21 +321,27 @@ impl RunDraft {
     fn add(&mut self, rows: &Rows, range: TimeRange) -> u64 {
         self.fields.resize_with(rows.columns.len(), FieldDraft::default);
         let before = self.heads.len();
-        let times_len = match times::regular_step(&rows.times) {
-            Some(_) => 0,
-            None => put_chunk(&mut self.heads, |out| times::encode(&rows.times, out)),
-        };
+        let is_regular = times::regular_step(&rows.times).is_some();
+        let times_len =
+            if is_regular { 0 } else { put_chunk(&mut self.heads, |out| times::encode(&rows.times, out)) };
         let versions = self.put_versions(rows);
         self.size_bytes += self.heads.len() - before;
-        self.groups.push(GroupDraft { rows: rows.times.len(), range, times_len, versions });
+        let (width, parts) = spans::divide(&rows.times);
+        let mut layout = Vec::new();
+        spans::put_layout(width, &parts, &rows.times, is_regular, &mut layout);
+        let places = Places {
+            parts: if width.is_some() { spans::layout_of(&parts, &rows.times) } else { Vec::new() },
+            rows: parts,
+            unit: entry::time_unit(rows.times.len(), range, is_regular),
+            range,
+        };
+        let group = self.groups.len();
+        self.groups.push(GroupDraft { rows: rows.times.len(), range, times_len, versions, layout });
         let mut cells = 0;
         for (field, column) in self.fields.iter_mut().zip(&rows.columns) {
-            // A field that appears later than the run's first block lacks the cells before it.
-            field.cells.resize_with(self.groups.len() - 1, || None);
             let before = field.chunks.len();
-            let cell = column.as_ref().and_then(|column| put_column(&rows.times, column, &mut field.chunks));
-            cells += cell.as_ref().map_or(0, |cell| cell.count as u64);
-            field.cells.push(cell);
+            cells +=
+                column.as_ref().map_or(0, |column| field.put_column(group, rows, column, &places)) as u64;
             self.size_bytes += field.chunks.len() - before;
         }
         cells
@@ -357,25 +385,58 @@ fn has_values(column: &Column) -> bool {
     column.valid.as_ref().is_none_or(|valid| valid.count_set() > 0)
 }
 
-/// Appends a column's chunk: validity where values are missing, then the values there are.
-fn put_column(times: &[i64], column: &Column, out: &mut Vec<u8>) -> Option<CellDraft> {
-    let valid = column.valid.as_ref().filter(|valid| valid.count_set() < times.len());
-    let count = valid.map_or(times.len(), skywatch_model::Bitmap::count_set);
-    if count == 0 {
-        return None;
-    }
-    let chunk_len = match valid {
-        None => put_chunk(out, |out| codec::encode(&column.values, out)),
-        Some(valid) => {
-            let rows =
-                (0..times.len()).filter(|row| valid.get(*row)).map(|row| Some((0, row))).collect::<Vec<_>>();
-            let dense = gather(&[Some(column)], rows.into_iter());
-            let dense = dense.map_or_else(|| Values::empty(column.values.field_type()), |dense| dense.values);
-            put_chunk(out, |out| {
-                bits::encode_bitmap(valid, out);
-                codec::encode(&dense, out);
-            })
+/// The parts of a block for whose fields statistics are kept.
+struct Places {
+    /// Neighbouring ranges of rows; all rows if there are no parts.
+    rows: Vec<Range<usize>>,
+    /// Empty if there are no parts.
+    parts: Vec<spans::Part>,
+    unit: u64,
+    range: TimeRange,
+}
+
+impl FieldDraft {
+    /// Appends a column's chunk: validity where values are missing, then the values there are. Returns how many.
+    fn put_column(&mut self, group: usize, rows: &Rows, column: &Column, places: &Places) -> usize {
+        let len = rows.times.len();
+        let valid = column.valid.as_ref().filter(|valid| valid.count_set() < len);
+        let count = valid.map_or(len, skywatch_model::Bitmap::count_set);
+        if count == 0 {
+            return 0;
         }
-    };
-    Some(CellDraft { chunk_len, count, stats: stats::compute(times, column) })
+        let out = &mut self.chunks;
+        let chunk_len = match valid {
+            None => put_chunk(out, |out| codec::encode(&column.values, out)),
+            Some(valid) => {
+                let rows =
+                    (0..len).filter(|row| valid.get(*row)).map(|row| Some((0, row))).collect::<Vec<_>>();
+                let dense = gather(&[Some(column)], rows.into_iter());
+                let dense =
+                    dense.map_or_else(|| Values::empty(column.values.field_type()), |dense| dense.values);
+                put_chunk(out, |out| {
+                    bits::encode_bitmap(valid, out);
+                    codec::encode(&dense, out);
+                })
+            }
+        };
+        let (mut stats, mut spans) = (Vec::new(), Vec::new());
+        if let Some((of_block, of_parts)) = stats::compute(&rows.times, column, &places.rows) {
+            let scale = TimeScale { range: places.range, unit: places.unit };
+            stats::encode(&of_block, scale, valid.is_some(), &mut stats);
+            let frame = spans::Frame {
+                parts: &places.parts,
+                unit: places.unit,
+                has_nulls: valid.is_some(),
+                block: &of_block,
+            };
+            if !places.parts.is_empty() {
+                spans::encode(&of_parts, frame, &mut spans);
+            }
+        }
+        let some = |bytes: Vec<u8>| (!bytes.is_empty()).then_some(bytes);
+        let (stats, spans) = (some(stats), some(spans));
+        let chunk = Chunk { offset: 0, len: chunk_len };
+        self.put_cell(group, len, Cell { chunk, count, stats: stats.as_deref(), spans: spans.as_deref() });
+        count
+    }
 }

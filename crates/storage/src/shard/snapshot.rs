@@ -1,6 +1,6 @@
 //! A consistent view of a shard.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use parking_lot::RwLock;
 use skywatch_model::{FieldType, TimeRange, series::parse_key};
@@ -12,7 +12,7 @@ use crate::{
     memtable::MemView,
     rows::{FieldId, SeriesId},
     scan::{Scan, Source},
-    segment::BLOCK_ROWS,
+    segment::{BLOCK_ROWS, Columns},
 };
 
 /// Keeps alive what it reads: memtables, and segment files even when compaction has replaced them.
@@ -86,11 +86,23 @@ impl ShardRead for Snapshot {
     }
 
     fn scanner<'a>(&'a self, measurement: &str, fields: &[Arc<str>]) -> Box<dyn Scanner + 'a> {
-        let index = self.index.read();
-        let known = index.measurement(measurement);
-        let number = |name: &Arc<str>| known?.field(name).filter(|id| id.0 < self.bounds.fields);
-        let fields = fields.iter().map(number).collect();
-        Box::new(SeriesScanner { snapshot: self, measurement: measurement.into(), fields })
+        let fields: Box<[Option<FieldId>]> = {
+            let index = self.index.read();
+            let known = index.measurement(measurement);
+            let number = |name: &Arc<str>| known?.field(name).filter(|id| id.0 < self.bounds.fields);
+            fields.iter().map(number).collect()
+        };
+        let prepare = |slot: &'a SegmentSlot| match slot {
+            SegmentSlot::Ready(segment) => {
+                let columns = segment.columns(measurement, &fields)?;
+                columns.has_wanted_fields().then_some((segment.meta().range, Prepared::Columns(columns)))
+            }
+            SegmentSlot::Damaged { meta, path, reason } => {
+                Some((meta.range, Prepared::Damaged { path, reason }))
+            }
+        };
+        let segments = self.segments.iter().filter_map(prepare).collect();
+        Box::new(SeriesScanner { snapshot: self, segments, fields })
     }
 }
 
@@ -98,8 +110,15 @@ impl ShardRead for Snapshot {
 #[derive(Debug)]
 struct SeriesScanner<'a> {
     snapshot: &'a Snapshot,
-    measurement: Arc<str>,
-    fields: Arc<[Option<FieldId>]>,
+    /// Those that have some of the fields, and those of which nobody knows; oldest first.
+    segments: Vec<(TimeRange, Prepared<'a>)>,
+    fields: Box<[Option<FieldId>]>,
+}
+
+#[derive(Debug)]
+enum Prepared<'a> {
+    Columns(Columns<'a>),
+    Damaged { path: &'a Path, reason: &'a str },
 }
 
 impl Scanner for SeriesScanner<'_> {
@@ -111,52 +130,41 @@ impl Scanner for SeriesScanner<'_> {
     ) -> Result<Box<dyn BlockStream + '_>, ReadError> {
         let series = SeriesId(series.0);
         let mut sources: Vec<Source<'_>> = Vec::new();
-        self.snapshot.add_segments(&self.measurement, series, &self.fields, range, &mut sources)?;
-        self.snapshot.add_memory(series, &self.fields, range, &mut sources);
-        Ok(Box::new(Scan::new(sources, Arc::clone(&self.fields), range, order)))
+        self.add_segments(series, range, &mut sources)?;
+        self.add_memory(series, range, &mut sources);
+        Ok(Box::new(Scan::new(sources, &self.fields, range, order)))
     }
 }
 
-impl Snapshot {
-    fn add_segments<'a>(
-        &'a self,
-        name: &str,
+impl<'a> SeriesScanner<'a> {
+    fn add_segments(
+        &self,
         series: SeriesId,
-        fields: &[Option<FieldId>],
         range: TimeRange,
         sources: &mut Vec<Source<'a>>,
     ) -> Result<(), ReadError> {
-        for slot in self.segments.iter().filter(|slot| slot.meta().range.overlaps(range)) {
-            let segment = match slot {
-                SegmentSlot::Ready(segment) => segment,
-                SegmentSlot::Damaged { path, reason, .. } => {
-                    let (file, reason) = (path.display().to_string(), reason.to_string());
+        let mut blocks = Vec::new();
+        for (_, segment) in self.segments.iter().filter(|(of_segment, _)| of_segment.overlaps(range)) {
+            match segment {
+                Prepared::Columns(columns) => {
+                    columns.blocks(series, range, &mut blocks)?;
+                    let segment = columns.segment;
+                    sources.extend(blocks.drain(..).map(|block| Source::Block(segment, block)));
+                }
+                Prepared::Damaged { path, reason } => {
+                    let (file, reason) = (path.display().to_string(), (*reason).to_owned());
                     return Err(ReadError::Corrupt { file, offset: 0, reason });
                 }
-            };
-            let Some(measurement) = segment.measurement(name) else { continue };
-            let blocks = segment.blocks(measurement, series, fields)?;
-            let inside = blocks.into_iter().filter(|block| block.time_range().overlaps(range));
-            sources.extend(
-                inside
-                    .filter(crate::segment::BlockHead::has_wanted_fields)
-                    .map(|block| Source::Block(segment, block)),
-            );
+            }
         }
         Ok(())
     }
 
-    fn add_memory<'a>(
-        &'a self,
-        series: SeriesId,
-        fields: &[Option<FieldId>],
-        range: TimeRange,
-        sources: &mut Vec<Source<'a>>,
-    ) {
-        if fields.iter().all(Option::is_none) {
+    fn add_memory(&self, series: SeriesId, range: TimeRange, sources: &mut Vec<Source<'a>>) {
+        if self.fields.iter().all(Option::is_none) {
             return;
         }
-        for view in &self.memory {
+        for view in &self.snapshot.memory {
             let rows = view.series_rows(series, range);
             sources.extend(rows.pieces(BLOCK_ROWS).into_iter().map(|piece| Source::Memory(view, piece)));
         }

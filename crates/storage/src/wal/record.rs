@@ -395,7 +395,7 @@ fn take_column(reader: &mut Reader<'_>, rows: usize, column: &mut Buffer) -> Res
                 values.push(reader.varint()?);
             }
         }
-        Buffer::Boolean(values) => *values = bits::decode(reader, rows)?,
+        Buffer::Boolean(values) => *values = bits::decode(reader, rows, 0..rows)?,
         Buffer::String(values) => {
             for _ in 0..rows {
                 values.push(reader.str()?);

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use skywatch_model::{FieldRef, FieldValue, TimeRange, Version, line::PointBatch};
+use skywatch_model::{Column, FieldRef, FieldValue, RowBlock, TimeRange, Version, line::PointBatch};
 use skywatch_storage::{
-    Order, ReadError, Shard, ShardId, ShardRead, Store, StoreOptions, Sum, TagPredicate, WriteError,
+    BlockStats, End, Order, ReadError, ScanBlock, Shard, ShardId, ShardRead, SpanStats, Store, StoreOptions, Sum, TagPredicate, WriteError,
     WriteReport, fs::SimFs,
 };
 
@@ -110,10 +110,12 @@ pub(crate) fn cells_of(
                         .filter_map(|(row, time)| Some((*time, rows.columns[index].as_ref()?.get(row)?)))
                         .collect();
                     check_stats(block.stats(index), &values);
+                    check_spans(block.spans(index), &values);
                     for (time, value) in values {
                         cells.insert((key.to_string(), name.to_string(), time), value);
                     }
                 }
+                check_ends(&*block, &rows);
                 for row in 0..rows.times.len() {
                     assert!(
                         rows.columns.iter().flatten().any(|column| column.is_valid(row)),
@@ -126,7 +128,44 @@ pub(crate) fn cells_of(
     Ok(cells)
 }
 
-fn check_stats(stats: Option<&skywatch_storage::BlockStats>, values: &[(i64, FieldValue)]) {
+/// The parts hold the values, in order, and nothing else.
+fn check_spans(spans: Option<&[SpanStats]>, values: &[(i64, FieldValue)]) {
+    let Some(spans) = spans else { return };
+    let mut rest = values;
+    for span in spans {
+        let (part, after) = rest.split_at(span.count as usize);
+        rest = after;
+        let extreme = |of: &Option<FieldValue>| {
+            let value = of.clone()?;
+            part.iter().find(|(_, it)| *it == value).cloned()
+        };
+        let stats = BlockStats {
+            count: span.count,
+            first: span.first.clone(),
+            last: span.last.clone(),
+            min: extreme(&span.min),
+            max: extreme(&span.max),
+            sum: span.sum,
+        };
+        check_stats(Some(&stats), part);
+    }
+    assert!(rest.is_empty(), "values outside the parts");
+}
+
+/// A row known without decoding is that of the decoded rows.
+fn check_ends(block: &dyn ScanBlock, rows: &RowBlock) {
+    for (end, row) in [(End::First, 0), (End::Last, rows.times.len().wrapping_sub(1))] {
+        let Some(known) = block.end_row(end) else { continue };
+        assert_eq!(known.times, rows.times[row..=row], "{end:?}");
+        assert_eq!(known.columns.len(), rows.columns.len());
+        for (known, column) in known.columns.iter().zip(&rows.columns) {
+            let value = |column: &Option<Column>, row| column.as_ref().and_then(|it: &Column| it.get(row));
+            assert_eq!(value(known, 0), value(column, row), "{end:?}");
+        }
+    }
+}
+
+fn check_stats(stats: Option<&BlockStats>, values: &[(i64, FieldValue)]) {
     let Some(stats) = stats else { return };
     assert_eq!(stats.count, values.len() as u64);
     assert_eq!(Some(&stats.first), values.first());
