@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use skywatch_model::{Column, FieldRef, FieldValue, RowBlock, TimeRange, Version, line::PointBatch};
 use skywatch_storage::{
-    BlockStats, End, Order, ReadError, ScanBlock, Shard, ShardId, ShardRead, SpanStats, Store, StoreOptions, Sum, TagPredicate, WriteError,
-    WriteReport, fs::SimFs,
+    BlockStats, End, Order, ReadError, ScanBlock, Shard, ShardId, ShardRead, SpanStats, Store, StoreOptions,
+    Sum, TagPredicate, WriteError, WriteReport, fs::SimFs,
 };
 
 /// Series key, field name, time.
