@@ -36,7 +36,7 @@
 //! - Lines that are not UTF-8 are refused; InfluxDB stores them and answers with other bytes.
 
 pub use crate::value::FieldRef;
-pub use batch::{Fields, PointBatch, PointRef, PushError, ShapeRef};
+pub use batch::{FieldValues, Fields, PointBatch, PointRef, PushError, ShapeRef};
 pub use error::{GoNumberProblem, LineError, Reason};
 pub use parse::{MAX_LINE_ERRORS, ParseOptions, parse, parse_exactly};
 pub use precision::Precision;

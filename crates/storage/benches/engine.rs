@@ -12,7 +12,9 @@ use std::{path::Path, sync::Arc};
 
 use divan::{Bencher, counter::ItemsCount};
 use skywatch_model::{FieldRef, TimeRange, Version, line::PointBatch};
-use skywatch_storage::{Durability, Order, Shard, ShardId, Store, StoreOptions, TagPredicate, fs::SimFs};
+use skywatch_storage::{
+    Durability, End, Order, Shard, ShardId, Store, StoreOptions, TagPredicate, fs::SimFs,
+};
 
 const FIELDS: [&str; 10] = [
     "usage_user",
@@ -221,6 +223,46 @@ fn scan_all(bencher: Bencher<'_, '_>, source: &str) {
     bencher
         .counter(ItemsCount::new(values))
         .bench_local(|| assert_eq!(scan(&shard, source == "segment-stats"), values));
+}
+
+/// One field of four hours that no flush has seen.
+#[divan::bench(sample_count = 10)]
+fn scan_one_field_in_memory(bencher: Bencher<'_, '_>) {
+    let dir = tempfile::tempdir().unwrap();
+    let (_store, shard) = filled(dir.path(), 1440);
+    bencher.counter(ItemsCount::new(HOSTS * 1440)).bench_local(|| {
+        let snapshot = shard.snapshot();
+        let scanner = snapshot.scanner("cpu", &[FIELDS[0].into()]);
+        let mut rows = 0;
+        for series in snapshot.select_series("cpu", &TagPredicate::All) {
+            let mut blocks = scanner.scan(series, TimeRange::ALL, Order::Ascending).unwrap();
+            while let Some(block) = blocks.next_block().unwrap() {
+                rows += block.decode().unwrap().times.len();
+            }
+        }
+        assert_eq!(rows, HOSTS * 1440);
+    });
+}
+
+/// The latest row of every series, all fields, of four hours that no flush has seen.
+#[divan::bench(sample_count = 10)]
+fn last_rows_in_memory(bencher: Bencher<'_, '_>) {
+    let dir = tempfile::tempdir().unwrap();
+    let (_store, shard) = filled(dir.path(), 1440);
+    let fields: Vec<Arc<str>> = FIELDS.iter().map(|name| Arc::from(*name)).collect();
+    bencher.counter(ItemsCount::new(HOSTS)).bench_local(|| {
+        let snapshot = shard.snapshot();
+        let scanner = snapshot.scanner("cpu", &fields);
+        for series in snapshot.select_series("cpu", &TagPredicate::All) {
+            let mut blocks = scanner.scan(series, TimeRange::ALL, Order::Descending).unwrap();
+            let block = blocks.next_block().unwrap().unwrap();
+            let rows = match block.end_row(End::Last) {
+                Some(row) => row,
+                None => block.decode().unwrap(),
+            };
+            assert_eq!(rows.times.last(), Some(&(1439 * 10_000_000_000)));
+        }
+    });
 }
 
 /// Each row a series the shard has not seen; prints the memory a series takes before and after the flush.

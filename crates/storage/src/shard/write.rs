@@ -297,10 +297,19 @@ fn push_row(rows: &mut RowSet, layout: &Arc<Layout>, series: SeriesId, point: Po
     let (number, group) = rows.group_for(layout);
     group.series.push(series);
     group.times.push(point.time());
-    // Names are looked at only where one of them is not stored.
-    let is_whole = group.columns.len() == point.shape().fields().len();
-    let values = point.fields().filter(|(name, _)| is_whole || *name != RESERVED_NAME);
-    for (column, (_, value)) in group.columns.iter_mut().zip(values) {
+    if group.columns.len() == point.values().len() {
+        push_values(&mut group.columns, point.values());
+    } else {
+        let stored = point.fields().filter(|(name, _)| *name != RESERVED_NAME);
+        push_values(&mut group.columns, stored.map(|(_, value)| value));
+    }
+    rows.add_rows(number, 1);
+}
+
+/// Appends a row's values, one to each column.
+#[inline]
+fn push_values<'v>(columns: &mut [Buffer], values: impl Iterator<Item = FieldRef<'v>>) {
+    for (column, value) in columns.iter_mut().zip(values) {
         match (column, value) {
             (Buffer::Float(values), FieldRef::Float(value)) => values.push(value),
             (Buffer::Integer(values), FieldRef::Integer(value)) => values.push(value),
@@ -313,5 +322,4 @@ fn push_row(rows: &mut RowSet, layout: &Arc<Layout>, series: SeriesId, point: Po
             }
         }
     }
-    rows.add_rows(number, 1);
 }
