@@ -114,7 +114,7 @@ fn merge_series(
     let mut clusters = Clusters::new(sources);
     while let Some(overlapping) = clusters.next_ascending() {
         for source in overlapping {
-            let rows = source.decode(fields, TimeRange::ALL, true)?;
+            let rows = source.decode(TimeRange::ALL, true)?;
             pending_rows += rows.times.len();
             pending.push(rows);
         }

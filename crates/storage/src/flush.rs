@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use parking_lot::RwLock;
+use rustc_hash::FxHashSet;
 use skywatch_model::TimeRange;
 
 use crate::{
@@ -10,75 +11,68 @@ use crate::{
     index::Index,
     memtable::{MemTable, MemView},
     merge::merge,
-    rows::{FieldId, SeriesId},
+    rows::FieldId,
     segment::{BLOCK_ROWS, SegmentField, SegmentMeta, SegmentWriter},
+    wal::FieldDefinition,
 };
 
-/// Writes all of `table` to the file of segment `number`. The caller syncs the directory.
+/// Writes all of `table`, which takes no more rows, to the file of segment `number`. The caller syncs the directory.
 pub(crate) fn write_segment(
     fs: &dyn Fs,
     path: &Path,
     number: u64,
-    table: &Arc<MemTable>,
+    table: &MemTable,
     index: &RwLock<Index>,
     keep_versions: bool,
 ) -> Result<SegmentMeta, FsError> {
+    table.close_all();
     let view = table.view();
     let mut writer = SegmentWriter::create(fs, path, number)?;
-    for (name, mut contents) in contents(table, &index.read()) {
-        contents.series.sort_unstable_by_key(|(id, _)| *id);
-        contents.fields.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        let ids: Vec<FieldId> = contents.fields.iter().map(|field| field.id).collect();
-        writer.begin_measurement(&name, contents.fields);
-        for (id, key) in contents.series {
-            writer.begin_series(id, &key);
-            write_series(&mut writer, &view, id, &ids, keep_versions)?;
+    let contents = contents(&view, &index.read());
+    for (name, Contents { mut fields, chunks }) in contents {
+        fields.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let ids: Vec<Option<FieldId>> = fields.iter().map(|field| Some(field.id)).collect();
+        let scan = view.scan_of(chunks, &ids);
+        writer.begin_measurement(&name, fields);
+        for series in scan.series() {
+            let Some(key) = index.read().series_key(series).cloned() else {
+                unreachable!("series {series:?} was written without a key");
+            };
+            writer.begin_series(series, &key);
+            for rows in scan.rows(series, TimeRange::ALL, BLOCK_ROWS) {
+                writer.block(&merge(vec![scan.gather(&rows, keep_versions)], keep_versions))?;
+            }
             writer.end_series()?;
         }
     }
     writer.finish()
 }
 
-fn write_series(
-    writer: &mut SegmentWriter,
-    view: &MemView,
-    series: SeriesId,
-    fields: &[FieldId],
-    keep_versions: bool,
-) -> Result<(), FsError> {
-    let rows = view.series_rows(series, TimeRange::ALL);
-    let present = view.fields(&rows);
-    let wanted: Vec<Option<FieldId>> =
-        fields.iter().map(|id| present.binary_search(id).is_ok().then_some(*id)).collect();
-    for piece in rows.pieces(BLOCK_ROWS) {
-        writer.block(&merge(vec![view.gather(&piece, &wanted)], keep_versions))?;
-    }
-    Ok(())
-}
-
 /// What a memtable has of a measurement.
 #[derive(Default)]
 struct Contents {
-    series: Vec<(SeriesId, Arc<str>)>,
     fields: Vec<SegmentField>,
+    /// Positions of its chunks in the view.
+    chunks: Vec<usize>,
 }
 
 /// By measurement, in order of the names.
-fn contents(table: &MemTable, index: &Index) -> BTreeMap<Arc<str>, Contents> {
+fn contents(view: &MemView, index: &Index) -> BTreeMap<Arc<str>, Contents> {
     let mut contents: BTreeMap<Arc<str>, Contents> = BTreeMap::new();
-    for id in table.series() {
-        let (Some(measurement), Some(key)) = (index.measurement_of(id), index.series_key(id)) else {
-            unreachable!("series {id:?} was written without a key");
-        };
-        contents.entry(Arc::clone(&measurement.name)).or_default().series.push((id, Arc::clone(key)));
-    }
-    for id in table.fields() {
-        let Some(field) = index.field(id) else {
-            unreachable!("field {id:?} was written without a name");
-        };
-        let name = Arc::clone(&field.name);
-        let field_of = contents.entry(Arc::clone(&field.measurement)).or_default();
-        field_of.fields.push(SegmentField { id, name, field_type: field.field_type });
+    let mut seen = FxHashSet::default();
+    for (chunk, layout) in view.layouts().enumerate() {
+        let mut fields = layout.fields.iter().map(|id| match index.field(*id) {
+            Some(field) => field,
+            None => unreachable!("field {id:?} was written without a name"),
+        });
+        let Some(first) = fields.clone().next() else { continue };
+        let contents = contents.entry(Arc::clone(&first.measurement)).or_default();
+        contents.chunks.push(chunk);
+        for field in fields.by_ref().filter(|field| seen.insert(field.id)) {
+            let FieldDefinition { id, name, field_type, .. } = field;
+            let field = SegmentField { id: *id, name: Arc::clone(name), field_type: *field_type };
+            contents.fields.push(field);
+        }
     }
     contents
 }

@@ -4,10 +4,14 @@
 //! remember in which order rows of different groups arrived, because of two rows of one batch that write the same
 //! cell the later one wins.
 
+mod buffer;
+
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use skywatch_model::{FieldType, Version};
+
+pub(crate) use buffer::Buffer;
 
 /// A series within one shard; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,123 +26,6 @@ pub(crate) struct FieldId(pub(crate) u32);
 pub(crate) struct Layout {
     pub(crate) fields: Box<[FieldId]>,
     pub(crate) types: Box<[FieldType]>,
-}
-
-/// Strings one after the other.
-#[derive(Debug, Default)]
-pub(crate) struct TextBuffer {
-    ends: Vec<u32>,
-    bytes: String,
-}
-
-impl TextBuffer {
-    pub(crate) fn push(&mut self, text: &str) {
-        self.bytes.push_str(text);
-        assert!(self.bytes.len() <= u32::MAX as usize, "strings of one batch exceed 4 GiB");
-        self.ends.push(self.bytes.len() as u32);
-    }
-
-    pub(crate) fn get(&self, index: usize) -> &str {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
-        &self.bytes[start..self.ends[index] as usize]
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        (0..self.len()).map(|index| self.get(index))
-    }
-
-    fn extend(&mut self, other: &Self) {
-        let base = self.bytes.len();
-        self.bytes.push_str(&other.bytes);
-        assert!(self.bytes.len() <= u32::MAX as usize, "strings of one chunk exceed 4 GiB");
-        self.ends.extend(other.ends.iter().map(|end| base as u32 + end));
-    }
-
-    fn clear(&mut self) {
-        self.ends.clear();
-        self.bytes.clear();
-    }
-}
-
-/// The values of one field, one per row of its group.
-#[derive(Debug)]
-pub(crate) enum Buffer {
-    Float(Vec<f64>),
-    Integer(Vec<i64>),
-    Unsigned(Vec<u64>),
-    String(TextBuffer),
-    Boolean(Vec<bool>),
-}
-
-impl Buffer {
-    pub(crate) fn new(field_type: FieldType) -> Self {
-        match field_type {
-            FieldType::Float => Self::Float(Vec::new()),
-            FieldType::Integer => Self::Integer(Vec::new()),
-            FieldType::Unsigned => Self::Unsigned(Vec::new()),
-            FieldType::String => Self::String(TextBuffer::default()),
-            FieldType::Boolean => Self::Boolean(Vec::new()),
-        }
-    }
-
-    pub(crate) const fn field_type(&self) -> FieldType {
-        match self {
-            Self::Float(_) => FieldType::Float,
-            Self::Integer(_) => FieldType::Integer,
-            Self::Unsigned(_) => FieldType::Unsigned,
-            Self::String(_) => FieldType::String,
-            Self::Boolean(_) => FieldType::Boolean,
-        }
-    }
-
-    /// Appends all of `other`, which is of the same type.
-    pub(crate) fn extend(&mut self, other: &Self) {
-        match (self, other) {
-            (Self::Float(values), Self::Float(more)) => values.extend_from_slice(more),
-            (Self::Integer(values), Self::Integer(more)) => values.extend_from_slice(more),
-            (Self::Unsigned(values), Self::Unsigned(more)) => values.extend_from_slice(more),
-            (Self::Boolean(values), Self::Boolean(more)) => values.extend_from_slice(more),
-            (Self::String(values), Self::String(more)) => values.extend(more),
-            (values, more) => unreachable!("a field has one type: {values:?} and {more:?}"),
-        }
-    }
-
-    /// Appends row `row` of `other`, which is of the same type.
-    fn push_from(&mut self, other: &Self, row: usize) {
-        match (self, other) {
-            (Self::Float(values), Self::Float(from)) => values.push(from[row]),
-            (Self::Integer(values), Self::Integer(from)) => values.push(from[row]),
-            (Self::Unsigned(values), Self::Unsigned(from)) => values.push(from[row]),
-            (Self::Boolean(values), Self::Boolean(from)) => values.push(from[row]),
-            (Self::String(values), Self::String(from)) => values.push(from.get(row)),
-            (values, from) => unreachable!("a field has one type: {values:?} and {from:?}"),
-        }
-    }
-
-    fn clear(&mut self) {
-        match self {
-            Self::Float(values) => values.clear(),
-            Self::Integer(values) => values.clear(),
-            Self::Unsigned(values) => values.clear(),
-            Self::Boolean(values) => values.clear(),
-            Self::String(values) => values.clear(),
-        }
-    }
-
-    /// Bytes its values occupy.
-    pub(crate) fn size_bytes(&self) -> usize {
-        match self {
-            Self::Float(values) => values.len() * 8,
-            Self::Integer(values) => values.len() * 8,
-            Self::Unsigned(values) => values.len() * 8,
-            Self::Boolean(values) => values.len(),
-            Self::String(values) => values.bytes.len() + values.ends.len() * 4,
-        }
-    }
 }
 
 /// Rows with the same fields, in order of arrival.

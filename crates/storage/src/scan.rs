@@ -9,7 +9,7 @@ use skywatch_model::{Column, FieldValue, RowBlock, TimeRange, Values};
 
 use crate::{
     BlockStats, BlockStream, End, Order, ReadError, ScanBlock, SpanStats,
-    memtable::{MemView, SeriesRows},
+    memtable::{MemRows, MemScan},
     merge::{Rows, gather, merge},
     rows::FieldId,
     segment::{BlockHead, Segment},
@@ -21,27 +21,22 @@ pub(crate) enum Source<'a> {
     /// A block on disk.
     Block(&'a Segment, BlockHead<'a>),
     /// Rows in memory.
-    Memory(&'a MemView, SeriesRows),
+    Memory(&'a MemScan, MemRows),
 }
 
 impl Source<'_> {
     fn time_range(&self) -> TimeRange {
         match self {
             Self::Block(_, block) => block.time_range(),
-            Self::Memory(_, rows) => rows.time_range().unwrap_or(TimeRange::new(0, -1)),
+            Self::Memory(_, rows) => rows.time_range(),
         }
     }
 
     /// Its rows inside `range`; of memory, those that were asked for in the first place.
-    pub(crate) fn decode(
-        &self,
-        fields: &[Option<FieldId>],
-        range: TimeRange,
-        with_versions: bool,
-    ) -> Result<Rows, ReadError> {
+    pub(crate) fn decode(&self, range: TimeRange, with_versions: bool) -> Result<Rows, ReadError> {
         match self {
             Self::Block(segment, block) => segment.decode(block, range, with_versions),
-            Self::Memory(view, rows) => Ok(view.gather(rows, fields)),
+            Self::Memory(scan, rows) => Ok(scan.gather(rows, with_versions)),
         }
     }
 }
@@ -201,6 +196,11 @@ impl ScanBlock for Cluster<'_> {
     }
 
     fn end_row(&self, end: End) -> Option<RowBlock> {
+        if let Sources::Alone(Source::Memory(scan, rows)) = &self.sources {
+            // All its rows lie inside the scan's range and have a value.
+            let rows = merge(vec![scan.gather(&scan.end(rows, end), false)], false);
+            return Some(RowBlock { times: rows.times, columns: rows.columns });
+        }
         let block = self.block()?;
         let here = block.time_range();
         let is_inside = match end {
@@ -234,10 +234,10 @@ impl ScanBlock for Cluster<'_> {
     fn decode(&self) -> Result<RowBlock, ReadError> {
         let rows = match &self.sources {
             // Rows of a block on disk are distinct.
-            Sources::Alone(source @ Source::Block(..)) => source.decode(self.fields, self.range, false)?,
-            Sources::Alone(source) => merge(vec![source.decode(self.fields, self.range, false)?], false),
+            Sources::Alone(source @ Source::Block(..)) => source.decode(self.range, false)?,
+            Sources::Alone(source) => merge(vec![source.decode(self.range, false)?], false),
             Sources::Overlapping(sources) => {
-                let decode = |source: &Source<'_>| source.decode(self.fields, self.range, true);
+                let decode = |source: &Source<'_>| source.decode(self.range, true);
                 merge(sources.iter().map(decode).collect::<Result<_, _>>()?, false)
             }
         };

@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use skywatch_model::{FieldType, Values};
+use skywatch_model::{Column, FieldType, TimeRange, Values};
 
 use super::*;
-use crate::rows::Layout;
+use crate::{
+    End,
+    rows::{Buffer, Layout, SeriesId},
+};
+
+mod model;
 
 fn layout(fields: &[(u32, FieldType)]) -> Arc<Layout> {
     Arc::new(Layout {
@@ -18,34 +23,39 @@ fn floats() -> Arc<Layout> {
     layout(&[(0, FieldType::Float)])
 }
 
+fn push(rows: &mut RowSet, layout: &Arc<Layout>, series: u32, time: i64, value: f64) {
+    let (number, group) = rows.group_for(layout);
+    group.series.push(SeriesId(series));
+    group.times.push(time);
+    for column in &mut group.columns {
+        match column {
+            Buffer::Float(values) => values.push(value),
+            Buffer::String(values) => values.push(&value.to_string()),
+            other => panic!("{other:?}"),
+        }
+    }
+    rows.add_rows(number, 1);
+}
+
 fn rows(version: u64, layout: &Arc<Layout>, points: &[(u32, i64, f64)]) -> RowSet {
     let mut rows = RowSet::default();
     rows.version = Version(version);
-    for (series, time, value) in points {
-        let (number, group) = rows.group_for(layout);
-        group.series.push(SeriesId(*series));
-        group.times.push(*time);
-        for column in &mut group.columns {
-            match column {
-                Buffer::Float(values) => values.push(*value),
-                Buffer::String(values) => values.push(&value.to_string()),
-                other => panic!("{other:?}"),
-            }
-        }
-        rows.add_rows(number, 1);
-    }
+    points.iter().for_each(|(series, time, value)| push(&mut rows, layout, *series, *time, *value));
     rows.check();
     rows
 }
 
-fn table() -> (Arc<MemTable>, Arc<MemoryGauge>) {
+fn table() -> (MemTable, Arc<MemoryGauge>) {
     let gauge = Arc::new(MemoryGauge::default());
-    (Arc::new(MemTable::new(Arc::clone(&gauge))), gauge)
+    (MemTable::new(Arc::clone(&gauge)), gauge)
 }
 
 fn read(view: &MemView, series: u32, field: u32) -> (Vec<i64>, Option<Column>) {
-    let found = view.series_rows(SeriesId(series), TimeRange::ALL);
-    let gathered = view.gather(&found, &[Some(FieldId(field))]);
+    let scan = view.scan(&[Some(FieldId(field))]);
+    let found = scan.rows(SeriesId(series), TimeRange::ALL, 1 << 20);
+    let Some(only) = found.first() else { return (Vec::new(), None) };
+    assert_eq!(found.len(), 1);
+    let gathered = scan.gather(only, true);
     (gathered.times, gathered.columns.into_iter().next().flatten())
 }
 
@@ -54,13 +64,15 @@ fn a_view_does_not_see_what_comes_later() {
     let (table, _) = table();
     table.insert(&rows(1, &floats(), &[(1, 10, 1.0), (2, 10, 2.0), (1, 5, 3.0)]));
     let view = table.view();
-    table.insert(&rows(2, &floats(), &[(1, 11, 9.0), (3, 1, 9.0)]));
+    table.insert(&rows(2, &floats(), &[(1, 11, 9.0), (3, 1, 9.0), (1, 10, 9.0)]));
     table.insert(&rows(3, &layout(&[(7, FieldType::Float)]), &[(1, 12, 9.0)]));
+    table.close_all();
     let (times, column) = read(&view, 1, 0);
     assert_eq!(times, [5, 10], "sorted, though they did not arrive so");
     assert_eq!(column.unwrap().values, Values::Float(vec![3.0, 1.0]));
     assert_eq!(read(&view, 3, 0), (vec![], None));
-    assert_eq!(read(&table.view(), 1, 0).0, [5, 10, 11, 12]);
+    assert_eq!(read(&table.view(), 1, 0).0, [5, 10, 11]);
+    assert_eq!(read(&table.view(), 1, 7).0, [12]);
     assert_eq!(table.latest_version(), Version(3));
 }
 
@@ -69,43 +81,69 @@ fn fields_of_other_layouts_are_missing_values() {
     let (table, _) = table();
     table.insert(&rows(1, &floats(), &[(1, 1, 1.0)]));
     table.insert(&rows(2, &layout(&[(4, FieldType::String), (0, FieldType::Float)]), &[(1, 2, 2.5)]));
-    let view = table.view();
-    let text = read(&view, 1, 4).1.unwrap();
+    let scan = table.view().scan(&[Some(FieldId(4)), None, Some(FieldId(0))]);
+    let pieces = scan.rows(SeriesId(1), TimeRange::ALL, 10);
+    let columns = scan.gather(&pieces[0], false).columns;
+    let text = columns[0].as_ref().unwrap();
     assert!(!text.is_valid(0) && text.is_valid(1));
-    let number = read(&view, 1, 0).1.unwrap();
-    assert_eq!(number.values, Values::Float(vec![1.0, 2.5]));
-    assert_eq!(view.fields(&view.series_rows(SeriesId(1), TimeRange::ALL)), [FieldId(0), FieldId(4)]);
-    assert_eq!(table.fields(), [FieldId(0), FieldId(4)]);
+    assert_eq!(columns[1], None);
+    assert_eq!(columns[2].as_ref().unwrap().values, Values::Float(vec![1.0, 2.5]));
+    assert_eq!(scan.series(), [SeriesId(1)]);
+    assert!(table.view().scan(&[Some(FieldId(9))]).series().is_empty());
 }
 
 #[test]
 fn equal_times_stay_in_one_piece_in_order_of_arrival() {
     let (table, _) = table();
-    let points: Vec<_> = (0..10).map(|index| (1, i64::from(index / 4), f64::from(index))).collect();
-    table.insert(&rows(1, &floats(), &points));
-    let view = table.view();
-    let pieces = view.series_rows(SeriesId(1), TimeRange::ALL).pieces(3);
-    let lens: Vec<usize> = pieces.iter().map(|piece| view.gather(piece, &[]).times.len()).collect();
-    assert_eq!(lens, [4, 4, 2]);
-    assert_eq!(pieces[0].time_range(), Some(TimeRange::new(0, 0)));
-    let first = view.gather(&pieces[0], &[Some(FieldId(0))]).columns[0].clone().unwrap();
-    assert_eq!(first.values, Values::Float(vec![0.0, 1.0, 2.0, 3.0]));
+    let other = layout(&[(1, FieldType::Float), (0, FieldType::Float)]);
+    for index in 0..10 {
+        let layout = if index % 2 == 0 { floats() } else { Arc::clone(&other) };
+        table.insert(&rows(1, &layout, &[(1, i64::from(index / 2), f64::from(index))]));
+    }
+    let scan = table.view().scan(&[Some(FieldId(0))]);
+    let pieces = scan.rows(SeriesId(1), TimeRange::ALL, 3);
+    let gathered: Vec<_> = pieces.iter().map(|piece| scan.gather(piece, false)).collect();
+    let times: Vec<_> = gathered.iter().map(|rows| rows.times.clone()).collect();
+    assert_eq!(times, [vec![0, 0, 1, 1], vec![2, 2, 3, 3], vec![4, 4]]);
+    assert_eq!(pieces[1].time_range(), TimeRange::new(2, 3));
+    assert_eq!(gathered[0].columns[0].as_ref().unwrap().values, Values::Float(vec![0.0, 1.0, 2.0, 3.0]));
+    let last = scan.gather(&scan.end(&pieces[1], End::Last), false);
+    assert_eq!(last.times, [3, 3]);
+    assert_eq!(last.columns[0].as_ref().unwrap().values, Values::Float(vec![6.0, 7.0]));
+    assert_eq!(scan.gather(&scan.end(&pieces[1], End::First), false).times, [2, 2]);
 }
 
 #[test]
 fn many_rows_fill_many_chunks() {
-    let (table, _) = table();
-    for version in 0..30u64 {
+    let (table, gauge) = table();
+    for version in 0..150u64 {
         let points: Vec<_> = (0..1000).map(|series| (series, version as i64, version as f64)).collect();
         table.insert(&rows(version + 1, &floats(), &points));
     }
     let view = table.view();
+    assert_eq!(view.layouts().count(), 3);
     let (times, column) = read(&view, 999, 0);
-    assert_eq!(times, (0..30).collect::<Vec<i64>>());
-    assert_eq!(column.unwrap().values, Values::Float((0..30).map(f64::from).collect()));
-    let found = view.series_rows(SeriesId(5), TimeRange::new(10, 12));
-    let gathered = view.gather(&found, &[Some(FieldId(0))]);
-    assert_eq!((0..3).map(|row| gathered.versions.get(0, row).0).collect::<Vec<_>>(), [11, 12, 13]);
+    assert_eq!(times, (0..150).collect::<Vec<i64>>());
+    assert_eq!(column.unwrap().values, Values::Float((0..150).map(f64::from).collect()));
+    let scan = view.scan(&[Some(FieldId(0))]);
+    let found = scan.rows(SeriesId(5), TimeRange::new(64, 66), 10);
+    let gathered = scan.gather(&found[0], true);
+    assert_eq!((0..3).map(|row| gathered.versions.get(0, row).0).collect::<Vec<_>>(), [65, 66, 67]);
+    drop((view, scan));
+    table.close_all();
+    // A row is 8 bytes of time, 8 of value, 2 of stamp.
+    assert_eq!(gauge.used_bytes(), table.size_bytes());
+    let expected = 150_000 * (8 + 8 + 2);
+    assert!((expected..expected * 51 / 50).contains(&table.size_bytes()), "{gauge:?} for {expected}");
+}
+
+#[test]
+fn a_layout_with_one_row_is_small() {
+    let (table, gauge) = table();
+    for field in 0..1000 {
+        table.insert(&rows(1, &layout(&[(field, FieldType::Float)]), &[(1, 1, 1.0)]));
+    }
+    assert!(gauge.used_bytes() < 1000 * 700, "{gauge:?}");
 }
 
 #[test]
@@ -114,6 +152,8 @@ fn memory_is_counted_and_given_back() {
     table.insert(&rows(1, &floats(), &[(1, 1, 1.0)]));
     assert!(table.size_bytes() > 8 && gauge.used_bytes() == table.size_bytes());
     let view = table.view();
+    read(&view, 1, 0);
+    assert!(gauge.used_bytes() > table.size_bytes(), "what a view sorts counts too");
     drop(table);
     assert!(gauge.used_bytes() > 0, "a view holds its memory");
     drop(view);

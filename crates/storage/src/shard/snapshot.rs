@@ -9,7 +9,7 @@ use super::{SegmentSlot, Shard};
 use crate::{
     BlockStream, Order, ReadError, Scanner, SeriesRef, ShardRead, TagPredicate,
     index::{Bounds, Index},
-    memtable::MemView,
+    memtable::{MemScan, MemView},
     rows::{FieldId, SeriesId},
     scan::{Scan, Source},
     segment::{BLOCK_ROWS, Columns},
@@ -102,16 +102,18 @@ impl ShardRead for Snapshot {
             }
         };
         let segments = self.segments.iter().filter_map(prepare).collect();
-        Box::new(SeriesScanner { snapshot: self, segments, fields })
+        let memory = self.memory.iter().map(|view| view.scan(&fields)).collect();
+        Box::new(SeriesScanner { segments, memory, fields })
     }
 }
 
 /// Reads some fields of one measurement.
 #[derive(Debug)]
 struct SeriesScanner<'a> {
-    snapshot: &'a Snapshot,
     /// Those that have some of the fields, and those of which nobody knows; oldest first.
     segments: Vec<(TimeRange, Prepared<'a>)>,
+    /// Oldest first; younger than the segments.
+    memory: Vec<MemScan>,
     fields: Box<[Option<FieldId>]>,
 }
 
@@ -131,7 +133,10 @@ impl Scanner for SeriesScanner<'_> {
         let series = SeriesId(series.0);
         let mut sources: Vec<Source<'_>> = Vec::new();
         self.add_segments(series, range, &mut sources)?;
-        self.add_memory(series, range, &mut sources);
+        for scan in &self.memory {
+            let pieces = scan.rows(series, range, BLOCK_ROWS).into_iter();
+            sources.extend(pieces.map(|rows| Source::Memory(scan, rows)));
+        }
         Ok(Box::new(Scan::new(sources, &self.fields, range, order)))
     }
 }
@@ -158,15 +163,5 @@ impl<'a> SeriesScanner<'a> {
             }
         }
         Ok(())
-    }
-
-    fn add_memory(&self, series: SeriesId, range: TimeRange, sources: &mut Vec<Source<'a>>) {
-        if self.fields.iter().all(Option::is_none) {
-            return;
-        }
-        for view in &self.snapshot.memory {
-            let rows = view.series_rows(series, range);
-            sources.extend(rows.pieces(BLOCK_ROWS).into_iter().map(|piece| Source::Memory(view, piece)));
-        }
     }
 }

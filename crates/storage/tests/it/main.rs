@@ -4,6 +4,7 @@
 
 mod adoption;
 mod concurrency;
+mod convergence;
 mod faults;
 mod lifecycle;
 mod model;

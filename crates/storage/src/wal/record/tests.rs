@@ -120,7 +120,7 @@ proptest! {
             target.series.extend(&source.series);
             target.times.extend(&source.times);
             for (column, more) in target.columns.iter_mut().zip(&source.columns) {
-                column.extend(more);
+                column.extend(more, 0..source.len());
             }
             set.add_rows(number, 1);
         }
