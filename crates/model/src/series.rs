@@ -90,12 +90,12 @@ pub fn make_key<K: AsRef<str>, V: AsRef<str>>(
 }
 
 /// Appends a measurement, escaped.
-pub(crate) fn append_measurement(key: &mut String, measurement: &str) {
+pub fn append_measurement(key: &mut String, measurement: &str) {
     append_escaped(key, trim(measurement), is_special_in_measurement);
 }
 
 /// Appends a comma and a tag, escaped.
-pub(crate) fn append_tag(key: &mut String, tag_key: &str, value: &str) {
+pub fn append_tag(key: &mut String, tag_key: &str, value: &str) {
     key.push(',');
     append_escaped(key, trim(tag_key), is_special_in_tag);
     key.push('=');

@@ -79,7 +79,7 @@ pub(crate) fn merge_segments(
         let ids: Arc<[Option<FieldId>]> = fields.iter().map(|field| Some(field.id)).collect();
         writer.begin_measurement(&name, fields);
         for id in series {
-            let key = index.read().series_key(id).cloned();
+            let key = index.read().series_key(id);
             let key = key.ok_or_else(|| ReadError::Corrupt {
                 file: path.display().to_string(),
                 offset: 0,

@@ -35,7 +35,14 @@ pub(crate) fn write_segment(
         let scan = view.scan_of(chunks, &ids);
         writer.begin_measurement(&name, fields);
         for series in scan.series() {
-            let Some(key) = index.read().series_key(series).cloned() else {
+            let (is_retired, key) = {
+                let index = index.read();
+                (index.is_retired(series), index.series_key(series))
+            };
+            if is_retired {
+                continue;
+            }
+            let Some(key) = key else {
                 unreachable!("series {series:?} was written without a key");
             };
             writer.begin_series(series, &key);
@@ -61,10 +68,8 @@ fn contents(view: &MemView, index: &Index) -> BTreeMap<Arc<str>, Contents> {
     let mut contents: BTreeMap<Arc<str>, Contents> = BTreeMap::new();
     let mut seen = FxHashSet::default();
     for (chunk, layout) in view.layouts().enumerate() {
-        let mut fields = layout.fields.iter().map(|id| match index.field(*id) {
-            Some(field) => field,
-            None => unreachable!("field {id:?} was written without a name"),
-        });
+        // A field that is not known was retired with all series of its measurement.
+        let mut fields = layout.fields.iter().filter_map(|id| index.field(*id));
         let Some(first) = fields.clone().next() else { continue };
         let contents = contents.entry(Arc::clone(&first.measurement)).or_default();
         contents.chunks.push(chunk);

@@ -99,6 +99,18 @@ impl From<memmap2::Mmap> for FileBytes {
     }
 }
 
+impl FileBytes {
+    /// Lets pages of a mapped file leave memory; they come back when they are read.
+    pub(crate) fn forget(&self, range: std::ops::Range<usize>) {
+        if let Repr::Mapped(map) = &self.0 {
+            let advice = memmap2::UncheckedAdvice::DontNeed;
+            // SAFETY: the mapping is of a file and only read, so that a page given up is read again from the file.
+            // Advice that the system does not take changes nothing.
+            let _taken = unsafe { map.unchecked_advise_range(advice, range.start, range.len()) };
+        }
+    }
+}
+
 impl Deref for FileBytes {
     type Target = [u8];
     fn deref(&self) -> &[u8] {

@@ -1,32 +1,50 @@
 //! Which series and fields a shard has, and which series carry which tags.
 //!
+//! ```text
+//! Index ─┬─ head     series in no file yet: rows of small numbers, dictionaries of tag values
+//!        ├─ frozen   heads that a flush is writing
+//!        ├─ files    immutable, mapped, queried in place
+//!        ├─ retired  series dropped: no lookup finds them any more; merged files leave them out
+//!        └─ fields   all of them in memory
+//! ```
+//!
 //! Numbers ascend and are never given twice, so a snapshot is the index plus the first numbers it may not see
-//! ([`Bounds`]). Dropped series are *retired*: no lookup finds them any more, and their key, should it be written
-//! again, gets a new number. [`mod@file`] persists ranges of numbers; [`select`] evaluates predicates.
+//! ([`Bounds`]); a key that was retired gets a new number when it is written again. The ranges of numbers of files,
+//! frozen heads and head follow one another. Series are found by [`fingerprint`]; [`select`] evaluates predicates;
+//! [`sketch`] estimates.
+//!
+//! A flush [freezes](Index::freeze) the head, [writes](Pending::write) the file without a lock, and once the manifest
+//! names the file [installs](Index::install) it in the place of what it holds.
 
+mod fields;
 mod file;
+mod fingerprint;
+mod head;
 mod postings;
 mod select;
 mod sketch;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use hashbrown::{HashMap, HashTable, hash_map::EntryRef};
 use roaring::RoaringBitmap;
-use rustc_hash::{FxBuildHasher, FxHashMap};
-use skywatch_model::{
-    FieldType,
-    series::{fnv1a64, parse_key},
-};
+use skywatch_model::FieldType;
 
-pub(crate) use file::{IndexFileError, IndexFileMeta, decode as decode_file, encode as encode_file};
-use postings::Postings;
+pub(crate) use fields::TypeConflict;
+pub(crate) use file::{IndexFileError, IndexFileMeta};
+pub(crate) use select::{count_series, select, tag_value_count, tag_values};
 pub use sketch::SeriesSketch;
 
 use crate::{
+    fs::{FileBytes, Fs, FsError},
     rows::{FieldId, Layout, SeriesId},
     wal::{FieldDefinition, SeriesDefinition},
+    wire::Malformed,
 };
+use fields::Fields;
+use file::{Contents, FileView, IndexFile, Opened, Source};
+use fingerprint::{Fingerprint, Recent, random_seed};
+use head::{Head, SortedHead};
+use select::{Tag, Tagged};
 
 /// Numbers from here on are invisible to a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,209 +53,359 @@ pub(crate) struct Bounds {
     pub(crate) fields: u32,
 }
 
-/// More sets of fields than this are not remembered.
-const MAX_LAYOUTS: usize = 4096;
-
 /// See the module's header.
-#[derive(Debug, Default)]
-pub(crate) struct Index {
-    /// By number; `None` for numbers whose definition was lost with a damaged file.
-    series: Vec<Option<Series>>,
-    by_key: HashTable<KeySlot>,
-    measurements: Vec<Measurement>,
-    by_name: FxHashMap<Arc<str>, u32>,
-    /// By number, as `series`.
-    fields: Vec<Option<FieldDefinition>>,
-    layouts: FxHashMap<Box<[FieldId]>, Arc<Layout>>,
-    retired: RoaringBitmap,
-    sketch: SeriesSketch,
-}
-
 #[derive(Debug)]
-struct Series {
-    key: Arc<str>,
-    measurement: u32,
+pub(crate) struct Index {
+    /// Of the fingerprints, those in the files too.
+    seed: u64,
+    view: View,
+    head: Head,
+    fields: Fields,
+    recent: Recent,
+    sketch_of_files: SeriesSketch,
+    /// Series known and not retired.
+    series: u64,
+    /// Where the files end.
+    stored: Bounds,
 }
 
-/// Half of the key's hash beside the number, so that growing the table reads no keys.
-#[derive(Debug, Clone, Copy)]
-struct KeySlot {
-    hash: u32,
-    id: u32,
-}
-
-impl KeySlot {
-    /// Spreads 32 bits over the 64 the table wants.
-    fn table_hash(hash: u32) -> u64 {
-        u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+impl Default for Index {
+    fn default() -> Self {
+        Self::with_seed(random_seed())
     }
 }
 
-/// One measurement of the shard.
+/// What does not change any more; cheap to copy.
+#[derive(Debug, Clone, Default)]
+struct View {
+    files: Arc<[Arc<IndexFile>]>,
+    frozen: Arc<[Arc<Head>]>,
+    retired: Arc<RoaringBitmap>,
+}
+
+/// A source of a view, by its position: files, then frozen heads.
+enum SourceAt<'a> {
+    File(&'a IndexFile),
+    Head(&'a Head),
+}
+
+impl View {
+    fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.frozen.is_empty()
+    }
+
+    fn source(&self, position: usize) -> Option<SourceAt<'_>> {
+        match self.files.get(position) {
+            Some(file) => Some(SourceAt::File(file)),
+            None => self.frozen.get(position - self.files.len()).map(|head| SourceAt::Head(head)),
+        }
+    }
+
+    /// The source whose range of numbers a series is in.
+    fn source_of(&self, id: u32) -> Option<SourceAt<'_>> {
+        let at = self.files.partition_point(|file| file.range().to.series <= id);
+        match self.files.get(at) {
+            Some(file) => Some(SourceAt::File(file)),
+            None => {
+                let at = self.frozen.partition_point(|head| head.end() <= id);
+                self.frozen.get(at).map(|head| SourceAt::Head(head))
+            }
+        }
+    }
+
+    fn append_key(&self, source: usize, id: u32, key: &mut String) {
+        match self.source(source) {
+            Some(SourceAt::File(file)) => drop(file.append_key(id, key)),
+            Some(SourceAt::Head(head)) => drop(head.append_key(id, key)),
+            None => {}
+        }
+    }
+
+    /// Calls `then` with a measurement of the source at `position`, if it has it.
+    fn with_measurement(&self, position: usize, name: &str, then: impl FnOnce(&dyn Tagged)) {
+        match self.source(position) {
+            Some(SourceAt::File(file)) => {
+                if let Some(measurement) = file.measurement(name) {
+                    then(&measurement);
+                }
+            }
+            Some(SourceAt::Head(head)) => {
+                if let Some(measurement) = head.measurement(name) {
+                    then(&measurement);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn each_measurement(&self, name: &str, mut each: impl FnMut(usize, &dyn Tagged)) {
+        for position in 0..self.files.len() + self.frozen.len() {
+            self.with_measurement(position, name, |measurement| each(position, measurement));
+        }
+    }
+
+    /// A tag of a measurement in every source that has it, with the end of the source's numbers.
+    fn tags<'a>(&'a self, measurement: &str, key: &str) -> impl Iterator<Item = (u32, Box<dyn Tag + 'a>)> {
+        let of_files = self.files.iter().filter_map(move |file| {
+            Some((file.range().to.series, file.measurement(measurement)?.into_tag(key)?))
+        });
+        let of_heads = self
+            .frozen
+            .iter()
+            .filter_map(move |head| Some((head.end(), head.measurement(measurement)?.into_tag(key)?)));
+        of_files.chain(of_heads)
+    }
+
+    fn every_measurement(&self, each: &mut impl FnMut(&Arc<str>, &dyn Tagged)) {
+        for file in self.files.iter() {
+            file.all_measurements().for_each(|(name, measurement)| each(name, &measurement));
+        }
+        for head in self.frozen.iter() {
+            head.measurements().for_each(|(name, measurement)| each(name, &measurement));
+        }
+    }
+}
+
+/// What [`Index::freeze`] sets aside for a file.
 #[derive(Debug)]
-pub(crate) struct Measurement {
-    pub(crate) name: Arc<str>,
-    series: RoaringBitmap,
-    tags: HashMap<Arc<str>, TagKey, FxBuildHasher>,
-    fields: FxHashMap<Arc<str>, FieldId>,
+pub(crate) struct Pending {
+    view: View,
+    seed: u64,
+    /// All there are, by number.
+    fields: Vec<FieldDefinition>,
+    /// What no file holds yet.
+    pub(crate) range: IndexFileMeta,
 }
 
-#[derive(Debug, Default)]
-struct TagKey {
-    /// Series that have the tag, whatever its value.
-    present: RoaringBitmap,
-    values: HashMap<Arc<str>, Postings, FxBuildHasher>,
+/// An index file written and read back.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) size_bytes: u64,
+    pub(crate) range: IndexFileMeta,
+    file: Arc<IndexFile>,
+    frozen: usize,
 }
 
-/// A field whose type differs from the one it has in the shard.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "field type conflict: input field \"{field}\" on measurement \"{measurement}\" is type {}, already exists as type {}",
-    input.name(),
-    existing.name()
-)]
-pub(crate) struct TypeConflict {
-    pub(crate) measurement: String,
-    pub(crate) field: String,
-    pub(crate) input: FieldType,
-    pub(crate) existing: FieldType,
+/// Why an index file was not written.
+#[derive(Debug)]
+pub(crate) enum WriteIndexError {
+    Io(FsError),
+    /// What was read back is not what was written.
+    Damaged(IndexFileError),
+}
+
+impl Pending {
+    /// Writes the file of the numbers of `range`, which ends where this does and begins where this or an earlier file
+    /// does. The caller syncs the directory.
+    pub(crate) fn write(
+        &self,
+        fs: &dyn Fs,
+        path: &Path,
+        range: IndexFileMeta,
+    ) -> Result<Written, WriteIndexError> {
+        let is_merged = |file: &&Arc<IndexFile>| {
+            file.range().from.series >= range.from.series && file.range().from.fields >= range.from.fields
+        };
+        let files = self.view.files.iter().filter(is_merged);
+        let heads: Vec<SortedHead<'_>> = self.view.frozen.iter().map(|head| SortedHead::new(head)).collect();
+        let mut sources: Vec<&dyn Source> = files.map(|file| &**file as &dyn Source).collect();
+        sources.extend(heads.iter().map(|head| head as &dyn Source));
+        let inside =
+            |field: &&FieldDefinition| field.id.0 >= range.from.fields && field.id.0 < range.to.fields;
+        let fields = self.fields.iter().filter(inside).cloned().collect();
+        let contents = Contents { range, seed: self.seed, sources, fields, retired: &self.view.retired };
+        let size_bytes = file::write(fs, path, &contents).map_err(WriteIndexError::Io)?;
+        let bytes = fs.map(path).map_err(FsError::on("read", path)).map_err(WriteIndexError::Io)?;
+        match file::open(bytes).map_err(WriteIndexError::Damaged)? {
+            Opened::Mapped(file) if file.range() == range => {
+                Ok(Written { size_bytes, range, file: Arc::new(file), frozen: self.view.frozen.len() })
+            }
+            Opened::Mapped(_) | Opened::Definitions(_) => {
+                let reason = Malformed("another file was read back");
+                Err(WriteIndexError::Damaged(IndexFileError::Damaged { offset: 0, reason }))
+            }
+        }
+    }
 }
 
 impl Index {
+    fn with_seed(seed: u64) -> Self {
+        Self {
+            seed,
+            view: View::default(),
+            head: Head::new(0),
+            fields: Fields::default(),
+            recent: Recent::default(),
+            sketch_of_files: SeriesSketch::default(),
+            series: 0,
+            stored: Bounds::default(),
+        }
+    }
+
     /// The first unused numbers.
     pub(crate) fn bounds(&self) -> Bounds {
-        Bounds { series: self.series.len() as u32, fields: self.fields.len() as u32 }
+        Bounds { series: self.head.end(), fields: self.fields.end() }
     }
 
-    /// Number of series known.
-    pub(crate) fn series_count(&self) -> usize {
-        self.by_key.len()
+    /// Number of series known, without those retired.
+    pub(crate) const fn series_count(&self) -> u64 {
+        self.series
     }
 
-    /// The series with this key, of which `hash` is the FNV-1a 64.
-    pub(crate) fn find_series(&self, key: &str, hash: u64) -> Option<SeriesId> {
-        let hash = hash as u32;
-        let is_it = |slot: &KeySlot| {
-            slot.hash == hash
-                && self.series[slot.id as usize].as_ref().is_some_and(|series| &*series.key == key)
+    /// An estimate of the series there have ever been; those retired leave it when their file is merged.
+    pub(crate) fn sketch(&self) -> SeriesSketch {
+        let mut sketch = self.head.sketch().clone();
+        self.view.frozen.iter().for_each(|head| sketch.merge(head.sketch()));
+        sketch.merge(&self.sketch_of_files);
+        sketch
+    }
+
+    /// The series with this key.
+    pub(crate) fn find_series(&self, key: &str) -> Option<SeriesId> {
+        self.find(Fingerprint::of(key, self.seed)).map(SeriesId)
+    }
+
+    fn find(&self, print: Fingerprint) -> Option<u32> {
+        let retired = &*self.view.retired;
+        let is_live = |id: &u32| retired.is_empty() || !retired.contains(*id);
+        let heads = || std::iter::once(&self.head).chain(self.view.frozen.iter().rev().map(|head| &**head));
+        if let Some(id) = heads().filter_map(|head| head.find(print)).find(is_live) {
+            return Some(id);
+        }
+        if self.view.files.is_empty() {
+            return None;
+        }
+        if let Some(id) = self.recent.get(print) {
+            return Some(id);
+        }
+        let id = self.view.files.iter().rev().filter_map(|file| file.find(print)).find(is_live)?;
+        self.recent.put(print, id);
+        Some(id)
+    }
+
+    /// The key of a series. Of a retired one only until its file is merged.
+    pub(crate) fn series_key(&self, id: SeriesId) -> Option<Arc<str>> {
+        let mut key = String::new();
+        self.append_key(id, &mut key).then(|| key.into())
+    }
+
+    fn append_key(&self, id: SeriesId, key: &mut String) -> bool {
+        match self.view.source_of(id.0) {
+            Some(SourceAt::File(file)) => file.append_key(id.0, key),
+            Some(SourceAt::Head(head)) => head.append_key(id.0, key),
+            None => self.head.append_key(id.0, key),
+        }
+    }
+
+    fn keys(&self, ids: &[u32]) -> Vec<String> {
+        let key = |id: &u32| {
+            let mut key = String::new();
+            self.append_key(SeriesId(*id), &mut key);
+            key
         };
-        self.by_key.find(KeySlot::table_hash(hash), is_it).map(|slot| SeriesId(slot.id))
+        ids.iter().map(key).collect()
     }
 
-    /// Takes series out of every lookup, whatever file or record may still define them. A measurement left without
-    /// series loses its fields, so that their names may come back with other types; returns the numbers of those.
-    pub(crate) fn retire_series(&mut self, series: &RoaringBitmap) -> RoaringBitmap {
-        let gone = series - &self.retired;
-        self.retired |= series;
-        for id in &gone {
-            let Some(Some(entry)) = self.series.get(id as usize) else { continue };
-            let hash = KeySlot::table_hash(fnv1a64(entry.key.as_bytes()) as u32);
-            if let Ok(slot) = self.by_key.find_entry(hash, |slot| slot.id == id) {
-                slot.remove();
-            }
-        }
-        let mut fields = RoaringBitmap::new();
-        for measurement in &mut self.measurements {
-            if measurement.retire(&gone) && measurement.series.is_empty() {
-                fields.extend(measurement.fields.values().map(|id| id.0));
-            }
-        }
-        self.retire_fields(&fields);
-        fields
-    }
-
-    /// Takes fields out of every lookup: their names are free for other types.
-    pub(crate) fn retire_fields(&mut self, fields: &RoaringBitmap) {
-        for id in fields {
-            let Some(field) = self.fields.get_mut(id as usize).and_then(Option::take) else { continue };
-            if let Some(index) = self.by_name.get(&field.measurement) {
-                self.measurements[*index as usize].fields.retain(|_, known| known.0 != id);
-            }
+    /// Calls `each` with the tags of a series, sorted by key; whether there is such a series.
+    pub(crate) fn tags_of(&self, id: SeriesId, each: impl FnMut(&Arc<str>, &str)) -> bool {
+        match self.view.source_of(id.0) {
+            Some(SourceAt::File(file)) => file.tags_of(id.0, each),
+            Some(SourceAt::Head(head)) => head.tags_of(id.0, each),
+            None => self.head.tags_of(id.0, each),
         }
     }
 
     /// Whether a series has been retired.
     pub(crate) fn is_retired(&self, id: SeriesId) -> bool {
-        self.retired.contains(id.0)
+        self.view.retired.contains(id.0)
     }
 
-    /// An estimate of the series there have ever been, retired ones included.
-    pub(crate) const fn sketch(&self) -> &SeriesSketch {
-        &self.sketch
+    /// Gives the next number to a new series.
+    pub(crate) fn add_series(&mut self, key: &str) -> SeriesDefinition {
+        let definition = SeriesDefinition { id: SeriesId(self.head.end()), key: key.into() };
+        self.insert_series(&definition);
+        definition
     }
 
-    /// The key of a series.
-    pub(crate) fn series_key(&self, id: SeriesId) -> Option<&Arc<str>> {
-        self.series.get(id.0 as usize)?.as_ref().map(|series| &series.key)
+    /// Takes a definition read from a file; one already known, or retired, changes nothing.
+    pub(crate) fn insert_series(&mut self, definition: &SeriesDefinition) {
+        let id = definition.id;
+        if id.0 < self.head.from() {
+            return;
+        }
+        if self.is_retired(id) {
+            self.head.reserve(id.0);
+        } else if self.head.insert(id.0, &definition.key, Fingerprint::of(&definition.key, self.seed)) {
+            self.series += 1;
+        }
     }
 
-    /// The measurement of a series.
-    pub(crate) fn measurement_of(&self, id: SeriesId) -> Option<&Measurement> {
-        let series = self.series.get(id.0 as usize)?.as_ref()?;
-        self.measurements.get(series.measurement as usize)
+    /// Makes sure that no number up to and including this is handed out again.
+    pub(crate) fn reserve_series(&mut self, id: SeriesId) {
+        self.head.reserve(id.0);
+    }
+
+    /// Takes series out of every lookup, whatever file or record may still define them. A measurement left without
+    /// series loses its fields, so that their names may come back with other types; returns the numbers of those.
+    pub(crate) fn retire_series(&mut self, series: &RoaringBitmap) -> RoaringBitmap {
+        let gone = series - &*self.view.retired;
+        *Arc::make_mut(&mut self.view.retired) |= &gone;
+        self.recent = Recent::for_series(self.recent.capacity() as u64 / 2);
+        let mut known = 0;
+        let mut touched: Vec<Arc<str>> = Vec::new();
+        let mut see = |name: &Arc<str>, measurement: &dyn Tagged| {
+            let here: u64 = measurement.tables().iter().map(|(_, ids)| ids.intersection_len(&gone)).sum();
+            if here > 0 {
+                known += here;
+                touched.push(Arc::clone(name));
+            }
+        };
+        self.view.every_measurement(&mut see);
+        self.head.measurements().for_each(|(name, measurement)| see(name, &measurement));
+        self.series -= known;
+        let mut fields = RoaringBitmap::new();
+        touched.sort_unstable();
+        touched.dedup();
+        for name in touched.iter().filter(|name| !self.has_series(name)) {
+            fields.extend(self.fields.of(name).map(|field| field.id.0));
+        }
+        self.fields.retire(&fields);
+        fields
+    }
+
+    fn has_series(&self, measurement: &str) -> bool {
+        let mut has = false;
+        let mut see = |measurement: &dyn Tagged| {
+            has |= measurement.tables().iter().any(|(_, ids)| !ids.is_subset(&self.view.retired));
+        };
+        self.view.each_measurement(measurement, |_, measurement| see(measurement));
+        if let Some(measurement) = self.head.measurement(measurement) {
+            see(&measurement);
+        }
+        has
+    }
+
+    /// Takes fields out of every lookup: their names are free for other types.
+    pub(crate) fn retire_fields(&mut self, fields: &RoaringBitmap) {
+        self.fields.retire(fields);
     }
 
     /// The definition of a field.
     pub(crate) fn field(&self, id: FieldId) -> Option<&FieldDefinition> {
-        self.fields.get(id.0 as usize)?.as_ref()
+        self.fields.get(id)
     }
 
-    /// The measurement of that name.
-    pub(crate) fn measurement(&self, name: &str) -> Option<&Measurement> {
-        self.measurements.get(*self.by_name.get(name)? as usize)
+    /// The number of a field of a measurement.
+    pub(crate) fn find_field(&self, measurement: &str, name: &str) -> Option<FieldId> {
+        self.fields.find(measurement, name)
     }
 
-    /// The layout of a list of fields of `measurement`; `Ok(None)` if some field is new.
-    pub(crate) fn find_layout<'a>(
-        &self,
-        measurement: &str,
-        fields: impl Iterator<Item = (&'a str, FieldType)>,
-    ) -> Result<Option<Vec<FieldId>>, TypeConflict> {
-        let known = self.measurement(measurement);
-        let mut ids = Vec::with_capacity(fields.size_hint().0);
-        let mut all_known = true;
-        for (name, input) in fields {
-            let Some(id) = known.and_then(|known| known.fields.get(name)) else {
-                all_known = false;
-                continue;
-            };
-            let existing = self.field(*id).map_or(input, |field| field.field_type);
-            if existing != input {
-                let (measurement, field) = (measurement.to_owned(), name.to_owned());
-                return Err(TypeConflict { measurement, field, input, existing });
-            }
-            ids.push(*id);
-        }
-        Ok(all_known.then_some(ids))
-    }
-
-    /// One shared layout for each list of fields.
-    pub(crate) fn intern_layout(&mut self, fields: Vec<FieldId>) -> Arc<Layout> {
-        if let Some(layout) = self.layouts.get(fields.as_slice()) {
-            return Arc::clone(layout);
-        }
-        let types = fields
-            .iter()
-            .map(|id| self.field(*id).map_or(FieldType::Float, |field| field.field_type))
-            .collect();
-        let layout = Arc::new(Layout { fields: fields.clone().into(), types });
-        if self.layouts.len() >= MAX_LAYOUTS {
-            self.layouts.clear();
-        }
-        self.layouts.insert(fields.into(), Arc::clone(&layout));
-        layout
-    }
-
-    /// The layout of a list of fields if it has been interned.
-    pub(crate) fn interned_layout(&self, fields: &[FieldId]) -> Option<&Arc<Layout>> {
-        self.layouts.get(fields)
-    }
-
-    /// Gives the next number to a new series.
-    pub(crate) fn add_series(&mut self, key: &str, hash: u64) -> SeriesDefinition {
-        let definition = SeriesDefinition { id: SeriesId(self.series.len() as u32), key: key.into() };
-        self.insert_series(&definition, hash);
-        definition
+    /// Fields of a measurement visible within `bounds`, sorted by name.
+    pub(crate) fn fields_of(&self, measurement: &str, bounds: Bounds) -> Vec<(Arc<str>, FieldType)> {
+        let visible = self.fields.of(measurement).filter(|field| field.id.0 < bounds.fields);
+        let mut fields: Vec<_> = visible.map(|field| (Arc::clone(&field.name), field.field_type)).collect();
+        fields.sort_unstable();
+        fields
     }
 
     /// Gives the next number to a new field.
@@ -247,147 +415,118 @@ impl Index {
         name: &str,
         field_type: FieldType,
     ) -> FieldDefinition {
-        let id = FieldId(self.fields.len() as u32);
-        let measurement = self.measurement_entry(measurement);
-        let measurement = Arc::clone(&self.measurements[measurement as usize].name);
-        let definition = FieldDefinition { id, measurement, name: name.into(), field_type };
-        self.insert_field(&definition);
-        definition
-    }
-
-    /// Takes a definition read from a file; one already known changes nothing.
-    pub(crate) fn insert_series(&mut self, definition: &SeriesDefinition, hash: u64) {
-        let id = definition.id.0;
-        if self.series_key(definition.id).is_some() || self.is_retired(definition.id) {
-            return;
-        }
-        if self.series.len() <= id as usize {
-            self.series.resize_with(id as usize + 1, || None);
-        }
-        let (name, tags) = parse_key(&definition.key);
-        let measurement = self.measurement_entry(&name);
-        let entry = &mut self.measurements[measurement as usize];
-        entry.series.insert(id);
-        for (key, value) in tags {
-            entry.tag_entry(&key).add(&value, id);
-        }
-        self.enter_series(definition, measurement, hash);
-    }
-
-    /// Enters a series everywhere but under its tags.
-    fn enter_series(&mut self, definition: &SeriesDefinition, measurement: u32, hash: u64) {
-        let id = definition.id.0;
-        self.sketch.insert(&definition.key);
-        self.series[id as usize] = Some(Series { key: Arc::clone(&definition.key), measurement });
-        let slot = KeySlot { hash: hash as u32, id };
-        self.by_key
-            .insert_unique(KeySlot::table_hash(slot.hash), slot, |slot| KeySlot::table_hash(slot.hash));
+        self.fields.add(measurement, name, field_type)
     }
 
     /// As [`Self::insert_series`].
     pub(crate) fn insert_field(&mut self, definition: &FieldDefinition) {
-        let id = definition.id;
-        if self.field(id).is_some() {
-            return;
-        }
-        if self.fields.len() <= id.0 as usize {
-            self.fields.resize_with(id.0 as usize + 1, || None);
-        }
-        let measurement = self.measurement_entry(&definition.measurement);
-        self.measurements[measurement as usize].fields.insert(Arc::clone(&definition.name), id);
-        self.fields[id.0 as usize] = Some(definition.clone());
-    }
-
-    /// Makes sure that no number up to and including these is handed out again.
-    pub(crate) fn reserve_series(&mut self, id: SeriesId) {
-        if self.series.len() <= id.0 as usize {
-            self.series.resize_with(id.0 as usize + 1, || None);
-        }
+        self.fields.insert(definition);
     }
 
     /// As [`Self::reserve_series`].
     pub(crate) fn reserve_field(&mut self, id: FieldId) {
-        if self.fields.len() <= id.0 as usize {
-            self.fields.resize_with(id.0 as usize + 1, || None);
-        }
+        self.fields.reserve(id);
     }
 
-    fn measurement_entry(&mut self, name: &str) -> u32 {
-        if let Some(index) = self.by_name.get(name) {
-            return *index;
-        }
-        let name: Arc<str> = name.into();
-        let index = self.measurements.len() as u32;
-        self.measurements.push(Measurement {
-            name: Arc::clone(&name),
-            series: RoaringBitmap::new(),
-            tags: HashMap::default(),
-            fields: FxHashMap::default(),
-        });
-        self.by_name.insert(name, index);
-        index
+    /// The layout of a list of fields of `measurement`; `Ok(None)` if some field is new.
+    pub(crate) fn find_layout<'a>(
+        &self,
+        measurement: &str,
+        fields: impl Iterator<Item = (&'a str, FieldType)>,
+    ) -> Result<Option<Vec<FieldId>>, TypeConflict> {
+        self.fields.find_layout(measurement, fields)
     }
 
-    /// Names of the measurements visible within `bounds`, sorted.
-    pub(crate) fn measurement_names(&self, bounds: Bounds) -> Vec<Arc<str>> {
-        let visible =
-            |measurement: &&Measurement| measurement.series.min().is_some_and(|id| id < bounds.series);
-        let mut names: Vec<_> =
-            self.measurements.iter().filter(visible).map(|known| Arc::clone(&known.name)).collect();
-        names.sort_unstable();
-        names
+    /// One shared layout for each list of fields.
+    pub(crate) fn intern_layout(&mut self, fields: Vec<FieldId>) -> Arc<Layout> {
+        self.fields.intern_layout(fields)
     }
 
-    /// Fields of a measurement visible within `bounds`, sorted by name.
-    pub(crate) fn fields_of(&self, measurement: &str, bounds: Bounds) -> Vec<(Arc<str>, FieldType)> {
-        let Some(measurement) = self.measurement(measurement) else {
-            return Vec::new();
-        };
-        let visible = measurement.fields.values().filter(|id| id.0 < bounds.fields);
-        let fields = visible.filter_map(|id| self.field(*id));
-        let mut fields: Vec<_> = fields.map(|field| (Arc::clone(&field.name), field.field_type)).collect();
-        fields.sort_unstable();
-        fields
-    }
-}
-
-impl Measurement {
-    /// Takes series out; whether any of them was here.
-    fn retire(&mut self, gone: &RoaringBitmap) -> bool {
-        if self.series.is_disjoint(gone) {
-            return false;
-        }
-        self.series -= gone;
-        self.tags.retain(|_, tag| {
-            tag.present -= gone;
-            tag.values.retain(|_, postings| postings.retire(gone));
-            !tag.values.is_empty()
-        });
-        true
+    /// The layout of a list of fields if it has been interned.
+    pub(crate) fn interned_layout(&self, fields: &[FieldId]) -> Option<&Arc<Layout>> {
+        self.fields.interned_layout(fields)
     }
 
-    /// The number of a field.
-    pub(crate) fn field(&self, name: &str) -> Option<FieldId> {
-        self.fields.get(name).copied()
-    }
-
-    fn tag_entry(&mut self, key: &str) -> &mut TagKey {
-        match self.tags.entry_ref(key) {
-            EntryRef::Occupied(tag) => tag.into_mut(),
-            EntryRef::Vacant(vacant) => vacant.insert_with_key(key.into(), TagKey::default()),
-        }
-    }
-}
-
-impl TagKey {
-    fn add(&mut self, value: &str, id: u32) {
-        self.present.insert(id);
-        match self.values.get_mut(value) {
-            Some(postings) => postings.add(id),
-            None => {
-                self.values.insert(value.into(), Postings::One(id));
+    /// Takes in a file of the numbers after those taken in so far; returns its range. Of an earlier version's the
+    /// definitions are taken into memory, and so are those of all files after it.
+    pub(crate) fn load(&mut self, bytes: FileBytes) -> Result<IndexFileMeta, IndexFileError> {
+        let out_of_place = |reason| IndexFileError::Damaged { offset: 0, reason: Malformed(reason) };
+        let file = match file::open(bytes)? {
+            Opened::Definitions(definitions) => {
+                definitions.fields.iter().for_each(|field| self.fields.insert(field));
+                definitions.series.iter().for_each(|series| self.insert_series(series));
+                return Ok(definitions.range);
             }
+            Opened::Mapped(file) => file,
+        };
+        file.fields().iter().for_each(|field| self.fields.insert(field));
+        let range = file.range();
+        if self.head.end() > self.head.from() {
+            let mut key = String::new();
+            for id in range.from.series..range.to.series {
+                key.clear();
+                if file.append_key(id, &mut key) {
+                    self.insert_series(&SeriesDefinition { id: SeriesId(id), key: key.as_str().into() });
+                }
+            }
+            return Ok(range);
         }
+        if range.from != self.stored || range.to.series < range.from.series {
+            return Err(out_of_place("does not begin where the file before it ends"));
+        }
+        if self.view.files.is_empty() {
+            self.seed = file.seed();
+        } else if self.seed != file.seed() {
+            return Err(out_of_place("belongs to another index"));
+        }
+        let retired = |(_, measurement): (_, FileView<'_>)| -> u64 {
+            measurement.tables().iter().map(|(_, ids)| ids.intersection_len(&self.view.retired)).sum()
+        };
+        let retired: u64 =
+            if self.view.retired.is_empty() { 0 } else { file.all_measurements().map(retired).sum() };
+        self.series += u64::from(file.series()) - retired;
+        self.view.files = self.view.files.iter().cloned().chain([Arc::new(file)]).collect();
+        self.head = Head::new(range.to.series);
+        self.stored = range.to;
+        self.files_changed();
+        Ok(range)
+    }
+
+    /// Follows a change of the files.
+    fn files_changed(&mut self) {
+        self.sketch_of_files = SeriesSketch::default();
+        self.view.files.iter().for_each(|file| self.sketch_of_files.merge(&file.sketch()));
+        let recent = Recent::for_series(self.view.files.iter().map(|file| u64::from(file.series())).sum());
+        if recent.capacity() != self.recent.capacity() {
+            self.recent = recent;
+        }
+    }
+
+    /// Sets aside what no file holds, to be written; `None` if there is nothing. What was set aside before and not
+    /// installed is part of it.
+    pub(crate) fn freeze(&mut self) -> Option<Pending> {
+        let range = IndexFileMeta { from: self.stored, to: self.bounds() };
+        if range.from == range.to {
+            return None;
+        }
+        if self.head.end() > self.head.from() {
+            let head = std::mem::replace(&mut self.head, Head::new(range.to.series));
+            self.view.frozen = self.view.frozen.iter().cloned().chain([Arc::new(head)]).collect();
+        }
+        let fields = (0..self.fields.end()).filter_map(|id| self.fields.get(FieldId(id)).cloned()).collect();
+        Some(Pending { view: self.view.clone(), seed: self.seed, fields, range })
+    }
+
+    /// Takes a file that the manifest names now in the place of what it holds.
+    pub(crate) fn install(&mut self, written: Written) {
+        let Written { range, file, frozen, .. } = written;
+        let is_before = |file: &&Arc<IndexFile>| {
+            file.range().to.series <= range.from.series && file.range().to.fields <= range.from.fields
+        };
+        self.view.files = self.view.files.iter().filter(is_before).cloned().chain([file]).collect();
+        self.view.frozen = self.view.frozen.iter().skip(frozen).cloned().collect();
+        self.stored = range.to;
+        self.files_changed();
     }
 }
 

@@ -187,7 +187,7 @@ impl Shard {
 
     /// An estimate of the distinct series it has ever had, to be merged with that of other shards.
     pub fn series_sketch(&self) -> SeriesSketch {
-        self.index.read().sketch().clone()
+        self.index.read().sketch()
     }
 
     /// The greatest version it holds.
@@ -200,8 +200,7 @@ impl Shard {
 
     /// Its sizes now.
     pub fn stats(&self) -> ShardStats {
-        let mut stats =
-            ShardStats { series: self.index.read().series_count() as u64, ..ShardStats::default() };
+        let mut stats = ShardStats { series: self.index.read().series_count(), ..ShardStats::default() };
         stats.index_bytes = self.manifest.lock().index_files.iter().map(|file| file.size_bytes).sum();
         stats.log_bytes = self.log_bytes();
         let tables = self.tables.read();

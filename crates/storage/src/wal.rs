@@ -13,7 +13,7 @@ pub(crate) use record::{
     Encoder, FieldDefinition, Record, RowDecoder, SeriesDefinition, put_field, take_field, take_type,
 };
 pub use recovery::DamagedLog;
-pub(crate) use recovery::{Repair, scan};
+pub(crate) use recovery::{Repair, keep_copy, scan};
 
 use std::path::{Path, PathBuf};
 

@@ -31,6 +31,9 @@ impl fmt::Debug for SeriesSketch {
 }
 
 impl SeriesSketch {
+    /// Bytes of [`Self::as_bytes`].
+    pub(crate) const LEN: usize = REGISTERS;
+
     /// Adds a canonical series key.
     pub fn insert(&mut self, key: &str) {
         let hash = xxhash_rust::xxh3::xxh3_64(key.as_bytes());

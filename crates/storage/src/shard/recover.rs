@@ -8,13 +8,13 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
-use skywatch_model::{TimeRange, series::fnv1a64};
+use skywatch_model::TimeRange;
 
 use super::{Active, SegmentSlot, Shard, ShardId, Tables, upkeep::index_path};
 use crate::{
     OpenError, StoreOptions,
     fs::{Fs, FsError, TEMPORARY_SUFFIX},
-    index::{Index, IndexFileError, decode_file},
+    index::{Index, IndexFileError},
     manifest::Manifest,
     memtable::MemTable,
     rows::{FieldId, Layout, RowSet, SeriesId},
@@ -180,18 +180,19 @@ fn load_index(
         let reason = match fs.map(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => "is missing".to_owned(),
             Err(source) => return Err(FsError { action: "read", path, source }.into()),
-            Ok(bytes) => match decode_file(&mut index, &bytes) {
+            Ok(bytes) => match index.load(bytes) {
                 Ok(range) if range == file.range => continue,
                 Ok(_) => "is not the file the manifest names".to_owned(),
                 Err(IndexFileError::TooNew { found, supported }) => {
                     return Err(OpenError::TooNew { path, found, supported });
                 }
-                Err(IndexFileError::Damaged { offset, reason }) => {
-                    format!("damaged at offset {offset}: {reason}")
+                Err(error @ IndexFileError::Damaged { .. }) => {
+                    wal::keep_copy(fs, dir, &path)?;
+                    error.to_string()
                 }
             },
         };
-        tracing::error!(file = %path.display(), %reason, "index file cannot be read; rebuilding from segments");
+        tracing::error!(file = %path.display(), %reason, "index file cannot be read; a copy is kept in quarantine/ and the index rebuilt from segments");
         report.damaged_index.push(path);
     }
     if !report.damaged_index.is_empty() {
@@ -225,7 +226,7 @@ fn rebuild_index(manifest: &Manifest, segments: &[SegmentSlot]) -> Index {
         }
         match segment.keys() {
             Ok(keys) => keys.iter().for_each(|definition| {
-                index.insert_series(definition, fnv1a64(definition.key.as_bytes()));
+                index.insert_series(definition);
             }),
             Err(error) => tracing::error!(%error, "series of a segment cannot be listed"),
         }
@@ -245,7 +246,7 @@ impl Replay<'_> {
         match Record::decode(body)? {
             Record::Series(definitions) => {
                 for definition in definitions {
-                    self.index.insert_series(&definition, fnv1a64(definition.key.as_bytes()));
+                    self.index.insert_series(&definition);
                 }
             }
             Record::Fields(definitions) => {

@@ -3,12 +3,12 @@
 use std::{path::Path, sync::Arc};
 
 use parking_lot::RwLock;
-use skywatch_model::{FieldType, TimeRange, series::parse_key};
+use skywatch_model::{FieldType, TimeRange};
 
 use super::{SegmentSlot, Shard};
 use crate::{
     BlockStream, Order, ReadError, Scanner, SeriesRef, ShardRead, TagPredicate,
-    index::{Bounds, Index},
+    index::{self, Bounds, Index},
     memtable::{MemScan, MemView},
     rows::{FieldId, SeriesId},
     scan::{Scan, Source},
@@ -59,37 +59,51 @@ impl ShardRead for Snapshot {
     }
 
     fn tag_values(&self, measurement: &str, key: &str) -> Vec<Arc<str>> {
-        self.index.read().tag_values(measurement, key, self.bounds)
+        index::tag_values(&self.index, measurement, key, self.bounds)
     }
 
     fn select_series(&self, measurement: &str, predicate: &TagPredicate) -> Vec<SeriesRef> {
-        let selected = self.index.read().select(measurement, predicate, self.bounds);
+        let selected = index::select(&self.index, measurement, predicate, self.bounds);
         selected.into_iter().map(|id| SeriesRef(id.0)).collect()
     }
 
     fn count_series(&self, measurement: &str, predicate: &TagPredicate) -> u64 {
-        self.index.read().count_series(measurement, predicate, self.bounds)
+        index::count_series(&self.index, measurement, predicate, self.bounds)
     }
 
     fn tag_value_count(&self, measurement: &str, key: &str) -> u64 {
-        self.index.read().tag_value_count(measurement, key, self.bounds)
+        index::tag_value_count(&self.index, measurement, key, self.bounds)
     }
 
     fn series_tags(&self, series: SeriesRef) -> Vec<(Arc<str>, Arc<str>)> {
-        let key = self.series_key(series);
-        let (_, tags) = parse_key(&key);
-        tags.into_iter().map(|(key, value)| (Arc::from(key), Arc::from(value))).collect()
+        let mut tags = Vec::new();
+        self.index
+            .read()
+            .tags_of(SeriesId(series.0), |key, value| tags.push((Arc::clone(key), value.into())));
+        tags
     }
 
     fn series_key(&self, series: SeriesRef) -> Arc<str> {
-        self.index.read().series_key(SeriesId(series.0)).cloned().unwrap_or_default()
+        self.index.read().series_key(SeriesId(series.0)).unwrap_or_default()
+    }
+
+    fn tag_values_of(&self, series: SeriesRef, keys: &[Arc<str>]) -> Vec<Arc<str>> {
+        let mut values = vec![None; keys.len()];
+        self.index.read().tags_of(SeriesId(series.0), |key, value| {
+            let mut made = None;
+            for (wanted, found) in keys.iter().zip(&mut values).filter(|(wanted, _)| *wanted == key) {
+                debug_assert_eq!(wanted, key);
+                *found = Some(Arc::clone(made.get_or_insert_with(|| Arc::<str>::from(value))));
+            }
+        });
+        values.into_iter().map(Option::unwrap_or_default).collect()
     }
 
     fn scanner<'a>(&'a self, measurement: &str, fields: &[Arc<str>]) -> Box<dyn Scanner + 'a> {
         let fields: Box<[Option<FieldId>]> = {
             let index = self.index.read();
-            let known = index.measurement(measurement);
-            let number = |name: &Arc<str>| known?.field(name).filter(|id| id.0 < self.bounds.fields);
+            let number =
+                |name: &Arc<str>| index.find_field(measurement, name).filter(|id| id.0 < self.bounds.fields);
             fields.iter().map(number).collect()
         };
         let prepare = |slot: &'a SegmentSlot| match slot {

@@ -10,7 +10,7 @@ use super::{Active, Frozen, SegmentSlot, Shard};
 use crate::{
     MaintenanceError, VersionPolicy, WriteError, compaction, flush,
     fs::FsError,
-    index::{Bounds, IndexFileMeta, encode_file},
+    index::{self, Bounds, IndexFileMeta, WriteIndexError},
     manifest::{IndexFile, Manifest},
     memtable::MemTable,
     segment::{self, Segment, SegmentMeta},
@@ -107,7 +107,7 @@ impl Shard {
         let keep = self.keep_versions();
         let written = flush::write_segment(&*self.fs, &path, number, &frozen.table, &self.index, keep);
         let meta = written.inspect_err(|_| self.remove_obsolete(&path))?;
-        let index_file = self.write_index()?;
+        let (index_file, written) = self.write_index()?.unzip();
         let segment = self.open_written(&path, number)?;
         self.sync_dir()?;
         let latest = frozen.table.latest_version();
@@ -117,6 +117,9 @@ impl Shard {
             manifest.segments.push(meta);
             index_file.map_or_else(Vec::new, |file| replace_index_files(manifest, file))
         })?;
+        if let Some(written) = written {
+            self.index.write().install(written);
+        }
         {
             let mut tables = self.tables.write();
             tables.frozen.remove(0);
@@ -154,26 +157,25 @@ impl Shard {
     }
 
     /// Writes the part of the index that no file holds, together with the youngest files that are not much larger.
-    fn write_index(&self) -> Result<Option<IndexFile>, FsError> {
-        let (from, known) = {
-            let manifest = self.manifest.lock();
-            (manifest.indexed(), manifest.index_files.clone())
-        };
-        let to = self.index.read().bounds();
-        if to == from {
-            return Ok(None);
-        }
+    fn write_index(&self) -> Result<Option<(IndexFile, index::Written)>, MaintenanceError> {
+        let Some(pending) = self.index.write().freeze() else { return Ok(None) };
+        let known = self.manifest.lock().index_files.clone();
+        let IndexFileMeta { from, to } = pending.range;
         let range = IndexFileMeta { from: merged_start(&known, from, to), to };
-        let bytes = encode_file(&self.index, range);
         let number = self.next_file();
         let path = index_path(&self.dir, number);
-        let write = || -> Result<(), FsError> {
-            let file = self.fs.create(&path).map_err(FsError::on("create", &path))?;
-            file.append(&bytes).map_err(FsError::on("write", &path))?;
-            file.sync().map_err(FsError::on("sync", &path))
-        };
-        write().inspect_err(|_| self.remove_obsolete(&path))?;
-        Ok(Some(IndexFile { number, size_bytes: bytes.len() as u64, range }))
+        let written = pending.write(&*self.fs, &path, range).map_err(|error| {
+            self.remove_obsolete(&path);
+            match error {
+                WriteIndexError::Io(error) => MaintenanceError::Io(error),
+                WriteIndexError::Damaged(error) => MaintenanceError::Read(crate::ReadError::Corrupt {
+                    file: path.display().to_string(),
+                    offset: 0,
+                    reason: format!("what was written is not what is read back: {error}"),
+                }),
+            }
+        })?;
+        Ok(Some((IndexFile { number, size_bytes: written.size_bytes, range }, written)))
     }
 
     /// The manifest no longer names them; a crash before this is made good at the next open.
@@ -254,7 +256,12 @@ impl Shard {
 /// Where a new index file begins: before those at the end that are at most twice as large as what comes after them.
 fn merged_start(known: &[IndexFile], from: Bounds, to: Bounds) -> Bounds {
     let mut start = from;
-    for file in known.iter().rev() {
+    // Those after `from` are read no more: all they say is written anew.
+    let is_before = |file: &&IndexFile| {
+        let to = file.range.to;
+        to.series <= from.series && to.fields <= from.fields
+    };
+    for file in known.iter().filter(is_before).rev() {
         let after = u64::from(to.series - start.series) + u64::from(to.fields - start.fields);
         let IndexFileMeta { from, to } = file.range;
         let size = u64::from(to.series - from.series) + u64::from(to.fields - from.fields);

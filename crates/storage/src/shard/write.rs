@@ -63,6 +63,8 @@ enum Shape {
 /// A name that no field and no tag may have, since in queries it means the timestamp. As in InfluxDB, such a field
 /// is left out beside others; alone, and as a tag, it refuses the point.
 const RESERVED_NAME: &str = "time";
+/// How a tag of that name stands in a series key.
+const RESERVED_TAG: &[u8] = b",time=";
 
 /// Buffers kept; more writers than this at once allocate theirs anew.
 const KEPT_SCRATCH: usize = 8;
@@ -131,7 +133,7 @@ impl Shard {
                 }
                 let id = &mut series[point.series_ordinal() as usize];
                 if id.is_none() {
-                    *id = index.find_series(point.series_key(), point.series_hash());
+                    *id = index.find_series(point.series_key());
                     complete &= id.is_some();
                 }
             }
@@ -157,13 +159,13 @@ impl Shard {
             }
             let id = &mut series[point.series_ordinal() as usize];
             if id.is_none() && matches!(shape, Shape::Known(_)) {
-                let (key, hash) = (point.series_key(), point.series_hash());
+                let key = point.series_key();
                 if let Some(reason) = refuse_series(point) {
                     refused_series.push((point.series_ordinal(), reason));
                     continue;
                 }
-                *id = index.find_series(key, hash).or_else(|| {
-                    let definition = index.add_series(key, hash);
+                *id = index.find_series(key).or_else(|| {
+                    let definition = index.add_series(key);
                     let id = definition.id;
                     new_series.push(definition);
                     Some(id)
@@ -243,6 +245,8 @@ fn stored_fields(point: PointRef<'_>) -> impl Iterator<Item = (&str, FieldType)>
 
 /// Why points of this series can never be stored, if so.
 fn refuse_series(point: PointRef<'_>) -> Option<Arc<str>> {
+    // Hardly any key has the text, and fewer still the tag.
+    memchr::memmem::find(point.series_key().as_bytes(), RESERVED_TAG)?;
     let (measurement, tags) = parse_key(point.series_key());
     tags.iter().any(|(key, _)| key == RESERVED_NAME).then(|| {
         format!("invalid tag key: input tag \"{RESERVED_NAME}\" on measurement \"{measurement}\" is invalid")
@@ -281,7 +285,7 @@ fn define_shape(index: &mut Index, point: PointRef<'_>, new_fields: &mut Vec<Fie
     }
     let mut ids = Vec::new();
     for (name, field_type) in stored_fields(point) {
-        let known = index.measurement(measurement).and_then(|known| known.field(name));
+        let known = index.find_field(measurement, name);
         ids.push(known.unwrap_or_else(|| {
             let definition = index.add_field(measurement, name, field_type);
             let id = definition.id;

@@ -177,7 +177,7 @@ impl Repair {
 }
 
 /// Copies `path` into `dir/quarantine/`, once.
-fn keep_copy(fs: &dyn Fs, dir: &Path, path: &Path) -> Result<(), FsError> {
+pub(crate) fn keep_copy(fs: &dyn Fs, dir: &Path, path: &Path) -> Result<(), FsError> {
     let quarantine = dir.join("quarantine");
     fs.create_dir_all(&quarantine).map_err(FsError::on("create", &quarantine))?;
     let Some(name) = path.file_name() else {
