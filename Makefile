@@ -1,11 +1,11 @@
 # Skywatch: each target does all of its own set-up and says what it is doing.
-.PHONY: help run build test bench lint fix clean
+.PHONY: help run build test bench bench-cardinality bench-micro lint fix clean
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ARGS ?=
 
 help:            ## What there is to do
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 20
 
 run: build       ## Build, start everything on this machine, show where to look  (ARGS='--data-dir DIR ...')
 	@$(TARGET_DIR)/release/skywatch run $(ARGS)
@@ -21,10 +21,19 @@ test:            ## Everything: lints, unit and property tests, real counterpart
 	@scripts/build-console.sh
 	@python3 tests/run.py $(ARGS)
 
-bench: build     ## Measure beside InfluxDB in one run; prints the README's table
+bench: build     ## Measure beside InfluxDB and VictoriaMetrics; prints the README's table  (ARGS='--use-case devops --rounds 3 ...')
 	@scripts/setup.sh bench
 	@cargo build --release --quiet --locked -p skywatch-bench
 	@$(TARGET_DIR)/release/skywatch-bench --skywatch $(TARGET_DIR)/release/skywatch $(ARGS)
+
+bench-cardinality: build  ## What a million new series cost  (ARGS='--hosts 5000000 --servers skywatch,influxdb,victoria-metrics')
+	@scripts/setup.sh bench
+	@cargo build --release --quiet --locked -p skywatch-bench
+	@$(TARGET_DIR)/release/skywatch-bench --skywatch $(TARGET_DIR)/release/skywatch --use-case cardinality $(ARGS)
+
+bench-micro:     ## Each stage by itself: parse, log, memtable, flush, scan, index, codecs  (ARGS='a part of a name')
+	@scripts/setup.sh build
+	@cargo bench --locked --workspace --bench '*' -- $(ARGS)
 
 lint:            ## Formatting and lints, changing nothing
 	@cargo fmt --all --check

@@ -1,49 +1,92 @@
-//! The data: shaped as the Time Series Benchmark Suite's cpu-only case, made here, the same for the same seed.
+//! The data: shaped as the Time Series Benchmark Suite's cpu-only and devops cases, made here, the same for the
+//! same seed.
 //!
-//! Each host has ten tags and ten fields. A field is a random walk with normal steps between 0 and 100, written
-//! as an integer as the suite does by default. Rows come by time, then by host; tags in the suite's order,
-//! which is not sorted.
+//! A host sends a row of each [`Measurement`] at each step: one (cpu) or nine. Rows come by time, then by host,
+//! then by measurement; tags in the suite's order, which is not sorted. What a host is called and where it stands
+//! is drawn anew from the seed for every row, so that millions of hosts need no more memory than their walks.
+
+mod host;
+mod measurements;
 
 use std::{io::Write as _, ops::Range};
 
-use crate::random::Random;
+pub(crate) use measurements::CPU_FIELDS;
+use measurements::{CPU, DEVOPS, Measurement};
 
-/// The fields of a row.
-pub(crate) const FIELDS: [&str; 10] = [
-    "usage_user",
-    "usage_system",
-    "usage_idle",
-    "usage_nice",
-    "usage_iowait",
-    "usage_irq",
-    "usage_softirq",
-    "usage_steal",
-    "usage_guest",
-    "usage_guest_nice",
-];
+use crate::random::Random;
 
 /// 2016-01-01T00:00:00Z, where the suite's data begins.
 const START_NS: i64 = 1_451_606_400_000_000_000;
 
-const REGIONS: [(&str, &[&str]); 9] = [
-    ("us-east-1", &["us-east-1a", "us-east-1b", "us-east-1c", "us-east-1e"]),
-    ("us-west-1", &["us-west-1a", "us-west-1b"]),
-    ("us-west-2", &["us-west-2a", "us-west-2b", "us-west-2c"]),
-    ("eu-west-1", &["eu-west-1a", "eu-west-1b", "eu-west-1c"]),
-    ("eu-central-1", &["eu-central-1a", "eu-central-1b"]),
-    ("ap-southeast-1", &["ap-southeast-1a", "ap-southeast-1b"]),
-    ("ap-southeast-2", &["ap-southeast-2a", "ap-southeast-2b"]),
-    ("ap-northeast-1", &["ap-northeast-1a", "ap-northeast-1c"]),
-    ("sa-east-1", &["sa-east-1a", "sa-east-1b", "sa-east-1c"]),
-];
-const SYSTEMS: [&str; 3] = ["Ubuntu16.10", "Ubuntu16.04LTS", "Ubuntu15.10"];
-const ARCHITECTURES: [&str; 2] = ["x64", "x86"];
-const TEAMS: [&str; 4] = ["SF", "NYC", "LON", "CHI"];
-const ENVIRONMENTS: [&str; 3] = ["production", "staging", "test"];
+/// What the hosts send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum UseCase {
+    /// One row of ten values a host.
+    CpuOnly,
+    /// Nine rows, together 101 values, a host.
+    Devops,
+    /// As cpu-only, but very many hosts and few steps: what new series cost, and how long a restart takes.
+    Cardinality,
+}
 
-/// How much of it to make.
-#[derive(Debug, Clone, Copy)]
+impl UseCase {
+    /// The name on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::CpuOnly => "cpu-only",
+            Self::Devops => "devops",
+            Self::Cardinality => "cardinality",
+        }
+    }
+
+    /// Hosts if nothing else is asked for.
+    pub(crate) const fn default_hosts(self) -> u32 {
+        match self {
+            Self::CpuOnly | Self::Devops => 1000,
+            Self::Cardinality => 1_000_000,
+        }
+    }
+
+    /// Seconds of data if nothing else is asked for.
+    pub(crate) const fn default_span_s(self) -> u64 {
+        match self {
+            Self::CpuOnly | Self::Devops => 4 * 3600,
+            Self::Cardinality => 100,
+        }
+    }
+
+    fn measurements(self) -> &'static [Measurement] {
+        match self {
+            Self::CpuOnly | Self::Cardinality => std::slice::from_ref(&CPU),
+            Self::Devops => &DEVOPS,
+        }
+    }
+}
+
+/// How values are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Values {
+    /// As the suite does: whole numbers, but for the percentages of mem.
+    Integer,
+    /// Every value with all the digits its walk has.
+    Float,
+}
+
+impl Values {
+    /// The name on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Integer => "integer",
+            Self::Float => "float",
+        }
+    }
+}
+
+/// How much of what to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
+    pub(crate) use_case: UseCase,
+    pub(crate) written: Values,
     pub(crate) hosts: u32,
     pub(crate) step_ns: i64,
     pub(crate) span_ns: i64,
@@ -57,84 +100,98 @@ impl Shape {
         START_NS..START_NS + self.span_ns
     }
 
+    /// How often every host sends.
+    pub(crate) const fn steps(&self) -> u64 {
+        (self.span_ns / self.step_ns) as u64
+    }
+
     /// Rows in all.
-    pub(crate) const fn rows(&self) -> u64 {
-        (self.span_ns / self.step_ns) as u64 * self.hosts as u64
+    pub(crate) fn rows(&self) -> u64 {
+        self.steps() * u64::from(self.hosts) * self.use_case.measurements().len() as u64
     }
 
     /// Values in all: fields of rows.
-    pub(crate) const fn values(&self) -> u64 {
-        self.rows() * FIELDS.len() as u64
+    pub(crate) fn values(&self) -> u64 {
+        let of_host: usize =
+            self.use_case.measurements().iter().map(|measurement| measurement.fields.len()).sum();
+        self.steps() * u64::from(self.hosts) * of_host as u64
     }
 }
 
-/// Makes the data as bodies of write requests.
-pub(crate) fn make(shape: &Shape) -> Vec<Vec<u8>> {
-    let mut hosts: Vec<Host> = (0..shape.hosts).map(|number| Host::new(number, shape.seed)).collect();
-    let steps = shape.span_ns / shape.step_ns;
-    let mut batches = Vec::new();
-    let mut batch = Vec::new();
-    let mut rows = 0;
-    for step in 0..steps {
-        let time = START_NS + step * shape.step_ns;
-        for host in &mut hosts {
-            host.append_row(&mut batch, time);
-            host.walk();
-            rows += 1;
-            if rows == shape.rows_per_batch {
-                let capacity = batch.len() + batch.len() / 50;
-                batches.push(std::mem::replace(&mut batch, Vec::with_capacity(capacity)));
-                rows = 0;
-            }
-        }
-    }
-    if rows > 0 {
-        batches.push(batch);
-    }
-    batches
+/// Makes the data, a step of all hosts after the other.
+#[derive(Debug)]
+pub(crate) struct Generator {
+    shape: Shape,
+    walks: Vec<Walks>,
+    step: u64,
 }
 
-/// A host: its key and where its walks stand.
-struct Host {
-    key: String,
-    usage: [f64; FIELDS.len()],
+/// Where the walks of a host stand, in the order of its fields.
+#[derive(Debug)]
+struct Walks {
+    values: Box<[f64]>,
     random: Random,
 }
 
-impl Host {
-    fn new(number: u32, seed: u64) -> Self {
-        let mut random = Random::new(seed, u64::from(number));
-        let (region, datacenters) = random.choose(&REGIONS);
-        let key = format!(
-            "cpu,hostname=host_{number},region={region},datacenter={},rack={},os={},arch={},team={},service={},\
-             service_version={},service_environment={}",
-            random.choose(datacenters),
-            random.below(100),
-            random.choose(&SYSTEMS),
-            random.choose(&ARCHITECTURES),
-            random.choose(&TEAMS),
-            random.below(20),
-            random.below(2),
-            random.choose(&ENVIRONMENTS),
-        );
-        let usage = std::array::from_fn(|_| random.unit() * 100.0);
-        Self { key, usage, random }
+impl Generator {
+    /// At the first step.
+    pub(crate) fn new(shape: &Shape) -> Self {
+        let walks = (0..shape.hosts).map(|number| Walks::new(shape, number)).collect();
+        Self { shape: *shape, walks, step: 0 }
     }
 
-    fn append_row(&self, out: &mut Vec<u8>, time: i64) {
-        out.extend_from_slice(self.key.as_bytes());
-        let mut separator = ' ';
-        let mut append = |text: std::fmt::Arguments<'_>| out.write_fmt(text).unwrap_or_default();
-        for (field, usage) in FIELDS.iter().zip(self.usage) {
-            append(format_args!("{separator}{field}={}i", usage as i64));
-            separator = ',';
+    /// Makes the next `steps` steps as bodies of write requests, and hands each over with the number of its rows.
+    pub(crate) fn make<E>(
+        &mut self,
+        steps: u64,
+        mut take: impl FnMut(&[u8], usize) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let measurements = self.shape.use_case.measurements();
+        let mut batch = Vec::new();
+        let mut rows = 0;
+        let mut tags = Vec::new();
+        for _ in 0..steps {
+            let time = START_NS + self.step as i64 * self.shape.step_ns;
+            for (number, walks) in self.walks.iter_mut().enumerate() {
+                tags.clear();
+                host::append_tags(&mut tags, self.shape.seed, number as u64);
+                let mut values = &walks.values[..];
+                for (at, measurement) in measurements.iter().enumerate() {
+                    let (own, others) = values.split_at(measurement.fields.len());
+                    values = others;
+                    batch.extend_from_slice(measurement.name.as_bytes());
+                    batch.extend_from_slice(&tags);
+                    let mut random = host::random_of(self.shape.seed, number as u64, 1 + at as u64);
+                    (measurement.append_tags)(&mut batch, &mut random);
+                    measurement.append_fields(&mut batch, own, self.shape.written);
+                    writeln!(batch, " {time}").unwrap_or_default();
+                    rows += 1;
+                    if rows == self.shape.rows_per_batch {
+                        take(&batch, rows)?;
+                        batch.clear();
+                        rows = 0;
+                    }
+                }
+                walks.step(measurements);
+            }
+            self.step += 1;
         }
-        append(format_args!(" {time}\n"));
+        if rows > 0 { take(&batch, rows) } else { Ok(()) }
+    }
+}
+
+impl Walks {
+    fn new(shape: &Shape, number: u32) -> Self {
+        let mut random = host::random_of(shape.seed, u64::from(number), 1000);
+        let fields = shape.use_case.measurements().iter().flat_map(|measurement| measurement.fields);
+        let values = fields.map(|field| field.source.start(&mut random)).collect();
+        Self { values, random }
     }
 
-    fn walk(&mut self) {
-        for usage in &mut self.usage {
-            *usage = (*usage + self.random.normal()).clamp(0.0, 100.0);
+    fn step(&mut self, measurements: &[Measurement]) {
+        let fields = measurements.iter().flat_map(|measurement| measurement.fields);
+        for (field, value) in fields.zip(&mut self.values) {
+            field.source.step(value, &mut self.random);
         }
     }
 }
@@ -143,15 +200,35 @@ impl Host {
 mod tests {
     use super::*;
 
-    const SHAPE: Shape =
-        Shape { hosts: 3, step_ns: 10_000_000_000, span_ns: 60_000_000_000, rows_per_batch: 5, seed: 1 };
+    const SHAPE: Shape = Shape {
+        use_case: UseCase::CpuOnly,
+        written: Values::Integer,
+        hosts: 3,
+        step_ns: 10_000_000_000,
+        span_ns: 60_000_000_000,
+        rows_per_batch: 5,
+        seed: 1,
+    };
+
+    fn batches(shape: &Shape) -> Vec<String> {
+        let mut batches = Vec::new();
+        let take = |body: &[u8], rows: usize| {
+            let text = String::from_utf8(body.to_vec()).expect("text");
+            assert_eq!(text.lines().count(), rows);
+            batches.push(text);
+            Ok::<(), ()>(())
+        };
+        Generator::new(shape).make(shape.steps(), take).expect("taken");
+        batches
+    }
 
     #[test]
     fn rows_come_by_time_then_by_host_in_batches() {
-        let batches = make(&SHAPE);
-        assert_eq!(batches, make(&SHAPE), "the same data for the same seed");
+        let batches = batches(&SHAPE);
+        assert_eq!(batches, self::batches(&SHAPE), "the same data for the same seed");
+        assert_ne!(batches, self::batches(&Shape { seed: 2, ..SHAPE }));
         assert_eq!(batches.len(), 4);
-        let text = String::from_utf8(batches.concat()).expect("text");
+        let text = batches.concat();
         let rows: Vec<&str> = text.lines().collect();
         assert_eq!((rows.len() as u64, SHAPE.rows(), SHAPE.values()), (18, 18, 180));
         assert!(rows[0].starts_with("cpu,hostname=host_0,region="), "{}", rows[0]);
@@ -159,6 +236,7 @@ mod tests {
         assert!(rows[2].starts_with("cpu,hostname=host_2,") && rows[3].starts_with("cpu,hostname=host_0,"));
         assert!(rows[17].ends_with(" 1451606450000000000"));
         let (key, rest) = rows[4].split_once(' ').expect("a key and fields");
+        assert_eq!(rows[1].split_once(' ').expect("a key").0, key, "a host keeps its tags");
         assert_eq!(key.split(',').count(), 11);
         let fields: Vec<&str> = rest.split([' ', ',']).collect();
         assert_eq!(fields.len(), 11);
@@ -166,13 +244,51 @@ mod tests {
     }
 
     #[test]
+    fn floats_have_all_their_digits() {
+        let text = batches(&Shape { written: Values::Float, ..SHAPE }).concat();
+        let values: Vec<&str> =
+            text.lines().flat_map(|row| row.split(' ').nth(1).expect("fields").split(',')).collect();
+        assert!(values.iter().all(|value| !value.ends_with('i')));
+        assert!(values.iter().filter(|value| value.len() > 25).count() > values.len() / 2, "{values:?}");
+    }
+
+    #[test]
+    fn devops_has_the_nine_measurements_of_every_host() {
+        let shape = Shape { use_case: UseCase::Devops, hosts: 2, span_ns: 20_000_000_000, ..SHAPE };
+        let text = batches(&shape).concat();
+        let rows: Vec<&str> = text.lines().collect();
+        assert_eq!((rows.len() as u64, shape.rows(), shape.values()), (36, 36, 404));
+        let names: Vec<&str> =
+            rows[..9].iter().map(|row| row.split(',').next().expect("a measurement")).collect();
+        assert_eq!(names, ["cpu", "diskio", "disk", "kernel", "mem", "net", "nginx", "postgresl", "redis"]);
+        assert!(rows[9].starts_with("cpu,hostname=host_1,"));
+        let values: usize =
+            rows.iter().map(|row| row.split(' ').nth(1).expect("fields").split(',').count()).sum();
+        assert_eq!(values as u64, shape.values());
+        for (row, tags) in [(1, "serial="), (2, "path="), (2, "fstype="), (5, "interface="), (8, "port=")] {
+            let key = |row: &str| row.split(' ').next().expect("a key").to_owned();
+            assert!(key(rows[row]).contains(&format!(",{tags}")), "{}", rows[row]);
+            assert_eq!(key(rows[row]), key(rows[row + 18]), "a host keeps its tags");
+        }
+        let field = |row: &str, name: &str| -> f64 {
+            let (_, rest) = row.split_once(&format!("{name}=")).expect("the field");
+            rest.split([',', ' ', 'i']).next().expect("a value").parse().expect("a number")
+        };
+        for row in rows.iter().filter(|row| row.starts_with("mem,")) {
+            let (total, used) = (field(row, " total"), field(row, "used"));
+            assert!((field(row, "available") - (total - used)).abs() <= 1.0, "{row}");
+            assert!((field(row, "used_percent") - 100.0 * used / total).abs() < 1e-6, "{row}");
+        }
+    }
+
+    #[test]
     fn walks_stay_inside_and_move_slowly() {
-        let mut host = Host::new(0, 5);
+        let mut walks = Walks::new(&SHAPE, 0);
         for _ in 0..10_000 {
-            let before = host.usage;
-            host.walk();
-            for (before, after) in before.iter().zip(host.usage) {
-                assert!((0.0..=100.0).contains(&after) && (after - before).abs() <= 6.0);
+            let before = walks.values.clone();
+            walks.step(UseCase::CpuOnly.measurements());
+            for (before, after) in before.iter().zip(&walks.values) {
+                assert!((0.0..=100.0).contains(after) && (after - before).abs() <= 6.0);
             }
         }
     }

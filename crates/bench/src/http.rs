@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-/// The database both servers are loaded with.
+use crate::process::Kind;
+
+/// The database servers that have databases are loaded with.
 const DATABASE: &str = "benchmark";
 /// No request of the benchmark takes as long on a server that works.
-const TIMEOUT: Duration = Duration::from_secs(600);
+const TIMEOUT: Duration = Duration::from_secs(180);
 /// Answers are read whole; the largest of the usual workload has 20 MB.
 const ANSWER_BYTES_MAX: u64 = 4 << 30;
 
@@ -16,26 +18,63 @@ const ANSWER_BYTES_MAX: u64 = 4 << 30;
 pub(crate) struct Client {
     agent: ureq::Agent,
     base: String,
+    kind: Kind,
+}
+
+/// A question to a server: where to and with which parameters it is sent as a GET request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) path: &'static str,
+    pub(crate) parameters: Vec<(&'static str, String)>,
+}
+
+impl Request {
+    /// InfluxQL to the benchmark's database.
+    pub(crate) fn influxql(text: String) -> Self {
+        Self { path: "/query", parameters: vec![("db", DATABASE.to_owned()), ("q", text)] }
+    }
+
+    /// The same with another parameter.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.parameters.push((name, value.into()));
+        self
+    }
+}
+
+impl std::fmt::Display for Request {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.path)?;
+        self.parameters.iter().try_for_each(|(name, value)| write!(formatter, " {name}={value}"))
+    }
 }
 
 impl Client {
     /// A client of the server at this port of the loopback address.
-    pub(crate) fn new(port: u16) -> Self {
+    pub(crate) fn new(kind: Kind, port: u16) -> Self {
         let config =
             ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).build();
-        Self { agent: config.into(), base: format!("http://127.0.0.1:{port}") }
+        Self { agent: config.into(), base: format!("http://127.0.0.1:{port}"), kind }
     }
 
-    /// Whether the server answers, and what it calls itself.
+    /// Which server it talks to.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether the server answers, and what version it says it is, if it says so.
     pub(crate) fn ping(&self) -> Option<String> {
-        let answer = self.agent.get(format!("{}/ping", self.base)).call().ok()?;
+        let path = if self.kind == Kind::VictoriaMetrics { "/health" } else { "/ping" };
+        let answer = self.agent.get(format!("{}{path}", self.base)).call().ok()?;
         let header = |name: &str| answer.headers().get(name)?.to_str().ok();
         let version = header("X-Skywatch-Version").or_else(|| header("X-Influxdb-Version")).unwrap_or("");
         answer.status().is_success().then(|| version.to_owned())
     }
 
-    /// Creates the database.
+    /// Creates the database, where there are databases.
     pub(crate) fn create_database(&self) -> anyhow::Result<()> {
+        if self.kind == Kind::VictoriaMetrics {
+            return Ok(());
+        }
         let query = format!("CREATE DATABASE {DATABASE}");
         let answer = self.agent.post(format!("{}/query", self.base)).send_form([("q", query.as_str())]);
         expect(answer.context("cannot create the database")?, 200)?;
@@ -44,16 +83,39 @@ impl Client {
 
     /// Writes a body of line protocol with nanoseconds.
     pub(crate) fn write(&self, body: &[u8]) -> anyhow::Result<()> {
-        let answer = self.agent.post(format!("{}/write?db={DATABASE}", self.base)).send(body);
+        let path = match self.kind {
+            Kind::Skywatch | Kind::Influxdb => format!("/write?db={DATABASE}"),
+            Kind::VictoriaMetrics => "/write".to_owned(),
+        };
+        let answer = self.agent.post(format!("{}{path}", self.base)).send(body);
         expect(answer.context("cannot write")?, 204)?;
         Ok(())
     }
 
-    /// Asks a query; returns the answer's bytes as they came.
-    pub(crate) fn query(&self, query: &str) -> anyhow::Result<Vec<u8>> {
-        let request = self.agent.get(format!("{}/query", self.base)).query("db", DATABASE).query("q", query);
-        expect(request.call().with_context(|| format!("cannot ask {query}"))?, 200)
-            .with_context(|| query.to_owned())
+    /// Asks; returns the answer's bytes as they came.
+    pub(crate) fn ask(&self, request: &Request) -> anyhow::Result<Vec<u8>> {
+        let url = format!("{}{}", self.base, request.path);
+        let parameters = request.parameters.iter().map(|(name, value)| (*name, value.as_str()));
+        let answer = self.agent.get(url).query_pairs(parameters).call();
+        expect(answer.with_context(|| format!("cannot ask {request}"))?, 200)
+            .with_context(|| request.to_string())
+    }
+
+    /// Makes what was written visible to queries, where that takes a request.
+    pub(crate) fn flush(&self) -> anyhow::Result<()> {
+        self.tell_victoria_metrics("/internal/force_flush")
+    }
+
+    /// Asks for compaction, where one can; the others do it when they are left alone.
+    pub(crate) fn compact(&self) -> anyhow::Result<()> {
+        self.tell_victoria_metrics("/internal/force_merge")
+    }
+
+    fn tell_victoria_metrics(&self, path: &'static str) -> anyhow::Result<()> {
+        if self.kind == Kind::VictoriaMetrics {
+            self.ask(&Request { path, parameters: Vec::new() })?;
+        }
+        Ok(())
     }
 }
 

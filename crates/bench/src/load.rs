@@ -1,36 +1,61 @@
 //! Loads a server with the data and takes the time.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
-use crate::{Progress, http::Client};
+use crate::{Progress, bodies::Bodies, http::Client, process::Server};
 
-/// Writes all batches with several concurrent clients, each taking the next batch as soon as its previous one
-/// is acknowledged; returns the time from the first request to the last acknowledgement.
+/// How often a load says how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// Writes all bodies with several concurrent clients, each taking the next body as soon as its previous one is
+/// acknowledged; returns the time from the first request to the last acknowledgement.
 pub(crate) fn load(
-    port: u16,
-    batches: &[Vec<u8>],
+    server: &Server,
+    bodies: &Bodies,
     workers: usize,
     progress: &Progress,
 ) -> anyhow::Result<Duration> {
     let next = AtomicUsize::new(0);
+    let rows = AtomicU64::new(0);
+    let done = AtomicBool::new(false);
     let write_some = || -> anyhow::Result<()> {
-        let client = Client::new(port);
-        while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let client = Client::new(server.kind(), server.port);
+        let mut buffer = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(body) = bodies.get(at, &mut buffer)? else { return Ok(()) };
             progress.check()?;
             // A failed worker ends the others: what they would measure no longer counts.
-            client.write(batch).inspect_err(|_| next.store(batches.len(), Ordering::Relaxed))?;
+            client.write(body).inspect_err(|_| next.store(bodies.len(), Ordering::Relaxed))?;
+            rows.fetch_add(bodies.rows_of(at), Ordering::Relaxed);
         }
-        Ok(())
+    };
+    let tell = || {
+        let mut told = Instant::now();
+        while !done.load(Ordering::Relaxed) {
+            std::thread::park_timeout(TELL_EVERY);
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                let share = rows.load(Ordering::Relaxed) as f64 / bodies.rows() as f64;
+                progress.say(&format!("{}: {:.0} % written", server.kind().name(), share * 100.0));
+            }
+        }
     };
     let started = Instant::now();
     std::thread::scope(|scope| {
         let writing: Vec<_> = (0..workers).map(|_| scope.spawn(write_some)).collect();
-        writing
+        let telling = scope.spawn(tell);
+        let results: Vec<_> = writing
             .into_iter()
-            .try_for_each(|worker| worker.join().unwrap_or_else(|_| anyhow::bail!("a writer panicked")))
-    })?;
-    Ok(started.elapsed())
+            .map(|worker| worker.join().unwrap_or_else(|_| anyhow::bail!("a writer panicked")))
+            .collect();
+        let elapsed = started.elapsed();
+        done.store(true, Ordering::Relaxed);
+        telling.thread().unpark();
+        results.into_iter().collect::<anyhow::Result<()>>()?;
+        Ok(elapsed)
+    })
 }

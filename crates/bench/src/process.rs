@@ -1,5 +1,7 @@
 //! The servers under test: started on an empty directory, measured from outside, stopped by pid, data removed.
 
+mod usage;
+
 use std::{
     fs,
     net::TcpListener,
@@ -9,13 +11,16 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+pub(crate) use usage::Usage;
 
 use crate::{Progress, http::Client};
 
-/// How long a server may take until it answers.
-const START_MAX: Duration = Duration::from_secs(60);
+/// How long a server may take until it answers; millions of series may have to be read from a log.
+const START_MAX: Duration = Duration::from_secs(600);
 /// How long it may take to end before it is killed.
-const STOP_MAX: Duration = Duration::from_secs(20);
+const STOP_MAX: Duration = Duration::from_secs(60);
+/// How often the size of the data is looked at while it settles.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -24,6 +29,8 @@ pub(crate) enum Kind {
     Skywatch,
     /// InfluxDB 1.x.
     Influxdb,
+    /// VictoriaMetrics, a single node.
+    VictoriaMetrics,
 }
 
 impl Kind {
@@ -32,6 +39,16 @@ impl Kind {
         match self {
             Self::Skywatch => "Skywatch",
             Self::Influxdb => "InfluxDB",
+            Self::VictoriaMetrics => "VictoriaMetrics",
+        }
+    }
+
+    /// Debian's package with it, which knows its version if the server does not say.
+    const fn package(self) -> Option<&'static str> {
+        match self {
+            Self::Skywatch => None,
+            Self::Influxdb => Some("influxdb"),
+            Self::VictoriaMetrics => Some("victoria-metrics"),
         }
     }
 }
@@ -43,9 +60,30 @@ pub(crate) struct Program {
     pub(crate) path: PathBuf,
 }
 
+impl Program {
+    /// Whether there is such a program: a path to a file, or a name that one of the directories of `PATH` has.
+    pub(crate) fn is_there(&self) -> bool {
+        if self.path.components().count() > 1 {
+            return self.path.is_file();
+        }
+        let directories = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&directories).any(|directory| directory.join(&self.path).is_file())
+    }
+}
+
+/// How to end a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It is asked, and given time to.
+    Orderly,
+    /// It is killed without a word.
+    Kill,
+}
+
 /// A server that runs. Dropping it stops it and removes its data.
 #[derive(Debug)]
 pub(crate) struct Server {
+    program: Program,
     child: Child,
     directory: tempfile::TempDir,
     /// What it calls itself.
@@ -55,80 +93,105 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts it with its data under a new directory in `work_dir` and waits until it answers.
-    pub(crate) fn start(
-        program: &Program,
-        work_dir: Option<&Path>,
-        progress: &Progress,
-    ) -> anyhow::Result<Self> {
-        let name = program.kind.name();
-        let mut builder = tempfile::Builder::new();
-        builder.prefix("skywatch-bench-");
-        let directory = work_dir.map_or_else(|| builder.tempdir(), |parent| builder.tempdir_in(parent));
+    pub(crate) fn start(program: &Program, work_dir: &Path, progress: &Progress) -> anyhow::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("skywatch-bench-").tempdir_in(work_dir);
         let directory = directory.context("cannot make a directory for the server's data")?;
         let port = free_port()?;
-        let log =
-            fs::File::create(directory.path().join("log")).context("cannot make the server's log file")?;
-        let mut command = command(program, directory.path(), port)?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let child = command.spawn().with_context(|| format!("cannot start {}", program.path.display()))?;
-        let mut server = Self { child, directory, version: String::new(), port };
-        server.wait_until_ready(progress).with_context(|| {
-            let log = fs::read_to_string(server.directory.path().join("log")).unwrap_or_default();
-            let tail: Vec<&str> = log.lines().rev().take(10).collect();
-            let tail: Vec<&str> = tail.into_iter().rev().collect();
-            format!("{name} does not start; the end of its log:\n{}", tail.join("\n"))
-        })?;
+        let child = spawn(program, directory.path(), port)?;
+        let mut server = Self { program: program.clone(), child, directory, version: String::new(), port };
+        let client = Client::new(program.kind, port);
+        let said = server.wait_for(progress, || client.ping())?;
+        server.version = if said.is_empty() { package_version(program.kind) } else { said };
         Ok(server)
     }
 
-    fn wait_until_ready(&mut self, progress: &Progress) -> anyhow::Result<()> {
-        let client = Client::new(self.port);
-        let started = Instant::now();
-        loop {
-            if let Some(version) = client.ping() {
-                self.version = version;
-                return Ok(());
-            }
-            if let Some(status) = self.child.try_wait()? {
-                bail!("it ended with {status}");
-            }
-            if started.elapsed() > START_MAX {
-                bail!("it does not answer after {} s", START_MAX.as_secs());
-            }
-            progress.check()?;
-            std::thread::sleep(Duration::from_millis(20));
-        }
+    /// Which one it is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.program.kind
     }
 
-    /// Resident memory in bytes: now, and at its highest.
-    pub(crate) fn resident_bytes(&self) -> anyhow::Result<(u64, u64)> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {path}; has it ended?"))?;
-        let kib = |key: &str| -> Option<u64> {
-            status
-                .lines()
-                .find_map(|line| line.strip_prefix(key))?
-                .trim()
-                .strip_suffix("kB")?
-                .trim()
-                .parse()
-                .ok()
+    /// Its name and version.
+    pub(crate) fn title(&self) -> String {
+        format!("{} {}", self.kind().name(), self.version).trim_end().to_owned()
+    }
+
+    /// Ends it, starts it again on the same data, and waits until `ready` gives something; returns that with the
+    /// time since the start.
+    pub(crate) fn restart<T>(
+        &mut self,
+        ending: Ending,
+        progress: &Progress,
+        ready: impl FnMut() -> Option<T>,
+    ) -> anyhow::Result<(T, Duration)> {
+        self.end(ending);
+        let started = Instant::now();
+        self.child = spawn(&self.program, self.directory.path(), self.port)?;
+        let answer = self.wait_for(progress, ready)?;
+        Ok((answer, started.elapsed()))
+    }
+
+    /// Waits until `ready` gives something, as long as a server may take to start.
+    fn wait_for<T>(
+        &mut self,
+        progress: &Progress,
+        mut ready: impl FnMut() -> Option<T>,
+    ) -> anyhow::Result<T> {
+        let started = Instant::now();
+        let why = loop {
+            if let Some(answer) = ready() {
+                return Ok(answer);
+            }
+            if let Some(status) = self.child.try_wait()? {
+                break format!("it ended with {status}");
+            }
+            if started.elapsed() > START_MAX {
+                break format!("it does not answer after {} s", START_MAX.as_secs());
+            }
+            progress.check()?;
+            std::thread::sleep(Duration::from_millis(5));
         };
-        let (now, peak) = kib("VmRSS:").zip(kib("VmHWM:")).context("the kernel tells no resident size")?;
-        Ok((now * 1024, peak * 1024))
+        let log = fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
+        let tail: Vec<&str> = log.lines().skip(log.lines().count().saturating_sub(10)).collect();
+        bail!("{} does not start: {why}; the end of its log:\n{}", self.kind().name(), tail.join("\n"))
+    }
+
+    /// Waits until the size of its data has not changed for `quiet`, at most `longest`; returns whether it settled.
+    pub(crate) fn settle(
+        &self,
+        quiet: Duration,
+        longest: Duration,
+        progress: &Progress,
+    ) -> anyhow::Result<bool> {
+        let started = Instant::now();
+        let (mut bytes, mut since) = (self.disk_bytes()?, Instant::now());
+        while since.elapsed() < quiet {
+            if started.elapsed() >= longest {
+                return Ok(false);
+            }
+            progress.check()?;
+            std::thread::sleep(LOOK_EVERY.min(quiet));
+            let now = self.disk_bytes()?;
+            if now != bytes {
+                (bytes, since) = (now, Instant::now());
+            }
+        }
+        Ok(true)
+    }
+
+    /// What it has taken of the machine since it was started.
+    pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
+        usage::of_process(self.child.id())
     }
 
     /// Bytes its data takes on disk, in whole blocks as the file system counts them.
     pub(crate) fn disk_bytes(&self) -> anyhow::Result<u64> {
-        disk_bytes(&self.directory.path().join("data"))
+        usage::disk_bytes(&self.directory.path().join("data"))
     }
-}
 
-impl Drop for Server {
-    fn drop(&mut self) {
+    fn end(&mut self, ending: Ending) {
         let pid = rustix::process::Pid::from_child(&self.child);
-        let asked = rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok();
+        let asked = ending == Ending::Orderly
+            && rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok();
         let asked_at = Instant::now();
         while asked && asked_at.elapsed() < STOP_MAX {
             if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
@@ -139,6 +202,20 @@ impl Drop for Server {
         self.child.kill().unwrap_or_default();
         self.child.wait().map(drop).unwrap_or_default();
     }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end(Ending::Orderly);
+    }
+}
+
+fn spawn(program: &Program, directory: &Path, port: u16) -> anyhow::Result<Child> {
+    let log = fs::File::options().create(true).append(true).open(directory.join("log"));
+    let log = log.context("cannot make the server's log file")?;
+    let mut command = command(program, directory, port)?;
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    command.spawn().with_context(|| format!("cannot start {}", program.path.display()))
 }
 
 fn command(program: &Program, directory: &Path, port: u16) -> anyhow::Result<Command> {
@@ -155,21 +232,44 @@ fn command(program: &Program, directory: &Path, port: u16) -> anyhow::Result<Com
                 .context("cannot write its config")?;
             command.arg("-config").arg(config);
         }
+        Kind::VictoriaMetrics => {
+            command.arg(format!("-httpListenAddr=127.0.0.1:{port}"));
+            command.arg(format!("-storageDataPath={}", data.display()));
+            // The data is of 2016, and shall not be dropped for its age.
+            command.arg("-retentionPeriod=100y");
+        }
     }
     Ok(command)
 }
 
-/// Defaults, but for where things are and for the log of requests and self-monitoring, which would be work
-/// besides what is measured.
+/// Defaults, but for where things are, for the log of requests and self-monitoring, which would be work besides
+/// what is measured, for limits of cardinality, and for how long a shard is left alone before it is compacted:
+/// ten minutes and four hours would have it measured uncompacted.
 fn influxdb_config(data: &Path, http_port: u16, rpc_port: u16) -> String {
     let data = data.display();
     format!(
         "reporting-disabled = true\nbind-address = \"127.0.0.1:{rpc_port}\"\n\
          [meta]\ndir = \"{data}/meta\"\n\
          [data]\ndir = \"{data}/data\"\nwal-dir = \"{data}/wal\"\nquery-log-enabled = false\n\
+         cache-snapshot-write-cold-duration = \"5s\"\ncompact-full-write-cold-duration = \"5s\"\n\
+         max-series-per-database = 0\nmax-values-per-tag = 0\n\
          [monitor]\nstore-enabled = false\n\
          [http]\nbind-address = \"127.0.0.1:{http_port}\"\nlog-enabled = false\n"
     )
+}
+
+/// The version of the package a server came with, as far as Debian knows; without the distribution's own part.
+fn package_version(kind: Kind) -> String {
+    let Some(package) = kind.package() else { return String::new() };
+    let asked = Command::new("dpkg-query").args(["-W", "-f", "${Version}", package]).output();
+    let version = asked.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    upstream_version(&version.unwrap_or_default()).to_owned()
+}
+
+/// `1.79.5` of `1.79.5+ds1-2+b5`.
+fn upstream_version(version: &str) -> &str {
+    let version = version.split_once(':').map_or(version, |(_, version)| version);
+    version.split(['+', '-', '~']).next().unwrap_or_default()
 }
 
 /// A port of the loopback address that was free a moment ago.
@@ -178,40 +278,36 @@ fn free_port() -> anyhow::Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-/// Bytes in the blocks of all files below `path`. Files that vanish meanwhile count nothing.
-fn disk_bytes(path: &Path) -> anyhow::Result<u64> {
-    use std::os::unix::fs::MetadataExt as _;
-    let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(0) };
-    if !metadata.is_dir() {
-        return Ok(metadata.blocks() * 512);
-    }
-    let Ok(entries) = fs::read_dir(path) else { return Ok(0) };
-    entries.map(|entry| disk_bytes(&entry?.path())).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn disk_bytes_are_those_of_all_files_below() {
+    fn a_program_that_is_none_says_so() {
         let directory = tempfile::tempdir().expect("a directory");
-        fs::create_dir(directory.path().join("a")).expect("a directory");
-        fs::write(directory.path().join("a/b"), vec![7; 100_000]).expect("a file");
-        fs::write(directory.path().join("c"), vec![7; 100_000]).expect("a file");
-        let bytes = disk_bytes(directory.path()).expect("readable");
-        assert!((200_000..300_000).contains(&bytes), "{bytes}");
-        assert_eq!(disk_bytes(&directory.path().join("none")).expect("no error"), 0);
+        let start = |kind, path: &str| {
+            Server::start(&Program { kind, path: path.into() }, directory.path(), &Progress::silent())
+        };
+        let error = start(Kind::Influxdb, "/does/not/exist").expect_err("there is no such program");
+        assert_eq!(error.to_string(), "cannot start /does/not/exist");
+        let error = start(Kind::Skywatch, "/bin/false").expect_err("it ends at once");
+        assert!(format!("{error:#}").contains("Skywatch does not start: it ended with exit status: 1"));
+        assert_eq!(fs::read_dir(directory.path()).expect("there").count(), 0, "nothing is left behind");
     }
 
     #[test]
-    fn a_program_that_is_none_says_so() {
-        let progress = Progress { stop: std::sync::Arc::default() };
-        let none = Program { kind: Kind::Influxdb, path: "/does/not/exist".into() };
-        let error = Server::start(&none, None, &progress).expect_err("there is no such program");
-        assert_eq!(error.to_string(), "cannot start /does/not/exist");
-        let ends = Program { kind: Kind::Skywatch, path: "/bin/false".into() };
-        let error = Server::start(&ends, None, &progress).expect_err("it ends at once");
-        assert!(format!("{error:#}").contains("it ended with exit status: 1"), "{error:#}");
+    fn programs_are_found_by_path_and_by_name() {
+        let is_there = |path: &str| Program { kind: Kind::Influxdb, path: path.into() }.is_there();
+        assert!(is_there("/bin/false") && is_there("false"));
+        assert!(!is_there("/bin/no-such-program") && !is_there("no-such-program") && !is_there("/bin"));
+    }
+
+    #[test]
+    fn versions_are_those_of_the_program() {
+        for (package, version) in
+            [("1.79.5+ds1-2+b5", "1.79.5"), ("1.6.7~rc0-1+b13", "1.6.7"), ("2:3.1-1", "3.1"), ("", "")]
+        {
+            assert_eq!(upstream_version(package), version);
+        }
     }
 }

@@ -1,109 +1,122 @@
-//! The table.
+//! What was measured, for people and for programs: a Markdown table with a column for each server, how many times
+//! better the first is than each other, and the target; and the raw figures as JSON.
 
-use std::fs;
+mod cardinality;
+mod machine;
+mod suite;
 
-use crate::run::{Measured, Plan};
+use serde_json::{Value, json};
 
-/// The finished table.
+pub(crate) use self::{cardinality::cardinality, suite::suite};
+use crate::process::Kind;
+
+/// The finished report.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct Report {
     pub(crate) markdown: String,
-    /// Answers that differ between the servers.
-    pub(crate) disagreements: usize,
+    /// Raw figures.
+    pub(crate) json: Value,
+    /// Answers that differ between servers, and servers and queries that failed.
+    pub(crate) faults: Vec<String>,
 }
 
 /// Which way a figure is better.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Better {
     Higher,
     Lower,
 }
 
-/// Makes the table of what was measured: a column for each server, and how many times better the first is.
-pub(crate) fn table(plan: &Plan, measured: &[Measured], compared: usize, disagreements: usize) -> Table {
-    let mut markdown = heading(plan, measured);
-    let mut row = |what: &str, better: Better, figure: &dyn Fn(&Measured) -> f64| {
-        let figures: Vec<f64> = measured.iter().map(figure).collect();
-        markdown += &format!("| {what} |");
-        for &figure in &figures {
-            markdown += &format!(" {} |", three_digits(figure));
+/// A figure of one server, or why there is none.
+type Figure = Result<f64, String>;
+
+#[derive(Debug)]
+struct Row {
+    what: String,
+    better: Better,
+    /// In the order of the columns.
+    figures: Vec<Figure>,
+    /// What we mean to reach, on the workload the targets are for.
+    target: Option<&'static str>,
+}
+
+/// Columns: the servers, in order.
+#[derive(Debug)]
+struct Table {
+    servers: Vec<(Kind, String)>,
+    rows: Vec<Row>,
+}
+
+impl Table {
+    /// Markdown; reasons for missing figures follow as notes.
+    fn markdown(&self) -> String {
+        // Ratios are of us to others; without us there are none.
+        let peers = match self.servers.split_first() {
+            Some(((Kind::Skywatch, _), peers)) => peers,
+            _ => &[],
+        };
+        let has_targets = self.rows.iter().any(|row| row.target.is_some());
+        let mut head: Vec<String> = self.servers.iter().map(|(_, title)| title.clone()).collect();
+        head.extend(peers.iter().map(|(kind, _)| format!("against {}", kind.name())));
+        head.extend(has_targets.then(|| "target".to_owned()));
+        let mut text = format!("| | {} |\n|---|{}\n", head.join(" | "), "---:|".repeat(head.len()));
+        let mut notes: Vec<&str> = Vec::new();
+        for row in &self.rows {
+            let mut cells: Vec<String> = row.figures.iter().map(|figure| cell(figure, &mut notes)).collect();
+            cells.extend(row.figures.iter().skip(1).take(peers.len()).map(|peer| row.ratio(peer)));
+            cells.extend(has_targets.then(|| row.target.unwrap_or_default().to_owned()));
+            text += &format!("| {} | {} |\n", row.what, cells.join(" | "));
         }
-        if let [first, second] = figures[..] {
-            let ratio = if better == Better::Higher { first / second } else { second / first };
-            markdown += &format!(" {} x |", three_digits(ratio));
+        for (at, note) in notes.iter().enumerate() {
+            text += &format!("\n[{}] {note}\n", at + 1);
         }
-        markdown.push('\n');
-    };
-    let values = plan.shape.values() as f64;
-    row("ingest, million values/s", Better::Higher, &|server| values / server.load.as_secs_f64() / 1e6);
-    row("on disk after the load, bytes/value", Better::Lower, &|server| {
-        server.disk_bytes_loaded as f64 / values
-    });
-    row("on disk after the queries, bytes/value", Better::Lower, &|server| {
-        server.disk_bytes_settled as f64 / values
-    });
-    row("memory after the load, MB", Better::Lower, &|server| server.resident_bytes_loaded as f64 / 1e6);
-    row("memory at most, MB", Better::Lower, &|server| server.resident_bytes_peak as f64 / 1e6);
-    for (at, query) in plan.queries.iter().enumerate() {
-        row(&format!("{}, ms", query.name()), Better::Lower, &|server| {
-            server.queries[at].median().as_secs_f64() * 1e3
+        text
+    }
+
+    fn json(&self) -> Value {
+        let rows = self.rows.iter().map(|row| {
+            let figures: Vec<Value> = row
+                .figures
+                .iter()
+                .map(|figure| {
+                    figure.as_ref().map_or_else(|error| json!({ "error": error }), |&value| json!(value))
+                })
+                .collect();
+            json!({
+                "what": row.what,
+                "better": if row.better == Better::Higher { "higher" } else { "lower" },
+                "figures": figures,
+                "target": row.target,
+            })
         });
-    }
-    if compared > 0 {
-        markdown += &agreement(compared, disagreements);
-    }
-    Table { markdown, disagreements }
-}
-
-fn heading(plan: &Plan, measured: &[Measured]) -> String {
-    let shape = &plan.shape;
-    let mut text = format!(
-        "{:.1} million values: {} hosts, a row of 10 values every {} for {}; {} rows a request, {} clients; medians of \
-         {} queries, each over another window. {}.\n\n",
-        shape.values() as f64 / 1e6,
-        shape.hosts,
-        duration(shape.step_ns),
-        duration(shape.span_ns),
-        shape.rows_per_batch,
-        plan.workers,
-        plan.repetitions,
-        machine(),
-    );
-    let names: Vec<&str> = measured.iter().map(|server| server.name.as_str()).collect();
-    text += &format!("| | {} |", names.join(" | "));
-    text += if measured.len() == 2 { " better by |\n" } else { "\n" };
-    text += "|---|";
-    text += &"---:|".repeat(if measured.len() == 2 { 3 } else { measured.len() });
-    text.push('\n');
-    text
-}
-
-fn agreement(compared: usize, disagreements: usize) -> String {
-    if disagreements == 0 {
-        format!("\nBoth gave the same answers to all {compared} queries compared.\n")
-    } else {
-        format!("\n**{disagreements} of {compared} answers compared differ.**\n")
+        rows.collect()
     }
 }
 
-fn duration(ns: i64) -> String {
-    humantime::format_duration(std::time::Duration::from_nanos(ns.unsigned_abs())).to_string()
+impl Row {
+    /// How many times better the first is than this one.
+    fn ratio(&self, peer: &Figure) -> String {
+        match (&self.figures[0], peer) {
+            (Ok(own), Ok(peer)) => {
+                let ratio = if self.better == Better::Higher { own / peer } else { peer / own };
+                if ratio.is_finite() { format!("{} x", three_digits(ratio)) } else { "-".to_owned() }
+            }
+            _ => "-".to_owned(),
+        }
+    }
 }
 
-/// Processor and memory of this machine, as far as the kernel tells.
-fn machine() -> String {
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
-    let value = |text: &str, key: &str| {
-        let line = text.lines().find(|line| line.starts_with(key))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    };
-    let model =
-        value(&read("/proc/cpuinfo"), "model name").unwrap_or_else(|| "an unknown processor".to_owned());
-    let memory = value(&read("/proc/meminfo"), "MemTotal")
-        .and_then(|text| text.strip_suffix("kB")?.trim().parse::<f64>().ok())
-        .map_or_else(String::new, |kib| format!(", {:.0} GB of memory", kib * 1024.0 / 1e9));
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    format!("{cores} cores of {model}{memory}")
+fn cell<'a>(figure: &'a Figure, notes: &mut Vec<&'a str>) -> String {
+    match figure {
+        Ok(figure) => three_digits(*figure),
+        Err(reason) => {
+            let at = notes.iter().position(|note| note == reason).unwrap_or_else(|| {
+                notes.push(reason);
+                notes.len() - 1
+            });
+            format!("failed [{}]", at + 1)
+        }
+    }
 }
 
 /// A figure with three significant digits and no exponent.
@@ -114,6 +127,10 @@ fn three_digits(figure: f64) -> String {
     let digits_before = if figure.abs() < 1.0 { 0 } else { figure.abs().log10().floor() as i32 + 1 };
     let decimals = if figure.abs() < 1.0 { 3 } else { (3 - digits_before).max(0) };
     format!("{figure:.*}", decimals as usize)
+}
+
+fn duration(ns: i64) -> String {
+    humantime::format_duration(std::time::Duration::from_nanos(ns.unsigned_abs())).to_string()
 }
 
 #[cfg(test)]
@@ -138,9 +155,47 @@ mod tests {
     }
 
     #[test]
-    fn agreement_is_said_plainly() {
-        assert_eq!(agreement(45, 0), "\nBoth gave the same answers to all 45 queries compared.\n");
-        assert_eq!(agreement(45, 2), "\n**2 of 45 answers compared differ.**\n");
-        assert!(machine().contains("cores of"));
+    fn a_column_for_each_server_each_ratio_and_the_target() {
+        let row = |what: &str, better, figures: Vec<Figure>, target| Row {
+            what: what.to_owned(),
+            better,
+            figures,
+            target,
+        };
+        let mut table = Table {
+            servers: vec![
+                (Kind::Skywatch, "Skywatch 1".to_owned()),
+                (Kind::Influxdb, "InfluxDB 2".to_owned()),
+                (Kind::VictoriaMetrics, "VictoriaMetrics 3".to_owned()),
+            ],
+            rows: vec![
+                row("rate", Better::Higher, vec![Ok(10.0), Ok(2.5), Ok(5.0)], Some("9")),
+                row("time", Better::Lower, vec![Ok(2.0), Ok(6.0), Err("too slow".to_owned())], None),
+                row(
+                    "size",
+                    Better::Lower,
+                    vec![Err("gone".to_owned()), Ok(6.0), Err("too slow".to_owned())],
+                    None,
+                ),
+            ],
+        };
+        assert_eq!(
+            table.markdown(),
+            "| | Skywatch 1 | InfluxDB 2 | VictoriaMetrics 3 | against InfluxDB | against VictoriaMetrics | target |\n\
+             |---|---:|---:|---:|---:|---:|---:|\n\
+             | rate | 10.0 | 2.50 | 5.00 | 4.00 x | 2.00 x | 9 |\n\
+             | time | 2.00 | 6.00 | failed [1] | 3.00 x | - |  |\n\
+             | size | failed [2] | 6.00 | failed [1] | - | - |  |\n\
+             \n[1] too slow\n\n[2] gone\n"
+        );
+        assert_eq!(table.json()[1]["figures"], json!([2.0, 6.0, { "error": "too slow" }]));
+        table.servers.remove(0);
+        table.rows.truncate(1);
+        table.rows[0].figures.drain(..1);
+        table.rows[0].target = None;
+        assert_eq!(
+            table.markdown(),
+            "| | InfluxDB 2 | VictoriaMetrics 3 |\n|---|---:|---:|\n| rate | 2.50 | 5.00 |\n"
+        );
     }
 }
