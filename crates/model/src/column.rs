@@ -158,6 +158,42 @@ impl Column {
         self.valid.as_ref().is_none_or(|valid| valid.get(index))
     }
 
+    /// Adds rows without a value until there are `len`.
+    pub fn pad(&mut self, len: usize) {
+        let before = self.values.len();
+        if len <= before {
+            return;
+        }
+        let valid = self.valid.get_or_insert_with(|| Bitmap::filled(before, true));
+        (before..len).for_each(|_| valid.push(false));
+        match &mut self.values {
+            Values::Float(values) => values.resize(len, 0.0),
+            Values::Integer(values) => values.resize(len, 0),
+            Values::Unsigned(values) => values.resize(len, 0),
+            Values::String(values) => values.resize(len, Arc::default()),
+            Values::Boolean(values) => values.resize(len, false),
+        }
+    }
+
+    /// Adds the rows of a column of the same type.
+    pub fn append(&mut self, more: Self) {
+        let (before, added) = (self.values.len(), more.values.len());
+        if self.valid.is_some() || more.valid.is_some() {
+            let valid = self.valid.get_or_insert_with(|| Bitmap::filled(before, true));
+            (0..added).for_each(|row| valid.push(more.valid.as_ref().is_none_or(|more| more.get(row))));
+        }
+        match (&mut self.values, more.values) {
+            (Values::Float(values), Values::Float(more)) => values.extend(more),
+            (Values::Integer(values), Values::Integer(more)) => values.extend(more),
+            (Values::Unsigned(values), Values::Unsigned(more)) => values.extend(more),
+            (Values::String(values), Values::String(more)) => values.extend(more),
+            (Values::Boolean(values), Values::Boolean(more)) => values.extend(more),
+            (values, more) => {
+                unreachable!("a column of {:?} cannot take {:?}", values.field_type(), more.field_type())
+            }
+        }
+    }
+
     /// The value of row `index`, if it has one.
     pub fn get(&self, index: usize) -> Option<FieldValue> {
         self.is_valid(index).then(|| self.values.get(index))

@@ -1,25 +1,23 @@
-//! Segments become fewer and larger. [`plan`] decides, purely; [`merge_segments`] does it.
+//! Segments become fewer and larger. [`plan`] decides, purely; [`Merge`] does it, at a [`Pace`].
 //!
 //! Only neighbours are merged, since the order of segments is the order of settled cells.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-    path::Path,
-    sync::Arc,
-};
+mod pace;
+mod series;
+
+use std::{collections::BTreeMap, ops::Range, path::Path, sync::Arc, time::Duration};
 
 use parking_lot::RwLock;
-use skywatch_model::TimeRange;
+
+pub(crate) use pace::{Bucket, Pace};
+use series::{Series, merge_series};
 
 use crate::{
     MaintenanceError, ReadError,
     fs::Fs,
     index::Index,
-    merge::{Rows, merge},
     rows::{FieldId, SeriesId},
-    scan::{Clusters, Source, slice},
-    segment::{BLOCK_ROWS, Segment, SegmentField, SegmentMeta, SegmentWriter},
+    segment::{Columns, Segment, SegmentField, SegmentMeta, SegmentWriter},
 };
 
 /// So many segments of about the same size are merged into one.
@@ -30,17 +28,34 @@ const MAX_FAN_IN: usize = 16;
 const TIER_FACTOR: u64 = 4;
 const TIER_FLOOR_BYTES: u64 = 1 << 20;
 
+/// What a shard may have merged after an idle time, whatever the sizes of its segments: a megabyte for each second,
+/// and so much at once. However often a shard pauses and goes on, a late point, which makes a small segment beside a
+/// large one, never costs more than that rate.
+const COLD_BYTES_PER_SEC: u64 = 1 << 20;
+const COLD_BYTES_LEAST: u64 = 64 << 20;
+
+/// How many bytes a shard that has been idle for so long may have merged regardless of their sizes.
+pub(crate) fn cold_bytes(idle: Duration) -> u64 {
+    COLD_BYTES_LEAST.max(idle.as_secs().saturating_mul(COLD_BYTES_PER_SEC))
+}
+
 /// Which neighbouring segments to merge next, oldest first; `None` for nothing to do. `usable` tells which can be
-/// read. A cold shard, one that gets no more writes, is merged into as few as `max_bytes` allows.
+/// read. A cold shard, one that gets no more writes, is merged into as few as `max_bytes` and what it may have merged
+/// (see [`cold_bytes`]) allow.
 pub(crate) fn plan(
     segments: &[SegmentMeta],
     usable: &[bool],
-    cold: bool,
+    cold: Option<u64>,
     max_bytes: u64,
 ) -> Option<Range<usize>> {
-    let least = if cold { 2 } else { FAN_IN };
+    best(segments, usable, true, max_bytes).or_else(|| best(segments, usable, false, max_bytes.min(cold?)))
+}
+
+/// As [`plan`], of segments of about the same size or of any.
+fn best(segments: &[SegmentMeta], usable: &[bool], of_a_size: bool, max_bytes: u64) -> Option<Range<usize>> {
+    let least = if of_a_size { FAN_IN } else { 2 };
     let size = |segment: &SegmentMeta| segment.size_bytes.max(TIER_FLOOR_BYTES);
-    let mut best: Option<(u64, Range<usize>)> = None;
+    let mut found: Option<(u64, Range<usize>)> = None;
     for start in 0..segments.len() {
         let (mut low, mut high, mut total) = (u64::MAX, 0, 0u64);
         for end in start + 1..=segments.len().min(start + MAX_FAN_IN) {
@@ -48,7 +63,7 @@ pub(crate) fn plan(
             low = low.min(size(added));
             high = high.max(size(added));
             total += added.size_bytes;
-            let alike = cold || high <= low.saturating_mul(TIER_FACTOR);
+            let alike = !of_a_size || high <= low.saturating_mul(TIER_FACTOR);
             if !usable[end - 1] || !alike || total > max_bytes {
                 break;
             }
@@ -56,117 +71,83 @@ pub(crate) fn plan(
             let files = end - start;
             let cost = total / files as u64;
             if files >= least
-                && best.as_ref().is_none_or(|(least, range)| (files, *least) > (range.len(), cost))
+                && found.as_ref().is_none_or(|(least, range)| (files, *least) > (range.len(), cost))
             {
-                best = Some((cost, start..end));
+                found = Some((cost, start..end));
             }
         }
     }
-    best.map(|(_, range)| range)
+    found.map(|(_, range)| range)
 }
 
-/// Writes what `inputs`, oldest first, say together to the file of segment `number`. The caller syncs the directory.
-pub(crate) fn merge_segments(
-    fs: &dyn Fs,
-    path: &Path,
-    number: u64,
-    inputs: &[Arc<Segment>],
-    index: &RwLock<Index>,
-    keep_versions: bool,
-) -> Result<SegmentMeta, MaintenanceError> {
-    let mut writer = SegmentWriter::create(fs, path, number)?;
-    for (name, (fields, series)) in contents(inputs) {
-        let ids: Arc<[Option<FieldId>]> = fields.iter().map(|field| Some(field.id)).collect();
-        writer.begin_measurement(&name, fields);
-        for id in series {
-            let key = index.read().series_key(id);
-            let key = key.ok_or_else(|| ReadError::Corrupt {
-                file: path.display().to_string(),
-                offset: 0,
-                reason: format!("series {} has no key in the index", id.0),
-            })?;
-            writer.begin_series(id, &key);
-            merge_series(&mut writer, inputs, &name, id, &ids, keep_versions)?;
-            writer.end_series()?;
-        }
-    }
-    Ok(writer.finish()?)
+/// A merge to be done.
+#[derive(Debug)]
+pub(crate) struct Merge<'a> {
+    /// Oldest first.
+    pub(crate) inputs: &'a [Arc<Segment>],
+    pub(crate) index: &'a RwLock<Index>,
+    pub(crate) keep_versions: bool,
+    pub(crate) pace: Pace<'a>,
 }
 
-/// Rewrites one series, holding no more than overlaps at a time.
-fn merge_series(
-    writer: &mut SegmentWriter,
-    inputs: &[Arc<Segment>],
-    measurement: &str,
-    series: SeriesId,
-    fields: &Arc<[Option<FieldId>]>,
-    keep_versions: bool,
-) -> Result<(), MaintenanceError> {
-    let mut sources = Vec::new();
-    for segment in inputs {
-        let Some(columns) = segment.columns(measurement, fields) else { continue };
-        let mut blocks = Vec::new();
-        columns.blocks(series, TimeRange::ALL, &mut blocks)?;
-        sources.extend(blocks.into_iter().map(|block| Source::Block(segment, block)));
-    }
-    let mut pending: Vec<Rows> = Vec::new();
-    let mut pending_rows = 0;
-    let mut clusters = Clusters::new(sources);
-    while let Some(overlapping) = clusters.next_ascending() {
-        for source in overlapping {
-            let rows = source.decode(TimeRange::ALL, true)?;
-            pending_rows += rows.times.len();
-            pending.push(rows);
-        }
-        if pending_rows >= BLOCK_ROWS {
-            let merged = merge(std::mem::take(&mut pending), keep_versions);
-            let rest = write_blocks(writer, &merged, false)?;
-            pending_rows = rest.times.len();
-            pending.push(rest);
-        }
-    }
-    if !pending.is_empty() {
-        write_blocks(writer, &merge(pending, keep_versions), true)?;
-    }
-    Ok(())
-}
-
-/// Writes full blocks, and with `all` the last, shorter one too; returns the rows left.
-fn write_blocks(writer: &mut SegmentWriter, rows: &Rows, all: bool) -> Result<Rows, MaintenanceError> {
-    let len = rows.times.len();
-    if len <= BLOCK_ROWS && all {
-        writer.block(rows)?;
-        return Ok(slice(rows, len, len));
-    }
-    let mut start = 0;
-    while len - start >= BLOCK_ROWS || (all && start < len) {
-        let end = len.min(start + BLOCK_ROWS);
-        writer.block(&slice(rows, start, end))?;
-        start = end;
-    }
-    Ok(slice(rows, start, len))
-}
-
-type Contents = (Vec<SegmentField>, BTreeSet<SeriesId>);
-
-/// Fields and series of each measurement, in order.
-fn contents(inputs: &[Arc<Segment>]) -> BTreeMap<Arc<str>, Contents> {
-    let mut contents: BTreeMap<Arc<str>, Contents> = BTreeMap::new();
-    for segment in inputs {
-        for measurement in segment.measurements() {
-            let (fields, series) = contents.entry(Arc::clone(&measurement.name)).or_default();
-            for field in &measurement.fields {
-                if !fields.iter().any(|known| known.id == field.id) {
-                    fields.push(field.clone());
-                }
+impl Merge<'_> {
+    /// Writes what the inputs say together to the file of segment `number`. The caller syncs the directory.
+    pub(crate) fn write(
+        &self,
+        fs: &dyn Fs,
+        path: &Path,
+        number: u64,
+    ) -> Result<SegmentMeta, MaintenanceError> {
+        let mut writer = SegmentWriter::create(fs, path, number)?;
+        let mut accounted = 0;
+        for (name, fields) in contents(self.inputs) {
+            let ids: Vec<Option<FieldId>> = fields.iter().map(|field| Some(field.id)).collect();
+            let inputs: Vec<Columns<'_>> =
+                self.inputs.iter().filter_map(|input| input.columns(&name, &ids)).collect();
+            writer.begin_measurement(&name, fields);
+            for id in all_series(&inputs) {
+                let key = self.index.read().series_key(id);
+                let key = key.ok_or_else(|| ReadError::Corrupt {
+                    file: path.display().to_string(),
+                    offset: 0,
+                    reason: format!("series {} has no key in the index", id.0),
+                })?;
+                let series = Series { id, key: &key, fields: &ids, keep_versions: self.keep_versions };
+                let step = |written| self.pace.step(written, &mut accounted);
+                merge_series(&mut writer, &inputs, &series, step)?;
             }
-            series.extend((0..).map_while(|index| segment.series_at(measurement, index)));
+        }
+        Ok(writer.finish()?)
+    }
+}
+
+/// Fields of each measurement, in order.
+fn contents(inputs: &[Arc<Segment>]) -> BTreeMap<Arc<str>, Vec<SegmentField>> {
+    let mut contents: BTreeMap<Arc<str>, Vec<SegmentField>> = BTreeMap::new();
+    for measurement in inputs.iter().flat_map(|segment| segment.measurements()) {
+        let fields = contents.entry(Arc::clone(&measurement.name)).or_default();
+        for field in &measurement.fields {
+            if !fields.iter().any(|known| known.id == field.id) {
+                fields.push(field.clone());
+            }
         }
     }
-    for (fields, _) in contents.values_mut() {
+    for fields in contents.values_mut() {
         fields.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     }
     contents
+}
+
+/// The series of a measurement in any of the inputs, ascending.
+fn all_series(inputs: &[Columns<'_>]) -> impl Iterator<Item = SeriesId> {
+    let mut positions = vec![0; inputs.len()];
+    std::iter::from_fn(move || {
+        let least = inputs.iter().zip(&positions).filter_map(|(input, at)| input.series_at(*at)).min()?;
+        for (input, at) in inputs.iter().zip(&mut positions) {
+            *at += usize::from(input.series_at(*at) == Some(least));
+        }
+        Some(least)
+    })
 }
 
 #[cfg(test)]

@@ -132,6 +132,9 @@ pub(crate) fn merge(mut sources: Vec<Rows>, keep_versions: bool) -> Rows {
         };
         return Rows { versions, ..only };
     }
+    if !keep_versions && follow_each_other(&sources) {
+        return concat(sources);
+    }
     let entries = sorted_entries(&sources);
     let mut starts: Vec<usize> = (0..entries.len())
         .filter(|&index| index == 0 || entries[index].time != entries[index - 1].time)
@@ -157,6 +160,40 @@ pub(crate) fn merge(mut sources: Vec<Rows>, keep_versions: bool) -> Rows {
     let versions =
         if keep_versions { Versions::Cells(cells).coarsen(&columns, times.len()) } else { Versions::SETTLED };
     Rows { times, columns, versions }
+}
+
+/// Whether no time occurs twice, and each source ends before the next begins.
+fn follow_each_other(sources: &[Rows]) -> bool {
+    let ends = |rows: &Rows| (rows.times.first().copied(), rows.times.last().copied());
+    sources.windows(2).all(|pair| match (ends(&pair[0]), ends(&pair[1])) {
+        ((_, Some(end)), (Some(start), _)) => end < start,
+        _ => false,
+    }) && sources.iter().all(Rows::is_distinct)
+}
+
+/// One after the other, settled.
+fn concat(sources: Vec<Rows>) -> Rows {
+    let width = sources.first().map_or(0, |source| source.columns.len());
+    let mut times = Vec::with_capacity(sources.iter().map(|source| source.times.len()).sum());
+    let mut columns: Vec<Option<Column>> = vec![None; width];
+    for source in sources {
+        let (before, after) = (times.len(), times.len() + source.times.len());
+        times.extend(source.times);
+        for (column, more) in columns.iter_mut().zip(source.columns) {
+            match (column.as_mut(), more) {
+                (None, None) => {}
+                (Some(column), None) => column.pad(after),
+                (Some(column), Some(more)) => column.append(more),
+                (None, Some(more)) => {
+                    let mut start = Column { values: Values::empty(more.values.field_type()), valid: None };
+                    start.pad(before);
+                    start.append(more);
+                    *column = Some(start);
+                }
+            }
+        }
+    }
+    Rows { times, columns, versions: Versions::SETTLED }
 }
 
 #[derive(Debug, Clone, Copy)]

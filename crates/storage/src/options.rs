@@ -45,10 +45,16 @@ pub struct StoreOptions {
     pub flush_age: Duration,
     /// How long a write waits for memory before it is refused.
     pub overload_wait: Duration,
-    /// A shard not written to for this long has its segments merged into one.
+    /// A shard not written to for this long is flushed and has its segments merged into one, as far as that does not
+    /// rewrite more than a megabyte for each second it has been idle (64 MiB at least).
+    ///
+    /// The default is just above the longest interval at which agents usually write: then it is not taken for the end
+    /// of the writes, and a load that has ended is tidy soon. What a misjudgement costs is bounded as said.
     pub cold_after: Duration,
     /// Segments larger than this are not merged further, in bytes.
     pub max_segment_bytes: u64,
+    /// The most that compaction of all shards together writes, in bytes a second; 0 for no limit.
+    pub compaction_bytes_per_sec: u64,
     /// Whether the store flushes and compacts by itself. Tests that count operations say no.
     pub background: bool,
 }
@@ -62,8 +68,9 @@ impl Default for StoreOptions {
             flush_bytes: 48 << 20,
             flush_age: Duration::from_secs(600),
             overload_wait: Duration::from_secs(2),
-            cold_after: Duration::from_secs(300),
+            cold_after: Duration::from_secs(75),
             max_segment_bytes: 2 << 30,
+            compaction_bytes_per_sec: 64 << 20,
             background: true,
         }
     }

@@ -25,7 +25,8 @@ pub(crate) enum Source<'a> {
 }
 
 impl Source<'_> {
-    fn time_range(&self) -> TimeRange {
+    /// First and last time of its rows.
+    pub(crate) fn time_range(&self) -> TimeRange {
         match self {
             Self::Block(_, block) => block.time_range(),
             Self::Memory(_, rows) => rows.time_range(),
@@ -54,11 +55,11 @@ struct Placed<'a> {
 
 /// Sources in order of time. Those that overlap, directly or through others, form a cluster; clusters do not.
 #[derive(Debug)]
-pub(crate) struct Clusters<'a>(VecDeque<Placed<'a>>);
+struct Clusters<'a>(VecDeque<Placed<'a>>);
 
 impl<'a> Clusters<'a> {
     /// Of `sources`, oldest first.
-    pub(crate) fn new(sources: impl IntoIterator<Item = Source<'a>>) -> Self {
+    fn new(sources: impl IntoIterator<Item = Source<'a>>) -> Self {
         let place = |(age, source): (usize, Source<'a>)| Placed {
             range: source.time_range(),
             age,
@@ -102,16 +103,6 @@ impl<'a> Clusters<'a> {
         taken.push(first);
         taken.sort_by_key(|placed| placed.age);
         Some(Sources::Overlapping(taken.into_iter().map(|placed| placed.source).collect()))
-    }
-}
-
-impl<'a> Clusters<'a> {
-    /// The first cluster left, its sources oldest first.
-    pub(crate) fn next_ascending(&mut self) -> Option<Vec<Source<'a>>> {
-        self.next(Order::Ascending).map(|sources| match sources {
-            Sources::Alone(source) => vec![source],
-            Sources::Overlapping(sources) => sources,
-        })
     }
 }
 

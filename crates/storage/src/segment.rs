@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use skywatch_model::{FieldType, TimeRange};
 
 pub(crate) use entry::BlockHead;
-pub(crate) use reader::{Columns, Segment};
+pub(crate) use reader::{Columns, Runs, Segment};
 pub(crate) use writer::SegmentWriter;
 
 use crate::rows::FieldId;

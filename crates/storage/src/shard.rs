@@ -59,7 +59,7 @@ pub struct ShardStats {
     pub series: u64,
     /// Segment files.
     pub segments: u64,
-    /// Of which unreadable; queries that need them fail.
+    /// Of which damaged, wholly or in part; queries that need what is damaged fail, and they are not compacted.
     pub damaged_segments: u64,
     /// Rows in segments, counting those rewritten and not yet compacted twice.
     pub segment_rows: u64,
@@ -156,6 +156,11 @@ impl SegmentSlot {
             Self::Damaged { .. } => None,
         }
     }
+
+    /// Whether no damage of it is known.
+    fn is_intact(&self) -> bool {
+        self.ready().is_some_and(|segment| !segment.is_damaged())
+    }
 }
 
 impl fmt::Debug for Shard {
@@ -206,7 +211,7 @@ impl Shard {
         let tables = self.tables.read();
         stats.segments = tables.segments.len() as u64;
         for slot in tables.segments.iter() {
-            stats.damaged_segments += u64::from(slot.ready().is_none());
+            stats.damaged_segments += u64::from(!slot.is_intact());
             stats.segment_rows += slot.meta().rows;
             stats.segment_values += slot.meta().cells;
             stats.segment_bytes += slot.meta().size_bytes;

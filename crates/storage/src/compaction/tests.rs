@@ -1,8 +1,19 @@
 //! What is merged, and what is left alone.
 
-use skywatch_model::TimeRange;
+use std::{collections::BTreeMap, sync::atomic::AtomicBool};
+
+use proptest::prelude::*;
+use skywatch_model::{Column, FieldType, TimeRange, Values};
 
 use super::*;
+use crate::{
+    StoreOptions,
+    fs::SimFs,
+    merge::{Rows, Versions},
+    segment::BLOCK_ROWS,
+    store::Shared,
+    wal::SeriesDefinition,
+};
 
 const MB: u64 = 1 << 20;
 
@@ -19,7 +30,7 @@ fn segments(sizes_mb: &[u64]) -> Vec<SegmentMeta> {
 }
 
 fn plan_of(sizes_mb: &[u64], cold: bool) -> Option<Range<usize>> {
-    plan(&segments(sizes_mb), &vec![true; sizes_mb.len()], cold, 1000 * MB)
+    plan(&segments(sizes_mb), &vec![true; sizes_mb.len()], cold.then_some(u64::MAX), 1000 * MB)
 }
 
 #[test]
@@ -41,11 +52,23 @@ fn a_cold_shard_becomes_one_segment_within_the_limit() {
 }
 
 #[test]
+fn a_late_point_beside_much_waits_until_the_shard_has_been_idle_for_long() {
+    let after = |seconds| {
+        let cold = cold_bytes(Duration::from_secs(seconds));
+        plan(&segments(&[600, 1]), &[true; 2], Some(cold), 1000 * MB)
+    };
+    assert_eq!(after(60), None);
+    assert_eq!(after(601), Some(0..2));
+    let small = plan(&segments(&[40, 1]), &[true; 2], Some(cold_bytes(Duration::from_secs(60))), 1000 * MB);
+    assert_eq!(small, Some(0..2));
+}
+
+#[test]
 fn what_cannot_be_read_is_left_alone() {
     let segments = segments(&[10; 6]);
     let usable = [true, true, false, true, true, true];
-    assert_eq!(plan(&segments, &usable, false, 1000 * MB), None);
-    assert_eq!(plan(&segments, &usable, true, 1000 * MB), Some(3..6));
+    assert_eq!(plan(&segments, &usable, None, 1000 * MB), None);
+    assert_eq!(plan(&segments, &usable, Some(u64::MAX), 1000 * MB), Some(3..6));
 }
 
 #[test]
@@ -59,4 +82,142 @@ fn merging_ends() {
         }
     }
     assert!(sizes.len() < 20, "{sizes:?}");
+}
+
+/// One field, by series and time.
+type Cells = BTreeMap<(u32, i64), i64>;
+
+const FIELD: FieldId = FieldId(0);
+
+fn write(fs: &SimFs, number: u64, blocks: &BTreeMap<u32, Vec<Vec<(i64, i64)>>>) -> Arc<Segment> {
+    let path = number.to_string();
+    let mut writer = SegmentWriter::create(fs, Path::new(&path), number).unwrap();
+    let field = SegmentField { id: FIELD, name: "value".into(), field_type: FieldType::Integer };
+    writer.begin_measurement(&"m".into(), vec![field]);
+    for (series, blocks) in blocks {
+        writer.begin_series(SeriesId(*series), &format!("m,n={series}"));
+        for block in blocks.iter().filter(|block| !block.is_empty()) {
+            let values = Values::Integer(block.iter().map(|(_, value)| *value).collect());
+            let times = block.iter().map(|(time, _)| *time).collect();
+            let columns = vec![Some(Column { values, valid: None })];
+            writer.block(&Rows { times, columns, versions: Versions::SETTLED }).unwrap();
+        }
+        writer.end_series().unwrap();
+    }
+    writer.finish().unwrap();
+    open(fs, number)
+}
+
+fn open(fs: &SimFs, number: u64) -> Arc<Segment> {
+    let fs: Arc<dyn Fs> = Arc::new(fs.clone());
+    Arc::new(Segment::open(&fs, Path::new(&number.to_string()), number).unwrap())
+}
+
+fn read(segment: &Segment) -> (Cells, Vec<usize>) {
+    let (mut cells, mut sizes) = (Cells::new(), Vec::new());
+    let Some(columns) = segment.columns("m", &[Some(FIELD)]) else { return (cells, sizes) };
+    for id in (0..).map_while(|index| columns.series_at(index)) {
+        let mut blocks = Vec::new();
+        columns.blocks(id, TimeRange::ALL, &mut blocks).unwrap();
+        for block in &blocks {
+            sizes.push(block.rows());
+            let rows = segment.decode(block, TimeRange::ALL, true).unwrap();
+            let Some(Column { values: Values::Integer(values), .. }) = &rows.columns[0] else { continue };
+            cells.extend(rows.times.iter().zip(values).map(|(time, value)| ((id.0, *time), *value)));
+        }
+    }
+    (cells, sizes)
+}
+
+fn merged(fs: &SimFs, inputs: &[Arc<Segment>]) -> Result<Arc<Segment>, MaintenanceError> {
+    let mut index = Index::default();
+    for id in 0..4 {
+        let key: Arc<str> = format!("m,n={id}").into();
+        let hash = skywatch_model::series::fnv1a64(key.as_bytes());
+        index.insert_series(&SeriesDefinition { id: SeriesId(id), key }, hash);
+    }
+    let (shared, options, is_closed) = (Shared::default(), StoreOptions::default(), AtomicBool::new(false));
+    let pace = Pace { shared: &shared, options: &options, is_closed: &is_closed };
+    let merge = Merge { inputs, index: &RwLock::new(index), keep_versions: false, pace };
+    merge.write(fs, Path::new("99"), 99)?;
+    Ok(open(fs, 99))
+}
+
+fn run(from: i64, rows: usize, value: i64) -> Vec<(i64, i64)> {
+    (0..rows as i64).map(|row| (from + row, value + row % 7)).collect()
+}
+
+#[test]
+fn full_blocks_that_overlap_nothing_are_copied_and_small_ones_joined() {
+    let fs = SimFs::default();
+    let full = run(0, BLOCK_ROWS - 100, 5);
+    let small: Vec<_> = (0..6).map(|part| run(10_000 + part * 1000, 500, part)).collect();
+    let late = vec![(10_001, -1), (100, -2)];
+    let first = write(&fs, 1, &[(1, [vec![full.clone()], small[..3].to_vec()].concat())].into());
+    let second = write(&fs, 2, &[(1, small[3..].to_vec()), (2, vec![run(0, 3, 0)])].into());
+    let third = write(&fs, 3, &[(1, vec![late[..1].to_vec()])].into());
+    let result = merged(&fs, &[first, second, third]).unwrap();
+    let (cells, sizes) = read(&result);
+    assert_eq!(sizes, [BLOCK_ROWS - 100, 3000, 3]);
+    assert_eq!(cells[&(1, 10_001)], -1, "the later segment wins");
+    assert_eq!(cells.len(), BLOCK_ROWS - 100 + 3000 + 3);
+    // The copied block's chunk is the same bytes; so it was not encoded again.
+    let (old, new) = (fs.read(Path::new("1")).unwrap(), fs.read(Path::new("99")).unwrap());
+    assert_eq!(old[16..100], new[16..100]);
+    // One late point, and the block is rewritten.
+    let fourth = write(&fs, 4, &[(1, vec![late[1..].to_vec()])].into());
+    let (cells, sizes) = read(&merged(&fs, &[result, fourth]).unwrap());
+    assert_eq!((cells[&(1, 100)], sizes), (-2, vec![BLOCK_ROWS, 2900, 3]));
+}
+
+#[test]
+fn a_damaged_input_is_named_also_where_it_would_only_be_copied() {
+    let fs = SimFs::default();
+    write(&fs, 1, &[(1, vec![run(0, BLOCK_ROWS, 1)])].into());
+    let mut bytes = fs.read(Path::new("1")).unwrap();
+    bytes[30] ^= 4;
+    fs.overwrite(Path::new("1"), bytes).unwrap();
+    let (damaged, good) = (open(&fs, 1), write(&fs, 2, &[(1, vec![run(9000, 5, 1)])].into()));
+    let error = merged(&fs, &[Arc::clone(&damaged), Arc::clone(&good)]).unwrap_err();
+    assert!(
+        matches!(&error, MaintenanceError::Read(ReadError::Corrupt { file, .. }) if file == "1"),
+        "{error}"
+    );
+    assert!(damaged.is_damaged() && !good.is_damaged());
+}
+
+proptest! {
+    /// Whatever overlaps what: of each cell the youngest segment's value is kept, and blocks are full but for one.
+    #[test]
+    fn merging_keeps_the_youngest_value_of_every_cell(
+        segments in prop::collection::vec(
+            prop::collection::vec((0u32..3, 0i64..20_000, 1usize..5000, 1i64..4), 0..5),
+            1..5,
+        ),
+    ) {
+        let fs = SimFs::default();
+        let mut expected = Cells::new();
+        let mut inputs = Vec::new();
+        for (number, runs) in segments.iter().enumerate() {
+            let mut cells = Cells::new();
+            for (series, from, rows, step) in runs {
+                let value = |row: i64| (number as i64) << 32 | row;
+                cells.extend((0..*rows as i64).map(|row| ((*series, from + row * step), value(row))));
+            }
+            let mut blocks: BTreeMap<u32, Vec<Vec<(i64, i64)>>> = BTreeMap::new();
+            for ((series, time), value) in &cells {
+                let blocks = blocks.entry(*series).or_default();
+                match blocks.last_mut().filter(|last| last.len() < BLOCK_ROWS) {
+                    Some(last) => last.push((*time, *value)),
+                    None => blocks.push(vec![(*time, *value)]),
+                }
+            }
+            inputs.push(write(&fs, number as u64, &blocks));
+            expected.extend(cells);
+        }
+        let (found, sizes) = read(&merged(&fs, &inputs).unwrap());
+        prop_assert!(found == expected, "cells differ");
+        let least = expected.len().div_ceil(BLOCK_ROWS);
+        prop_assert!(sizes.len() <= 2 * least + 3, "{} rows in blocks of {:?}", expected.len(), sizes);
+    }
 }

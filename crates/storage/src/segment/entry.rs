@@ -62,7 +62,7 @@ pub(crate) struct BlockHead<'a> {
     /// `None` if regular.
     pub(super) times: Option<Chunk>,
     pub(super) versions: VersionsAt,
-    layout: Layout<'a>,
+    pub(super) layout: Layout<'a>,
     /// By place among the wanted ones.
     pub(super) fields: Box<[Option<FieldBlock<'a>>]>,
 }
@@ -91,6 +91,11 @@ pub(super) struct Cell<'a> {
 }
 
 impl BlockHead<'_> {
+    /// Number of its rows.
+    pub(crate) const fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// First and last time of its rows.
     pub(crate) const fn time_range(&self) -> TimeRange {
         self.range

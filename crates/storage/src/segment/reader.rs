@@ -46,6 +46,7 @@ pub(crate) struct Segment {
     /// Set once replaced by another: the file goes with the last reader, unless the shard is closed by then, after
     /// which the name may belong to somebody else.
     obsolete: OnceLock<Arc<AtomicBool>>,
+    is_damaged: AtomicBool,
 }
 
 /// A measurement in the segment's tables.
@@ -99,6 +100,7 @@ impl Segment {
             keys: trailer.keys,
             fs: Arc::clone(fs),
             obsolete: OnceLock::new(),
+            is_damaged: AtomicBool::new(false),
         })
     }
 
@@ -246,19 +248,40 @@ impl Segment {
         chunk: Chunk,
         decode: impl FnOnce(&[u8]) -> Result<T, Malformed>,
     ) -> Result<T, ReadError> {
-        let bytes = || -> Option<&[u8]> {
-            let start = usize::try_from(chunk.offset).ok()?;
-            let len = usize::try_from(chunk.len.checked_add(CRC_LEN)?).ok()?;
-            self.bytes.get(start..start.checked_add(len)?)
-        };
-        bytes()
-            .ok_or(Malformed("lies outside the file"))
+        self.bytes_of(chunk)
             .and_then(check_crc)
             .and_then(decode)
             .map_err(|reason| self.corrupt(chunk.offset, reason))
     }
 
+    /// A chunk as it is, with its checksum, which is right.
+    pub(super) fn whole_chunk(&self, chunk: Chunk) -> Result<&[u8], ReadError> {
+        let bytes = self.bytes_of(chunk).and_then(|bytes| check_crc(bytes).map(|_| bytes));
+        bytes.map_err(|reason| self.corrupt(chunk.offset, reason))
+    }
+
+    fn bytes_of(&self, chunk: Chunk) -> Result<&[u8], Malformed> {
+        let bytes = || -> Option<&[u8]> {
+            let start = usize::try_from(chunk.offset).ok()?;
+            let len = usize::try_from(chunk.len.checked_add(CRC_LEN)?).ok()?;
+            self.bytes.get(start..start.checked_add(len)?)
+        };
+        bytes().ok_or(Malformed("lies outside the file"))
+    }
+
+    /// Whether something in it turned out damaged. What is not is still read: every read checks what it uses.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.is_damaged.load(Ordering::Relaxed)
+    }
+
+    /// The one place where damage is found: says so once, and keeps the file from being merged with others.
     fn corrupt(&self, offset: u64, reason: Malformed) -> ReadError {
+        if !self.is_damaged.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                file = %self.path.display(), offset, %reason,
+                "a segment is damaged; queries that need the damaged part will fail, and it is not compacted"
+            );
+        }
         ReadError::Corrupt { file: self.path.display().to_string(), offset, reason: reason.to_string() }
     }
 
@@ -341,20 +364,46 @@ impl<'a> Columns<'a> {
         range: TimeRange,
         blocks: &mut Vec<BlockHead<'a>>,
     ) -> Result<(), ReadError> {
-        let Some((offset, len)) = self.find(series) else { return Ok(()) };
-        let mut read = || -> Result<(), Malformed> {
-            let mut entry = Entry::new(self.segment.entry(offset, len)?)?;
-            let wanted = Wanted {
-                version: self.segment.version,
-                types: &self.measurement.types,
-                places: &self.places,
-                width: self.width,
-                range,
-            };
-            while entry.next_run(&wanted, blocks)? {}
-            Ok(())
+        let Some(mut runs) = self.runs(series)? else { return Ok(()) };
+        while self.next_run(&mut runs, range, blocks)? {}
+        Ok(())
+    }
+
+    /// The runs of a series; `None` if it is not here.
+    pub(crate) fn runs(&self, series: SeriesId) -> Result<Option<Runs<'a>>, ReadError> {
+        let Some((offset, len)) = self.find(series) else { return Ok(None) };
+        let entry = self.segment.entry(offset, len).and_then(Entry::new);
+        entry.map(|entry| Some(Runs { entry, offset })).map_err(|reason| self.segment.corrupt(offset, reason))
+    }
+
+    /// As [`Self::blocks`], of the next run only; whether there was one.
+    pub(crate) fn next_run(
+        &self,
+        runs: &mut Runs<'a>,
+        range: TimeRange,
+        blocks: &mut Vec<BlockHead<'a>>,
+    ) -> Result<bool, ReadError> {
+        let wanted = Wanted {
+            version: self.segment.version,
+            types: &self.measurement.types,
+            places: &self.places,
+            width: self.width,
+            range,
         };
-        read().map_err(|reason| self.segment.corrupt(offset, reason))
+        runs.entry.next_run(&wanted, blocks).map_err(|reason| self.segment.corrupt(runs.offset, reason))
+    }
+
+    /// Whether a block can go to another segment as it is: its format is today's, all its fields are wanted, and so
+    /// are its versions.
+    pub(crate) fn can_copy(&self, block: &BlockHead<'_>, keep_versions: bool) -> bool {
+        self.segment.version == VERSION
+            && self.places.iter().all(Option::is_some)
+            && (keep_versions || matches!(block.versions, VersionsAt::Settled))
+    }
+
+    /// The `index`-th series, by number.
+    pub(crate) fn series_at(&self, index: usize) -> Option<SeriesId> {
+        self.segment.series_at(self.measurement, index)
     }
 
     /// Offset and length of a series' entry.
@@ -395,6 +444,13 @@ impl<'a> Columns<'a> {
         }
         None
     }
+}
+
+/// An index entry, read run by run.
+#[derive(Debug)]
+pub(crate) struct Runs<'a> {
+    entry: Entry<'a>,
+    offset: u64,
 }
 
 /// The rows whose times, which ascend, lie inside `range`.

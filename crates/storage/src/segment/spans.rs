@@ -31,7 +31,7 @@ use super::entry::time_unit;
 use crate::{
     BlockStats, SpanStats, Sum,
     codec::decimal,
-    wire::{Malformed, Reader, put_signed, put_varint},
+    wire::{Malformed, Reader, put_bytes, put_signed, put_varint},
 };
 
 const SECOND: i64 = 1_000_000_000;
@@ -54,10 +54,10 @@ pub(super) struct Part {
 pub(super) enum Layout<'a> {
     /// It has none.
     Whole,
-    /// Rows are equally far apart; the parts are this wide.
-    Regular(i64),
-    /// See the module's header.
-    Listed(&'a [u8]),
+    /// Rows are equally far apart; the parts have this one of the widths.
+    Regular(usize),
+    /// So too; where they are see the module's header.
+    Listed(usize, &'a [u8]),
 }
 
 /// The parts of a block with these times; a single one if there is nothing to gain.
@@ -93,7 +93,7 @@ fn parts_of(times: &[i64], width: i64) -> Vec<Range<usize>> {
     parts
 }
 
-/// Appends where the parts of a block are: the width, and the layout if its times are irregular.
+/// Appends where the parts of a block are.
 pub(super) fn put_layout(
     width: Option<usize>,
     parts: &[Range<usize>],
@@ -101,8 +101,12 @@ pub(super) fn put_layout(
     is_regular: bool,
     out: &mut Vec<u8>,
 ) {
-    put_varint(out, width.map_or(0, |index| index as u64 + 1));
-    let (Some(_), Some(first), false) = (width, times.first(), is_regular) else { return };
+    let Some((width, first)) = width.zip(times.first()) else {
+        return Layout::Whole.put(out);
+    };
+    if is_regular {
+        return Layout::Regular(width).put(out);
+    }
     let mut layout = Vec::new();
     let mut previous = *first;
     for part in layout_of(parts, times) {
@@ -111,17 +115,19 @@ pub(super) fn put_layout(
         put_varint(&mut layout, part.range.end.abs_diff(part.range.start));
         previous = part.range.end;
     }
-    crate::wire::put_bytes(out, &layout);
+    Layout::Listed(width, &layout).put(out);
 }
 
-/// Reads what [`put_layout`] wrote.
+/// Reads what [`Layout::put`] wrote.
 pub(super) fn take_layout<'a>(reader: &mut Reader<'a>, is_regular: bool) -> Result<Layout<'a>, Malformed> {
     let index = match reader.varint()? {
         0 => return Ok(Layout::Whole),
         index => index as usize - 1,
     };
-    let width = *WIDTHS.get(index).ok_or(Malformed("unknown width of parts"))?;
-    if is_regular { Ok(Layout::Regular(width)) } else { reader.bytes().map(Layout::Listed) }
+    if index >= WIDTHS.len() {
+        return Err(Malformed("unknown width of parts"));
+    }
+    if is_regular { Ok(Layout::Regular(index)) } else { Ok(Layout::Listed(index, reader.bytes()?)) }
 }
 
 /// The parts at `ranges` of rows.
@@ -138,8 +144,20 @@ impl Layout<'_> {
     pub(super) fn parts(self, rows: usize, block: TimeRange) -> Result<Vec<Part>, Malformed> {
         match self {
             Self::Whole => Ok(Vec::new()),
-            Self::Regular(width) => Ok(regular_parts(rows, block, width)),
-            Self::Listed(bytes) => listed_parts(rows, block, bytes),
+            Self::Regular(width) => Ok(regular_parts(rows, block, WIDTHS[width])),
+            Self::Listed(_, bytes) => listed_parts(rows, block, bytes),
+        }
+    }
+
+    /// Appends what [`take_layout`] reads.
+    pub(super) fn put(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Whole => put_varint(out, 0),
+            Self::Regular(width) => put_varint(out, width as u64 + 1),
+            Self::Listed(width, bytes) => {
+                put_varint(out, width as u64 + 1);
+                put_bytes(out, bytes);
+            }
         }
     }
 }

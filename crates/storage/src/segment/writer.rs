@@ -10,12 +10,13 @@ use std::{
 use skywatch_model::{Column, TimeRange, Values};
 
 use super::{
-    BLOCK_ROWS, MAGIC, SegmentField, SegmentMeta, VERSION,
-    entry::{self, Cell, Chunk, FieldOfRun, GroupDraft, VersionsDraft},
+    BLOCK_ROWS, BlockHead, MAGIC, Segment, SegmentField, SegmentMeta, VERSION,
+    entry::{self, Cell, Chunk, FieldOfRun, GroupDraft, VersionsAt, VersionsDraft},
     spans,
     stats::{self, TimeScale},
 };
 use crate::{
+    MaintenanceError, ReadError,
     codec::{self, bits, numbers, text, times},
     fs::{File, Fs, FsError},
     merge::{Rows, Versions, gather},
@@ -163,21 +164,43 @@ impl SegmentWriter {
         if rows.times.is_empty() {
             return Ok(());
         }
+        let range = TimeRange::new(rows.times[0], rows.times[rows.times.len() - 1]);
+        assert!(rows.times.len() <= BLOCK_ROWS, "block of {} rows", rows.times.len());
+        let run = self.run_for(range, rows.times.len(), rows.columns.len());
+        self.cells += run.add(rows, range);
+        self.end_full_run()
+    }
+
+    /// Adds a block of another segment as it is, its chunks' checksums checked. It has a place for each field of the
+    /// measurement; see [`super::Columns::can_copy`].
+    pub(crate) fn copy_block(
+        &mut self,
+        segment: &Segment,
+        block: &BlockHead<'_>,
+    ) -> Result<(), MaintenanceError> {
+        let run = self.run_for(block.range, block.rows, block.fields.len());
+        self.cells += run.copy(segment, block)?;
+        Ok(self.end_full_run()?)
+    }
+
+    /// Where a block of these times and sizes goes.
+    fn run_for(&mut self, range: TimeRange, rows: usize, columns: usize) -> &mut RunDraft {
         let (Some(series), Some(measurement)) = (&mut self.series, self.measurements.last()) else {
             unreachable!("a block is inside a series");
         };
-        let range = TimeRange::new(rows.times[0], rows.times[rows.times.len() - 1]);
-        assert!(rows.times.len() <= BLOCK_ROWS, "block of {} rows", rows.times.len());
         assert!(series.last_time.is_none_or(|last| last < range.start), "blocks of a series ascend");
-        assert_eq!(rows.columns.len(), measurement.fields.len(), "columns and fields of the measurement");
+        assert_eq!(columns, measurement.fields.len(), "columns and fields of the measurement");
         series.last_time = Some(range.end);
-        self.cells += series.run.add(rows, range);
-        self.rows += rows.times.len() as u64;
-        self.range = Some(
-            self.range
-                .map_or(range, |all| TimeRange::new(all.start.min(range.start), all.end.max(range.end))),
-        );
-        if series.run.size_bytes >= RUN_BYTES { self.end_run() } else { Ok(()) }
+        self.rows += rows as u64;
+        let join = |all: TimeRange| TimeRange::new(all.start.min(range.start), all.end.max(range.end));
+        self.range = Some(self.range.map_or(range, join));
+        series.run.fields.resize_with(columns, FieldDraft::default);
+        &mut series.run
+    }
+
+    fn end_full_run(&mut self) -> Result<(), FsError> {
+        let is_full = self.series.as_ref().is_some_and(|series| series.run.size_bytes >= RUN_BYTES);
+        if is_full { self.end_run() } else { Ok(()) }
     }
 
     /// Ends the series. One without rows leaves an entry without blocks.
@@ -240,7 +263,8 @@ impl SegmentWriter {
         Ok(SegmentMeta { number, size_bytes, rows, cells, series, range })
     }
 
-    fn offset(&self) -> u64 {
+    /// Bytes written so far, the series that is being written not included.
+    pub(crate) fn offset(&self) -> u64 {
         self.flushed + self.buffer.len() as u64
     }
 
@@ -319,7 +343,6 @@ impl SegmentWriter {
 impl RunDraft {
     /// Encodes a block; returns how many values it has.
     fn add(&mut self, rows: &Rows, range: TimeRange) -> u64 {
-        self.fields.resize_with(rows.columns.len(), FieldDraft::default);
         let before = self.heads.len();
         let is_regular = times::regular_step(&rows.times).is_some();
         let times_len =
@@ -345,6 +368,40 @@ impl RunDraft {
             self.size_bytes += field.chunks.len() - before;
         }
         cells
+    }
+
+    /// Takes a block of another segment as it is; returns how many values it has.
+    fn copy(&mut self, segment: &Segment, block: &BlockHead<'_>) -> Result<u64, ReadError> {
+        let before = self.heads.len();
+        let mut times_len = 0;
+        if let Some(times) = block.times {
+            self.heads.extend_from_slice(segment.whole_chunk(times)?);
+            times_len = times.len;
+        }
+        let versions = match block.versions {
+            VersionsAt::Settled => VersionsDraft::Settled,
+            VersionsAt::Uniform(version) => VersionsDraft::Uniform(version),
+            VersionsAt::Chunk(chunk) => {
+                self.heads.extend_from_slice(segment.whole_chunk(chunk)?);
+                VersionsDraft::Chunk(chunk.len)
+            }
+        };
+        self.size_bytes += self.heads.len() - before;
+        let mut layout = Vec::new();
+        block.layout.put(&mut layout);
+        let group = self.groups.len();
+        let BlockHead { rows, range, .. } = *block;
+        self.groups.push(GroupDraft { rows, range, times_len, versions, layout });
+        let mut cells = 0;
+        for (draft, field) in self.fields.iter_mut().zip(&block.fields) {
+            let Some(field) = field else { continue };
+            let chunk = segment.whole_chunk(field.cell.chunk)?;
+            draft.chunks.extend_from_slice(chunk);
+            draft.put_cell(group, rows, field.cell);
+            self.size_bytes += chunk.len();
+            cells += field.cell.count as u64;
+        }
+        Ok(cells)
     }
 
     fn put_versions(&mut self, rows: &Rows) -> VersionsDraft {

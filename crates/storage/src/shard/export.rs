@@ -75,7 +75,7 @@ impl Shard {
             }
         }
         let slots = self.tables.read();
-        let unreadable = slots.segments.iter().filter(|slot| slot.ready().is_none());
+        let unreadable = slots.segments.iter().filter(|slot| !slot.is_intact());
         for name in unreadable.map(|slot| segment::file_path(Path::new(""), slot.meta().number)) {
             let name = name.display().to_string();
             if !pinned.damaged.contains(&name) {

@@ -8,7 +8,9 @@ use std::{
 
 use super::{Active, Frozen, SegmentSlot, Shard};
 use crate::{
-    MaintenanceError, VersionPolicy, WriteError, compaction, flush,
+    MaintenanceError, VersionPolicy, WriteError,
+    compaction::{self, Merge, Pace},
+    flush,
     fs::FsError,
     index::{self, Bounds, IndexFileMeta, WriteIndexError},
     manifest::{IndexFile, Manifest},
@@ -62,7 +64,12 @@ impl Shard {
         let is_old = active
             .first_write
             .is_some_and(|first| now.saturating_duration_since(first) >= self.options.flush_age);
-        !tables.frozen.is_empty() || is_old || active.table.size_bytes() >= self.options.flush_bytes
+        // So that compaction can tidy up a shard that gets no more writes.
+        let is_cold = !active.table.is_empty() && self.idle_for() >= self.options.cold_after;
+        !tables.frozen.is_empty()
+            || is_old
+            || is_cold
+            || active.table.size_bytes() >= self.options.flush_bytes
     }
 
     /// Memory that a flush would free.
@@ -102,6 +109,7 @@ impl Shard {
 
     /// The oldest frozen memtable becomes the youngest segment.
     fn flush_one(&self, frozen: &Frozen) -> Result<(), MaintenanceError> {
+        let _flushing = self.shared.begin_flush();
         let number = self.next_file();
         let path = segment::file_path(&self.dir, number);
         let keep = self.keep_versions();
@@ -202,36 +210,49 @@ impl Shard {
         Ok(merges)
     }
 
-    /// Performs the most useful merge, if there is one.
+    /// Performs the most useful merge, if there is one. A segment that turns out damaged is left where it is, and the
+    /// others go on without it.
     pub(crate) fn compact_once(&self) -> Result<bool, MaintenanceError> {
         let _compacting = self.compacting.lock();
-        if self.is_closed() {
-            return Err(MaintenanceError::Closed);
+        loop {
+            if self.is_closed() {
+                return Err(MaintenanceError::Closed);
+            }
+            let slots = Arc::clone(&self.tables.read().segments);
+            let metas: Vec<SegmentMeta> = slots.iter().map(|slot| slot.meta().clone()).collect();
+            let usable: Vec<bool> = slots.iter().map(SegmentSlot::is_intact).collect();
+            let cold = self.cold_for().map(compaction::cold_bytes);
+            let Some(range) = compaction::plan(&metas, &usable, cold, self.options.max_segment_bytes) else {
+                return Ok(false);
+            };
+            let inputs: Vec<Arc<Segment>> =
+                slots[range].iter().filter_map(SegmentSlot::ready).cloned().collect();
+            match self.merge(&inputs) {
+                Err(MaintenanceError::Read(_)) if inputs.iter().any(|input| input.is_damaged()) => {}
+                merged => return merged.map(|()| true),
+            }
         }
-        let slots = Arc::clone(&self.tables.read().segments);
-        let metas: Vec<SegmentMeta> = slots.iter().map(|slot| slot.meta().clone()).collect();
-        let usable: Vec<bool> = slots.iter().map(|slot| slot.ready().is_some()).collect();
-        let Some(range) = compaction::plan(&metas, &usable, self.is_cold(), self.options.max_segment_bytes)
-        else {
-            return Ok(false);
-        };
-        let inputs: Vec<Arc<Segment>> = slots[range].iter().filter_map(SegmentSlot::ready).cloned().collect();
-        self.merge(&inputs)?;
-        Ok(true)
     }
 
-    fn is_cold(&self) -> bool {
-        let idle_since = Duration::from_millis(self.last_write_ms.load(Ordering::Relaxed));
-        let is_idle = self.opened.elapsed().saturating_sub(idle_since) >= self.options.cold_after;
+    /// How long the shard has been idle, if that is long enough to call it cold.
+    fn cold_for(&self) -> Option<Duration> {
         let tables = self.tables.read();
-        is_idle && tables.frozen.is_empty() && tables.active.table.is_empty()
+        let is_flushed = tables.frozen.is_empty() && tables.active.table.is_empty();
+        Some(self.idle_for()).filter(|idle| is_flushed && *idle >= self.options.cold_after)
+    }
+
+    /// Since the last write, or since it was opened.
+    fn idle_for(&self) -> Duration {
+        let last_write = Duration::from_millis(self.last_write_ms.load(Ordering::Relaxed));
+        self.opened.elapsed().saturating_sub(last_write)
     }
 
     fn merge(&self, inputs: &[Arc<Segment>]) -> Result<(), MaintenanceError> {
         let number = self.next_file();
         let path = segment::file_path(&self.dir, number);
-        let keep = self.keep_versions();
-        let merged = compaction::merge_segments(&*self.fs, &path, number, inputs, &self.index, keep);
+        let pace = Pace { shared: &self.shared, options: &self.options, is_closed: &self.is_closed };
+        let merge = Merge { inputs, index: &self.index, keep_versions: self.keep_versions(), pace };
+        let merged = merge.write(&*self.fs, &path, number);
         let meta = merged.inspect_err(|_| self.remove_obsolete(&path))?;
         let segment = Arc::new(self.open_written(&path, number)?);
         self.sync_dir()?;

@@ -1,13 +1,16 @@
 //! What the shards of a store share: the memory budget, and the bell of the background threads.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::{StoreOptions, WriteError, memtable::MemoryGauge};
+use crate::{StoreOptions, WriteError, compaction::Bucket, memtable::MemoryGauge};
 
 /// How often a writer waiting for memory looks again, should nobody wake it.
 const RECHECK: Duration = Duration::from_millis(20);
@@ -18,6 +21,11 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     pub(crate) gauge: Arc<MemoryGauge>,
+    /// What compaction has written lately.
+    pub(crate) compacted: Bucket,
+    /// How many memtables are being written to disk.
+    flushing: AtomicUsize,
+    stopping: AtomicBool,
     bell: Mutex<Bell>,
     flush_wanted: Condvar,
     compaction_wanted: Condvar,
@@ -30,6 +38,16 @@ struct Bell {
     flush: bool,
     compact: bool,
     stopped: bool,
+}
+
+/// See [`Shared::begin_flush`].
+#[derive(Debug)]
+pub(crate) struct Flushing<'a>(&'a AtomicUsize);
+
+impl Drop for Flushing<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Shared {
@@ -74,8 +92,25 @@ impl Shared {
         self.compaction_wanted.notify_one();
     }
 
+    /// Says that a memtable is being written to disk, until the guard is dropped.
+    pub(crate) fn begin_flush(&self) -> Flushing<'_> {
+        self.flushing.fetch_add(1, Ordering::Relaxed);
+        Flushing(&self.flushing)
+    }
+
+    /// Whether memtables are being written to disk.
+    pub(crate) fn is_flushing(&self) -> bool {
+        self.flushing.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether [`Self::stop`] has been called.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
     /// Ends all waits here.
     pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
         self.bell.lock().stopped = true;
         self.flush_wanted.notify_all();
         self.compaction_wanted.notify_all();

@@ -365,6 +365,99 @@ fn a_damaged_segment_fails_queries_of_its_range_and_nothing_else() {
     assert!(fs.read(&path).is_ok(), "the damaged file stays where it is");
 }
 
+/// Five segments, the second with a byte flipped where its values are, which opening does not read.
+fn with_damage_inside(fs: &SimFs) -> std::path::PathBuf {
+    let store = open(fs, manual());
+    let written = shard(&store);
+    for round in 0..5 {
+        let points: Vec<Point> =
+            (0..50).map(|row| simple(1, round * 1000 + row, (row * row) as f64 / 3.0)).collect();
+        write(&written, &points, round as u64 + 1).unwrap();
+        written.flush().unwrap();
+    }
+    drop((written, store));
+    let segments: Vec<_> =
+        fs.list(&dir()).unwrap().into_iter().filter(|entry| entry.name.ends_with(".seg")).collect();
+    let path = dir().join(&segments[1].name);
+    flip(fs, &path, 40);
+    path
+}
+
+#[test]
+fn damage_found_while_reading_is_counted_and_contained() {
+    let fs = SimFs::default();
+    let path = with_damage_inside(&fs);
+    let store = open(&fs, manual());
+    let shard = store.shard(SHARD).unwrap();
+    assert_eq!(shard.stats().damaged_segments, 0, "not seen yet");
+    let snapshot = shard.snapshot();
+    let error = cells(&*snapshot).unwrap_err();
+    assert!(matches!(&error, ReadError::Corrupt { file, .. } if Path::new(file) == path), "{error}");
+    assert_eq!(shard.stats().damaged_segments, 1);
+    let elsewhere = TimeRange::new(2000, 9000);
+    let found = crate::support::cells_in(&*snapshot, elsewhere, skywatch_storage::Order::Descending).unwrap();
+    assert_eq!(found.len(), 150);
+    drop(snapshot);
+    // Merges go on with what is beside it, and leave it where it is.
+    let idle = StoreOptions { cold_after: Duration::ZERO, ..manual() };
+    drop((shard, store));
+    let store = open(&fs, idle);
+    let shard = store.shard(SHARD).unwrap();
+    assert_eq!(shard.compact().unwrap(), 1);
+    let stats = shard.stats();
+    assert_eq!((stats.segments, stats.damaged_segments), (3, 1), "one before it, it, and three in one");
+    assert!(fs.read(&path).is_ok());
+    assert_eq!(shard.compact().unwrap(), 0, "nor is it tried again");
+    let found =
+        crate::support::cells_in(&*shard.snapshot(), elsewhere, skywatch_storage::Order::Ascending).unwrap();
+    assert_eq!(found.len(), 150);
+    assert!(cells(&*shard.snapshot()).is_err());
+}
+
+#[test]
+fn a_merge_stops_at_once_when_the_store_closes_and_starts_again_after() {
+    let fs = SimFs::default();
+    let slow = StoreOptions { compaction_bytes_per_sec: 1000, cold_after: Duration::ZERO, ..manual() };
+    let store = open(&fs, slow.clone());
+    let written = shard(&store);
+    let mut all = Vec::new();
+    for round in 0..2i64 {
+        // Noise, so that there is something to write; short blocks, so that it is written again.
+        let value = |row: i64| {
+            f64::from_bits(0x3ff0_0000_0000_0000 | (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 12)
+        };
+        let points: Vec<Point> = (0..40_000)
+            .map(|row| simple(row as u32 % 400, round * 1_000_000 + row, value(row + round)))
+            .collect();
+        write(&written, &points, round as u64 + 1).unwrap();
+        written.flush().unwrap();
+        all.extend(points);
+    }
+    let merging = {
+        let written = Arc::clone(&written);
+        std::thread::spawn(move || written.compact())
+    };
+    wait_until("the merge's output", || file_count(&fs, ".seg") > 2);
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(!merging.is_finished(), "half a megabyte takes minutes at this rate");
+    assert_eq!(cells(&*written.snapshot()).unwrap(), expected(&all), "queries go on");
+    let closing = std::time::Instant::now();
+    store.close().unwrap();
+    assert!(closing.elapsed() < Duration::from_secs(5), "{:?}", closing.elapsed());
+    assert!(matches!(merging.join().unwrap(), Err(skywatch_storage::MaintenanceError::Closed)));
+    drop((written, store));
+    assert_eq!(file_count(&fs, ".seg"), 2, "no half a segment stays");
+    let store = open(&fs, StoreOptions { compaction_bytes_per_sec: 0, ..slow });
+    let shard = store.shard(SHARD).unwrap();
+    assert_eq!(shard.compact().unwrap(), 1);
+    assert_eq!(shard.stats().segments, 1);
+    assert_eq!(cells(&*shard.snapshot()).unwrap(), expected(&all));
+}
+
+fn file_count(fs: &SimFs, suffix: &str) -> usize {
+    fs.list(&dir()).unwrap().iter().filter(|entry| entry.name.ends_with(suffix)).count()
+}
+
 #[test]
 fn a_lost_index_is_rebuilt() {
     for remove in [false, true] {
