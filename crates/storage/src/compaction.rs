@@ -112,7 +112,7 @@ impl Merge<'_> {
                     offset: 0,
                     reason: format!("series {} has no key in the index", id.0),
                 })?;
-                let series = Series { id, key: &key, fields: &ids, keep_versions: self.keep_versions };
+                let series = Series { id, key: &key, keep_versions: self.keep_versions };
                 let step = |written| self.pace.step(written, &mut accounted);
                 merge_series(&mut writer, &inputs, &series, step)?;
             }

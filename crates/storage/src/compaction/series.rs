@@ -10,7 +10,7 @@ use skywatch_model::TimeRange;
 use crate::{
     MaintenanceError,
     merge::{Rows, merge},
-    rows::{FieldId, SeriesId},
+    rows::SeriesId,
     scan::{Source, slice},
     segment::{BLOCK_ROWS, BlockHead, Columns, Runs, SegmentWriter},
 };
@@ -23,7 +23,6 @@ const FULL_ENOUGH: usize = BLOCK_ROWS / 2;
 pub(super) struct Series<'a> {
     pub(super) id: SeriesId,
     pub(super) key: &'a str,
-    pub(super) fields: &'a [Option<FieldId>],
     pub(super) keep_versions: bool,
 }
 
@@ -82,7 +81,7 @@ pub(super) fn merge_series(
                 writer.copy_block(segment, head)?;
             }
             Source::Block(..) | Source::Memory(..) => {
-                pending.push((age, block.decode(series.fields, TimeRange::ALL, true)?));
+                pending.push((age, block.decode(TimeRange::ALL, true)?));
                 let complete = take_before(&mut pending, next);
                 out.add(writer, merge(complete, series.keep_versions))?;
             }

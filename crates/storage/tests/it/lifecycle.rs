@@ -424,7 +424,9 @@ fn a_merge_stops_at_once_when_the_store_closes_and_starts_again_after() {
     for round in 0..2i64 {
         // Noise, so that there is something to write; short blocks, so that it is written again.
         let value = |row: i64| {
-            f64::from_bits(0x3ff0_0000_0000_0000 | (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 12)
+            let mixed = (row as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            f64::from_bits(0x3ff0_0000_0000_0000 | mixed >> 12)
         };
         let points: Vec<Point> = (0..40_000)
             .map(|row| simple(row as u32 % 400, round * 1_000_000 + row, value(row + round)))
