@@ -133,8 +133,7 @@ fn merged(fs: &SimFs, inputs: &[Arc<Segment>]) -> Result<Arc<Segment>, Maintenan
     let mut index = Index::default();
     for id in 0..4 {
         let key: Arc<str> = format!("m,n={id}").into();
-        let hash = skywatch_model::series::fnv1a64(key.as_bytes());
-        index.insert_series(&SeriesDefinition { id: SeriesId(id), key }, hash);
+        index.insert_series(&SeriesDefinition { id: SeriesId(id), key });
     }
     let (shared, options, is_closed) = (Shared::default(), StoreOptions::default(), AtomicBool::new(false));
     let pace = Pace { shared: &shared, options: &options, is_closed: &is_closed };
