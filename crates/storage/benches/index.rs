@@ -18,6 +18,8 @@ const ROWS_PER_BATCH: usize = 5000;
 /// Each has a thousand of the series.
 const RACKS: usize = 1000;
 
+const PLACES: [(&str, &str); 4] = [("memory", "hit"), ("memory", "miss"), ("file", "hit"), ("file", "miss")];
+
 fn main() {
     divan::main();
 }
@@ -120,6 +122,17 @@ fn select_1000_of_1m(bencher: Bencher<'_, '_>, place: &str) {
     let rack = TagPredicate::Equal { key: "rack".into(), value: "77".into() };
     assert_eq!(snapshot.select_series("cpu", &TagPredicate::All).len(), SERIES);
     bencher.bench_local(|| assert_eq!(snapshot.select_series("cpu", &rack).len(), SERIES / RACKS));
+}
+
+/// One series by the value of a tag that is its own, and none by a value that no series has.
+#[divan::bench(args = PLACES, sample_count = 100, sample_size = 10)]
+fn select_1_of_1m(bencher: Bencher<'_, '_>, (place, what): (&str, &str)) {
+    let dir = tempfile::tempdir().unwrap();
+    let (_store, shard) = filled(dir.path(), place);
+    let snapshot = shard.snapshot();
+    let (value, found) = if what == "hit" { ("host_777777", 1) } else { ("host_x", 0) };
+    let host = TagPredicate::Equal { key: "hostname".into(), value: value.into() };
+    bencher.bench_local(|| assert_eq!(snapshot.select_series("cpu", &host).len(), found));
 }
 
 #[divan::bench(args = ["memory", "file"], sample_count = 3, sample_size = 1)]
