@@ -75,7 +75,7 @@ fn filled(kind: &str) -> (tempfile::TempDir, Store, Arc<Shard>) {
                 }
                 value => value,
             };
-            batch.push(&key, row as i64 * 10_000_000_000, [("v", value)].into_iter()).unwrap();
+            batch.push(&key, row as i64 * 10_000_000_000, [("v", value)]).unwrap();
         }
         let all: Vec<u32> = (0..batch.len() as u32).collect();
         assert!(shard.write(&batch, &all, Version(series as u64 + 1)).unwrap().rejected.is_empty());

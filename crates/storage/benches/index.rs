@@ -41,7 +41,7 @@ fn batches(series: usize, time: i64) -> Vec<PointBatch<'static>> {
         let mut batch = PointBatch::new();
         for host in first..(first + ROWS_PER_BATCH).min(series) {
             let field = [("usage_user", FieldRef::Integer(host as i64 % 100))];
-            batch.push(&key(host), time, field.into_iter()).unwrap();
+            batch.push(&key(host), time, field).unwrap();
         }
         batch
     };

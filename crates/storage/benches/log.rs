@@ -18,7 +18,7 @@ fn batch(client: usize) -> PointBatch<'static> {
     let mut batch = PointBatch::new();
     for host in 0..10 {
         let key = format!("cpu,hostname=host_{client}_{host}");
-        batch.push(&key, 1, [("usage_user", FieldRef::Integer(7))].into_iter()).unwrap();
+        batch.push(&key, 1, [("usage_user", FieldRef::Integer(7))]).unwrap();
     }
     batch
 }
