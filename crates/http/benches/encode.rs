@@ -32,9 +32,10 @@ fn high_cpu_all(field: impl Fn(usize) -> Values) -> StatementResult {
     let mut values = vec![OutputColumn::Time(
         (0..ROWS as i64).map(|row| 1_451_606_400_000_000_000 + row * 10_000_000_000).collect(),
     )];
+    let codes: Arc<[u32]> = (0..ROWS).map(|row| (row * 7 % 1_000) as u32).collect();
     for tag in TAGS {
         let dictionary = (0..1_000).map(|host| Some(Arc::from(format!("{tag}_{host}").as_str()))).collect();
-        let codes = (0..ROWS).map(|row| (row * 7 % 1_000) as u32).collect();
+        let codes = Arc::clone(&codes);
         columns.push(Arc::from(tag));
         values.push(OutputColumn::Coded { codes, dictionary });
     }

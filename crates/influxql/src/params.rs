@@ -24,6 +24,8 @@ pub enum ParamValue {
     Regex(String),
     /// `{"duration": "5m"}`: a duration literal.
     Duration(String),
+    /// A value that no literal has, and why: an error where the query uses it.
+    Unbindable(String),
 }
 
 impl ParamValue {
@@ -38,6 +40,7 @@ impl ParamValue {
             Self::Identifier(name) => (Kind::Ident, name.clone()),
             Self::Regex(pattern) => (Kind::Regex, pattern.clone()),
             Self::Duration(text) => (Kind::Duration, text.clone()),
+            Self::Unbindable(reason) => (Kind::BoundParam, format!("${reason}")),
         }
     }
 }
@@ -78,6 +81,21 @@ mod tests {
         let params = Params::from([("s".to_owned(), ParamValue::String("' OR 'a' = 'a".to_owned()))]);
         let query = parse_query_with("SELECT a FROM b WHERE c = $s", &params).unwrap();
         assert_eq!(query.to_string(), "SELECT a FROM b WHERE c = '\\' OR \\'a\\' = \\'a'");
+    }
+
+    #[test]
+    fn values_that_fit_nowhere_are_told() {
+        let error = |value| {
+            let params = Params::from([("v".to_owned(), value)]);
+            let query = "SELECT a FROM b WHERE c > now() - $v";
+            parse_query_with(query, &params).unwrap_err().to_string()
+        };
+        assert_eq!(
+            error(ParamValue::Unbindable("unable to bind parameter with type <nil>".to_owned())),
+            "error parsing query: missing parameter: unable to bind parameter with type <nil>"
+        );
+        let broken = error(ParamValue::Duration("1h) OR true".to_owned()));
+        assert!(broken.contains("invalid duration"), "{broken}");
     }
 
     #[test]

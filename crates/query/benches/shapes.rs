@@ -6,8 +6,8 @@ use std::sync::Arc;
 use divan::{Bencher, black_box};
 use skywatch_model::{Column, TimeRange, Values};
 use skywatch_query::{
-    Backend, BackendError, CancelToken, DeleteRequest, Executor, Limits, MemoryShard, NewRetentionPolicy,
-    QueryRequest, RetentionPolicyInfo, RetentionPolicyUpdate, StatementResult,
+    Backend, BackendError, CancelToken, DeleteRequest, Executor, Limits, MemoryShard, MemoryStatistics,
+    NewRetentionPolicy, QueryRequest, RetentionPolicyInfo, RetentionPolicyUpdate, StatementResult,
 };
 use skywatch_storage::ShardRead;
 
@@ -107,7 +107,8 @@ fn walk(seed: u64) -> Values {
 
 fn executor() -> Executor {
     let range = TimeRange::new(0, 604_800 * SECOND - 1);
-    let mut shard = MemoryShard::new(range, 1000, true);
+    let statistics = MemoryStatistics { blocks: true, span_ns: 3600 * SECOND, end_rows: true };
+    let mut shard = MemoryShard::new(range, 1000, statistics);
     let measurement = Arc::from("cpu");
     for host in 0..HOSTS {
         let tags = [

@@ -2,7 +2,9 @@
 
 mod aggregate;
 mod block;
+mod early;
 mod edge;
+mod exclude;
 mod fill;
 mod frame;
 mod go_heap;
@@ -10,6 +12,7 @@ mod groups;
 mod partial;
 mod pool;
 mod raw;
+mod span;
 mod ties;
 
 use std::sync::{
@@ -100,7 +103,7 @@ pub(crate) fn run(
     for index in order {
         let source = &plan.sources[index];
         usage.cancel.check()?;
-        let groups = groups::build(plan, source, &layout);
+        let groups = groups::build(plan, source, &layout, usage)?;
         series += groups.iter().map(|group| group.members.len()).sum::<usize>();
         usage.check_series(series)?;
         if let Some(refusal) = plan.refusal.as_ref().filter(|_| series > 0) {
@@ -140,6 +143,15 @@ impl<'a> Run<'a> {
         order: Order,
     ) -> Result<Box<dyn BlockStream + 'a>, ReadError> {
         self.scanners[member.shard].scan(member.series, range, order)
+    }
+
+    /// The window that a time belongs to: first nanosecond, and first nanosecond after it. Without windows, the one
+    /// that everything belongs to; rows may precede what it is called after.
+    fn window(&self, time: i64) -> (i64, i64) {
+        match &self.plan.windows {
+            Some(windows) => windows.of(time),
+            None => (self.plan.origin(), i64::MAX),
+        }
     }
 
     /// A series' header without rows.

@@ -1,8 +1,8 @@
 //! Aggregates and selectors as mergeable partial states, one state per window.
 //!
-//! A [`Kernel`] holds the states of one function call for consecutive windows. It is fed runs of rows (or block
-//! statistics) that lie within the newest window, merged with kernels that saw other series, and finished into
-//! [`Points`]. What a function needs lies in one [`State`] type; [`function::find`] is the table of functions.
+//! A [`Kernel`] holds the states of one function call for consecutive windows. Each window is fed runs of rows, or
+//! [`Statistics`] in their place, in the order of the query; kernels that saw other series are merged in, and all is
+//! finished into [`Points`]. What a function needs lies in one [`State`] type; [`function::find`] is the table of functions.
 
 mod basic;
 mod collect;
@@ -13,7 +13,7 @@ mod native;
 use std::{any::Any, fmt::Debug, marker::PhantomData, ops::Range};
 
 use skywatch_model::{Column, FieldValue, RowBlock};
-use skywatch_storage::BlockStats;
+use skywatch_storage::{BlockStats, SpanStats, Sum};
 
 pub(crate) use extreme::{PointTime, SelectorConfig};
 pub(crate) use native::Native;
@@ -66,6 +66,52 @@ pub(crate) struct Run<'a> {
     pub(crate) aux: AuxSource<'a>,
 }
 
+/// What is known, without decoding them, of the values of one field in a block or in a part of one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Statistics<'a> {
+    /// Number of values, at least 1.
+    pub(crate) count: u64,
+    /// Earliest value.
+    pub(crate) first: (i64, &'a FieldValue),
+    /// Latest value.
+    pub(crate) last: (i64, &'a FieldValue),
+    /// Smallest value, and the earliest time it occurs where that is known.
+    pub(crate) min: Option<(Option<i64>, &'a FieldValue)>,
+    /// Greatest value, and the earliest time it occurs where that is known.
+    pub(crate) max: Option<(Option<i64>, &'a FieldValue)>,
+    /// Sum of the values; floats were added in ascending order of time, beginning with zero.
+    pub(crate) sum: Sum,
+}
+
+impl<'a> Statistics<'a> {
+    /// Of a whole block.
+    pub(crate) fn of_block(stats: &'a BlockStats) -> Self {
+        let point = |point: &'a (i64, FieldValue)| (point.0, &point.1);
+        let extreme =
+            |point: &'a Option<(i64, FieldValue)>| point.as_ref().map(|(time, value)| (Some(*time), value));
+        Self {
+            count: stats.count,
+            first: point(&stats.first),
+            last: point(&stats.last),
+            min: extreme(&stats.min),
+            max: extreme(&stats.max),
+            sum: stats.sum,
+        }
+    }
+
+    /// Of a part of a block.
+    pub(crate) fn of_span(span: &'a SpanStats) -> Self {
+        Self {
+            count: span.count,
+            first: (span.first.0, &span.first.1),
+            last: (span.last.0, &span.last.1),
+            min: span.min.as_ref().map(|value| (None, value)),
+            max: span.max.as_ref().map(|value| (None, value)),
+            sum: span.sum,
+        }
+    }
+}
+
 /// What one call answered: points by time, ascending except where a function says otherwise.
 #[derive(Debug, Default)]
 pub(crate) struct Points {
@@ -78,6 +124,13 @@ pub(crate) struct Points {
 }
 
 impl Points {
+    /// Makes room for that many points.
+    pub(crate) fn reserve(&mut self, points: usize) {
+        self.times.reserve(points);
+        self.values.reserve(points);
+        self.aux.reserve(points);
+    }
+
     fn push(&mut self, time: i64, value: Option<FieldValue>, aux: Aux) {
         self.times.push(time);
         self.values.push(value);
@@ -90,11 +143,15 @@ pub(crate) trait Kernel: Send + Debug {
     /// Opens the next window.
     fn push_window(&mut self);
 
-    /// Takes rows of the newest window.
-    fn update(&mut self, run: &Run<'_>);
+    /// Takes rows of a window, which follow those it has seen in the order of the query.
+    fn update(&mut self, window: usize, run: &Run<'_>);
 
-    /// Takes a whole block of the newest window from its statistics; false if they do not suffice.
-    fn update_stats(&mut self, stats: &BlockStats) -> bool;
+    /// Takes values of a window from their statistics, in the place of their rows. False, and nothing taken, if the
+    /// answer could then differ in anything from that of the rows.
+    fn update_statistics(&mut self, window: usize, statistics: &Statistics<'_>) -> bool;
+
+    /// Forgets all windows.
+    fn clear(&mut self);
 
     /// Merges window `other_index` of a kernel of the same call into own window `index`. What `other` saw comes
     /// later in the order of series and shards.
@@ -124,8 +181,8 @@ pub(crate) trait State<T: Native>: Default + Debug + Send + 'static {
     /// Takes rows, in the order of the query.
     fn update(&mut self, values: &[T], run: &Run<'_>, config: &Self::Config);
 
-    /// Takes a whole block; false if statistics do not suffice.
-    fn update_stats(&mut self, stats: &BlockStats, config: &Self::Config) -> bool;
+    /// Takes values by their statistics; false, and nothing taken, if they do not suffice.
+    fn update_statistics(&mut self, statistics: &Statistics<'_>, config: &Self::Config) -> bool;
 
     /// Merges the state of a later series or shard.
     fn merge(&mut self, other: Self, config: &Self::Config);
@@ -169,16 +226,20 @@ impl<T: Native, S: State<T>> Kernel for States<T, S> {
         self.windows.push(S::default());
     }
 
-    fn update(&mut self, run: &Run<'_>) {
+    fn update(&mut self, window: usize, run: &Run<'_>) {
         // A column of another type is one that a cast could not save: it counts as absent.
-        if let (Some(values), Some(state)) = (T::slice(&run.column.values), self.windows.last_mut()) {
-            state.update(values, run, &self.config);
+        if let Some(values) = T::slice(&run.column.values) {
+            self.windows[window].update(values, run, &self.config);
         }
     }
 
-    fn update_stats(&mut self, stats: &BlockStats) -> bool {
-        stats.first.1.field_type() == T::TYPE
-            && self.windows.last_mut().is_some_and(|state| state.update_stats(stats, &self.config))
+    fn update_statistics(&mut self, window: usize, statistics: &Statistics<'_>) -> bool {
+        statistics.first.1.field_type() == T::TYPE
+            && self.windows[window].update_statistics(statistics, &self.config)
+    }
+
+    fn clear(&mut self) {
+        self.windows.clear();
     }
 
     fn merge(&mut self, index: usize, other: &mut dyn Kernel, other_index: usize) {

@@ -23,5 +23,6 @@ pub use cancel::{CancelToken, Interrupt};
 pub use error::{QueryError, QueryErrorClass};
 pub use executor::{Executor, QueryRequest};
 pub use limits::Limits;
-pub use memory::MemoryShard;
+pub use memory::{MemoryShard, MemoryStatistics};
 pub use output::{Message, OutputColumn, ResultSeries, ResultSink, SinkClosed, StatementResult};
+pub use skywatch_influxql::{ParamValue, Params};

@@ -8,7 +8,8 @@ use std::{
 
 use skywatch_model::{Bitmap, Column, FieldType, FieldValue, RowBlock, TimeRange, Values, series};
 use skywatch_storage::{
-    BlockStats, BlockStream, Order, ReadError, ScanBlock, Scanner, SeriesRef, ShardRead, Sum, TagPredicate,
+    BlockStats, BlockStream, End, Order, ReadError, ScanBlock, Scanner, SeriesRef, ShardRead, SpanStats, Sum,
+    TagPredicate,
 };
 
 use crate::plan::tags_match;
@@ -22,7 +23,18 @@ pub struct MemoryShard {
     measurements: BTreeMap<Arc<str>, MemoryMeasurement>,
     series: Vec<MemorySeries>,
     block_rows: usize,
-    with_stats: bool,
+    statistics: MemoryStatistics,
+}
+
+/// What the blocks of a [`MemoryShard`] tell without being decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MemoryStatistics {
+    /// Statistics of whole blocks.
+    pub blocks: bool,
+    /// Statistics of parts of blocks, of this width of time in nanoseconds; 0 gives none.
+    pub span_ns: i64,
+    /// Rows at the ends of blocks.
+    pub end_rows: bool,
 }
 
 #[derive(Debug, Default)]
@@ -46,13 +58,14 @@ struct MemoryColumn {
     name: Arc<str>,
     column: Column,
     stats: OnceLock<Vec<Option<BlockStats>>>,
+    spans: OnceLock<Vec<Vec<SpanStats>>>,
 }
 
 impl MemoryShard {
     /// A shard without data for `range`, with blocks of `block_rows` rows (at least 1).
-    pub fn new(range: TimeRange, block_rows: usize, with_stats: bool) -> Self {
+    pub fn new(range: TimeRange, block_rows: usize, statistics: MemoryStatistics) -> Self {
         let block_rows = block_rows.max(1);
-        Self { range, measurements: BTreeMap::new(), series: Vec::new(), block_rows, with_stats }
+        Self { range, measurements: BTreeMap::new(), series: Vec::new(), block_rows, statistics }
     }
 
     /// Adds a series: tags sorted by key, times ascending, columns as long as `times`. A field that has another
@@ -70,7 +83,7 @@ impl MemoryShard {
         for (name, column) in columns {
             let field_type = column.values.field_type();
             if *known.fields.entry(Arc::clone(&name)).or_insert(field_type) == field_type {
-                kept.push(MemoryColumn { name, column, stats: OnceLock::new() });
+                kept.push(MemoryColumn { name, column, stats: OnceLock::new(), spans: OnceLock::new() });
             }
         }
         known.tag_keys.extend(tags.iter().map(|(key, _)| Arc::clone(key)));
@@ -157,7 +170,7 @@ impl Scanner for MemoryScanner<'_> {
             columns: columns.into(),
             rows: start..end,
             block_rows: self.shard.block_rows,
-            with_stats: self.shard.with_stats,
+            statistics: self.shard.statistics,
             order,
         }))
     }
@@ -169,7 +182,7 @@ struct MemoryStream<'a> {
     columns: Arc<[Option<&'a MemoryColumn>]>,
     rows: Range<usize>,
     block_rows: usize,
-    with_stats: bool,
+    statistics: MemoryStatistics,
     order: Order,
 }
 
@@ -190,13 +203,14 @@ impl BlockStream for MemoryStream<'_> {
             }
             if self.columns.iter().flatten().any(|column| rows.clone().any(|row| column.column.is_valid(row)))
             {
-                let stats = (self.with_stats && rows == whole).then_some(number);
+                let number = (rows == whole).then_some(number);
                 return Ok(Some(Box::new(MemoryBlock {
                     times: &self.series.times,
                     columns: Arc::clone(&self.columns),
                     rows,
-                    stats,
+                    number,
                     block_rows: self.block_rows,
+                    statistics: self.statistics,
                 })));
             }
         }
@@ -208,9 +222,23 @@ struct MemoryBlock<'a> {
     times: &'a [i64],
     columns: Arc<[Option<&'a MemoryColumn>]>,
     rows: Range<usize>,
-    /// Number of the block, where its statistics are to be had.
-    stats: Option<usize>,
+    /// Number of the block, if it is whole.
+    number: Option<usize>,
     block_rows: usize,
+    statistics: MemoryStatistics,
+}
+
+impl MemoryBlock<'_> {
+    /// Whether a row holds a value that was asked for.
+    fn has_value(&self, row: usize) -> bool {
+        self.columns.iter().flatten().any(|column| column.column.is_valid(row))
+    }
+
+    fn pick(&self, rows: &[usize]) -> RowBlock {
+        let times = rows.iter().map(|row| self.times[*row]).collect();
+        let columns = self.columns.iter().map(|column| column.and_then(|column| pick(&column.column, rows)));
+        RowBlock { times, columns: columns.collect() }
+    }
 }
 
 impl ScanBlock for MemoryBlock<'_> {
@@ -219,17 +247,29 @@ impl ScanBlock for MemoryBlock<'_> {
     }
 
     fn stats(&self, field_index: usize) -> Option<&BlockStats> {
-        self.columns[field_index]?.stats(self.times, self.block_rows)[self.stats?].as_ref()
+        let number = self.number.filter(|_| self.statistics.blocks)?;
+        self.columns[field_index]?.stats(self.times, self.block_rows)[number].as_ref()
+    }
+
+    fn spans(&self, field_index: usize) -> Option<&[SpanStats]> {
+        let number = self.number.filter(|_| self.statistics.span_ns > 0)?;
+        let spans = self.columns[field_index]?.spans(self.times, self.block_rows, self.statistics.span_ns);
+        Some(spans[number].as_slice()).filter(|spans| !spans.is_empty())
+    }
+
+    fn end_row(&self, end: End) -> Option<RowBlock> {
+        let mut rows = self.rows.clone().filter(|row| self.has_value(*row));
+        let row = match end {
+            End::First => rows.next(),
+            End::Last => rows.next_back(),
+        };
+        row.filter(|_| self.statistics.end_rows).map(|row| self.pick(&[row]))
     }
 
     fn decode(&self) -> Result<RowBlock, ReadError> {
         let dense = self.columns.iter().flatten().any(|column| column.column.valid.is_none());
-        let has_value =
-            |row: &usize| self.columns.iter().flatten().any(|column| column.column.is_valid(*row));
-        let rows: Vec<usize> = self.rows.clone().filter(|row| dense || has_value(row)).collect();
-        let times = rows.iter().map(|row| self.times[*row]).collect();
-        let columns = self.columns.iter().map(|column| column.and_then(|column| pick(&column.column, &rows)));
-        Ok(RowBlock { times, columns: columns.collect() })
+        let rows: Vec<usize> = self.rows.clone().filter(|row| dense || self.has_value(*row)).collect();
+        Ok(self.pick(&rows))
     }
 }
 
@@ -239,6 +279,30 @@ impl MemoryColumn {
         self.stats.get_or_init(|| {
             let rows: Vec<usize> = (0..times.len()).collect();
             rows.chunks(block_rows).map(|rows| stats(times, &self.column, rows)).collect()
+        })
+    }
+
+    /// Statistics of the parts of every block, made when first asked for.
+    fn spans(&self, times: &[i64], block_rows: usize, span_ns: i64) -> &[Vec<SpanStats>] {
+        self.spans.get_or_init(|| {
+            let rows: Vec<usize> = (0..times.len()).collect();
+            let span = |rows: &[usize]| {
+                let stats = stats(times, &self.column, rows)?;
+                Some(SpanStats {
+                    count: stats.count,
+                    first: stats.first,
+                    last: stats.last,
+                    min: stats.min.map(|(_, value)| value),
+                    max: stats.max.map(|(_, value)| value),
+                    sum: stats.sum,
+                })
+            };
+            let parts = |rows: &[usize]| {
+                let is_together =
+                    |a: &usize, b: &usize| times[*a].div_euclid(span_ns) == times[*b].div_euclid(span_ns);
+                rows.chunk_by(is_together).filter_map(span).collect()
+            };
+            rows.chunks(block_rows).map(parts).collect()
         })
     }
 }

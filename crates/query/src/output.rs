@@ -74,8 +74,8 @@ pub enum OutputColumn {
     Values(Column),
     /// Strings that repeat, such as the tag values of merged series: row `i` holds `dictionary[codes[i]]`.
     Coded {
-        /// Positions in the dictionary.
-        codes: Vec<u32>,
+        /// Positions in the dictionary. Columns that repeat together share them.
+        codes: Arc<[u32]>,
         /// The strings, and null where a series lacks the tag. Not sorted; an entry may occur twice.
         dictionary: Arc<[Option<Arc<str>>]>,
     },

@@ -24,6 +24,11 @@ impl Windows {
         self.interval
     }
 
+    /// Whether all windows have the same length: no clock change lies between them.
+    pub(crate) const fn are_regular(&self) -> bool {
+        self.zone.is_none()
+    }
+
     /// The window that `time` falls into: first nanosecond, and first nanosecond after it.
     pub(crate) fn of(&self, time: i64) -> (i64, i64) {
         let time = time.saturating_sub(self.offset);

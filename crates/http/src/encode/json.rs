@@ -9,6 +9,8 @@
 //! Since error and messages come last, an answer can leave while it is being made: when a statement fails after
 //! some of its series have left, they stay, and the error stands beside them.
 
+mod texts;
+
 use std::sync::Arc;
 
 use skywatch_model::{Column, FieldValue, Values};
@@ -21,6 +23,7 @@ use super::{
     text::push_json_string,
     time::{Rfc3339Writer, TimeFormat, push_epoch},
 };
+use texts::JoinedTexts;
 
 /// Where in the nesting the encoder is, outside of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +58,7 @@ impl<const PRETTY: bool> JsonEncoder<PRETTY> {
     /// An encoder for one answer.
     pub(crate) fn new(time: TimeFormat, chunked: bool) -> Self {
         Self {
-            layout: Layout { time, rfc3339: Rfc3339Writer::default() },
+            layout: Layout::new(time),
             chunked,
             open: Open::Start,
             rows: 0,
@@ -113,6 +116,8 @@ impl<const PRETTY: bool> JsonEncoder<PRETTY> {
 
     fn begin_result(&mut self, statement_id: u32, out: &mut Outlet<'_>) {
         let buf = &mut out.buf;
+        // The next statement may show times in another zone.
+        self.layout.written_time = None;
         if self.open == Open::Start {
             buf.push(b'{');
             Layout::<PRETTY>::line(buf, 1);
@@ -139,7 +144,7 @@ impl<const PRETTY: bool> JsonEncoder<PRETTY> {
         if self.open != Open::Series {
             self.begin_series(series, &mut out.buf);
         }
-        let columns: Vec<_> = series.values.iter().map(Cells::of).collect();
+        let columns = self.layout.cells(&series.values);
         for row in 0..series.len() {
             self.row(&columns, row, piece, &mut out.buf);
             out.flush_if_full()?;
@@ -158,7 +163,7 @@ impl<const PRETTY: bool> JsonEncoder<PRETTY> {
             buf.push(b'[');
         }
         Layout::<PRETTY>::line(buf, 4);
-        Layout::<PRETTY>::series_head(buf, series);
+        self.layout.series_head(buf, series);
         self.open = Open::Series;
         self.rows = 0;
     }
@@ -267,14 +272,54 @@ impl<const PRETTY: bool> Encoder for JsonEncoder<PRETTY> {
     }
 }
 
-/// The parts that know no state but the time format.
+/// The parts that do not depend on where in the nesting they stand, and what is kept of them to be written again.
 #[derive(Debug)]
 struct Layout<const PRETTY: bool> {
     time: TimeFormat,
     rfc3339: Rfc3339Writer,
+    /// The last time and its text: the rows of merged series come many to a time.
+    written_time: Option<i64>,
+    time_text: Vec<u8>,
+    /// The last list of column names and its text: the series of one statement share it.
+    written_columns: Option<Arc<[Arc<str>]>>,
+    columns_text: Vec<u8>,
+    /// Repeating strings, by their place among the cells of a row.
+    texts: Vec<JoinedTexts>,
 }
 
 impl<const PRETTY: bool> Layout<PRETTY> {
+    fn new(time: TimeFormat) -> Self {
+        Self {
+            time,
+            rfc3339: Rfc3339Writer::default(),
+            written_time: None,
+            time_text: Vec::new(),
+            written_columns: None,
+            columns_text: Vec::new(),
+            texts: Vec::new(),
+        }
+    }
+
+    /// Columns made ready for being read row by row.
+    fn cells<'a>(&mut self, columns: &'a [OutputColumn]) -> Vec<Cells<'a>> {
+        let mut cells = Vec::with_capacity(columns.len());
+        let mut coded = 0;
+        for together in columns.chunk_by(share_codes) {
+            match together {
+                [OutputColumn::Coded { codes, .. }, ..] => {
+                    if coded == self.texts.len() {
+                        self.texts.push(JoinedTexts::default());
+                    }
+                    self.texts[coded].prepare(together.iter().filter_map(dictionary));
+                    cells.push(Cells::Coded { codes, texts: coded });
+                    coded += 1;
+                }
+                others => cells.extend(others.iter().map(Cells::of)),
+            }
+        }
+        cells
+    }
+
     /// A line break and the indentation of `depth` levels, when pretty.
     #[inline]
     fn line(buf: &mut Vec<u8>, depth: usize) {
@@ -291,7 +336,7 @@ impl<const PRETTY: bool> Layout<PRETTY> {
         buf.extend_from_slice(if PRETTY { b"\": " } else { b"\":" });
     }
 
-    fn series_head(buf: &mut Vec<u8>, series: &ResultSeries) {
+    fn series_head(&mut self, buf: &mut Vec<u8>, series: &ResultSeries) {
         buf.push(b'{');
         let mut fields = 0;
         if !series.name.is_empty() {
@@ -304,7 +349,14 @@ impl<const PRETTY: bool> Layout<PRETTY> {
         }
         if !series.columns.is_empty() {
             Self::field(buf, &mut fields, "columns");
-            Self::list(buf, 5, b"[]", &series.columns, |buf, column| push_json_string(buf, column));
+            if !self.written_columns.as_ref().is_some_and(|written| Arc::ptr_eq(written, &series.columns)) {
+                self.columns_text.clear();
+                Self::list(&mut self.columns_text, 5, b"[]", &series.columns, |buf, column| {
+                    push_json_string(buf, column);
+                });
+                self.written_columns = Some(Arc::clone(&series.columns));
+            }
+            buf.extend_from_slice(&self.columns_text);
         }
     }
 
@@ -374,10 +426,9 @@ impl<const PRETTY: bool> Layout<PRETTY> {
             Cells::Whole(Values::Unsigned(values)) => push_u64(buf, values[row]),
             Cells::Whole(Values::String(values)) => push_json_string(buf, &values[row]),
             Cells::Whole(Values::Boolean(values)) => push_bool(buf, values[row]),
-            Cells::Written { codes, texts } => buf.extend_from_slice(texts.get(codes[row])),
+            Cells::Coded { codes, texts } => self.texts[*texts].push::<PRETTY>(buf, codes[row]),
             Cells::Time(times) => self.time_cell(buf, times[row], piece),
             Cells::Gappy(column) => push_value(buf, column.get(row).as_ref()),
-            Cells::Coded { codes, dictionary } => push_text(buf, dictionary[codes[row] as usize].as_deref()),
             Cells::Mixed(values) => push_value(buf, values[row].as_ref()),
             Cells::Null => buf.extend_from_slice(b"null"),
         }
@@ -385,17 +436,25 @@ impl<const PRETTY: bool> Layout<PRETTY> {
 
     #[inline]
     fn time_cell(&mut self, buf: &mut Vec<u8>, time_ns: i64, piece: &StatementResult) {
+        if self.written_time != Some(time_ns) {
+            self.written_time = Some(time_ns);
+            self.time_text.clear();
+            self.write_time(time_ns, piece);
+        }
+        buf.extend_from_slice(&self.time_text);
+    }
+
+    fn write_time(&mut self, time_ns: i64, piece: &StatementResult) {
+        let text = &mut self.time_text;
         match (self.time, &piece.time_zone) {
-            (TimeFormat::Epoch { unit_ns }, _) => push_epoch(buf, time_ns, unit_ns),
-            (TimeFormat::Rfc3339, None) => {
-                buf.push(b'"');
-                self.rfc3339.push_utc(buf, time_ns);
-                buf.push(b'"');
-            }
-            (TimeFormat::Rfc3339, Some(zone)) => {
-                buf.push(b'"');
-                self.rfc3339.push_zoned(buf, time_ns, zone);
-                buf.push(b'"');
+            (TimeFormat::Epoch { unit_ns }, _) => push_epoch(text, time_ns, unit_ns),
+            (TimeFormat::Rfc3339, zone) => {
+                text.push(b'"');
+                match zone {
+                    None => self.rfc3339.push_utc(text, time_ns),
+                    Some(zone) => self.rfc3339.push_zoned(text, time_ns, zone),
+                }
+                text.push(b'"');
             }
         }
     }
@@ -408,15 +467,11 @@ enum Cells<'a> {
     Whole(&'a Values),
     /// Values with nulls.
     Gappy(&'a Column),
-    /// Strings that repeat, already written.
-    Written {
-        codes: &'a [u32],
-        texts: Texts,
-    },
-    /// Strings of a dictionary too large to be written ahead for these rows.
+    /// Strings that repeat, of columns side by side that share their codes.
     Coded {
         codes: &'a [u32],
-        dictionary: &'a [Option<Arc<str>>],
+        /// Which of the layout's texts.
+        texts: usize,
     },
     Mixed(&'a [Option<FieldValue>]),
     Null,
@@ -428,38 +483,24 @@ impl<'a> Cells<'a> {
             OutputColumn::Time(times) => Self::Time(times),
             OutputColumn::Values(Column { values, valid: None }) => Self::Whole(values),
             OutputColumn::Values(column) => Self::Gappy(column),
-            OutputColumn::Coded { codes, dictionary } if dictionary.len() <= codes.len() => {
-                Self::Written { codes, texts: Texts::write(dictionary) }
-            }
-            OutputColumn::Coded { codes, dictionary } => Self::Coded { codes, dictionary },
             OutputColumn::Mixed(values) => Self::Mixed(values),
-            OutputColumn::Null(_) => Self::Null,
+            OutputColumn::Null(_) | OutputColumn::Coded { .. } => Self::Null,
         }
     }
 }
 
-/// A dictionary's entries as JSON, one after the other.
-struct Texts {
-    bytes: Vec<u8>,
-    /// Where each begins, and at last where the last one ends.
-    starts: Vec<usize>,
+/// Whether two columns repeat together.
+fn share_codes(a: &OutputColumn, b: &OutputColumn) -> bool {
+    match (a, b) {
+        (OutputColumn::Coded { codes: a, .. }, OutputColumn::Coded { codes: b, .. }) => Arc::ptr_eq(a, b),
+        _ => false,
+    }
 }
 
-impl Texts {
-    fn write(dictionary: &[Option<Arc<str>>]) -> Self {
-        let mut texts = Self { bytes: Vec::new(), starts: Vec::with_capacity(dictionary.len() + 1) };
-        texts.starts.push(0);
-        for entry in dictionary {
-            push_text(&mut texts.bytes, entry.as_deref());
-            texts.starts.push(texts.bytes.len());
-        }
-        texts
-    }
-
-    #[inline]
-    fn get(&self, code: u32) -> &[u8] {
-        let code = code as usize;
-        &self.bytes[self.starts[code]..self.starts[code + 1]]
+const fn dictionary(column: &OutputColumn) -> Option<&Arc<[Option<Arc<str>>]>> {
+    match column {
+        OutputColumn::Coded { dictionary, .. } => Some(dictionary),
+        _ => None,
     }
 }
 

@@ -7,6 +7,12 @@ const EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
 /// Appends an integer.
 #[inline]
 pub(crate) fn push_i64(out: &mut Vec<u8>, value: i64) {
+    // Percentages and small counts are what most samples are.
+    match value {
+        0..10 => return out.push(b'0' + value as u8),
+        10..100 => return out.extend_from_slice(&[b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]),
+        _ => {}
+    }
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 

@@ -81,7 +81,7 @@ fn select_all(statement_id: u32) -> StatementResult {
         OutputColumn::strings(["a b", "c", "c", "c"].map(Arc::from)),
         first_only(Values::Integer(vec![2, 0, 0, 0])),
         OutputColumn::Coded {
-            codes: vec![1, 0, 0, 2],
+            codes: Arc::new([1, 0, 0, 2]),
             dictionary: Arc::new([None, Some(Arc::from("x")), None]),
         },
         OutputColumn::Mixed(vec![Some(FieldValue::String(Arc::from("he<>&\"y"))), None, None, None]),
@@ -169,17 +169,40 @@ fn json_without_rows_has_no_values() {
     );
 }
 
-/// Large dictionaries are not written ahead; that must not show.
+/// Texts of columns that share their codes are kept joined, from piece to piece; that must not show.
 #[test]
 fn json_of_coded_strings() {
-    let coded = |entries: u32| {
-        let dictionary =
-            (0..entries).map(|entry| (entry != 1).then(|| Arc::from(format!("<{entry}>")))).collect();
-        let column = OutputColumn::Coded { codes: vec![2, 1, 0], dictionary };
-        text(JSON, &[answer(0, vec![series("m", &[], &["t"], vec![column])])])
+    let dictionary = |prefix: &str| -> Arc<[Option<Arc<str>>]> {
+        (0..3).map(|entry| (entry != 1).then(|| Arc::from(format!("{prefix}<{entry}>")))).collect()
     };
-    assert!(coded(3).contains(r#""values":[["\u003c2\u003e"],[null],["\u003c0\u003e"]]"#), "{}", coded(3));
-    assert_eq!(coded(3), coded(4));
+    let dictionaries = ["a", "b", "c"].map(dictionary);
+    let answer_of = |share: bool, options: EncodeOptions| {
+        let piece = |codes: [u32; 3], partial| {
+            let shared: Arc<[u32]> = Arc::new(codes);
+            let own = || if share { Arc::clone(&shared) } else { Arc::new(codes) };
+            let coded = |dictionary: &Arc<[_]>| OutputColumn::Coded {
+                codes: own(),
+                dictionary: Arc::clone(dictionary),
+            };
+            let mut values: Vec<_> = dictionaries.iter().map(coded).collect();
+            values.insert(2, OutputColumn::Null(3));
+            let mut series = series("m", &[], &["a", "b", "n", "c"], values);
+            series.partial = partial;
+            StatementResult { partial, ..answer(0, vec![series]) }
+        };
+        text(options, &[piece([2, 1, 0], true), piece([0, 0, 2], false)])
+    };
+    let shared = answer_of(true, JSON);
+    assert!(
+        shared.contains(concat!(
+            r#""values":[["a\u003c2\u003e","b\u003c2\u003e",null,"c\u003c2\u003e"],[null,null,null,null],"#,
+            r#"["a\u003c0\u003e","b\u003c0\u003e",null,"c\u003c0\u003e"]"#
+        )),
+        "{shared}"
+    );
+    assert_eq!(shared, answer_of(false, JSON));
+    let pretty = EncodeOptions { pretty: true, ..JSON };
+    assert_eq!(answer_of(true, pretty), answer_of(false, pretty));
 }
 
 #[test]

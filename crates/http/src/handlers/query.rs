@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::{
     app::{App, Head, RequestBody},
-    bind::bind_parameters,
+    bind::bound_parameters,
     encode::{EncodeOptions, Encoder, Outlet, TimeFormat},
     handlers::write::{now_ns, with_causes},
     params::{Params, multipart_boundary, parse_multipart},
@@ -91,11 +91,12 @@ impl Job {
         if text.is_empty() {
             return Err(Failure::bad_request("missing required parameter \"q\""));
         }
-        let text = bind_parameters(text, params.get("params"))
+        let bound = bound_parameters(params.get("params"))
             .map_err(|error| Failure::bad_request(error.to_string()))?;
         let chunked = params.is_true("chunked");
         let chunk_rows = params.get("chunk_size").parse().unwrap_or(DEFAULT_CHUNK_ROWS);
         let request = QueryRequest {
+            params: bound,
             retention_policy: params.get("rp").to_owned(),
             chunk_rows: chunked.then_some(chunk_rows),
             read_only: head.parts.method == Method::GET,

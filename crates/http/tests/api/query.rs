@@ -181,7 +181,9 @@ async fn warnings_and_bound_parameters() {
          'CREATE DATABASE x' in a read only context, please use a POST request instead\"}]}]}\n"
     );
     server.get("/query?q=SELECT+%24t&params=%7B%22t%22%3A%22a'b%22%7D").await;
-    assert_eq!(server.engine.last_query().text, "SELECT 'a\\'b'");
+    let query = server.engine.last_query();
+    assert_eq!(query.text, "SELECT $t", "the text stays as it was sent");
+    assert_eq!(query.params["t"], skywatch_query::ParamValue::String("a'b".to_owned()));
     let reply = server.get("/query?q=SELECT+%24t&params=%7B%22t%22%3A").await;
     let text = "error parsing query parameters: unexpected EOF";
     assert_eq!(reply.failure(), (400, text, format!("{{\"error\":\"{text}\"}}\n").as_str()));

@@ -8,14 +8,16 @@ use skywatch_storage::{Order, ScanBlock};
 use super::{
     Emit, Run,
     block::reversed,
+    early::Attempts,
     edge, fill, frame,
     groups::{Group, Member},
     partial::Partial,
     pool,
+    span::{Pending, SpanReader},
 };
 use crate::{
     QueryError,
-    kernel::{AuxColumn, AuxSource, Run as Rows},
+    kernel::{AuxColumn, AuxSource, Points, Run as Rows},
     plan::{Bound, Reference},
 };
 
@@ -25,112 +27,136 @@ const MEMBERS_PER_TASK: usize = 32;
 const GROUPS_PER_TASK_MAX: usize = 64;
 
 pub(super) fn run(run: &Run<'_>, groups: &[Group], emit: &mut Emit<'_>) -> Result<(), QueryError> {
+    let shared = Shared::new(run);
     if groups.len() >= run.pool.threads() * 2 {
-        return many_groups(run, groups, emit);
+        return many_groups(run, &shared, groups, emit);
     }
+    let mut worker = Worker::new(run, &shared);
     for group in groups {
-        let partial = one_group(run, group)?;
-        finish(run, group, partial, emit)?;
+        let points = worker.group(group, true)?;
+        finish(run, group, points, emit)?;
     }
     Ok(())
 }
 
 /// Whole groups are the tasks.
-fn many_groups(run: &Run<'_>, groups: &[Group], emit: &mut Emit<'_>) -> Result<(), QueryError> {
+fn many_groups(
+    run: &Run<'_>,
+    shared: &Shared,
+    groups: &[Group],
+    emit: &mut Emit<'_>,
+) -> Result<(), QueryError> {
     let per_task = (groups.len() / (run.pool.threads() * 4)).clamp(1, GROUPS_PER_TASK_MAX);
     let tasks: Vec<&[Group]> = groups.chunks(per_task).collect();
     let work = |task: usize, emit: &mut Emit<'_>| {
+        let mut worker = Worker::new(run, shared);
         for group in tasks[task] {
-            let partial = whole_group(run, group)?;
-            finish(run, group, partial, emit)?;
+            let points = worker.group(group, false)?;
+            finish(run, group, points, emit)?;
         }
         Ok(())
     };
     pool::ordered(run.pool, tasks.len(), &work, emit)
 }
 
-/// The members of one group are shared out.
-fn one_group(run: &Run<'_>, group: &Group) -> Result<Partial, QueryError> {
-    let calls = scanned_calls(run);
-    let mut total = edges(run, group)?;
-    if calls.is_empty() {
-        return Ok(total);
-    }
-    let mut starts: Vec<usize> = (0..group.members.len()).step_by(MEMBERS_PER_TASK).collect();
-    if !run.plan.ascending {
-        starts.reverse();
-    }
-    let work = |task: usize, emit: &mut dyn FnMut(Partial) -> Result<(), QueryError>| {
-        let end = (starts[task] + MEMBERS_PER_TASK).min(group.members.len());
-        emit(scan_members(run, group, starts[task]..end, &calls)?)
-    };
-    pool::ordered(run.pool, starts.len(), &work, &mut |partial: Partial| {
-        total.merge(partial);
-        Ok(())
-    })?;
-    Ok(total)
+/// What is the same for all groups.
+struct Shared {
+    /// Calls that have to see every row.
+    scanned: Vec<usize>,
+    /// Calls for which the ends of the series suffice.
+    edges: Vec<usize>,
+    attempts: Attempts,
 }
 
-/// One after the other, on this thread.
-fn whole_group(run: &Run<'_>, group: &Group) -> Result<Partial, QueryError> {
-    let calls = scanned_calls(run);
-    let mut total = edges(run, group)?;
-    if !calls.is_empty() {
-        total.merge(scan_members(run, group, 0..group.members.len(), &calls)?);
+impl Shared {
+    fn new(run: &Run<'_>) -> Self {
+        let asked = (0..run.plan.calls.len()).filter(|call| run.plan.calls[*call].argument.is_some());
+        let (edges, scanned) = asked.partition(|call| edge::applies(run, &run.plan.calls[*call]));
+        Self { scanned, edges, attempts: Attempts::new(run.plan) }
     }
-    Ok(total)
 }
 
-/// Calls that have to see every row.
-fn scanned_calls(run: &Run<'_>) -> Vec<usize> {
-    let calls = run.plan.calls.iter().enumerate();
-    calls
-        .filter(|(_, call)| call.argument.is_some() && !edge::applies(run, call))
-        .map(|(call, _)| call)
-        .collect()
+/// Aggregates group after group.
+struct Worker<'a> {
+    run: &'a Run<'a>,
+    shared: &'a Shared,
+    /// Of the group.
+    total: Partial,
+    /// Of one member; kept without windows from member to member.
+    member: Partial,
+    reader: SpanReader,
 }
 
-/// The answers of calls for which the ends of the series suffice.
-fn edges(run: &Run<'_>, group: &Group) -> Result<Partial, QueryError> {
-    let mut total = Partial::new(&run.plan.calls, run.plan.ascending);
-    for (index, call) in run.plan.calls.iter().enumerate() {
-        if edge::applies(run, call) {
-            total.merge(edge::find(run, group, index)?);
+impl<'a> Worker<'a> {
+    fn new(run: &'a Run<'a>, shared: &'a Shared) -> Self {
+        let partial = || Partial::new(&run.plan.calls, run.plan.ascending);
+        Self { run, shared, total: partial(), member: partial(), reader: SpanReader::default() }
+    }
+
+    /// What each call answers in a group; the members are shared out among threads if `divide`.
+    fn group(&mut self, group: &Group, divide: bool) -> Result<Vec<Points>, QueryError> {
+        let mut points = Vec::new();
+        for range in &self.shared.attempts.ranges {
+            for call in &self.shared.edges {
+                self.total.merge(&mut edge::find(self.run, group, *call)?);
+            }
+            if !self.shared.scanned.is_empty() {
+                if divide && group.members.len() > MEMBERS_PER_TASK {
+                    self.divided(group, *range)?;
+                } else {
+                    self.members(group, 0..group.members.len(), *range)?;
+                }
+            }
+            points = self.total.finish(self.run.usage);
+            if self.shared.attempts.suffice(&self.run.plan.calls, &points) {
+                break;
+            }
         }
+        Ok(points)
     }
-    Ok(total)
-}
 
-fn scan_members(
-    run: &Run<'_>,
-    group: &Group,
-    range: Range<usize>,
-    calls: &[usize],
-) -> Result<Partial, QueryError> {
-    let mut total = Partial::new(&run.plan.calls, run.plan.ascending);
-    let members = &group.members[range];
-    for position in 0..members.len() {
-        // Descending, everything comes the other way round: that decides between equals, and how floats round.
-        let position = if run.plan.ascending { position } else { members.len() - 1 - position };
-        let member = &members[position];
-        let mut partial = Partial::new(&run.plan.calls, run.plan.ascending);
-        Scan::new(run, member).run(calls, &mut partial)?;
-        partial.hold(run.usage)?;
-        total.merge(partial);
+    fn divided(&mut self, group: &Group, range: TimeRange) -> Result<(), QueryError> {
+        let (run, shared) = (self.run, self.shared);
+        let mut starts: Vec<usize> = (0..group.members.len()).step_by(MEMBERS_PER_TASK).collect();
+        if !run.plan.ascending {
+            starts.reverse();
+        }
+        let work = |task: usize, emit: &mut dyn FnMut(Partial) -> Result<(), QueryError>| {
+            let end = (starts[task] + MEMBERS_PER_TASK).min(group.members.len());
+            let mut worker = Worker::new(run, shared);
+            worker.members(group, starts[task]..end, range)?;
+            emit(worker.total)
+        };
+        pool::ordered(run.pool, starts.len(), &work, &mut |mut partial: Partial| {
+            self.total.merge(&mut partial);
+            self.total.account(run.usage)
+        })
     }
-    Ok(total)
+
+    fn members(&mut self, group: &Group, range: Range<usize>, times: TimeRange) -> Result<(), QueryError> {
+        let members = &group.members[range];
+        for position in 0..members.len() {
+            // Descending, everything comes the other way round: that decides between equals, and how floats round.
+            let position = if self.run.plan.ascending { position } else { members.len() - 1 - position };
+            let scan = Scan::new(self.run, &members[position]);
+            scan.run(times, &self.shared.scanned, &mut self.member, &mut self.reader)?;
+            self.member.account(self.run.usage)?;
+            self.total.merge(&mut self.member);
+            if members.len() > 1 {
+                self.total.account(self.run.usage)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Fills, limits and emits the rows of a group.
-fn finish(run: &Run<'_>, group: &Group, partial: Partial, emit: &mut Emit<'_>) -> Result<(), QueryError> {
-    let held = partial.held();
-    let points = partial.finish();
+fn finish(run: &Run<'_>, group: &Group, points: Vec<Points>, emit: &mut Emit<'_>) -> Result<(), QueryError> {
     let mut calls = Vec::with_capacity(points.len());
     for (call, points) in run.plan.calls.iter().zip(points) {
         calls.push(fill::apply(run.plan, call, points, run.usage)?);
     }
     let (times, frame) = frame::of_calls(run.plan, calls);
-    run.usage.release(held);
     frame::emit(run, group, times, frame, emit)
 }
 
@@ -143,80 +169,69 @@ pub(super) struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     pub(super) fn new(run: &'a Run<'a>, member: &'a Member) -> Self {
-        let value = |tag: &Arc<str>| {
-            let tags = member.tags.as_deref().unwrap_or_default();
-            let value = tags.iter().find(|(key, _)| key == tag).map(|(_, value)| Arc::clone(value));
-            value.map(FieldValue::String)
-        };
         let aux = run.plan.references.iter().map(|reference| match reference {
             Reference::Field(index) => AuxColumn::Field(*index),
-            Reference::Tag(tag) => AuxColumn::Const(value(tag)),
+            Reference::Tag(tag) => {
+                AuxColumn::Const(run.layout.tag(member, tag).map(Arc::clone).map(FieldValue::String))
+            }
             Reference::Unknown => AuxColumn::Const(None),
         });
         Self { run, member, aux: aux.collect() }
     }
 
-    fn run(&self, calls: &[usize], partial: &mut Partial) -> Result<(), QueryError> {
+    fn run(
+        &self,
+        range: TimeRange,
+        calls: &[usize],
+        partial: &mut Partial,
+        reader: &mut SpanReader,
+    ) -> Result<(), QueryError> {
         let order = if self.run.plan.ascending { Order::Ascending } else { Order::Descending };
-        let mut stream = self.run.scan(self.member, self.run.plan.range, order)?;
+        let mut stream = self.run.scan(self.member, range, order)?;
         while let Some(block) = stream.next_block()? {
-            self.block(block.as_ref(), calls, partial)?;
+            self.block(block.as_ref(), calls, partial, reader)?;
         }
         Ok(())
     }
 
-    fn block(&self, block: &dyn ScanBlock, calls: &[usize], partial: &mut Partial) -> Result<(), QueryError> {
-        let pending = match self.whole_window(block.time_range()) {
-            Some(window) => {
-                partial.open(window);
-                self.take_stats(block, calls, partial)?
-            }
-            None => calls.to_vec(),
-        };
-        if pending.is_empty() {
+    fn block(
+        &self,
+        block: &dyn ScanBlock,
+        calls: &[usize],
+        partial: &mut Partial,
+        reader: &mut SpanReader,
+    ) -> Result<(), QueryError> {
+        let known = matches!(self.member.rows, Bound::All) && reader.take(self.run, block, calls, partial)?;
+        if known && reader.pending.is_empty() {
             return Ok(());
         }
         let rows = self.run.layout.load(block, &self.member.rows)?;
         let rows = if self.run.plan.ascending { rows } else { reversed(rows) };
         self.run.usage.read_points(rows.times.len() as u64)?;
-        self.rows(&rows, &pending, partial);
-        Ok(())
-    }
-
-    /// The window that a block lies in, if it lies in one and all of its rows count.
-    fn whole_window(&self, range: TimeRange) -> Option<i64> {
-        if !matches!(self.member.rows, Bound::All) {
-            return None;
+        if known {
+            self.pending_rows(&rows, &reader.pending, partial);
+        } else {
+            self.rows(&rows, calls, partial);
         }
-        let (start, end) = self.window(range.start);
-        (range.end < end).then_some(start)
+        partial.account(self.run.usage)
     }
 
-    /// Takes what statistics tell; returns the calls for which they do not suffice.
-    fn take_stats(
-        &self,
-        block: &dyn ScanBlock,
-        calls: &[usize],
-        partial: &mut Partial,
-    ) -> Result<Vec<usize>, QueryError> {
-        let mut pending = Vec::new();
-        let mut points = 0;
-        for &call in calls {
-            let Some((field, _)) = self.run.plan.calls[call].argument else { continue };
-            let Some(kernel) = partial.kernel(call) else { continue };
-            match block.stats(self.run.layout.index[field]) {
-                Some(stats) if kernel.update_stats(stats) => points = points.max(stats.count),
-                _ => pending.push(call),
-            }
-        }
-        self.run.usage.read_points(points)?;
-        Ok(pending)
-    }
-
-    fn window(&self, time: i64) -> (i64, i64) {
-        match &self.run.plan.windows {
-            Some(windows) => windows.of(time),
-            None => (self.run.plan.origin(), i64::MAX),
+    /// Takes the rows that statistics did not stand for.
+    fn pending_rows(&self, block: &RowBlock, pending: &[Pending], partial: &mut Partial) {
+        let times = block.times.as_slice();
+        let aux = AuxSource { columns: &self.aux, block };
+        for pending in pending {
+            let Some((field, _)) = self.run.plan.calls[pending.call].argument else { continue };
+            let (Some(column), Some(kernel)) = (&block.columns[field], partial.kernel(pending.call)) else {
+                continue;
+            };
+            let TimeRange { start, end } = pending.times;
+            let rows = if self.run.plan.ascending {
+                times.partition_point(|time| *time < start)..times.partition_point(|time| *time <= end)
+            } else {
+                times.partition_point(|time| *time > end)..times.partition_point(|time| *time >= start)
+            };
+            kernel.update(pending.window, &Rows { times, column, rows, aux });
         }
     }
 
@@ -226,7 +241,7 @@ impl<'a> Scan<'a> {
         let aux = AuxSource { columns: &self.aux, block };
         let mut start = 0;
         while let Some(time) = times.get(start) {
-            let (window, end) = self.window(*time);
+            let (window, end) = self.run.window(*time);
             let count = if self.run.plan.windows.is_none() {
                 // The one window is called after the lower bound, or 1970, which rows may precede.
                 times.len() - start
@@ -235,13 +250,13 @@ impl<'a> Scan<'a> {
             } else {
                 run_length(&times[start..], |time| time >= window)
             };
-            partial.open(window);
+            let position = partial.open(window);
             for &call in calls {
                 let Some((field, _)) = self.run.plan.calls[call].argument else { continue };
                 let (Some(column), Some(kernel)) = (&block.columns[field], partial.kernel(call)) else {
                     continue;
                 };
-                kernel.update(&Rows { times, column, rows: start..start + count, aux });
+                kernel.update(position, &Rows { times, column, rows: start..start + count, aux });
             }
             start += count;
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use skywatch_model::{Bitmap, Column, FieldType, RowBlock, Values};
 use skywatch_storage::{ReadError, ScanBlock};
 
+use super::{exclude, groups::Member};
 use crate::{
     expr::{Expr, Frame, Place, Vector},
     plan::{Bound, Reference, SelectPlan},
@@ -21,8 +22,8 @@ pub(super) struct Layout {
     wanted: Vec<FieldType>,
     /// Scan fields that make a row count when it is shown as it is: those outside of the condition.
     shown: Vec<usize>,
-    /// Whether tags are among what is shown.
-    pub(super) shows_tags: bool,
+    /// Tags that are shown, each once.
+    pub(super) tags: Vec<Arc<str>>,
 }
 
 impl Layout {
@@ -42,18 +43,56 @@ impl Layout {
             Reference::Field(field) => Some(*field),
             Reference::Tag(_) | Reference::Unknown => None,
         });
+        let mut tags: Vec<Arc<str>> = Vec::new();
+        for reference in &plan.references {
+            if let Reference::Tag(tag) = reference
+                && !tags.contains(tag)
+            {
+                tags.push(Arc::clone(tag));
+            }
+        }
         Self {
             request,
             index,
             wanted: plan.scan_fields.iter().map(|field| field.wanted).collect(),
             shown: shown.collect(),
-            shows_tags: plan.references.iter().any(|reference| matches!(reference, Reference::Tag(_))),
+            tags,
         }
+    }
+
+    /// A member's value of a tag that is shown.
+    pub(super) fn tag<'a>(&self, member: &'a Member, tag: &str) -> Option<&'a Arc<str>> {
+        let position = self.tags.iter().position(|shown| **shown == *tag)?;
+        member.shown[position].as_ref()
     }
 
     /// Decodes a block: a column per scan field, and only the rows that satisfy the condition.
     pub(super) fn load(&self, block: &dyn ScanBlock, rows: &Bound) -> Result<RowBlock, ReadError> {
-        let decoded = block.decode()?;
+        match rows {
+            Bound::Nothing => Ok(self.arrange(RowBlock::default(), rows)),
+            Bound::Rows(condition) if self.excludes(condition, block) => {
+                Ok(self.arrange(RowBlock::default(), rows))
+            }
+            Bound::All | Bound::Rows(_) => Ok(self.arrange(block.decode()?, rows)),
+        }
+    }
+
+    /// Whether statistics tell that no row of the block satisfies the condition.
+    pub(super) fn excludes(&self, condition: &Expr, block: &dyn ScanBlock) -> bool {
+        let bounds = |slot: usize| {
+            let stats = block.stats(self.index[slot])?;
+            let ((_, min), (_, max)) = (stats.min.as_ref()?, stats.max.as_ref()?);
+            (min.field_type() == self.wanted[slot]).then_some((min, max))
+        };
+        exclude::never(condition, &bounds)
+    }
+
+    /// Rows as storage hands them out as rows of the plan: a column per scan field, only those that satisfy the
+    /// condition.
+    pub(super) fn arrange(&self, decoded: RowBlock, rows: &Bound) -> RowBlock {
+        if decoded.times.is_empty() {
+            return RowBlock { times: Vec::new(), columns: vec![None; self.index.len()] };
+        }
         let mut source: Vec<Option<Column>> = decoded.columns;
         let last_use = |position: usize| !self.index[position + 1..].contains(&self.index[position]);
         let columns = (0..self.index.len())
@@ -64,11 +103,11 @@ impl Layout {
             })
             .collect();
         let block = RowBlock { times: decoded.times, columns };
-        Ok(match rows {
+        match rows {
             Bound::All => block,
-            Bound::Nothing => RowBlock::default(),
+            Bound::Nothing => take_rows(block, &[]),
             Bound::Rows(condition) => filter(block, condition),
-        })
+        }
     }
 
     /// Drops rows that hold nothing to show: they were read for the condition alone.
@@ -117,7 +156,7 @@ fn filter(mut block: RowBlock, condition: &Expr) -> RowBlock {
     let slots = block.columns.into_iter().map(|column| column.map_or(Vector::Null, Vector::Column)).collect();
     let frame = Frame { len: block.times.len(), slots };
     let mask = condition.eval(&frame, Place::Condition).into_owned();
-    let keep: Vec<u32> = (0..frame.len).filter(|row| mask.is_true(*row)).map(|row| row as u32).collect();
+    let keep = mask.true_rows(frame.len);
     block.columns = frame
         .slots
         .into_iter()
@@ -129,8 +168,8 @@ fn filter(mut block: RowBlock, condition: &Expr) -> RowBlock {
     take_rows(block, &keep)
 }
 
-/// The rows of those positions.
-fn take_rows(block: RowBlock, rows: &[u32]) -> RowBlock {
+/// The rows of those positions, each once.
+pub(super) fn take_rows(block: RowBlock, rows: &[u32]) -> RowBlock {
     if rows.len() == block.times.len() {
         return block;
     }
@@ -172,14 +211,32 @@ fn take(column: &Column, rows: &[u32]) -> Option<Column> {
 }
 
 /// The rows in the opposite order.
-pub(super) fn reversed(block: RowBlock) -> RowBlock {
-    let rows: Vec<u32> = (0..block.times.len() as u32).rev().collect();
-    RowBlock {
-        times: block.times.into_iter().rev().collect(),
-        columns: block
-            .columns
-            .iter()
-            .map(|column| column.as_ref().and_then(|column| take(column, &rows)))
-            .collect(),
+pub(super) fn reversed(mut block: RowBlock) -> RowBlock {
+    block.times.reverse();
+    for column in block.columns.iter_mut().flatten() {
+        match &mut column.values {
+            Values::Float(values) => values.reverse(),
+            Values::Integer(values) => values.reverse(),
+            Values::Unsigned(values) => values.reverse(),
+            Values::String(values) => values.reverse(),
+            Values::Boolean(values) => values.reverse(),
+        }
+        if let Some(valid) = &mut column.valid {
+            let mut reversed = Bitmap::filled(valid.len(), false);
+            let last = valid.len().wrapping_sub(1);
+            (0..valid.len()).filter(|row| valid.get(*row)).for_each(|row| reversed.set(last - row, true));
+            *valid = reversed;
+        }
     }
+    block
+}
+
+/// About what a block takes in memory.
+pub(super) fn bytes(block: &RowBlock) -> usize {
+    let width = |column: &Column| match &column.values {
+        Values::Float(_) | Values::Integer(_) | Values::Unsigned(_) => 8,
+        Values::String(_) => 16,
+        Values::Boolean(_) => 1,
+    };
+    block.times.len() * (8 + block.columns.iter().flatten().map(width).sum::<usize>())
 }

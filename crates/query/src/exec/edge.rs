@@ -7,7 +7,7 @@
 use std::{cmp::Ordering, ops::Range};
 
 use skywatch_model::{Column, FieldType, FieldValue, RowBlock, TimeRange, Values};
-use skywatch_storage::Order;
+use skywatch_storage::{End, Order, ScanBlock};
 
 use super::{
     Run,
@@ -29,6 +29,8 @@ struct Edge {
     member: usize,
     time: i64,
     value: FieldValue,
+    /// All of it, where that came with the value.
+    row: Option<RowBlock>,
 }
 
 /// Looks for the edge of one call.
@@ -132,6 +134,10 @@ impl Search<'_> {
         let order = if self.seek == Seek::Last { Order::Descending } else { Order::Ascending };
         let mut stream = self.run.scan(member, range, order)?;
         while let Some(block) = stream.next_block()? {
+            if let Some(edge) = self.end_row(index, block.as_ref()) {
+                self.run.usage.read_points(1)?;
+                return Ok(Some(edge));
+            }
             let stats = match member.rows {
                 Bound::All => block.stats(self.run.layout.index[self.field]),
                 Bound::Nothing | Bound::Rows(_) => None,
@@ -139,7 +145,7 @@ impl Search<'_> {
             if let Some(stats) = stats.filter(|stats| stats.first.1.field_type() == self.wanted) {
                 self.run.usage.read_points(1)?;
                 let (time, value) = if self.seek == Seek::Last { &stats.last } else { &stats.first };
-                return Ok(Some(Edge { member: index, time: *time, value: value.clone() }));
+                return Ok(Some(Edge { member: index, time: *time, value: value.clone(), row: None }));
             }
             let rows = self.run.layout.load(block.as_ref(), &member.rows)?;
             self.run.usage.read_points(rows.times.len() as u64)?;
@@ -148,15 +154,29 @@ impl Search<'_> {
                 let row = if self.seek == Seek::Last { valid.next_back() } else { valid.next() };
                 if let Some(row) = row {
                     let value = column.values.get(row);
-                    return Ok(Some(Edge { member: index, time: rows.times[row], value }));
+                    return Ok(Some(Edge { member: index, time: rows.times[row], value, row: None }));
                 }
             }
         }
         Ok(None)
     }
 
+    /// The edge of a block that has a value in its last row and knows that row.
+    fn end_row(&self, member: usize, block: &dyn ScanBlock) -> Option<Edge> {
+        if !matches!(self.member(member).rows, Bound::All) {
+            return None;
+        }
+        let row = block.end_row(if self.seek == Seek::Last { End::Last } else { End::First })?;
+        let row = self.run.layout.arrange(row, &Bound::All);
+        let value = row.columns[self.field].as_ref()?.get(0)?;
+        Some(Edge { member, time: row.times[0], value, row: Some(row) })
+    }
+
     /// The row of an edge, with every field that the query shows.
     fn whole_row(&self, edge: &Edge) -> Result<RowBlock, QueryError> {
+        if let Some(row) = &edge.row {
+            return Ok(row.clone());
+        }
         if self.run.plan.references.is_empty() {
             let mut columns = vec![None; self.run.plan.scan_fields.len()];
             columns[self.field] = Some(single(&edge.value));

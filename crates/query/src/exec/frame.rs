@@ -1,5 +1,7 @@
 //! From slots to rows: calls joined by time, nulls replaced as fill demands, expressions computed, pieces emitted.
 
+use std::sync::Arc;
+
 use skywatch_influxql::Fill;
 use skywatch_model::{FieldType, FieldValue};
 
@@ -184,7 +186,7 @@ fn slice(column: &OutputColumn, start: usize, end: usize) -> OutputColumn {
         OutputColumn::Time(times) => OutputColumn::Time(times[start..end].to_vec()),
         OutputColumn::Null(_) => OutputColumn::Null(end - start),
         OutputColumn::Coded { codes, dictionary } => {
-            OutputColumn::Coded { codes: codes[start..end].to_vec(), dictionary: dictionary.clone() }
+            OutputColumn::Coded { codes: codes[start..end].into(), dictionary: Arc::clone(dictionary) }
         }
         OutputColumn::Mixed(values) => OutputColumn::Mixed(values[start..end].to_vec()),
         OutputColumn::Values(_) => {

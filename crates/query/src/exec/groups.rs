@@ -1,13 +1,17 @@
 //! Which series a query reads, and which of them belong together.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
+use rustc_hash::FxHashMap;
 use skywatch_storage::{SeriesRef, ShardRead, TagPredicate};
 
-use super::block::Layout;
-use crate::plan::{Bound, Condition, NamedSource, SelectPlan};
+use super::{Usage, block::Layout};
+use crate::{
+    QueryError,
+    plan::{Bound, Condition, NamedSource, SelectPlan},
+};
 
-/// Tags of a series or a group.
+/// Tags of a group.
 pub(super) type Tags = Arc<[(Arc<str>, Arc<str>)]>;
 
 /// Series that answer as one.
@@ -28,41 +32,87 @@ pub(super) struct Member {
     pub(super) shard: usize,
     /// The series there.
     pub(super) series: SeriesRef,
-    /// Its tags, where the query shows some.
-    pub(super) tags: Option<Tags>,
+    /// Its values of the tags that the query shows, in the order of the layout.
+    pub(super) shown: Box<[Option<Arc<str>>]>,
     /// Which of its rows count.
     pub(super) rows: Bound,
 }
 
 /// The groups of a source, sorted by tags (reversed when descending), cut to SLIMIT and SOFFSET.
-pub(super) fn build(plan: &SelectPlan, source: &NamedSource, layout: &Layout) -> Vec<Group> {
+pub(super) fn build(
+    plan: &SelectPlan,
+    source: &NamedSource,
+    layout: &Layout,
+    usage: &Usage<'_>,
+) -> Result<Vec<Group>, QueryError> {
     let predicate = plan.condition.as_ref().map_or(TagPredicate::All, Condition::series_predicate);
-    let binder = Binder::new(plan, source, layout);
-    let mut groups: BTreeMap<Box<[Arc<str>]>, Group> = BTreeMap::new();
+    let binder = Binder::new(plan, source);
+    // What is asked of the index for each series: the dimensions, then what is shown.
+    let keys: Vec<Arc<str>> = plan.dimensions.iter().chain(&layout.tags).cloned().collect();
+    let mut collected = Collected::default();
+    let mut checked = 0;
     for cluster in clusters(&source.shards) {
         for (shard, series) in select(source, cluster.clone(), &predicate) {
-            let tags = binder.needs_tags.then(|| source.shards[shard].series_tags(series));
-            let tags = tags.as_deref().unwrap_or_default();
-            let rows = binder.bind(tags);
+            checked += 1;
+            if checked % SERIES_PER_CHECK == 0 {
+                usage.cancel.check()?;
+            }
+            let rows = binder.bind(shard, series);
             if matches!(rows, Bound::Nothing) {
                 continue;
             }
-            let key: Box<[Arc<str>]> = plan.dimensions.iter().map(|key| value_of(tags, key)).collect();
-            let member = Member { shard, series, tags: layout.shows_tags.then(|| tags.into()), rows };
-            let group = groups.entry(key).or_insert_with_key(|key| Group {
-                tags: plan.dimensions.iter().cloned().zip(key.iter().cloned()).collect(),
-                members: Vec::new(),
-                clusters: Vec::new(),
-            });
-            group.push(member, cluster.start);
+            let mut values =
+                if keys.is_empty() { Vec::new() } else { source.shards[shard].tag_values_of(series, &keys) };
+            let shown = values.drain(plan.dimensions.len()..);
+            // An empty tag is no tag.
+            let shown = shown.map(|value| (!value.is_empty()).then_some(value)).collect();
+            let member = Member { shard, series, shown, rows };
+            collected.group(&plan.dimensions, &values).push(member, cluster.start);
         }
     }
-    let mut groups: Vec<Group> = groups.into_values().collect();
+    let mut groups = collected.sorted();
     limit(plan, &mut groups);
     if !plan.ascending {
         groups.reverse();
     }
-    groups
+    Ok(groups)
+}
+
+/// Series between two looks at whether the query is to go on.
+const SERIES_PER_CHECK: usize = 4096;
+
+/// Groups found so far, by the values of their dimensions.
+#[derive(Default)]
+struct Collected {
+    groups: Vec<Group>,
+    by_values: FxHashMap<Box<[Arc<str>]>, usize>,
+}
+
+impl Collected {
+    /// The group with these values.
+    fn group(&mut self, dimensions: &[Arc<str>], values: &[Arc<str>]) -> &mut Group {
+        let index = match self.by_values.get(values) {
+            Some(index) => *index,
+            None => {
+                self.groups.push(Group {
+                    tags: dimensions.iter().cloned().zip(values.iter().cloned()).collect(),
+                    members: Vec::new(),
+                    clusters: Vec::new(),
+                });
+                self.by_values.insert(values.into(), self.groups.len() - 1);
+                self.groups.len() - 1
+            }
+        };
+        &mut self.groups[index]
+    }
+
+    /// By the values of their tags.
+    fn sorted(self) -> Vec<Group> {
+        let mut groups = self.groups;
+        // The keys are the same everywhere. Series come by key, so that groups mostly are in order already.
+        groups.sort_by(|a, b| a.tags.cmp(&b.tags));
+        groups
+    }
 }
 
 /// Applies SLIMIT and SOFFSET. They count groups in another order than the one shown: by the keys of the tags
@@ -101,13 +151,6 @@ impl Group {
     }
 }
 
-fn value_of(tags: &[(Arc<str>, Arc<str>)], key: &Arc<str>) -> Arc<str> {
-    match tags.iter().find(|(tag, _)| tag == key) {
-        Some((_, value)) => Arc::clone(value),
-        None => Arc::from(""),
-    }
-}
-
 /// Runs of shards whose ranges overlap, directly or through others. Shards are sorted by the start of their range.
 fn clusters(shards: &[Arc<dyn ShardRead>]) -> Vec<Range<usize>> {
     let mut clusters: Vec<Range<usize>> = Vec::new();
@@ -142,30 +185,30 @@ fn select(source: &NamedSource, cluster: Range<usize>, predicate: &TagPredicate)
 
 /// Applies the condition to series.
 struct Binder<'a> {
-    plan: &'a SelectPlan,
-    measurement: &'a str,
-    needs_tags: bool,
-    /// The condition where it means the same for every series.
-    shared: Option<Bound>,
+    source: &'a NamedSource,
+    /// Where it depends on the series.
+    condition: Option<&'a Condition>,
+    /// What it means where it does not.
+    shared: Bound,
 }
 
 impl<'a> Binder<'a> {
-    fn new(plan: &'a SelectPlan, source: &'a NamedSource, layout: &Layout) -> Self {
-        let condition_needs_tags = plan.condition.as_ref().is_some_and(Condition::needs_tags);
-        let shared = match &plan.condition {
-            None => Some(Bound::All),
-            Some(condition) if !condition_needs_tags => Some(condition.bind(&source.name, &[])),
-            Some(_) => None,
-        };
-        let needs_tags = layout.shows_tags || !plan.dimensions.is_empty() || shared.is_none();
-        Self { plan, measurement: &source.name, needs_tags, shared }
+    fn new(plan: &'a SelectPlan, source: &'a NamedSource) -> Self {
+        match &plan.condition {
+            None => Self { source, condition: None, shared: Bound::All },
+            Some(condition) if !condition.needs_tags() => {
+                Self { source, condition: None, shared: condition.bind(&source.name, &[]) }
+            }
+            Some(condition) => Self { source, condition: Some(condition), shared: Bound::Nothing },
+        }
     }
 
-    fn bind(&self, tags: &[(Arc<str>, Arc<str>)]) -> Bound {
-        match (&self.shared, &self.plan.condition) {
-            (Some(shared), _) => shared.clone(),
-            (None, Some(condition)) => condition.bind(self.measurement, tags),
-            (None, None) => Bound::All,
+    fn bind(&self, shard: usize, series: SeriesRef) -> Bound {
+        match self.condition {
+            None => self.shared.clone(),
+            Some(condition) => {
+                condition.bind(&self.source.name, &self.source.shards[shard].series_tags(series))
+            }
         }
     }
 }

@@ -33,10 +33,11 @@ impl Partial {
         Self { windows: Vec::new(), ascending, kernels: calls.iter().map(kernel).collect(), held: 0 }
     }
 
-    /// Makes the window that starts at `start` the newest one. Starts follow the order of the query.
-    pub(super) fn open(&mut self, start: i64) {
+    /// Position of the window that starts at `start`: the newest one, or a new one. Starts follow the order of the
+    /// query.
+    pub(super) fn open(&mut self, start: i64) -> usize {
         match self.windows.last() {
-            Some(last) if *last == start => return,
+            Some(last) if *last == start => return self.windows.len() - 1,
             Some(last) => {
                 debug_assert!((*last < start) == self.ascending, "window {start} after {last}");
             }
@@ -44,35 +45,35 @@ impl Partial {
         }
         self.windows.push(start);
         self.kernels.iter_mut().flatten().for_each(|kernel| kernel.push_window());
+        self.windows.len() - 1
     }
 
-    /// The kernel of a call, whose newest window takes what comes.
+    /// The kernel of a call.
     pub(super) fn kernel(&mut self, call: usize) -> Option<&mut (dyn Kernel + 'static)> {
         self.kernels[call].as_deref_mut()
     }
 
-    /// Counts what is held here against the query's memory.
-    pub(super) fn hold(&mut self, usage: &Usage<'_>) -> Result<(), QueryError> {
+    /// Counts what is held here now against the query's memory.
+    pub(super) fn account(&mut self, usage: &Usage<'_>) -> Result<(), QueryError> {
         let states: usize = self.kernels.iter().flatten().map(|kernel| kernel.heap_bytes()).sum();
         let bytes = states + self.windows.len() * (8 + BYTES_PER_STATE * self.kernels.len());
-        self.held += bytes;
-        usage.hold(bytes)
+        match bytes.checked_sub(self.held) {
+            Some(more) => usage.hold(more)?,
+            None => usage.release(self.held - bytes),
+        }
+        self.held = bytes;
+        Ok(())
     }
 
-    /// Bytes counted so far, those of merged partials included.
-    pub(super) const fn held(&self) -> usize {
-        self.held
-    }
-
-    /// Merges what comes later in the order of series and shards.
-    pub(super) fn merge(&mut self, mut later: Self) {
-        later.held += self.held;
-        self.held = later.held;
+    /// Takes all of `later`, which comes later in the order of series and shards, and leaves it without windows.
+    pub(super) fn merge(&mut self, later: &mut Self) {
+        self.held += std::mem::take(&mut later.held);
         if later.windows.is_empty() {
             return;
         }
         if self.windows.is_empty() {
-            *self = later;
+            std::mem::swap(&mut self.windows, &mut later.windows);
+            std::mem::swap(&mut self.kernels, &mut later.kernels);
             return;
         }
         if self.windows == later.windows {
@@ -81,12 +82,18 @@ impl Partial {
                     (0..self.windows.len()).for_each(|index| own.merge(index, other.as_mut(), index));
                 }
             }
-            return;
+        } else {
+            self.interleave(later);
         }
-        self.interleave(later);
+        later.clear();
     }
 
-    fn interleave(&mut self, mut later: Self) {
+    fn clear(&mut self) {
+        self.windows.clear();
+        self.kernels.iter_mut().flatten().for_each(|kernel| kernel.clear());
+    }
+
+    fn interleave(&mut self, later: &mut Self) {
         let steps = steps(&self.windows, &later.windows, self.ascending);
         for (own, other) in self.kernels.iter_mut().zip(&mut later.kernels) {
             let (Some(own), Some(other)) = (own, other) else { continue };
@@ -110,18 +117,22 @@ impl Partial {
         self.windows = steps.iter().map(start).collect();
     }
 
-    /// What each call answers. Windows without an answer give no points.
-    pub(super) fn finish(mut self) -> Vec<Points> {
+    /// What each call answers. Windows without an answer give no points. Leaves it as new.
+    pub(super) fn finish(&mut self, usage: &Usage<'_>) -> Vec<Points> {
         let windows = &self.windows;
         let finish = |kernel: &mut Option<Box<dyn Kernel>>| {
             let mut points = Points::default();
             let Some(kernel) = kernel else { return points };
+            points.reserve(windows.len());
             for (index, window) in windows.iter().enumerate() {
                 kernel.finish(index, *window, &mut points);
             }
             points
         };
-        self.kernels.iter_mut().map(finish).collect()
+        let points = self.kernels.iter_mut().map(finish).collect();
+        usage.release(std::mem::take(&mut self.held));
+        self.clear();
+        points
     }
 }
 

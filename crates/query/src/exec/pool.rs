@@ -66,7 +66,26 @@ pub(super) fn ordered<I: Send>(
     work: &Work<'_, I>,
     consume: &mut dyn FnMut(I) -> Result<(), QueryError>,
 ) -> Result<(), QueryError> {
-    let permits = pool.acquire(if tasks < 2 { 0 } else { tasks.min(pool.threads) });
+    run_tasks(pool, if tasks < 2 { 0 } else { tasks.min(pool.threads) }, tasks, work, consume)
+}
+
+/// Runs one task on an extra thread, if there is one, while this thread consumes what it emits.
+pub(super) fn beside<I: Send>(
+    pool: &Pool,
+    work: &Work<'_, I>,
+    consume: &mut dyn FnMut(I) -> Result<(), QueryError>,
+) -> Result<(), QueryError> {
+    run_tasks(pool, 1, 1, work, consume)
+}
+
+fn run_tasks<I: Send>(
+    pool: &Pool,
+    threads: usize,
+    tasks: usize,
+    work: &Work<'_, I>,
+    consume: &mut dyn FnMut(I) -> Result<(), QueryError>,
+) -> Result<(), QueryError> {
+    let permits = pool.acquire(threads);
     if permits.taken == 0 {
         return (0..tasks).try_for_each(|task| work(task, consume));
     }

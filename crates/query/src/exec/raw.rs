@@ -1,33 +1,42 @@
 //! Rows as they are stored: the series of a group merged by time.
 //!
-//! Series of one cluster of shards are merged through a heap; clusters follow each other. Rows of equal time come
-//! in the order in which InfluxDB's heap leaves them: by the selected strings, in the order of their names, up to
-//! the first selected thing that is no string; then as [`GoHeap`] does.
+//! Series of one cluster of shards are merged; clusters follow each other. Rows of equal time come in the order in
+//! which InfluxDB's heap leaves them: by the selected strings, in the order of their names, up to the first selected
+//! thing that is no string; then as [`GoHeap`] does. Where tags alone order all series, sorting gives the same order
+//! sooner: see [`sorted`].
 
-use std::{ops::Range, sync::Arc};
-
-use skywatch_model::{RowBlock, TimeRange};
-use skywatch_storage::{BlockStream, Order};
+use std::ops::Range;
 
 use super::{
     Emit, Run,
-    block::reversed,
-    frame,
     go_heap::GoHeap,
-    groups::{Group, Member},
+    groups::Group,
     pool,
     ties::{Item, Ties},
 };
 use crate::QueryError;
 
+mod append;
 mod gather;
+mod sorted;
+mod stream;
 
 use gather::Gather;
+use stream::{Stream, advance_all};
 
 /// Groups that one task reads.
 const GROUPS_PER_TASK_MAX: usize = 64;
+/// From so many series on, rows are merged on one thread while another writes them.
+const MEMBERS_TO_PIPELINE: usize = 16;
+/// Rows merged between two looks at whether the query is to go on.
+const ROWS_PER_CHECK: u64 = 4096;
 
 pub(super) fn run(run: &Run<'_>, groups: &[Group], emit: &mut Emit<'_>) -> Result<(), QueryError> {
+    if let [group] = groups
+        && group.members.len() >= MEMBERS_TO_PIPELINE
+    {
+        return Merge::new(run, group).pipelined(emit);
+    }
     let per_task = (groups.len() / (run.pool.threads() * 4)).clamp(1, GROUPS_PER_TASK_MAX);
     let tasks: Vec<&[Group]> = groups.chunks(per_task).collect();
     let work = |task: usize, emit: &mut Emit<'_>| {
@@ -54,57 +63,91 @@ impl<'a> Merge<'a> {
 
     fn run(mut self, emit: &mut Emit<'_>) -> Result<(), QueryError> {
         let mut gather = Gather::new(self.run, self.group);
-        let mut clusters = self.group.clusters.clone();
-        if !self.run.plan.ascending {
-            clusters.reverse();
-        }
-        for cluster in clusters {
+        for cluster in self.clusters() {
             if self.wanted == 0 {
                 break;
             }
-            self.cluster(cluster, &mut gather, emit)?;
+            let streams = self.open(cluster)?;
+            self.cluster(streams, &mut gather, emit)?;
         }
         gather.finish(emit)
     }
 
-    fn cluster(
-        &mut self,
-        cluster: Range<usize>,
-        gather: &mut Gather<'_>,
-        emit: &mut Emit<'_>,
-    ) -> Result<(), QueryError> {
+    /// Reads on all threads, then merges on one of them while this one emits.
+    fn pipelined(mut self, emit: &mut Emit<'_>) -> Result<(), QueryError> {
+        let pool = self.run.pool;
+        let mut gather = Gather::new(self.run, self.group);
+        for cluster in self.clusters() {
+            if self.wanted == 0 {
+                break;
+            }
+            let streams = self.open(cluster)?;
+            let state = parking_lot::Mutex::new((self, gather, Some(streams)));
+            let work = |_: usize, emit: &mut Emit<'_>| {
+                let (merge, gather, streams) = &mut *state.lock();
+                merge.cluster(streams.take().unwrap_or_default(), gather, emit)
+            };
+            pool::beside(pool, &work, emit)?;
+            (self, gather, _) = state.into_inner();
+        }
+        gather.finish(emit)
+    }
+
+    /// Clusters of shards in the order of the query.
+    fn clusters(&self) -> Vec<Range<usize>> {
+        let mut clusters = self.group.clusters.clone();
+        if !self.run.plan.ascending {
+            clusters.reverse();
+        }
+        clusters
+    }
+
+    /// The series of a cluster that have rows, each at its first one.
+    fn open(&self, cluster: Range<usize>) -> Result<Vec<Stream<'a>>, QueryError> {
         let mut members: Vec<usize> = cluster.collect();
         if !self.run.plan.ascending {
             members.reverse();
         }
-        let mut streams = members
-            .iter()
-            .map(|&member| Stream::open(self.run, &self.group.members[member], member))
-            .collect::<Result<Vec<_>, _>>()?;
+        let needed = self.skip.saturating_add(self.wanted);
+        // Of a lone series more than its first row may be wanted at once.
+        let heads = needed == 1 || (needed < u64::MAX && members.len() > 1);
+        let open = |&member: &usize| Stream::new(&self.group.members[member], member, needed, heads);
+        advance_all(self.run, members.iter().map(open).collect())
+    }
+
+    fn cluster(
+        &mut self,
+        mut streams: Vec<Stream<'a>>,
+        gather: &mut Gather<'_>,
+        emit: &mut Emit<'_>,
+    ) -> Result<(), QueryError> {
         if let [stream] = streams.as_mut_slice() {
             return self.single(stream, gather, emit);
         }
-        let mut ready = Vec::with_capacity(streams.len());
-        for stream in &mut streams {
-            if stream.advance(self.run)? {
-                ready.push(stream);
+        let members: Vec<usize> = streams.iter().map(|stream| stream.member).collect();
+        let ties = Ties::new(self.run, self.group, &members);
+        match ties.total_order() {
+            Some(ranks) if self.skip == 0 && self.wanted == u64::MAX => {
+                sorted::merge(self.run, streams, ranks, gather, emit)
             }
+            _ => self.merge(&ties, streams, gather, emit),
         }
-        self.merge(ready, gather, emit)
     }
 
     /// A lone series needs no heap: its blocks pass through.
     fn single(
         &mut self,
-        stream: &mut Stream<'_>,
+        stream: &mut Stream<'a>,
         gather: &mut Gather<'_>,
         emit: &mut Emit<'_>,
     ) -> Result<(), QueryError> {
-        while self.wanted > 0 && stream.advance(self.run)? {
+        loop {
             let rows = self.cut(0..stream.block.times.len());
             gather.rows(stream.member, &stream.block, rows, emit)?;
+            if self.wanted == 0 || !stream.advance(self.run)? {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// What OFFSET and LIMIT leave of the next rows.
@@ -119,77 +162,34 @@ impl<'a> Merge<'a> {
 
     fn merge(
         &mut self,
-        mut streams: Vec<&mut Stream<'_>>,
+        ties: &Ties,
+        mut streams: Vec<Stream<'a>>,
         gather: &mut Gather<'_>,
         emit: &mut Emit<'_>,
     ) -> Result<(), QueryError> {
-        let members: Vec<usize> = streams.iter().map(|stream| stream.member).collect();
-        let ties = Ties::new(self.run, self.group, &members);
         let item = |stream: &Stream<'_>, index: usize| {
             ties.item(index, stream.block.times[stream.row], &stream.block, stream.row)
         };
         let items = streams.iter().enumerate().map(|(index, stream)| item(stream, index)).collect();
         let ascending = self.run.plan.ascending;
         let mut heap = GoHeap::new(items, |a: &Item, b: &Item| Item::less(a, b, ascending));
+        let mut merged = 0u64;
         while self.wanted > 0
             && let Some(next) = heap.pop()
         {
+            merged += 1;
+            if merged.is_multiple_of(ROWS_PER_CHECK) {
+                self.run.usage.cancel.check()?;
+            }
             let index = next.stream;
-            let row = streams[index].row;
-            let rows = self.cut(row..row + 1);
-            gather.rows(streams[index].member, &streams[index].block, rows, emit)?;
-            streams[index].row += 1;
-            if streams[index].row < streams[index].block.times.len() || streams[index].advance(self.run)? {
-                heap.push(item(streams[index], index));
+            let stream = &mut streams[index];
+            let rows = self.cut(stream.row..stream.row + 1);
+            gather.rows(stream.member, &stream.block, rows, emit)?;
+            stream.row += 1;
+            if stream.row < stream.block.times.len() || stream.advance(self.run)? {
+                heap.push(item(stream, index));
             }
         }
         Ok(())
     }
-}
-
-/// One series being read.
-struct Stream<'a> {
-    member: usize,
-    plan: &'a Member,
-    blocks: Box<dyn BlockStream + 'a>,
-    /// The block being merged, in the order of the query.
-    block: Arc<RowBlock>,
-    row: usize,
-}
-
-impl<'a> Stream<'a> {
-    fn open(run: &Run<'a>, plan: &'a Member, member: usize) -> Result<Self, QueryError> {
-        let order = if run.plan.ascending { Order::Ascending } else { Order::Descending };
-        let range: TimeRange = run.plan.range;
-        let blocks = run.scan(plan, range, order)?;
-        Ok(Self { member, plan, blocks, block: Arc::default(), row: 0 })
-    }
-
-    /// Goes to the next block with rows; false at the end.
-    fn advance(&mut self, run: &Run<'_>) -> Result<bool, QueryError> {
-        self.row = 0;
-        while let Some(block) = self.blocks.next_block()? {
-            let rows = run.layout.keep_shown(run.layout.load(block.as_ref(), &self.plan.rows)?);
-            run.usage.read_points(rows.times.len() as u64)?;
-            if !rows.times.is_empty() {
-                self.block = Arc::new(if run.plan.ascending { rows } else { reversed(rows) });
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-}
-
-/// Shared with the gathering of rows.
-fn emit_rows(
-    run: &Run<'_>,
-    group: &Group,
-    rows: (Vec<i64>, crate::expr::Frame),
-    partial: bool,
-    emit: &mut Emit<'_>,
-) -> Result<(), QueryError> {
-    let mut series = run.series(group);
-    series.values = frame::columns(run.plan, rows.0, rows.1);
-    series.partial = partial;
-    emit(series)
 }

@@ -52,6 +52,8 @@ fn texts_less(a: &[Option<Arc<str>>], b: &[Option<Arc<str>>]) -> bool {
 pub(super) struct Ties {
     /// Order of each stream by its tags; empty if they do not decide.
     ranks: Vec<u32>,
+    /// The greatest rank.
+    greatest: u32,
     /// Compared after the ranks.
     texts: Vec<Text>,
 }
@@ -71,10 +73,7 @@ impl Ties {
         for reference in named_references(run) {
             match reference {
                 Reference::Tag(tag) => {
-                    let value = |member: &usize| {
-                        let tags = group.members[*member].tags.as_deref().unwrap_or_default();
-                        tags.iter().find(|(key, _)| key == tag).map(|(_, value)| Arc::clone(value))
-                    };
+                    let value = |member: &usize| run.layout.tag(&group.members[*member], tag).map(Arc::clone);
                     texts.push(Text::Tag(members.iter().map(value).collect()));
                 }
                 Reference::Field(field) if run.plan.scan_fields[*field].wanted == FieldType::String => {
@@ -84,6 +83,12 @@ impl Ties {
             }
         }
         Self::ranked(texts, members.len())
+    }
+
+    /// The order of the series where it decides between all rows of one time: no two have the same place.
+    pub(super) fn total_order(&self) -> Option<&[u32]> {
+        let is_total = self.texts.is_empty() && self.ranks.len() == self.greatest as usize + 1;
+        is_total.then_some(&self.ranks)
     }
 
     /// Whether string fields of the rows decide, so that they have to be read.
@@ -108,7 +113,7 @@ impl Ties {
         let is_total = |text: &Text| matches!(text, Text::Tag(values) if values.iter().all(Option::is_some));
         let leading = texts.iter().take_while(|text| is_total(text)).count();
         if leading == 0 {
-            return Self { ranks: Vec::new(), texts };
+            return Self { ranks: Vec::new(), greatest: 0, texts };
         }
         let key = |stream: usize| {
             texts[..leading].iter().map(move |text| match text {
@@ -124,7 +129,7 @@ impl Ties {
             rank += u32::from(key(order[position]).ne(key(order[position - 1])));
             ranks[order[position]] = rank;
         }
-        Self { ranks, texts: texts.into_iter().skip(leading).collect() }
+        Self { ranks, greatest: rank, texts: texts.into_iter().skip(leading).collect() }
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) enum Vector {
     /// Values of one type.
     Column(Column),
     /// Repeating strings.
-    Coded { codes: Vec<u32>, dictionary: Arc<[Option<Arc<str>>]> },
+    Coded { codes: Arc<[u32]>, dictionary: Arc<[Option<Arc<str>>]> },
     /// Values of several types.
     Mixed(Vec<Option<FieldValue>>),
 }
@@ -45,6 +45,17 @@ impl Vector {
                 values[row] && valid.as_ref().is_none_or(|valid| valid.get(row))
             }
             other => matches!(other.get(row), Some(FieldValue::Boolean(true))),
+        }
+    }
+
+    /// The rows that are true.
+    pub(crate) fn true_rows(&self, len: usize) -> Vec<u32> {
+        match self {
+            Self::Column(Column { values: Values::Boolean(values), valid: None }) => {
+                let rows = values.iter().enumerate().filter(|(_, value)| **value);
+                rows.map(|(row, _)| row as u32).collect()
+            }
+            _ => (0..len).filter(|row| self.is_true(*row)).map(|row| row as u32).collect(),
         }
     }
 
@@ -295,35 +306,35 @@ fn compare_all(
     len: usize,
     integral: bool,
 ) -> Option<Vec<bool>> {
-    // The commonest shape, a column against a constant, gets loops without a branch per row.
-    if let (Numbers::Floats(values), false) = (left, integral)
-        && let Numbers::Float(_) | Numbers::Integer(_) = right
-    {
-        let bound = right.float(0);
-        return Some(match op {
-            BinaryOp::Eq => values.iter().map(|value| *value == bound).collect(),
-            BinaryOp::NotEq => values.iter().map(|value| *value != bound).collect(),
-            BinaryOp::Lt => values.iter().map(|value| *value < bound).collect(),
-            BinaryOp::LtEq => values.iter().map(|value| *value <= bound).collect(),
-            BinaryOp::Gt => values.iter().map(|value| *value > bound).collect(),
-            BinaryOp::GtEq => values.iter().map(|value| *value >= bound).collect(),
-            _ => return None,
-        });
+    // The commonest shapes, a column against a constant, get loops without a branch per row.
+    match (left, right) {
+        (Numbers::Floats(values), Numbers::Float(bound)) => {
+            compare_pairs(op, values.iter().map(|value| (*value, bound)))
+        }
+        (Numbers::Floats(values), Numbers::Integer(bound)) => {
+            compare_pairs(op, values.iter().map(|value| (*value, bound as f64)))
+        }
+        (Numbers::Integers(values), Numbers::Float(bound)) => {
+            compare_pairs(op, values.iter().map(|value| (*value as f64, bound)))
+        }
+        (Numbers::Integers(values), Numbers::Integer(bound)) => {
+            compare_pairs(op, values.iter().map(|value| (*value, bound)))
+        }
+        _ if integral => compare_pairs(op, (0..len).map(|row| (left.integer(row), right.integer(row)))),
+        _ => compare_pairs(op, (0..len).map(|row| (left.float(row), right.float(row)))),
     }
-    if integral {
-        scalar::compare(op, &0, &0)?;
-        return Some(
-            (0..len)
-                .map(|row| scalar::compare(op, &left.integer(row), &right.integer(row)).unwrap_or(false))
-                .collect(),
-        );
-    }
-    scalar::compare(op, &0.0, &0.0)?;
-    Some(
-        (0..len)
-            .map(|row| scalar::compare(op, &left.float(row), &right.float(row)).unwrap_or(false))
-            .collect(),
-    )
+}
+
+fn compare_pairs<T: PartialOrd>(op: BinaryOp, pairs: impl Iterator<Item = (T, T)>) -> Option<Vec<bool>> {
+    Some(match op {
+        BinaryOp::Eq => pairs.map(|(left, right)| left == right).collect(),
+        BinaryOp::NotEq => pairs.map(|(left, right)| left != right).collect(),
+        BinaryOp::Lt => pairs.map(|(left, right)| left < right).collect(),
+        BinaryOp::LtEq => pairs.map(|(left, right)| left <= right).collect(),
+        BinaryOp::Gt => pairs.map(|(left, right)| left > right).collect(),
+        BinaryOp::GtEq => pairs.map(|(left, right)| left >= right).collect(),
+        _ => return None,
+    })
 }
 
 /// AND and OR of columns of booleans without nulls.

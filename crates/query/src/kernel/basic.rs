@@ -3,9 +3,8 @@
 use std::{cmp::Ordering, marker::PhantomData};
 
 use skywatch_model::FieldValue;
-use skywatch_storage::BlockStats;
 
-use super::{Native, Points, Run, State, native::Number};
+use super::{Native, Points, Run, State, Statistics, native::Number};
 
 /// Number of values.
 #[derive(Debug)]
@@ -24,8 +23,8 @@ impl<T: Native> State<T> for Count<T> {
         self.0 += run.count() as u64;
     }
 
-    fn update_stats(&mut self, stats: &BlockStats, (): &()) -> bool {
-        self.0 += stats.count;
+    fn update_statistics(&mut self, statistics: &Statistics<'_>, (): &()) -> bool {
+        self.0 += statistics.count;
         true
     }
 
@@ -60,10 +59,15 @@ impl<T: Number> Total<T> {
         }
     }
 
-    fn take_stats(&mut self, stats: &BlockStats) -> bool {
-        let Some(sum) = T::from_sum(stats.sum) else { return false };
+    /// Floats round otherwise when partial sums are added, or in the opposite order: their sum serves only where it is
+    /// the first of an ascending query.
+    fn take_statistics(&mut self, statistics: &Statistics<'_>, descending: bool) -> bool {
+        if !T::SUMS_IN_ANY_ORDER && (self.count > 0 || descending) {
+            return false;
+        }
+        let Some(sum) = T::from_sum(statistics.sum) else { return false };
         self.sum = self.sum.add(sum);
-        self.count += stats.count;
+        self.count += statistics.count;
         true
     }
 }
@@ -73,22 +77,23 @@ impl<T: Number> Total<T> {
 pub(super) struct SumOf<T>(Total<T>);
 
 impl<T: Number> State<T> for SumOf<T> {
-    type Config = ();
+    /// Whether rows come latest first.
+    type Config = bool;
 
-    fn update(&mut self, values: &[T], run: &Run<'_>, (): &()) {
+    fn update(&mut self, values: &[T], run: &Run<'_>, _: &bool) {
         self.0.take(values, run);
     }
 
-    fn update_stats(&mut self, stats: &BlockStats, (): &()) -> bool {
-        self.0.take_stats(stats)
+    fn update_statistics(&mut self, statistics: &Statistics<'_>, descending: &bool) -> bool {
+        self.0.take_statistics(statistics, *descending)
     }
 
-    fn merge(&mut self, other: Self, (): &()) {
+    fn merge(&mut self, other: Self, _: &bool) {
         self.0.sum = self.0.sum.add(other.0.sum);
         self.0.count += other.0.count;
     }
 
-    fn finish(self, window_start: i64, (): &(), out: &mut Points) {
+    fn finish(self, window_start: i64, _: &bool, out: &mut Points) {
         if self.0.count > 0 {
             out.push(window_start, Some(self.0.sum.into_value()), None);
         }
@@ -117,18 +122,19 @@ impl<T: Number> MeanOf<T> {
 }
 
 impl<T: Number> State<T> for MeanOf<T> {
-    type Config = ();
+    /// Whether rows come latest first.
+    type Config = bool;
 
-    fn update(&mut self, values: &[T], run: &Run<'_>, (): &()) {
+    fn update(&mut self, values: &[T], run: &Run<'_>, _: &bool) {
         debug_assert!(self.merged.is_none(), "a merged mean takes no more rows");
         self.own.take(values, run);
     }
 
-    fn update_stats(&mut self, stats: &BlockStats, (): &()) -> bool {
-        self.own.take_stats(stats)
+    fn update_statistics(&mut self, statistics: &Statistics<'_>, descending: &bool) -> bool {
+        self.own.take_statistics(statistics, *descending)
     }
 
-    fn merge(&mut self, other: Self, (): &()) {
+    fn merge(&mut self, other: Self, _: &bool) {
         let other = other.weighted();
         if other.count == 0 {
             return;
@@ -139,7 +145,7 @@ impl<T: Number> State<T> for MeanOf<T> {
         self.merged = Some(merged);
     }
 
-    fn finish(self, window_start: i64, (): &(), out: &mut Points) {
+    fn finish(self, window_start: i64, _: &bool, out: &mut Points) {
         let (sum, count) = match self.merged {
             Some(merged) => (merged.sum, merged.count),
             None => (self.own.sum.to_f64(), self.own.count),
@@ -173,10 +179,9 @@ impl<T: Number> State<T> for Spread<T> {
         run.valid_rows().for_each(|row| self.take(values[row], values[row]));
     }
 
-    fn update_stats(&mut self, stats: &BlockStats, (): &()) -> bool {
-        let bound =
-            |bound: &Option<(i64, FieldValue)>| bound.as_ref().and_then(|(_, value)| T::from_value(value));
-        let (Some(low), Some(high)) = (bound(&stats.min), bound(&stats.max)) else { return false };
+    fn update_statistics(&mut self, statistics: &Statistics<'_>, (): &()) -> bool {
+        let bound = |bound: Option<(Option<i64>, &FieldValue)>| T::from_value(bound?.1);
+        let (Some(low), Some(high)) = (bound(statistics.min), bound(statistics.max)) else { return false };
         self.take(low, high);
         true
     }

@@ -4,10 +4,9 @@ use std::{cmp::Ordering, fmt::Debug, marker::PhantomData};
 
 use rustc_hash::FxHashMap;
 use skywatch_model::{FieldType, FieldValue};
-use skywatch_storage::BlockStats;
 
 use super::{
-    Aux, Native, Points, Run, State,
+    Aux, Native, Points, Run, State, Statistics,
     extreme::{PointTime, SelectorConfig},
     native::{Key, Number},
 };
@@ -51,7 +50,7 @@ impl<T: Native, S: Summary<T>> State<T> for Collected<T, S> {
         self.samples.extend(run.valid_rows().map(sample));
     }
 
-    fn update_stats(&mut self, _: &BlockStats, _: &S::Config) -> bool {
+    fn update_statistics(&mut self, _: &Statistics<'_>, _: &S::Config) -> bool {
         false
     }
 
@@ -252,7 +251,7 @@ impl<T: Native, O: DistinctOutput> State<T> for DistinctValues<T, O> {
         }
     }
 
-    fn update_stats(&mut self, _: &BlockStats, _: &bool) -> bool {
+    fn update_statistics(&mut self, _: &Statistics<'_>, _: &bool) -> bool {
         false
     }
 

@@ -3,9 +3,8 @@
 use std::{cmp::Ordering, fmt::Debug, marker::PhantomData};
 
 use skywatch_model::FieldValue;
-use skywatch_storage::BlockStats;
 
-use super::{Aux, Native, Points, Run, State};
+use super::{Aux, Native, Points, Run, State, Statistics};
 
 /// How a selected point's time is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +29,8 @@ pub(super) trait Choice: Debug + Default + Send + 'static {
     /// Whether `(time, value)` takes the place of `best`.
     fn prefers<T: Native>(time: i64, value: &T, best: (i64, &T)) -> bool;
 
-    /// The point of a block that it selects.
-    fn of_stats(stats: &BlockStats) -> Option<&(i64, FieldValue)>;
+    /// The point that it selects, and its time where that is known.
+    fn of_statistics<'a>(statistics: &Statistics<'a>) -> Option<(Option<i64>, &'a FieldValue)>;
 
     /// The one row to look at in a run without nulls whose times are these, in either order; `None` means all.
     fn shortcut(times: &[i64]) -> Option<usize>;
@@ -59,8 +58,8 @@ impl Choice for Min {
         }
     }
 
-    fn of_stats(stats: &BlockStats) -> Option<&(i64, FieldValue)> {
-        stats.min.as_ref()
+    fn of_statistics<'a>(statistics: &Statistics<'a>) -> Option<(Option<i64>, &'a FieldValue)> {
+        statistics.min
     }
 
     fn shortcut(_: &[i64]) -> Option<usize> {
@@ -77,8 +76,8 @@ impl Choice for Max {
         }
     }
 
-    fn of_stats(stats: &BlockStats) -> Option<&(i64, FieldValue)> {
-        stats.max.as_ref()
+    fn of_statistics<'a>(statistics: &Statistics<'a>) -> Option<(Option<i64>, &'a FieldValue)> {
+        statistics.max
     }
 
     fn shortcut(_: &[i64]) -> Option<usize> {
@@ -91,8 +90,8 @@ impl Choice for First {
         time < best.0 || (time == best.0 && value.is_rather_first(best.1))
     }
 
-    fn of_stats(stats: &BlockStats) -> Option<&(i64, FieldValue)> {
-        Some(&stats.first)
+    fn of_statistics<'a>(statistics: &Statistics<'a>) -> Option<(Option<i64>, &'a FieldValue)> {
+        Some((Some(statistics.first.0), statistics.first.1))
     }
 
     fn shortcut(times: &[i64]) -> Option<usize> {
@@ -105,8 +104,8 @@ impl Choice for Last {
         time > best.0 || (time == best.0 && value.order(best.1) == Ordering::Greater)
     }
 
-    fn of_stats(stats: &BlockStats) -> Option<&(i64, FieldValue)> {
-        Some(&stats.last)
+    fn of_statistics<'a>(statistics: &Statistics<'a>) -> Option<(Option<i64>, &'a FieldValue)> {
+        Some((Some(statistics.last.0), statistics.last.1))
     }
 
     fn shortcut(times: &[i64]) -> Option<usize> {
@@ -162,14 +161,21 @@ impl<T: Native, C: Choice> State<T> for Selected<T, C> {
         }
     }
 
-    fn update_stats(&mut self, stats: &BlockStats, config: &SelectorConfig) -> bool {
+    fn update_statistics(&mut self, statistics: &Statistics<'_>, config: &SelectorConfig) -> bool {
         if config.with_aux {
             return false;
         }
-        let Some((time, value)) = C::of_stats(stats) else { return false };
+        let Some((time, value)) = C::of_statistics(statistics) else { return false };
+        let time = match time {
+            Some(time) => time,
+            // The two zeros are equal and yet read differently: between them the time decides.
+            None if config.time == PointTime::Own || *value == FieldValue::Float(0.0) => return false,
+            // Between other equal values nothing that shows depends on it.
+            None => statistics.first.0,
+        };
         let Some(value) = T::from_value(value) else { return false };
-        if self.best.as_ref().is_none_or(|best| C::prefers(*time, &value, (best.0, &best.1))) {
-            self.best = Some((*time, value, None));
+        if self.best.as_ref().is_none_or(|best| C::prefers(time, &value, (best.0, &best.1))) {
+            self.best = Some((time, value, None));
         }
         true
     }

@@ -120,14 +120,14 @@ static FUNCTIONS: &[Function] = &[
     Function {
         name: "sum",
         output: same_number,
-        kernel: |field_type, _| numeric!(field_type, (), SumOf),
+        kernel: |field_type, config| numeric!(field_type, config.descending, SumOf),
         ..AGGREGATE
     },
     Function {
         name: "mean",
         fixed_output: true,
         output: float,
-        kernel: |field_type, _| numeric!(field_type, (), MeanOf),
+        kernel: |field_type, config| numeric!(field_type, config.descending, MeanOf),
         ..AGGREGATE
     },
     Function {

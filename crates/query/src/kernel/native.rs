@@ -44,6 +44,9 @@ pub(crate) enum Key {
 
 /// Natives that add up.
 pub(crate) trait Number: Native + Copy + Default {
+    /// Whether a sum is the same however its values are ordered and grouped.
+    const SUMS_IN_ANY_ORDER: bool;
+
     /// Adds, wrapping for integers as Go does.
     fn add(self, other: Self) -> Self;
     /// Subtracts, wrapping for integers.
@@ -103,6 +106,8 @@ native!(Arc<str>, String, Self::cmp, |value: &Self| Key::Text(Self::clone(value)
 macro_rules! integer {
     ($type:ty, $variant:ident) => {
         impl Number for $type {
+            const SUMS_IN_ANY_ORDER: bool = true;
+
             fn add(self, other: Self) -> Self {
                 self.wrapping_add(other)
             }
@@ -126,6 +131,8 @@ integer!(i64, Integer);
 integer!(u64, Unsigned);
 
 impl Number for f64 {
+    const SUMS_IN_ANY_ORDER: bool = false;
+
     fn add(self, other: Self) -> Self {
         self + other
     }

@@ -11,7 +11,7 @@ use crate::{
     OutputColumn, QueryError, ResultSeries,
     exec::{self, Usage},
     expr::{Vector, VectorBuilder},
-    memory::MemoryShard,
+    memory::{MemoryShard, MemoryStatistics},
     plan::{self, Outer, SourceContext, Subqueries},
 };
 
@@ -34,7 +34,7 @@ impl<'a> Nested<'a> {
 
     fn answer(&self, select: &Select, outer: &Outer<'_>) -> Result<MemoryShard, QueryError> {
         let select = inherit(select, outer)?;
-        let mut shard = MemoryShard::new(TimeRange::ALL, BLOCK_ROWS, false);
+        let mut shard = MemoryShard::new(TimeRange::ALL, BLOCK_ROWS, MemoryStatistics::default());
         let context = SourceContext { subqueries: self, ..sources(self.context, self) };
         if let Some(plan) = plan::plan_select(&select, &context)? {
             let mut collected: Vec<ResultSeries> = Vec::new();

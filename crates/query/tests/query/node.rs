@@ -11,8 +11,8 @@ use skywatch_model::{
     series,
 };
 use skywatch_query::{
-    Backend, BackendError, DeleteRequest, MemoryShard, NewRetentionPolicy, RetentionPolicyInfo,
-    RetentionPolicyUpdate,
+    Backend, BackendError, DeleteRequest, MemoryShard, MemoryStatistics, NewRetentionPolicy,
+    RetentionPolicyInfo, RetentionPolicyUpdate,
 };
 use skywatch_storage::ShardRead;
 
@@ -27,8 +27,8 @@ pub(crate) struct Layout {
     pub(crate) partitions: u64,
     /// Rows of one block.
     pub(crate) block_rows: usize,
-    /// Whether blocks carry statistics.
-    pub(crate) with_stats: bool,
+    /// What blocks tell without being decoded.
+    pub(crate) statistics: MemoryStatistics,
     /// Whether every shard knows every field and tag key of the policy. Which ones a shard knows shows in answers:
     /// in what `*` stands for, and in whether a name is a field or a tag.
     pub(crate) shared_schema: bool,
@@ -40,7 +40,7 @@ pub(crate) const PLAIN: Layout = Layout {
     shard_ns: 7 * 86_400_000_000_000,
     partitions: 1,
     block_rows: 1000,
-    with_stats: false,
+    statistics: MemoryStatistics { blocks: false, span_ns: 0, end_rows: false },
     shared_schema: false,
 };
 
@@ -258,7 +258,7 @@ fn cut(points: &Points, layout: Layout, range: TimeRange) -> Vec<Arc<dyn ShardRe
             }
             let shard = shards
                 .entry((number, partition))
-                .or_insert_with(|| MemoryShard::new(shard_range, layout.block_rows, layout.with_stats));
+                .or_insert_with(|| MemoryShard::new(shard_range, layout.block_rows, layout.statistics));
             add(shard, key, &rows);
         }
     }

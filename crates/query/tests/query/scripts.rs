@@ -4,23 +4,28 @@ use std::{fs, num::NonZeroUsize, path::Path, sync::Arc};
 
 use crate::node::{Layout, MemoryNode, PLAIN};
 use crate::script::Step;
-use skywatch_query::{Executor, Limits, QueryRequest};
+use skywatch_query::{Executor, Limits, MemoryStatistics, QueryRequest};
 
 const SECOND: i64 = 1_000_000_000;
 
-const LAYOUTS: [Layout; 4] = [
+const LAYOUTS: [Layout; 6] = [
     PLAIN,
-    Layout { name: "short shards", shard_ns: 3 * SECOND, block_rows: 1, with_stats: true, ..PLAIN },
+    Layout { name: "short shards", shard_ns: 3 * SECOND, block_rows: 1, statistics: ALL, ..PLAIN },
     Layout {
         name: "two partitions",
         shard_ns: 7 * SECOND,
         partitions: 2,
         block_rows: 3,
-        with_stats: true,
+        statistics: ALL,
         ..PLAIN
     },
     Layout { name: "three partitions", partitions: 3, block_rows: 4, ..PLAIN },
+    Layout { name: "spans", block_rows: 7, statistics: SPANS, ..PLAIN },
+    Layout { name: "wide spans", statistics: MemoryStatistics { span_ns: 60 * SECOND, ..SPANS }, ..PLAIN },
 ];
+
+const ALL: MemoryStatistics = MemoryStatistics { blocks: true, span_ns: 2 * SECOND, end_rows: true };
+const SPANS: MemoryStatistics = MemoryStatistics { blocks: false, span_ns: SECOND, end_rows: true };
 
 #[test]
 fn scripts_give_the_answers_of_influxdb() {

@@ -2,10 +2,13 @@
 
 use std::{ops::Range, sync::Arc};
 
-use rustc_hash::FxHashMap;
-use skywatch_model::{Bitmap, Column, FieldValue, RowBlock, Values};
+use skywatch_model::{FieldValue, RowBlock};
 
-use super::{super::frame::apply_default, Emit, Run, emit_rows};
+use super::{
+    super::frame::{self, apply_default},
+    Emit, Run, Stream,
+    append::Appender,
+};
 use crate::{
     QueryError,
     exec::groups::Group,
@@ -17,40 +20,47 @@ use crate::{
 pub(super) struct Gather<'a> {
     run: &'a Run<'a>,
     group: &'a Group,
-    /// Rows picked and not yet copied, as runs of a block.
-    picks: Vec<Pick>,
-    picked: usize,
-    dictionaries: Vec<Option<Dictionary>>,
+    /// Rows collected so far.
+    times: Vec<i64>,
+    /// The member each is of; empty if no tags are shown.
+    members: Vec<u32>,
+    /// One per reference.
+    columns: Vec<Source>,
     /// Last values of the rows before, for `fill(previous)`.
     carry: Vec<Option<FieldValue>>,
+    /// Rows of a batch, as stream and row.
+    picks: Vec<(u32, u32)>,
 }
 
-struct Pick {
-    member: usize,
-    block: Arc<RowBlock>,
-    rows: Range<usize>,
-}
-
-/// Values of one tag over the members of a group.
-struct Dictionary {
-    /// Of each member.
-    codes: Vec<u32>,
-    values: Arc<[Option<Arc<str>>]>,
+/// Where the values of a reference come from.
+enum Source {
+    /// A scan field.
+    Field(usize, Appender),
+    /// A tag's value in each member.
+    Tag(Arc<[Option<Arc<str>>]>),
+    Unknown,
 }
 
 impl<'a> Gather<'a> {
     pub(super) fn new(run: &'a Run<'a>, group: &'a Group) -> Self {
-        let dictionary = |reference: &Reference| match reference {
-            Reference::Tag(tag) => Some(Dictionary::new(group, tag)),
-            Reference::Field(_) | Reference::Unknown => None,
+        let source = |reference: &Reference| match reference {
+            Reference::Field(field) => {
+                Source::Field(*field, Appender::new(run.plan.scan_fields[*field].wanted))
+            }
+            Reference::Tag(tag) => {
+                let value = |member| run.layout.tag(member, tag).map(Arc::clone);
+                Source::Tag(group.members.iter().map(value).collect())
+            }
+            Reference::Unknown => Source::Unknown,
         };
         Self {
             run,
             group,
-            picks: Vec::new(),
-            picked: 0,
-            dictionaries: run.plan.references.iter().map(dictionary).collect(),
+            times: Vec::new(),
+            members: Vec::new(),
+            columns: run.plan.references.iter().map(source).collect(),
             carry: Vec::new(),
+            picks: Vec::new(),
         }
     }
 
@@ -58,141 +68,89 @@ impl<'a> Gather<'a> {
     pub(super) fn rows(
         &mut self,
         member: usize,
-        block: &Arc<RowBlock>,
+        block: &RowBlock,
         mut rows: Range<usize>,
         emit: &mut Emit<'_>,
     ) -> Result<(), QueryError> {
         while !rows.is_empty() {
-            if self.picked == self.run.piece_rows {
-                // Only now is it known that more follows.
-                self.flush(true, emit)?;
-            }
-            let taken = rows.len().min(self.run.piece_rows - self.picked);
+            let taken = rows.len().min(self.room(emit)?);
             let part = rows.start..rows.start + taken;
             rows.start += taken;
-            self.picked += taken;
-            match self.picks.last_mut() {
-                Some(last) if last.rows.end == part.start && Arc::ptr_eq(&last.block, block) => {
-                    last.rows.end = part.end;
+            self.times.extend_from_slice(&block.times[part.clone()]);
+            self.note_members(std::iter::repeat_n(member as u32, taken));
+            for source in &mut self.columns {
+                if let Source::Field(field, column) = source {
+                    column.rows(block.columns[*field].as_ref(), part.clone());
                 }
-                _ => self.picks.push(Pick { member, block: Arc::clone(block), rows: part }),
             }
         }
         Ok(())
     }
 
+    /// Takes rows here and there: stream by position, and row in its block.
+    pub(super) fn scattered(
+        &mut self,
+        streams: &[Stream<'_>],
+        mut picks: impl ExactSizeIterator<Item = (u32, u32)>,
+        emit: &mut Emit<'_>,
+    ) -> Result<(), QueryError> {
+        while picks.len() > 0 {
+            let room = self.room(emit)?;
+            let mut part = std::mem::take(&mut self.picks);
+            part.clear();
+            part.extend(picks.by_ref().take(room));
+            let time = |(stream, row): &(u32, u32)| streams[*stream as usize].block.times[*row as usize];
+            self.times.extend(part.iter().map(time));
+            self.note_members(part.iter().map(|(stream, _)| streams[*stream as usize].member as u32));
+            for source in &mut self.columns {
+                if let Source::Field(field, column) = source {
+                    let columns: Vec<_> =
+                        streams.iter().map(|stream| stream.block.columns[*field].as_ref()).collect();
+                    column.scattered(&columns, &part);
+                }
+            }
+            self.picks = part;
+        }
+        Ok(())
+    }
+
+    fn note_members(&mut self, members: impl Iterator<Item = u32>) {
+        if !self.run.layout.tags.is_empty() {
+            self.members.extend(members);
+        }
+    }
+
+    /// How many rows the piece has room for, at least one.
+    fn room(&mut self, emit: &mut Emit<'_>) -> Result<usize, QueryError> {
+        if self.times.len() == self.run.piece_rows {
+            // Only now is it known that more follows.
+            self.flush(true, emit)?;
+        }
+        Ok(self.run.piece_rows - self.times.len())
+    }
+
     /// Emits what is left.
     pub(super) fn finish(mut self, emit: &mut Emit<'_>) -> Result<(), QueryError> {
-        if self.picked == 0 { Ok(()) } else { self.flush(false, emit) }
+        if self.times.is_empty() { Ok(()) } else { self.flush(false, emit) }
     }
 
     fn flush(&mut self, partial: bool, emit: &mut Emit<'_>) -> Result<(), QueryError> {
         self.run.usage.cancel.check()?;
-        let mut times = Vec::with_capacity(self.picked);
-        for pick in &self.picks {
-            times.extend_from_slice(&pick.block.times[pick.rows.clone()]);
-        }
-        let slots = self.run.plan.references.iter().zip(&self.dictionaries).map(|(reference, dictionary)| {
-            match (reference, dictionary) {
-                (Reference::Field(field), _) => self.column(*field),
-                (Reference::Tag(_), Some(dictionary)) => self.coded(dictionary),
-                (Reference::Tag(_), None) | (Reference::Unknown, _) => Vector::Null,
+        let times = std::mem::take(&mut self.times);
+        let codes: Arc<[u32]> = self.members.as_slice().into();
+        self.members.clear();
+        let slot = |source: &mut Source| match source {
+            Source::Field(_, column) => column.take_vector(),
+            Source::Tag(values) => {
+                Vector::Coded { codes: Arc::clone(&codes), dictionary: Arc::clone(values) }
             }
-        });
-        let mut frame = Frame { len: self.picked, slots: slots.collect() };
-        apply_default(&mut frame, self.run.plan, &mut self.carry);
-        self.picks.clear();
-        self.picked = 0;
-        emit_rows(self.run, self.group, (times, frame), partial, emit)
-    }
-
-    fn coded(&self, dictionary: &Dictionary) -> Vector {
-        let mut codes = Vec::with_capacity(self.picked);
-        for pick in &self.picks {
-            codes.resize(codes.len() + pick.rows.len(), dictionary.codes[pick.member]);
-        }
-        Vector::Coded { codes, dictionary: Arc::clone(&dictionary.values) }
-    }
-
-    fn column(&self, field: usize) -> Vector {
-        let mut values = Values::empty(self.run.plan.scan_fields[field].wanted);
-        let mut all_valid = true;
-        let mut any_valid = false;
-        for pick in &self.picks {
-            match &pick.block.columns[field] {
-                Some(column) => {
-                    all_valid &= column.valid.is_none();
-                    any_valid = true;
-                    extend(&mut values, &column.values, pick.rows.clone());
-                }
-                None => {
-                    all_valid = false;
-                    extend_placeholders(&mut values, pick.rows.len());
-                }
-            }
-        }
-        if !any_valid {
-            return Vector::Null;
-        }
-        Vector::Column(Column { values, valid: (!all_valid).then(|| self.validity(field)) })
-    }
-
-    fn validity(&self, field: usize) -> Bitmap {
-        let mut valid = Bitmap::filled(self.picked, false);
-        let mut position = 0;
-        for pick in &self.picks {
-            if let Some(column) = &pick.block.columns[field] {
-                for (offset, row) in pick.rows.clone().enumerate() {
-                    if column.is_valid(row) {
-                        valid.set(position + offset, true);
-                    }
-                }
-            }
-            position += pick.rows.len();
-        }
-        valid
-    }
-}
-
-impl Dictionary {
-    fn new(group: &Group, tag: &Arc<str>) -> Self {
-        let mut known: FxHashMap<Option<Arc<str>>, u32> = FxHashMap::default();
-        let mut values = Vec::new();
-        let code = |member: &crate::exec::groups::Member| {
-            let tags = member.tags.as_deref().unwrap_or_default();
-            let value = tags.iter().find(|(key, _)| key == tag).map(|(_, value)| Arc::clone(value));
-            *known.entry(value.clone()).or_insert_with(|| {
-                values.push(value);
-                values.len() as u32 - 1
-            })
+            Source::Unknown => Vector::Null,
         };
-        let codes = group.members.iter().map(code).collect();
-        Self { codes, values: values.into() }
-    }
-}
-
-/// Copies rows of a column of the same type.
-fn extend(values: &mut Values, from: &Values, rows: Range<usize>) {
-    match (values, from) {
-        (Values::Float(values), Values::Float(from)) => values.extend_from_slice(&from[rows]),
-        (Values::Integer(values), Values::Integer(from)) => values.extend_from_slice(&from[rows]),
-        (Values::Unsigned(values), Values::Unsigned(from)) => values.extend_from_slice(&from[rows]),
-        (Values::String(values), Values::String(from)) => values.extend_from_slice(&from[rows]),
-        (Values::Boolean(values), Values::Boolean(from)) => values.extend_from_slice(&from[rows]),
-        (values, from) => {
-            debug_assert!(false, "{:?} where {:?} was wanted", from.field_type(), values.field_type());
-            extend_placeholders(values, rows.len());
-        }
-    }
-}
-
-fn extend_placeholders(values: &mut Values, count: usize) {
-    let len = values.len() + count;
-    match values {
-        Values::Float(values) => values.resize(len, 0.0),
-        Values::Integer(values) => values.resize(len, 0),
-        Values::Unsigned(values) => values.resize(len, 0),
-        Values::String(values) => values.resize(len, Arc::from("")),
-        Values::Boolean(values) => values.resize(len, false),
+        let mut frame = Frame { len: times.len(), slots: self.columns.iter_mut().map(slot).collect() };
+        apply_default(&mut frame, self.run.plan, &mut self.carry);
+        let mut series = self.run.series(self.group);
+        series.values = frame::columns(self.run.plan, times, frame);
+        series.partial = partial;
+        emit(series)
     }
 }

@@ -1,0 +1,164 @@
+//! Statistics in the place of rows: of a block that lies in one window, or of the parts of a block that each do.
+//!
+//! ```text
+//!   windows   |        1h        |        1h        |
+//!   block          [ span ][ span | span ][ span ]        every span lies in one window: nothing is decoded
+//! ```
+//!
+//! What a call cannot take from statistics is left as [`Pending`]: the rows in whose place they stood.
+
+use skywatch_model::TimeRange;
+use skywatch_storage::{ScanBlock, SpanStats};
+
+use super::{Run, partial::Partial};
+use crate::{QueryError, kernel::Statistics};
+
+/// Rows of a block that a call has still to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pending {
+    /// Which call.
+    pub(super) call: usize,
+    /// Which rows; those of one window.
+    pub(super) times: TimeRange,
+    /// Position of their window.
+    pub(super) window: usize,
+}
+
+/// Takes blocks by their statistics. Kept for many blocks, for its buffers.
+#[derive(Debug, Default)]
+pub(super) struct SpanReader {
+    /// Windows that the spans of the block lie in, ascending: first nanosecond, and first nanosecond after it.
+    windows: Vec<(i64, i64)>,
+    /// What statistics did not tell.
+    pub(super) pending: Vec<Pending>,
+}
+
+impl SpanReader {
+    /// Takes what the calls can take. False, and nothing taken, if the statistics of some call are not known or do
+    /// not fit the windows; else all is taken but what is left in `pending`, in the order of the query.
+    pub(super) fn take(
+        &mut self,
+        run: &Run<'_>,
+        block: &dyn ScanBlock,
+        calls: &[usize],
+        partial: &mut Partial,
+    ) -> Result<bool, QueryError> {
+        self.pending.clear();
+        let range = block.time_range();
+        let (start, end) = run.window(range.start);
+        if range.end < end {
+            let is_known =
+                |call: &usize| Self::field(run, *call).is_none_or(|field| block.stats(field).is_some());
+            if calls.iter().all(is_known) {
+                let window = partial.open(start);
+                self.take_block(run, block, calls, window, partial)?;
+                return Ok(true);
+            }
+        }
+        if run.plan.windows.as_ref().is_none_or(|windows| !windows.are_regular()) {
+            return Ok(false);
+        }
+        for &call in calls {
+            let Some(field) = Self::field(run, call) else { continue };
+            let Some(spans) = block.spans(field) else {
+                self.windows.clear();
+                return Ok(false);
+            };
+            if !self.find_windows(run, spans) {
+                self.windows.clear();
+                return Ok(false);
+            }
+        }
+        self.take_spans(run, block, calls, partial)?;
+        self.windows.clear();
+        Ok(true)
+    }
+
+    /// Which field of the request a call reads.
+    fn field(run: &Run<'_>, call: usize) -> Option<usize> {
+        run.plan.calls[call].argument.map(|(field, _)| run.layout.index[field])
+    }
+
+    fn take_block(
+        &mut self,
+        run: &Run<'_>,
+        block: &dyn ScanBlock,
+        calls: &[usize],
+        window: usize,
+        partial: &mut Partial,
+    ) -> Result<(), QueryError> {
+        let mut points = 0;
+        for &call in calls {
+            let Some(field) = Self::field(run, call) else { continue };
+            let (Some(kernel), Some(stats)) = (partial.kernel(call), block.stats(field)) else { continue };
+            if kernel.update_statistics(window, &Statistics::of_block(stats)) {
+                points = points.max(stats.count);
+            } else {
+                self.pending.push(Pending { call, times: block.time_range(), window });
+            }
+        }
+        run.usage.read_points(points)
+    }
+
+    /// Adds the windows of these spans; false if one of them lies in two.
+    fn find_windows(&mut self, run: &Run<'_>, spans: &[SpanStats]) -> bool {
+        let mut position = 0;
+        for span in spans {
+            while self.windows.get(position).is_some_and(|(_, end)| *end <= span.first.0) {
+                position += 1;
+            }
+            if self.windows.get(position).is_none_or(|(start, _)| span.first.0 < *start) {
+                self.windows.insert(position, run.window(span.first.0));
+            }
+            if span.last.0 >= self.windows[position].1 {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn take_spans(
+        &mut self,
+        run: &Run<'_>,
+        block: &dyn ScanBlock,
+        calls: &[usize],
+        partial: &mut Partial,
+    ) -> Result<(), QueryError> {
+        let ascending = run.plan.ascending;
+        let Some(last) = self.windows.len().checked_sub(1) else { return Ok(()) };
+        // Positions of consecutive windows follow each other.
+        let mut first_position = None;
+        for index in 0..=last {
+            let index = if ascending { index } else { last - index };
+            let position = partial.open(self.windows[index].0);
+            first_position.get_or_insert(position);
+        }
+        let base = first_position.unwrap_or(0);
+        let mut points = 0;
+        for &call in calls {
+            let Some(field) = Self::field(run, call) else { continue };
+            let (Some(kernel), Some(spans)) = (partial.kernel(call), block.spans(field)) else { continue };
+            let mut index = if ascending { 0 } else { last };
+            let mut count = 0;
+            for position in 0..spans.len() {
+                let span = if ascending { &spans[position] } else { &spans[spans.len() - 1 - position] };
+                let time = span.first.0;
+                while time < self.windows[index].0 || time >= self.windows[index].1 {
+                    index = if ascending { index + 1 } else { index - 1 };
+                }
+                let window = base + if ascending { index } else { last - index };
+                count += span.count;
+                if !kernel.update_statistics(window, &Statistics::of_span(span)) {
+                    count -= span.count;
+                    self.pending.push(Pending {
+                        call,
+                        times: TimeRange::new(span.first.0, span.last.0),
+                        window,
+                    });
+                }
+            }
+            points = points.max(count);
+        }
+        run.usage.read_points(points)
+    }
+}
