@@ -63,6 +63,21 @@ fn values_that_must_all_be_held_are_bounded_and_given_back() {
 }
 
 #[test]
+fn rows_being_merged_are_bounded_and_given_back() {
+    let run = |max_query_memory_bytes, query: &str| {
+        let limits = Limits { max_query_memory_bytes, ..Limits::default() };
+        answer(limits, query)["results"][0].clone()
+    };
+    // Ten series of 2000 rows, of which a block of 1000 is held at a time.
+    let merged = run(100_000, "SELECT v FROM m");
+    assert!(merged["error"].to_string().contains("max-query-memory limit exceeded"), "{merged}");
+    assert!(run(600_000, "SELECT *, v FROM m")["error"].is_null());
+    // 500 rows a series fit, series after series, only if each gives back.
+    let series = run(60_000, "SELECT v FROM m GROUP BY h LIMIT 500");
+    assert_eq!(series["series"].as_array().map(Vec::len), Some(10), "{series}");
+}
+
+#[test]
 fn a_failed_statement_ends_the_request() {
     let got = answer(Limits::default(), "SELECT max(v) FROM m; SELECT nope(v) FROM m; SHOW MEASUREMENTS");
     let results = got["results"].as_array().expect("has results");

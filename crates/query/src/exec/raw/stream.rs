@@ -6,7 +6,7 @@ use skywatch_storage::{BlockStream, End, Order};
 
 use super::{
     super::{
-        Run,
+        Run, Usage,
         block::{bytes, reversed, take_rows},
         groups::Member,
     },
@@ -38,8 +38,16 @@ pub(super) struct Stream<'a> {
     needed: u64,
     /// Whether the first row is to be had alone where that is cheap.
     head: bool,
-    /// Bytes of the block that are counted in the query's usage.
-    held: usize,
+    /// Bytes of the block, and where they are counted.
+    held: Option<(&'a Usage<'a>, usize)>,
+}
+
+impl Drop for Stream<'_> {
+    fn drop(&mut self) {
+        if let Some((usage, bytes)) = self.held.take() {
+            usage.release(bytes);
+        }
+    }
 }
 
 impl<'a> Stream<'a> {
@@ -47,7 +55,18 @@ impl<'a> Stream<'a> {
     pub(super) fn new(plan: &'a Member, member: usize, needed: u64, head: bool) -> Self {
         let head = head && matches!(plan.rows, Bound::All);
         let block = RowBlock::default();
-        Self { member, block, row: 0, ended: false, plan, blocks: None, beyond: None, needed, head, held: 0 }
+        Self {
+            member,
+            block,
+            row: 0,
+            ended: false,
+            plan,
+            blocks: None,
+            beyond: None,
+            needed,
+            head,
+            held: None,
+        }
     }
 
     /// Goes to the next rows; false at the end.
@@ -60,10 +79,12 @@ impl<'a> Stream<'a> {
                 break;
             }
         }
-        let held = bytes(&self.block);
-        run.usage.release(std::mem::replace(&mut self.held, 0));
-        run.usage.hold(held)?;
-        self.held = held;
+        if let Some((usage, bytes)) = self.held.take() {
+            usage.release(bytes);
+        }
+        let bytes = bytes(&self.block);
+        self.held = Some((run.usage, bytes));
+        run.usage.hold(bytes)?;
         Ok(!self.block.times.is_empty())
     }
 
