@@ -61,11 +61,12 @@ pub(crate) struct Options {
     /// Query types to run, by the start of their names; all if none is given
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     queries: Vec<String>,
-    /// A server has settled when its files have not changed for this long
+    /// A server has settled when it has had the time to compact what is not written to any more, and its files have
+    /// not changed for this long
     #[arg(long, default_value = "15s", value_parser = humantime::parse_duration)]
     quiet: Duration,
     /// The longest to wait for that
-    #[arg(long, default_value = "3m", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "5m", value_parser = humantime::parse_duration)]
     settle: Duration,
     /// Seed of the data and of the queries
     #[arg(long, default_value_t = 123)]

@@ -43,6 +43,17 @@ impl Kind {
         }
     }
 
+    /// How long it leaves data alone that is not written to before it compacts what it has not compacted yet, with
+    /// a little more: Skywatch 75 s, InfluxDB the 5 s it is configured with here and looks at every second;
+    /// VictoriaMetrics is asked.
+    const fn cold_after(self) -> Duration {
+        match self {
+            Self::Skywatch => Duration::from_secs(80),
+            Self::Influxdb => Duration::from_secs(10),
+            Self::VictoriaMetrics => Duration::ZERO,
+        }
+    }
+
     /// Debian's package with it, which knows its version if the server does not say.
     const fn package(self) -> Option<&'static str> {
         match self {
@@ -155,27 +166,16 @@ impl Server {
         bail!("{} does not start: {why}; the end of its log:\n{}", self.kind().name(), tail.join("\n"))
     }
 
-    /// Waits until the size of its data has not changed for `quiet`, at most `longest`; returns whether it settled.
+    /// Waits until it has had the time to begin what it does when it is left alone, and the size of its data has
+    /// not changed for `quiet`; at most `longest`. Returns whether it settled.
     pub(crate) fn settle(
         &self,
         quiet: Duration,
         longest: Duration,
         progress: &Progress,
     ) -> anyhow::Result<bool> {
-        let started = Instant::now();
-        let (mut bytes, mut since) = (self.disk_bytes()?, Instant::now());
-        while since.elapsed() < quiet {
-            if started.elapsed() >= longest {
-                return Ok(false);
-            }
-            progress.check()?;
-            std::thread::sleep(LOOK_EVERY.min(quiet));
-            let now = self.disk_bytes()?;
-            if now != bytes {
-                (bytes, since) = (now, Instant::now());
-            }
-        }
-        Ok(true)
+        let data = self.directory.path().join("data");
+        settle(&data, self.kind().cold_after(), quiet, longest, progress)
     }
 
     /// What it has taken of the machine since it was started.
@@ -202,6 +202,30 @@ impl Server {
         self.child.kill().unwrap_or_default();
         self.child.wait().map(drop).unwrap_or_default();
     }
+}
+
+/// See [`Server::settle`]; changes within `at_least` are waited for.
+fn settle(
+    data: &Path,
+    at_least: Duration,
+    quiet: Duration,
+    longest: Duration,
+    progress: &Progress,
+) -> anyhow::Result<bool> {
+    let started = Instant::now();
+    let (mut bytes, mut since) = (usage::disk_bytes(data)?, started);
+    while since.elapsed() < quiet || started.elapsed() < at_least {
+        if started.elapsed() >= longest {
+            return Ok(false);
+        }
+        progress.check()?;
+        std::thread::sleep(LOOK_EVERY.min(quiet));
+        let now = usage::disk_bytes(data)?;
+        if now != bytes {
+            (bytes, since) = (now, Instant::now());
+        }
+    }
+    Ok(true)
 }
 
 impl Drop for Server {
@@ -300,6 +324,41 @@ mod tests {
         let is_there = |path: &str| Program { kind: Kind::Influxdb, path: path.into() }.is_there();
         assert!(is_there("/bin/false") && is_there("false"));
         assert!(!is_there("/bin/no-such-program") && !is_there("no-such-program") && !is_there("/bin"));
+    }
+
+    #[test]
+    fn data_that_changes_has_not_settled() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let ms = Duration::from_millis;
+        let settle = |at_least, quiet, longest| {
+            let started = Instant::now();
+            let settled = settle(directory.path(), at_least, quiet, longest, &Progress::silent());
+            (settled.expect("readable"), started.elapsed())
+        };
+        let (has_settled, time) = settle(ms(60), ms(20), ms(10_000));
+        assert!(has_settled && time >= ms(60) && time < ms(10_000), "{time:?}");
+        assert!(!settle(ms(0), ms(10_000), ms(50)).0);
+        assert!(!settle(ms(10_000), ms(1), ms(50)).0);
+        let growing = std::sync::atomic::AtomicBool::new(true);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0.. {
+                    if !growing.load(std::sync::atomic::Ordering::Relaxed) {
+                        break;
+                    }
+                    fs::write(directory.path().join(number.to_string()), [7; 5000]).expect("a file");
+                    std::thread::sleep(ms(2));
+                }
+            });
+            assert!(!settle(ms(0), ms(200), ms(500)).0, "it grows all the time");
+            growing.store(false, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
+
+    #[test]
+    fn skywatch_is_given_the_time_its_store_takes() {
+        let cold_after = skywatch_storage::StoreOptions::default().cold_after;
+        assert!(Kind::Skywatch.cold_after() > cold_after, "{cold_after:?}");
     }
 
     #[test]

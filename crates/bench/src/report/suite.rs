@@ -151,7 +151,7 @@ fn unsettled(plan: &Plan, servers: &[Measured]) -> Vec<String> {
     let is_unsettled = |server: &&Measured| server.rounds.iter().any(|round| !round.has_settled);
     let note = |server: &Measured| {
         let waited = humantime::format_duration(plan.settle_max);
-        format!("{} was still changing its files {waited} after the load", server.kind.name())
+        format!("{} had {waited} to settle, which was not enough", server.kind.name())
     };
     servers.iter().filter(is_unsettled).map(note).collect()
 }
