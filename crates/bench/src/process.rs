@@ -175,7 +175,7 @@ impl Server {
         progress: &Progress,
     ) -> anyhow::Result<bool> {
         let data = self.directory.path().join("data");
-        settle(&data, self.kind().cold_after(), quiet, longest, progress)
+        settle(|| usage::disk_bytes(&data), self.kind().cold_after(), quiet, longest, progress)
     }
 
     /// What it has taken of the machine since it was started.
@@ -206,21 +206,21 @@ impl Server {
 
 /// See [`Server::settle`]; changes within `at_least` are waited for.
 fn settle(
-    data: &Path,
+    mut size: impl FnMut() -> anyhow::Result<u64>,
     at_least: Duration,
     quiet: Duration,
     longest: Duration,
     progress: &Progress,
 ) -> anyhow::Result<bool> {
     let started = Instant::now();
-    let (mut bytes, mut since) = (usage::disk_bytes(data)?, started);
+    let (mut bytes, mut since) = (size()?, started);
     while since.elapsed() < quiet || started.elapsed() < at_least {
         if started.elapsed() >= longest {
             return Ok(false);
         }
         progress.check()?;
         std::thread::sleep(LOOK_EVERY.min(quiet));
-        let now = usage::disk_bytes(data)?;
+        let now = size()?;
         if now != bytes {
             (bytes, since) = (now, Instant::now());
         }
@@ -328,31 +328,20 @@ mod tests {
 
     #[test]
     fn data_that_changes_has_not_settled() {
-        let directory = tempfile::tempdir().expect("a directory");
         let ms = Duration::from_millis;
-        let settle = |at_least, quiet, longest| {
-            let started = Instant::now();
-            let settled = settle(directory.path(), at_least, quiet, longest, &Progress::silent());
-            (settled.expect("readable"), started.elapsed())
+        let settle = |growth: u64, at_least, longest| {
+            let (mut size, started) = (0, Instant::now());
+            let look = || {
+                size += growth;
+                Ok(size)
+            };
+            let settled = settle(look, at_least, ms(300), longest, &Progress::silent());
+            (settled.expect("no error"), started.elapsed())
         };
-        let (has_settled, time) = settle(ms(60), ms(20), ms(10_000));
-        assert!(has_settled && time >= ms(60) && time < ms(10_000), "{time:?}");
-        assert!(!settle(ms(0), ms(10_000), ms(50)).0);
-        assert!(!settle(ms(10_000), ms(1), ms(50)).0);
-        let growing = std::sync::atomic::AtomicBool::new(true);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                for number in 0.. {
-                    if !growing.load(std::sync::atomic::Ordering::Relaxed) {
-                        break;
-                    }
-                    fs::write(directory.path().join(number.to_string()), [7; 5000]).expect("a file");
-                    std::thread::sleep(ms(2));
-                }
-            });
-            assert!(!settle(ms(0), ms(200), ms(500)).0, "it grows all the time");
-            growing.store(false, std::sync::atomic::Ordering::Relaxed);
-        });
+        let (has_settled, time) = settle(0, ms(600), ms(60_000));
+        assert!(has_settled && time >= ms(600) && time < ms(60_000), "{time:?}");
+        assert!(!settle(0, ms(60_000), ms(50)).0, "it had less time than it needs to begin");
+        assert!(!settle(1, ms(0), ms(1000)).0, "it grows all the time");
     }
 
     #[test]
