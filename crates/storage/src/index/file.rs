@@ -37,7 +37,7 @@ const NO_SLOT: u32 = u32::MAX;
 const BITMAP: u32 = 1 << 31;
 
 /// Which numbers a file holds: from inclusive, to exclusive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct IndexFileMeta {
     pub(crate) from: Bounds,
     pub(crate) to: Bounds,

@@ -349,6 +349,6 @@ impl Tagged for HeadView<'_> {
         }
         let mut runs: Vec<(u32, Vec<u32>)> = runs.into_iter().collect();
         runs.sort_unstable_by_key(|(table, _)| *table);
-        runs.into_iter().map(|(table, ids)| self.head.sort_by_key(table, ids)).collect()
+        runs.into_iter().map(|(table, ids)| self.head.sort_by_key(table, &ids)).collect()
     }
 }

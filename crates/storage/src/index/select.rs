@@ -416,16 +416,6 @@ impl Index {
         keys
     }
 
-    /// At least as many as there are values of a tag, found without looking at them: values in more than one file
-    /// count more than once.
-    pub(crate) fn tag_values_at_most(&self, measurement: &str, key: &str) -> u64 {
-        let mut count = 0;
-        self.each_measurement(measurement, |measurement| {
-            count += measurement.tag(key).map_or(0, |tag| u64::from(tag.len()));
-        });
-        count
-    }
-
     /// Whether some series of the measurement has, or had, this value of a tag.
     pub(crate) fn has_tag_value(&self, measurement: &str, key: &str, value: &str) -> bool {
         let mut has = false;

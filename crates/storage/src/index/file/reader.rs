@@ -513,7 +513,7 @@ impl Source for IndexFile {
         let mut sketch = None;
         if let Ok(catalog) = self.catalog() {
             let read = skip_sketch_and_fields(&mut Reader::new(&catalog), |read, _| {
-                sketch = read.cloned().or(sketch.take())
+                sketch = read.cloned().or(sketch.take());
             });
             debug_assert!(read.is_ok(), "it was read when the file was opened");
         }
@@ -563,7 +563,7 @@ fn check_blocks(bytes: &FileBytes, trailer: &Trailer) -> Result<(), usize> {
         if crc32c::crc32c(block) != *checksum {
             return Err(at);
         }
-        if (at + CHECKED_LEN) % FORGET_EVERY == 0 {
+        if (at + CHECKED_LEN).is_multiple_of(FORGET_EVERY) {
             bytes.forget(at + CHECKED_LEN - FORGET_EVERY..at + CHECKED_LEN);
         }
     }

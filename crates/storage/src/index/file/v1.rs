@@ -21,12 +21,6 @@ pub(in crate::index) struct Definitions {
     pub(in crate::index) fields: Vec<FieldDefinition>,
 }
 
-impl Default for IndexFileMeta {
-    fn default() -> Self {
-        Self { from: Bounds::default(), to: Bounds::default() }
-    }
-}
-
 pub(super) fn decode(bytes: &[u8]) -> Result<Definitions, IndexFileError> {
     let damaged =
         |offset: usize| move |reason: Malformed| IndexFileError::Damaged { offset: offset as u64, reason };

@@ -13,11 +13,11 @@ const POSITION_BITS: u32 = 32;
 
 impl Head {
     /// `ids`, of the table with this number, in the order of their keys.
-    pub(super) fn sort_by_key(&self, table: u32, ids: Vec<u32>) -> Vec<u32> {
+    pub(super) fn sort_by_key(&self, table: u32, ids: &[u32]) -> Vec<u32> {
         let table = &self.tables[table as usize];
-        let columns = (0..table.tags.len()).filter_map(|column| self.places_in_key(table, column, &ids));
+        let columns = (0..table.tags.len()).filter_map(|column| self.places_in_key(table, column, ids));
         let columns: Vec<Vec<u32>> = columns.collect();
-        sort_by_columns(&columns, &ids)
+        sort_by_columns(&columns, ids)
     }
 
     /// For each of `ids` the place of its value in the order in which keys with them are; `None` if all are equal.
