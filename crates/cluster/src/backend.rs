@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use skywatch_meta::{
-    CatalogueError, Command, Database, HostError, RetentionPolicyChange, RetentionPolicySpec,
+    CatalogueError, Command, Database, HostError, RetentionPolicy, RetentionPolicyChange, RetentionPolicySpec,
 };
 use skywatch_model::TimeRange;
 use skywatch_query::{
     Backend, BackendError, DeleteRequest, NewRetentionPolicy, RetentionPolicyInfo, RetentionPolicyUpdate,
 };
-use skywatch_storage::ShardRead;
+use skywatch_storage::{ShardRead, TagPredicate, WriteError};
 
-use crate::node::NodeCore;
+use crate::node::{NodeCore, wall_clock_ns};
 
 /// The name of the policy that a database gets when none is given.
 const DEFAULT_POLICY_NAME: &str = "autogen";
@@ -110,12 +110,35 @@ impl Backend for NodeCore {
         self.execute(&Command::DropRetentionPolicy { database: database.into(), name: name.into() })
     }
 
-    fn drop_measurement(&self, _database: &str, _measurement: &str) -> Result<(), BackendError> {
-        Err(BackendError::Unsupported("DROP MEASUREMENT"))
+    fn drop_measurement(&self, database: &str, measurement: &str) -> Result<(), BackendError> {
+        let request = DeleteRequest {
+            measurements: vec![measurement.into()],
+            predicate: TagPredicate::All,
+            range: TimeRange::ALL,
+        };
+        self.delete(database, &request)
     }
 
-    fn delete(&self, _database: &str, _request: &DeleteRequest) -> Result<(), BackendError> {
-        Err(BackendError::Unsupported("deleting points"))
+    fn delete(&self, database: &str, request: &DeleteRequest) -> Result<(), BackendError> {
+        let database = self.database(database)?;
+        let DeleteRequest { measurements, predicate, range } = request;
+        let version = self.next_version(wall_clock_ns());
+        let groups = database.retention_policies.iter().flat_map(RetentionPolicy::live_shard_groups);
+        let inside = groups.filter(|group| range.overlaps(TimeRange::new(group.start_ns, group.end_ns - 1)));
+        let mut result = Ok(());
+        // Every shard gets its chance: what fails in one is told, and asking again does the rest.
+        for shard in inside.flat_map(|group| &group.shards).filter_map(|shard| self.open_shard(shard.id)) {
+            match shard.delete(measurements, predicate, *range, version) {
+                // Retention has removed it meanwhile, with everything in it.
+                Ok(_) | Err(WriteError::Closed) => {}
+                Err(error) => result = result.and(Err(BackendError::Delete(error))),
+            }
+        }
+        result
+    }
+
+    fn drop_shard(&self, id: u64) -> Result<(), BackendError> {
+        self.execute(&Command::DropShard { id, at_ns: wall_clock_ns() })
     }
 }
 

@@ -289,7 +289,7 @@ impl NodeCore {
         Ok(outcome)
     }
 
-    fn next_version(&self, now_ns: i64) -> Version {
+    pub(crate) fn next_version(&self, now_ns: i64) -> Version {
         self.clock.tick(u64::try_from(now_ns / 1_000_000).unwrap_or(0))
     }
 

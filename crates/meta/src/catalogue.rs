@@ -66,6 +66,7 @@ impl Catalogue {
             Command::DeleteShardGroup { database, retention_policy, id, at_ns } => {
                 self.delete_shard_group(database, retention_policy, *id, *at_ns)
             }
+            Command::DropShard { id, at_ns } => Ok(self.drop_shard(*id, *at_ns)),
             Command::ReserveShards { count } => Ok(self.reserve_shards(*count)),
             Command::AdoptDatabase { database, nodes } => self.adopt_database(database, nodes),
             Command::PruneShardGroups { deleted_before_ns } => {
@@ -266,6 +267,21 @@ impl Catalogue {
             changed: true,
             ..Applied::default()
         })
+    }
+
+    fn drop_shard(&mut self, id: u64, at_ns: i64) -> Applied {
+        let policies = self.databases.iter_mut().flat_map(|database| &mut database.retention_policies);
+        let mut groups = policies.flat_map(|policy| &mut policy.shard_groups);
+        let holds = |group: &&mut ShardGroup| {
+            group.deleted_at_ns.is_none() && group.shards.iter().any(|shard| shard.id == id)
+        };
+        let Some(group) = groups.find(holds) else { return Applied::default() };
+        if group.shards.len() == 1 {
+            group.deleted_at_ns = Some(at_ns);
+        } else {
+            group.shards.retain(|shard| shard.id != id);
+        }
+        Applied { dropped_shards: vec![id], changed: true, ..Applied::default() }
     }
 
     fn reserve_shards(&mut self, count: u64) -> Applied {

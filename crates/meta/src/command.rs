@@ -95,6 +95,13 @@ pub enum Command {
         /// When.
         at_ns: i64,
     },
+    /// Takes a shard out of its group, and the group with its last one; an unknown one is no error, as in InfluxDB.
+    DropShard {
+        /// The shard.
+        id: u64,
+        /// When.
+        at_ns: i64,
+    },
     /// Takes shard ids out of circulation, for shards that will join with [`Command::AdoptDatabase`]; see
     /// [`Applied::reserved_shards`].
     ReserveShards {

@@ -86,6 +86,10 @@ impl Backend for OneShard {
         refuse()
     }
 
+    fn drop_shard(&self, _: u64) -> Result<(), BackendError> {
+        refuse()
+    }
+
     fn delete(&self, _: &str, _: &DeleteRequest) -> Result<(), BackendError> {
         refuse()
     }

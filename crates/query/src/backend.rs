@@ -6,7 +6,7 @@
 use std::{fmt, sync::Arc};
 
 use skywatch_model::TimeRange;
-use skywatch_storage::{ReadError, ShardRead, TagPredicate};
+use skywatch_storage::{ReadError, ShardRead, TagPredicate, WriteError};
 
 /// A retention policy as `SHOW RETENTION POLICIES` lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +110,9 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// Removes points, or whole series, from every retention policy of a database.
     fn delete(&self, database: &str, request: &DeleteRequest) -> Result<(), BackendError>;
+
+    /// Removes a shard and its points; an unknown one is no error, as in InfluxDB.
+    fn drop_shard(&self, id: u64) -> Result<(), BackendError>;
 }
 
 /// Why the node refused; the wording is InfluxDB 1.8's, since clients parse it.
@@ -152,4 +155,7 @@ pub enum BackendError {
     /// Stored data could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The delete could not be made durable. What of it was is known only when it has been repeated.
+    #[error(transparent)]
+    Delete(WriteError),
 }

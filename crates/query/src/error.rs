@@ -56,7 +56,8 @@ impl QueryError {
     pub const fn class(&self) -> QueryErrorClass {
         match self {
             Self::LimitExceeded(_) | Self::Interrupted(_) | Self::Closed(_) => QueryErrorClass::Retry,
-            Self::Read(_) | Self::Backend(BackendError::Read(_) | BackendError::Catalogue(_)) => {
+            Self::Read(_)
+            | Self::Backend(BackendError::Read(_) | BackendError::Catalogue(_) | BackendError::Delete(_)) => {
                 QueryErrorClass::Fatal
             }
             Self::Parse(_)

@@ -15,9 +15,10 @@ use series::{Series, merge_series};
 use crate::{
     MaintenanceError, ReadError,
     fs::Fs,
-    index::Index,
+    index::{Index, Retired},
     rows::{FieldId, SeriesId},
     segment::{Columns, Segment, SegmentField, SegmentMeta, SegmentWriter},
+    tombstone::Tombstones,
 };
 
 /// So many segments of about the same size are merged into one.
@@ -86,12 +87,13 @@ pub(crate) struct Merge<'a> {
     /// Oldest first.
     pub(crate) inputs: &'a [Arc<Segment>],
     pub(crate) index: &'a RwLock<Index>,
+    pub(crate) tombstones: &'a Tombstones,
     pub(crate) keep_versions: bool,
     pub(crate) pace: Pace<'a>,
 }
 
 impl Merge<'_> {
-    /// Writes what the inputs say together to the file of segment `number`. The caller syncs the directory.
+    /// Writes what the inputs say together, and is not deleted, to the file of segment `number`. The caller syncs the directory.
     pub(crate) fn write(
         &self,
         fs: &dyn Fs,
@@ -100,19 +102,21 @@ impl Merge<'_> {
     ) -> Result<SegmentMeta, MaintenanceError> {
         let mut writer = SegmentWriter::create(fs, path, number)?;
         let mut accounted = 0;
-        for (name, fields) in contents(self.inputs) {
+        let retired = self.index.read().retired();
+        for (name, fields) in contents(self.inputs, &retired) {
             let ids: Vec<Option<FieldId>> = fields.iter().map(|field| Some(field.id)).collect();
             let inputs: Vec<Columns<'_>> =
                 self.inputs.iter().filter_map(|input| input.columns(&name, &ids)).collect();
             writer.begin_measurement(&name, fields);
-            for id in all_series(&inputs) {
+            for id in all_series(&inputs).filter(|id| !retired.series.contains(id.0)) {
                 let key = self.index.read().series_key(id);
                 let key = key.ok_or_else(|| ReadError::Corrupt {
                     file: path.display().to_string(),
                     offset: 0,
                     reason: format!("series {} has no key in the index", id.0),
                 })?;
-                let series = Series { id, key: &key, keep_versions: self.keep_versions };
+                let masks = self.tombstones.of_series(id, || Some(Arc::clone(&key)));
+                let series = Series { id, key: &key, masks, keep_versions: self.keep_versions };
                 let step = |written| self.pace.step(written, &mut accounted);
                 merge_series(&mut writer, &inputs, &series, step)?;
             }
@@ -121,17 +125,18 @@ impl Merge<'_> {
     }
 }
 
-/// Fields of each measurement, in order.
-fn contents(inputs: &[Arc<Segment>]) -> BTreeMap<Arc<str>, Vec<SegmentField>> {
+/// Fields of each measurement that are not retired, in order.
+fn contents(inputs: &[Arc<Segment>], retired: &Retired) -> BTreeMap<Arc<str>, Vec<SegmentField>> {
     let mut contents: BTreeMap<Arc<str>, Vec<SegmentField>> = BTreeMap::new();
     for measurement in inputs.iter().flat_map(|segment| segment.measurements()) {
         let fields = contents.entry(Arc::clone(&measurement.name)).or_default();
-        for field in &measurement.fields {
+        for field in measurement.fields.iter().filter(|field| !retired.fields.contains(field.id.0)) {
             if !fields.iter().any(|known| known.id == field.id) {
                 fields.push(field.clone());
             }
         }
     }
+    contents.retain(|_, fields| !fields.is_empty());
     for fields in contents.values_mut() {
         fields.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     }

@@ -86,6 +86,18 @@ pub enum WriteError {
         /// The most that is taken.
         limit_bytes: u64,
     },
+    /// Deletes came faster than compaction carries them out.
+    #[error("{limit} deletes of a shard wait for compaction; retry later")]
+    TooManyDeletes {
+        /// The most that wait.
+        limit: usize,
+    },
+    /// The condition of a delete that must be remembered is nested too deeply.
+    #[error("condition is nested more than {limit} deep")]
+    PredicateTooDeep {
+        /// The deepest there may be.
+        limit: usize,
+    },
     /// The shard has been dropped or the store closed.
     #[error("shard is closed")]
     Closed,
@@ -106,8 +118,8 @@ impl WriteError {
     /// What a caller can do about it.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::TooLarge { .. } => ErrorClass::Caller,
-            Self::Overloaded { .. } | Self::Closed => ErrorClass::Retry,
+            Self::TooLarge { .. } | Self::PredicateTooDeep { .. } => ErrorClass::Caller,
+            Self::Overloaded { .. } | Self::TooManyDeletes { .. } | Self::Closed => ErrorClass::Retry,
             Self::Io(error) if error.source.kind() == io::ErrorKind::StorageFull => ErrorClass::Retry,
             Self::Io(_) | Self::Poisoned { .. } => ErrorClass::Fatal,
         }

@@ -13,16 +13,18 @@ use crate::{
     merge::merge,
     rows::FieldId,
     segment::{BLOCK_ROWS, SegmentField, SegmentMeta, SegmentWriter},
+    tombstone::{Place, Tombstones, mask},
     wal::FieldDefinition,
 };
 
-/// Writes all of `table`, which takes no more rows, to the file of segment `number`. The caller syncs the directory.
+/// Writes what is not deleted of `table`, which takes no more rows, to the file of segment `number`. The caller syncs the directory.
 pub(crate) fn write_segment(
     fs: &dyn Fs,
     path: &Path,
     number: u64,
     table: &MemTable,
     index: &RwLock<Index>,
+    tombstones: &Tombstones,
     keep_versions: bool,
 ) -> Result<SegmentMeta, FsError> {
     table.close_all();
@@ -45,9 +47,18 @@ pub(crate) fn write_segment(
             let Some(key) = key else {
                 unreachable!("series {series:?} was written without a key");
             };
+            let masks = tombstones.of_series(series, || Some(Arc::clone(&key)));
+            let masks = masks.at(Place::Memory, TimeRange::ALL);
+            let pieces = scan.rows(series, TimeRange::ALL, BLOCK_ROWS).into_iter();
+            let with_versions = keep_versions || !masks.is_empty();
+            let block = |rows| merge(vec![mask(scan.gather(&rows, with_versions), &masks)], keep_versions);
+            let mut blocks = pieces.map(block).filter(|block| !block.times.is_empty()).peekable();
+            if blocks.peek().is_none() {
+                continue;
+            }
             writer.begin_series(series, &key);
-            for rows in scan.rows(series, TimeRange::ALL, BLOCK_ROWS) {
-                writer.block(&merge(vec![scan.gather(&rows, keep_versions)], keep_versions))?;
+            for block in blocks {
+                writer.block(&block)?;
             }
             writer.end_series()?;
         }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Numbers ascend and are never given twice, so a snapshot is the index plus the first numbers it may not see
-//! ([`Bounds`]); a key that was retired gets a new number when it is written again. The ranges of numbers of files,
+//! ([`Bounds`]); [`retire`] forgets series, and a key that was retired gets a new number when it is written again. The ranges of numbers of files,
 //! frozen heads and head follow one another. Series are found by [`fingerprint`]; [`select`] evaluates predicates;
 //! [`sketch`] estimates.
 //!
@@ -21,6 +21,7 @@ mod file;
 mod fingerprint;
 mod head;
 mod postings;
+mod retire;
 mod select;
 mod sketch;
 
@@ -31,7 +32,8 @@ use skywatch_model::FieldType;
 
 pub(crate) use fields::TypeConflict;
 pub(crate) use file::{IndexFileError, IndexFileMeta};
-pub(crate) use select::{count_series, select, tag_value_count, tag_values};
+pub(crate) use retire::Retired;
+pub(crate) use select::{count_series, select, select_ids, tag_value_count, tag_values};
 pub use sketch::SeriesSketch;
 
 use crate::{
@@ -315,11 +317,6 @@ impl Index {
         }
     }
 
-    /// Whether a series has been retired.
-    pub(crate) fn is_retired(&self, id: SeriesId) -> bool {
-        self.view.retired.contains(id.0)
-    }
-
     /// Gives the next number to a new series.
     pub(crate) fn add_series(&mut self, key: &str) -> SeriesDefinition {
         let definition = SeriesDefinition { id: SeriesId(self.head.end()), key: key.into() };
@@ -345,51 +342,6 @@ impl Index {
         self.head.reserve(id.0);
     }
 
-    /// Takes series out of every lookup, whatever file or record may still define them. A measurement left without
-    /// series loses its fields, so that their names may come back with other types; returns the numbers of those.
-    pub(crate) fn retire_series(&mut self, series: &RoaringBitmap) -> RoaringBitmap {
-        let gone = series - &*self.view.retired;
-        *Arc::make_mut(&mut self.view.retired) |= &gone;
-        self.recent = Recent::for_series(self.recent.capacity() as u64 / 2);
-        let mut known = 0;
-        let mut touched: Vec<Arc<str>> = Vec::new();
-        let mut see = |name: &Arc<str>, measurement: &dyn Tagged| {
-            let here: u64 = measurement.tables().iter().map(|(_, ids)| ids.intersection_len(&gone)).sum();
-            if here > 0 {
-                known += here;
-                touched.push(Arc::clone(name));
-            }
-        };
-        self.view.every_measurement(&mut see);
-        self.head.measurements().for_each(|(name, measurement)| see(name, &measurement));
-        self.series -= known;
-        let mut fields = RoaringBitmap::new();
-        touched.sort_unstable();
-        touched.dedup();
-        for name in touched.iter().filter(|name| !self.has_series(name)) {
-            fields.extend(self.fields.of(name).map(|field| field.id.0));
-        }
-        self.fields.retire(&fields);
-        fields
-    }
-
-    fn has_series(&self, measurement: &str) -> bool {
-        let mut has = false;
-        let mut see = |measurement: &dyn Tagged| {
-            has |= measurement.tables().iter().any(|(_, ids)| !ids.is_subset(&self.view.retired));
-        };
-        self.view.each_measurement(measurement, |_, measurement| see(measurement));
-        if let Some(measurement) = self.head.measurement(measurement) {
-            see(&measurement);
-        }
-        has
-    }
-
-    /// Takes fields out of every lookup: their names are free for other types.
-    pub(crate) fn retire_fields(&mut self, fields: &RoaringBitmap) {
-        self.fields.retire(fields);
-    }
-
     /// The definition of a field.
     pub(crate) fn field(&self, id: FieldId) -> Option<&FieldDefinition> {
         self.fields.get(id)
@@ -406,6 +358,11 @@ impl Index {
         let mut fields: Vec<_> = visible.map(|field| (Arc::clone(&field.name), field.field_type)).collect();
         fields.sort_unstable();
         fields
+    }
+
+    /// Numbers of the fields of a measurement.
+    pub(crate) fn field_ids(&self, measurement: &str) -> Vec<FieldId> {
+        self.fields.of(measurement).map(|field| field.id).collect()
     }
 
     /// Gives the next number to a new field.

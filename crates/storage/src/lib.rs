@@ -5,6 +5,7 @@
 //!                 ├─ memtable  the same, readable
 //!                 ├─ segment   immutable files of compressed blocks, from flush and compaction
 //!                 ├─ index     series and fields by number; tag values as bitmaps of series
+//!                 ├─ tombstone deletes that have not reached the segments yet
 //!                 └─ manifest  which files make up the shard; replaced atomically
 //! ```
 //!
@@ -28,6 +29,7 @@ mod scan;
 mod segment;
 mod shard;
 mod store;
+mod tombstone;
 mod wal;
 mod wire;
 
@@ -38,6 +40,8 @@ pub use read::{
     BlockStats, BlockStream, End, Order, ReadError, ScanBlock, Scanner, SeriesRef, ShardRead, SpanStats, Sum,
     TagPredicate,
 };
-pub use shard::{PinnedFile, PinnedShard, RecoveryReport, Rejected, Shard, ShardId, ShardStats, WriteReport};
+pub use shard::{
+    DeleteReport, PinnedFile, PinnedShard, RecoveryReport, Rejected, Shard, ShardId, ShardStats, WriteReport,
+};
 pub use store::{AdoptError, StagedFile, StagedShard, Store};
 pub use wal::DamagedLog;

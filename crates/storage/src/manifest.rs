@@ -1,20 +1,26 @@
 //! The manifest: which files make up a shard. Replaced atomically, so that after a crash at any point the shard is as
 //! before or as after. Layout in `docs/formats/manifest.md`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use skywatch_model::{TimeRange, Version};
 
 use crate::{
     OpenError,
     fs::{Fs, FsError, replace_file},
-    index::{Bounds, IndexFileMeta},
+    index::{Bounds, IndexFileMeta, Retired},
     segment::SegmentMeta,
+    tombstone::{Tombstones, put_tombstone, take_tombstone},
+    wal::{put_retired, take_retired},
     wire::{Malformed, Reader, check_crc, put_crc, put_signed, put_varint},
 };
 
 const MAGIC: [u8; 8] = *b"SKYWMAN\n";
-const VERSION: u32 = 1;
+/// 2 adds deletes. A manifest of version 1 has none.
+const VERSION: u32 = 2;
 
 /// A file of the index and the numbers in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +31,7 @@ pub(crate) struct IndexFile {
 }
 
 /// See the module's header.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Manifest {
     /// The range of time the shard is for.
     pub(crate) range: TimeRange,
@@ -39,11 +45,23 @@ pub(crate) struct Manifest {
     pub(crate) segments: Vec<SegmentMeta>,
     /// Ascending and without gaps.
     pub(crate) index_files: Vec<IndexFile>,
+    /// The next free number for a tombstone.
+    pub(crate) next_tombstone: u64,
+    /// Deletes that still apply to something. The log may have younger ones.
+    pub(crate) tombstones: Tombstones,
+    /// Series and fields that index files and segments may still have, and that are no more.
+    pub(crate) retired: Retired,
+}
+
+impl PartialEq for Manifest {
+    fn eq(&self, other: &Self) -> bool {
+        self.encode() == other.encode()
+    }
 }
 
 impl Manifest {
     /// Of a new shard.
-    pub(crate) const fn new(range: TimeRange) -> Self {
+    pub(crate) fn new(range: TimeRange) -> Self {
         Self {
             range,
             log_floor: 0,
@@ -51,6 +69,9 @@ impl Manifest {
             latest_version: Version::ZERO,
             segments: Vec::new(),
             index_files: Vec::new(),
+            next_tombstone: 1,
+            tombstones: Tombstones::default(),
+            retired: Retired::default(),
         }
     }
 
@@ -103,6 +124,10 @@ impl Manifest {
             assert_eq!(file.range.from, bounds, "index files leave a gap");
             bounds = file.range.to;
         }
+        for tombstone in self.tombstones.iter() {
+            assert!(tombstone.id < self.next_tombstone, "tombstone {} has a free number", tombstone.id);
+            assert!(tombstone.barrier <= self.next_file, "a file may yet get a number below a barrier");
+        }
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -132,6 +157,10 @@ impl Manifest {
                 put_varint(&mut out, u64::from(number));
             }
         }
+        put_varint(&mut out, self.next_tombstone);
+        put_varint(&mut out, self.tombstones.len() as u64);
+        self.tombstones.iter().for_each(|tombstone| put_tombstone(&mut out, tombstone));
+        put_retired(&mut out, &self.retired);
         put_crc(&mut out, 0);
         out
     }
@@ -143,7 +172,7 @@ impl Manifest {
             return Err(Malformed("no manifest"));
         }
         let version = reader.u32()?;
-        if version != VERSION {
+        if version == 0 || version > VERSION {
             return Ok(Err(version));
         }
         let mut manifest = Self::new(TimeRange::new(reader.signed()?, reader.signed()?));
@@ -165,6 +194,16 @@ impl Manifest {
             let from = Bounds { series: reader.varint_u32()?, fields: reader.varint_u32()? };
             let to = Bounds { series: reader.varint_u32()?, fields: reader.varint_u32()? };
             manifest.index_files.push(IndexFile { number, size_bytes, range: IndexFileMeta { from, to } });
+        }
+        if version >= 2 {
+            manifest.next_tombstone = reader.varint()?;
+            let count = reader.count(8)?;
+            manifest.tombstones = (0..count)
+                .map(|_| take_tombstone(&mut reader).map(Arc::new))
+                .collect::<Result<Vec<_>, _>>()?
+                .into_iter()
+                .collect();
+            manifest.retired = take_retired(&mut reader)?;
         }
         reader.finish()?;
         Ok(Ok(manifest))
@@ -195,6 +234,12 @@ mod tests {
         let to = Bounds { series: 5, fields: 2 };
         let range = IndexFileMeta { from: Bounds::default(), to };
         manifest.index_files.push(IndexFile { number: 8, size_bytes: 20, range });
+        manifest.next_tombstone = 7;
+        manifest.tombstones = [crate::tombstone::samples::plain(), crate::tombstone::samples::with_rule()]
+            .into_iter()
+            .map(Arc::new)
+            .collect();
+        manifest.retired = Retired { series: [1, 3, 4].into(), fields: [0].into() };
         manifest
     }
 
@@ -207,6 +252,45 @@ mod tests {
         fs.restart();
         assert_eq!(Manifest::load(&fs, dir).unwrap(), Some(sample()));
         assert_eq!(sample().indexed(), Bounds { series: 5, fields: 2 });
+    }
+
+    fn golden(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+    }
+
+    #[test]
+    fn a_manifest_of_version_1_has_no_deletes() {
+        let kept = std::fs::read(golden("manifest-v1.manifest")).unwrap();
+        let manifest = Manifest::decode(&kept).unwrap().unwrap();
+        let without_deletes = Manifest {
+            tombstones: Tombstones::default(),
+            next_tombstone: 1,
+            retired: Retired::default(),
+            ..sample()
+        };
+        assert_eq!(manifest, without_deletes);
+    }
+
+    #[test]
+    fn the_format_is_the_documented_one() {
+        let golden = golden("manifest-v2.manifest");
+        let written = sample().encode();
+        if std::env::var_os("SKYWATCH_WRITE_GOLDEN").is_some() {
+            std::fs::write(&golden, &written).unwrap();
+        }
+        let kept = std::fs::read(&golden).unwrap();
+        assert_eq!(Manifest::decode(&kept).unwrap().unwrap(), sample());
+        assert!(written == kept, "the bytes of a manifest have changed");
+    }
+
+    #[test]
+    fn a_later_version_is_refused() {
+        let mut bytes = sample().encode();
+        bytes[8] = 3;
+        let end = bytes.len() - 4;
+        bytes.truncate(end);
+        put_crc(&mut bytes, 0);
+        assert!(matches!(Manifest::decode(&bytes), Ok(Err(3))));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Reading one series from all of a snapshot's sources, in blocks that do not overlap.
 //!
-//! A source is a block of a segment or a piece of a memtable. Sources that overlap in time are merged when decoded;
-//! one that stands alone is handed out as it is, with its statistics.
+//! A source is a block of a segment or a piece of a memtable, or what deletes leave of one. Sources that overlap in
+//! time are merged when decoded; one that stands alone is handed out as it is, with its statistics.
 
 use std::collections::VecDeque;
 
@@ -13,6 +13,7 @@ use crate::{
     merge::{Rows, gather, merge},
     rows::FieldId,
     segment::{BlockHead, Segment},
+    tombstone::{Fate, Mask, Place, SeriesMasks, fate, mask},
 };
 
 /// Something with rows of the series.
@@ -22,6 +23,8 @@ pub(crate) enum Source<'a> {
     Block(&'a Segment, BlockHead<'a>),
     /// Rows in memory.
     Memory(&'a MemScan, MemRows),
+    /// One of these, partly deleted.
+    Masked(Box<Source<'a>>, Vec<Mask>),
 }
 
 impl Source<'_> {
@@ -30,6 +33,25 @@ impl Source<'_> {
         match self {
             Self::Block(_, block) => block.time_range(),
             Self::Memory(_, rows) => rows.time_range(),
+            Self::Masked(source, _) => source.time_range(),
+        }
+    }
+
+    /// What a series' tombstones leave of it; `None` if nothing.
+    pub(crate) fn masked(self, masks: &SeriesMasks) -> Option<Self> {
+        if masks.is_empty() {
+            return Some(self);
+        }
+        let (place, version) = match &self {
+            Self::Block(segment, block) => (Place::Segment(segment.meta().number), block.version()),
+            Self::Memory(..) | Self::Masked(..) => (Place::Memory, None),
+        };
+        let range = self.time_range();
+        let masks = masks.at(place, range);
+        match fate(&masks, range, version) {
+            Fate::Whole => Some(self),
+            Fate::Part => Some(Self::Masked(Box::new(self), masks)),
+            Fate::Gone => None,
         }
     }
 
@@ -38,6 +60,7 @@ impl Source<'_> {
         match self {
             Self::Block(segment, block) => segment.decode(block, range, with_versions),
             Self::Memory(scan, rows) => Ok(scan.gather(rows, with_versions)),
+            Self::Masked(source, masks) => Ok(mask(source.decode(range, true)?, masks)),
         }
     }
 }
@@ -158,7 +181,7 @@ impl<'a> Cluster<'a> {
     const fn block(&self) -> Option<&BlockHead<'a>> {
         match &self.sources {
             Sources::Alone(Source::Block(_, block)) => Some(block),
-            Sources::Alone(Source::Memory(..)) | Sources::Overlapping(_) => None,
+            Sources::Alone(Source::Memory(..) | Source::Masked(..)) | Sources::Overlapping(_) => None,
         }
     }
 }

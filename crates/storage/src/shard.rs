@@ -1,11 +1,12 @@
 //! A shard: a range of time of one retention policy, with its log, memtables, segments and index.
 //!
-//! [`write`] takes points in, [`snapshot`] lets them be read, [`recover`] opens what a stop left, [`upkeep`] flushes
+//! [`write`] takes points in, [`delete`] takes them out, [`snapshot`] lets them be read, [`recover`] opens what a stop left, [`upkeep`] flushes
 //! and compacts.
 //!
 //! Lock order, outermost first; none is held while waiting for a sync of the log:
-//! `flushing` or `compacting`, `gate`, `manifest`, `tables`, `index`, the log's own.
+//! `flushing` or `compacting`, `manifest`, `gate`, `tables`, `index`, the log's own.
 
+mod delete;
 mod export;
 mod recover;
 mod snapshot;
@@ -25,6 +26,7 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 use skywatch_model::{TimeRange, Version};
 
+pub use delete::DeleteReport;
 pub use export::{PinnedFile, PinnedShard};
 pub(crate) use recover::Opening;
 pub use recover::RecoveryReport;
@@ -39,6 +41,7 @@ use crate::{
     memtable::MemTable,
     segment::{Segment, SegmentMeta},
     store::Shared,
+    tombstone::{Tombstones, Waste},
     wal::Log,
 };
 
@@ -73,6 +76,8 @@ pub struct ShardStats {
     pub log_bytes: u64,
     /// Memory of unflushed points.
     pub memory_bytes: u64,
+    /// Deletes that compaction has not carried out yet.
+    pub tombstones: u64,
 }
 
 impl ShardStats {
@@ -92,13 +97,16 @@ pub struct Shard {
     shared: Arc<Shared>,
     index: Arc<RwLock<Index>>,
     log: Log,
-    /// Held for reading from a record's append to its insertion, for writing while log and memtable change over
-    /// together, so that a log file's records are exactly those of its memtable.
+    /// Held for reading while a write finds its numbers, appends its record and inserts its rows; for writing while log
+    /// and memtable change over together, so that a log file's records are exactly those of its memtable, and while a
+    /// delete decides, so that it is before or after each write.
     gate: RwLock<()>,
     tables: RwLock<Tables>,
     manifest: Mutex<Manifest>,
     flushing: Mutex<()>,
     compacting: Mutex<()>,
+    /// What compaction would leave out.
+    waste: Mutex<Waste>,
     scratch: Mutex<Vec<write::Scratch>>,
     is_closed: Arc<AtomicBool>,
     opened: Instant,
@@ -115,6 +123,7 @@ struct Tables {
     frozen: Vec<Frozen>,
     /// Oldest first.
     segments: Arc<[SegmentSlot]>,
+    tombstones: Tombstones,
 }
 
 #[derive(Debug)]
@@ -200,7 +209,8 @@ impl Shard {
         let flushed = self.manifest.lock().latest_version;
         let tables = self.tables.read();
         let unflushed = tables.frozen.iter().map(|frozen| &frozen.table).chain([&tables.active.table]);
-        unflushed.map(|table| table.latest_version()).fold(flushed, Ord::max)
+        let deletes = tables.tombstones.latest_version();
+        unflushed.map(|table| table.latest_version()).fold(flushed.max(deletes), Ord::max)
     }
 
     /// Its sizes now.
@@ -216,6 +226,7 @@ impl Shard {
             stats.segment_values += slot.meta().cells;
             stats.segment_bytes += slot.meta().size_bytes;
         }
+        stats.tombstones = tables.tombstones.len() as u64;
         stats.memory_bytes = tables.active.table.size_bytes();
         stats.memory_bytes += tables.frozen.iter().map(|frozen| frozen.table.size_bytes()).sum::<u64>();
         stats

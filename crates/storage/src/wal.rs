@@ -8,9 +8,10 @@ mod log;
 mod record;
 mod recovery;
 
-pub(crate) use log::Log;
+pub(crate) use log::{Log, Position};
 pub(crate) use record::{
-    Encoder, FieldDefinition, Record, RowDecoder, SeriesDefinition, put_field, take_field, take_type,
+    Encoder, FieldDefinition, Record, RowDecoder, SeriesDefinition, put_field, put_retired, take_field,
+    take_retired, take_type,
 };
 pub use recovery::DamagedLog;
 pub(crate) use recovery::{Repair, keep_copy, scan};

@@ -25,7 +25,7 @@ pub(super) fn run(context: &Context<'_>, statement: &Statement) -> Result<(), Qu
         }
         Statement::DropMeasurement(drop) => drop_measurement(context, drop),
         Statement::DropSeries(drop) => drop_series(context, drop),
-        Statement::DropShard(_) => Err(unsupported("DROP SHARD")),
+        Statement::DropShard(drop) => Ok(context.backend.drop_shard(drop.id)?),
         Statement::CreateContinuousQuery(_) | Statement::DropContinuousQuery(_) => {
             Err(unsupported("CONTINUOUS QUERY"))
         }

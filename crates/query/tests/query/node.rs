@@ -236,6 +236,10 @@ impl Backend for MemoryNode {
         })
     }
 
+    fn drop_shard(&self, _: u64) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("DROP SHARD"))
+    }
+
     fn delete(&self, _: &str, _: &DeleteRequest) -> Result<(), BackendError> {
         Err(BackendError::Unsupported("DELETE"))
     }

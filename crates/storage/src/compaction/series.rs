@@ -13,6 +13,7 @@ use crate::{
     rows::SeriesId,
     scan::{Source, slice},
     segment::{BLOCK_ROWS, BlockHead, Columns, Runs, SegmentWriter},
+    tombstone::SeriesMasks,
 };
 
 /// A block with this many rows is full enough to be copied.
@@ -23,6 +24,8 @@ const FULL_ENOUGH: usize = BLOCK_ROWS / 2;
 pub(super) struct Series<'a> {
     pub(super) id: SeriesId,
     pub(super) key: &'a str,
+    /// What of it is deleted.
+    pub(super) masks: SeriesMasks,
     pub(super) keep_versions: bool,
 }
 
@@ -36,11 +39,11 @@ struct Input<'a> {
 
 impl<'a> Input<'a> {
     /// When its next block begins.
-    fn next_start(&mut self) -> Result<Option<i64>, MaintenanceError> {
+    fn next_start(&mut self, masks: &SeriesMasks) -> Result<Option<i64>, MaintenanceError> {
         let mut heads: Vec<BlockHead<'a>> = Vec::new();
         while self.blocks.is_empty() && self.columns.next_run(&mut self.runs, TimeRange::ALL, &mut heads)? {
             let segment = self.columns.segment;
-            let sources = heads.drain(..).map(|head| Source::Block(segment, head));
+            let sources = heads.drain(..).filter_map(|head| Source::Block(segment, head).masked(masks));
             self.blocks.extend(sources);
         }
         Ok(self.blocks.front().map(|block| block.time_range().start))
@@ -64,9 +67,9 @@ pub(super) fn merge_series(
     let mut out = Output { series, has_begun: false, ready: Vec::new(), rows: 0 };
     // With the position of the input each is from, which is its age.
     let mut pending: Vec<(usize, Rows)> = Vec::new();
-    while let Some((_, age)) = earliest(&mut open)? {
+    while let Some((_, age)) = earliest(&mut open, &series.masks)? {
         let Some(block) = open.get_mut(age).and_then(|input| input.blocks.pop_front()) else { break };
-        let next = earliest(&mut open)?.map(|(start, _)| start);
+        let next = earliest(&mut open, &series.masks)?.map(|(start, _)| start);
         let stands_alone = pending.is_empty() && next.is_none_or(|next| block.time_range().end < next);
         match &block {
             Source::Block(segment, head)
@@ -80,7 +83,7 @@ pub(super) fn merge_series(
                 out.begin(writer);
                 writer.copy_block(segment, head)?;
             }
-            Source::Block(..) | Source::Memory(..) => {
+            Source::Block(..) | Source::Memory(..) | Source::Masked(..) => {
                 pending.push((age, block.decode(TimeRange::ALL, true)?));
                 let complete = take_before(&mut pending, next);
                 out.add(writer, merge(complete, series.keep_versions))?;
@@ -93,10 +96,10 @@ pub(super) fn merge_series(
 }
 
 /// When the earliest block left begins, and whose it is.
-fn earliest(open: &mut [Input<'_>]) -> Result<Option<(i64, usize)>, MaintenanceError> {
+fn earliest(open: &mut [Input<'_>], masks: &SeriesMasks) -> Result<Option<(i64, usize)>, MaintenanceError> {
     let mut earliest = None;
     for (age, input) in open.iter_mut().enumerate() {
-        if let Some(start) = input.next_start()?
+        if let Some(start) = input.next_start(masks)?
             && earliest.is_none_or(|(least, _)| start < least)
         {
             earliest = Some((start, age));

@@ -137,7 +137,8 @@ fn merged(fs: &SimFs, inputs: &[Arc<Segment>]) -> Result<Arc<Segment>, Maintenan
     }
     let (shared, options, is_closed) = (Shared::default(), StoreOptions::default(), AtomicBool::new(false));
     let pace = Pace { shared: &shared, options: &options, is_closed: &is_closed };
-    let merge = Merge { inputs, index: &RwLock::new(index), keep_versions: false, pace };
+    let (index, tombstones) = (RwLock::new(index), Tombstones::default());
+    let merge = Merge { inputs, index: &index, tombstones: &tombstones, keep_versions: false, pace };
     merge.write(fs, Path::new("99"), 99)?;
     Ok(open(fs, 99))
 }

@@ -60,10 +60,10 @@ impl Fields {
     /// Takes a definition; one already known, or retired, changes nothing.
     pub(super) fn insert(&mut self, definition: &FieldDefinition) {
         let id = definition.id;
+        self.reserve(id);
         if self.get(id).is_some() || self.retired.contains(id.0) {
             return;
         }
-        self.reserve(id);
         let of_measurement = self.by_name.entry(Arc::clone(&definition.measurement)).or_default();
         of_measurement.insert(Arc::clone(&definition.name), id);
         self.definitions[id.0 as usize] = Some(definition.clone());
@@ -82,6 +82,10 @@ impl Fields {
         if self.end() <= id.0 {
             self.definitions.resize_with(id.0 as usize + 1, || None);
         }
+    }
+
+    pub(super) const fn retired(&self) -> &RoaringBitmap {
+        &self.retired
     }
 
     pub(super) fn retire(&mut self, fields: &RoaringBitmap) {

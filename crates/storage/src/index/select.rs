@@ -225,6 +225,18 @@ pub(crate) fn select(
     ids.into_iter().map(SeriesId).collect()
 }
 
+/// Series of a measurement that satisfy a predicate.
+pub(crate) fn select_ids(
+    index: &RwLock<Index>,
+    measurement: &str,
+    predicate: &TagPredicate,
+    bounds: Bounds,
+) -> RoaringBitmap {
+    let found = evaluate(index, measurement, predicate, bounds, |_, _, ids| ids);
+    let ids = found.of_head.unwrap_or_default();
+    found.of_sources.iter().fold(ids, |all, (_, ids)| all | ids)
+}
+
 /// How many series [`select`] would return.
 pub(crate) fn count_series(
     index: &RwLock<Index>,

@@ -17,6 +17,13 @@ fn add(index: &mut Index, key: &str) -> SeriesId {
     index.find_series(key).unwrap_or_else(|| index.add_series(key).id)
 }
 
+/// Retires series and what goes with them; returns the numbers of their fields.
+fn drop_series(index: &mut Index, series: RoaringBitmap) -> RoaringBitmap {
+    let retired = index.retirement(series);
+    index.retire(&retired);
+    retired.fields
+}
+
 fn sample() -> Index {
     let mut index = Index::with_seed(7);
     for series in 0..40 {
@@ -170,8 +177,8 @@ fn fields_go_with_the_last_series_of_their_measurement_and_may_change_their_type
         }
         let bounds = index.bounds();
         let of_mem: RoaringBitmap = (0..80).filter(|id| id % 2 == 1).collect();
-        assert!(index.retire_series(&[2].into_iter().collect()).is_empty());
-        assert_eq!(index.retire_series(&of_mem).iter().collect::<Vec<_>>(), [1]);
+        assert!(drop_series(&mut index, [2].into()).is_empty());
+        assert_eq!(drop_series(&mut index, of_mem).iter().collect::<Vec<_>>(), [1]);
         assert_eq!((index.series_count(), index.measurement_names(bounds)), (39, vec!["cpu".into()]));
         assert!(index.fields_of("mem", bounds).is_empty() && index.field(FieldId(1)).is_none());
         let again = add(&mut index, "mem,host=h1");
@@ -324,8 +331,9 @@ impl Harness {
                 }
             }
             Action::Retire(remainder) => {
-                let gone = self.live.values().copied().filter(|id| id % 7 == *remainder).collect();
-                self.index.write().retire_series(&gone);
+                let gone: RoaringBitmap =
+                    self.live.values().copied().filter(|id| id % 7 == *remainder).collect();
+                drop_series(&mut self.index.write(), gone.clone());
                 self.live.retain(|_, id| !gone.contains(*id));
                 self.retired |= gone;
             }
@@ -356,7 +364,7 @@ impl Harness {
         }
         let stored = index.bounds().series as usize;
         self.log[stored.saturating_sub(3)..].iter().for_each(|series| index.insert_series(series));
-        index.retire_series(&self.retired);
+        drop_series(&mut index, self.retired.clone());
         self.index = RwLock::new(index);
     }
 

@@ -101,6 +101,15 @@ impl BlockHead<'_> {
         self.range
     }
 
+    /// The version of all its cells, if they have the same.
+    pub(crate) const fn version(&self) -> Option<Version> {
+        match self.versions {
+            VersionsAt::Settled => Some(Version::ZERO),
+            VersionsAt::Uniform(version) => Some(version),
+            VersionsAt::Chunk(_) => None,
+        }
+    }
+
     /// Whether the block has a wanted field at all.
     fn has_wanted_fields(&self) -> bool {
         self.fields.iter().any(Option::is_some)

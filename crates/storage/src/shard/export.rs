@@ -50,10 +50,10 @@ impl Shard {
     /// next pin shares as many files with this one as can be. Writers wait while the log is cut, not longer.
     pub fn pin(&self) -> Result<PinnedShard, MaintenanceError> {
         self.flush()?;
+        let manifest = self.manifest.lock();
         let closed = self.gate.write();
         self.check_open()?;
         let log_end = self.log.cut()?;
-        let manifest = self.manifest.lock();
         drop(closed);
         self.pin_files(&manifest, log_end).map_err(MaintenanceError::Io)
     }

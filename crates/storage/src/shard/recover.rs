@@ -20,6 +20,7 @@ use crate::{
     rows::{FieldId, Layout, RowSet, SeriesId},
     segment::{self, Segment},
     store::Shared,
+    tombstone::Tombstones,
     wal::{self, DamagedLog, FieldDefinition, Log, Record, Repair, RowDecoder},
     wire::Malformed,
 };
@@ -69,7 +70,7 @@ impl Shard {
     /// Opens an existing shard.
     pub(crate) fn open(opening: Opening<'_>) -> Result<Self, OpenError> {
         let Opening { fs, dir, id, options, shared } = opening;
-        let manifest = Manifest::load(&*fs, dir)?.ok_or_else(|| OpenError::Damaged {
+        let mut manifest = Manifest::load(&*fs, dir)?.ok_or_else(|| OpenError::Damaged {
             path: Manifest::path(dir),
             reason: "it is missing".to_owned(),
         })?;
@@ -80,8 +81,14 @@ impl Shard {
         let table = MemTable::new(Arc::clone(&shared.gauge));
         let scan = wal::scan(&*fs, dir, manifest.log_floor)?;
         let mut repair = scan.repair();
-        let mut replay =
-            Replay { index: &mut index, table: &table, decoder: RowDecoder::default(), report: &mut report };
+        let mut replay = Replay {
+            index: &mut index,
+            table: &table,
+            decoder: RowDecoder::default(),
+            report: &mut report,
+            tombstones: manifest.tombstones.clone(),
+            has_deletes: false,
+        };
         for file in &scan.files {
             for (offset, body) in file.records() {
                 if let Err(reason) = replay.record(body) {
@@ -90,11 +97,17 @@ impl Shard {
                 }
             }
         }
+        let Replay { tombstones, has_deletes, .. } = replay;
+        // Numbers handed out and lost with the process must not fall below a barrier when they are handed out again.
+        for tombstone in tombstones.iter() {
+            manifest.next_tombstone = manifest.next_tombstone.max(tombstone.id + 1);
+            manifest.next_file = manifest.next_file.max(tombstone.barrier);
+        }
         apply_repair(&*fs, dir, &repair, &mut report)?;
         let sequence = scan.last_sequence.map_or(manifest.log_floor, |last| last + 1).max(manifest.log_floor);
         let log = Log::create(Arc::clone(&fs), dir, sequence, options.durability)?;
         let now = Instant::now();
-        let first_write = (!table.is_empty()).then_some(now);
+        let first_write = (has_deletes || !table.is_empty()).then_some(now);
         let active = Active { table: Arc::new(table), first_write };
         Ok(Self {
             id,
@@ -106,10 +119,11 @@ impl Shard {
             index: Arc::new(RwLock::new(index)),
             log,
             gate: RwLock::new(()),
-            tables: RwLock::new(Tables { active, frozen: Vec::new(), segments: segments.into() }),
+            tables: RwLock::new(Tables { active, frozen: Vec::new(), segments: segments.into(), tombstones }),
             manifest: Mutex::new(manifest),
             flushing: Mutex::new(()),
             compacting: Mutex::new(()),
+            waste: Mutex::default(),
             scratch: Mutex::default(),
             is_closed: Arc::default(),
             opened: now,
@@ -175,6 +189,7 @@ fn load_index(
     report: &mut RecoveryReport,
 ) -> Result<Index, OpenError> {
     let mut index = Index::default();
+    index.retire(&manifest.retired);
     for file in &manifest.index_files {
         let path = index_path(dir, file.number);
         let reason = match fs.map(&path) {
@@ -212,6 +227,7 @@ fn load_index(
 /// The index of what the readable segments hold.
 fn rebuild_index(manifest: &Manifest, segments: &[SegmentSlot]) -> Index {
     let mut index = Index::default();
+    index.retire(&manifest.retired);
     tracing::warn!(segments = manifest.segments.len(), "rebuilding the index");
     for segment in segments.iter().filter_map(SegmentSlot::ready) {
         for measurement in segment.measurements() {
@@ -239,6 +255,8 @@ struct Replay<'a> {
     table: &'a MemTable,
     decoder: RowDecoder,
     report: &'a mut RecoveryReport,
+    tombstones: Tombstones,
+    has_deletes: bool,
 }
 
 impl Replay<'_> {
@@ -252,8 +270,23 @@ impl Replay<'_> {
             Record::Fields(definitions) => {
                 definitions.iter().for_each(|field| self.index.insert_field(field));
             }
+            Record::Tombstone(tombstone) => {
+                self.has_deletes = true;
+                if self.tombstones.iter().all(|known| known.id != tombstone.id) {
+                    self.tombstones = self.tombstones.with(*tombstone);
+                }
+            }
+            Record::Retired(retired) => {
+                self.has_deletes = true;
+                self.index.retire(&retired);
+            }
             Record::Rows(payload) => {
                 let mut rows = self.decoder.decode(&payload)?;
+                let is_retired = |id: &SeriesId| self.index.is_retired(*id);
+                if rows.groups().iter().any(|group| group.series.iter().any(is_retired)) {
+                    // Their definitions may be gone; that is no damage.
+                    rows = rows.filtered(|_| true, |id| !self.index.is_retired(id));
+                }
                 let lost = self.undefined(&rows);
                 if lost.is_some() {
                     rows = rows

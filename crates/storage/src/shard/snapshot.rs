@@ -13,6 +13,7 @@ use crate::{
     rows::{FieldId, SeriesId},
     scan::{Scan, Source},
     segment::{BLOCK_ROWS, Columns},
+    tombstone::Tombstones,
 };
 
 /// Keeps alive what it reads: memtables, and segment files even when compaction has replaced them.
@@ -25,6 +26,7 @@ pub(super) struct Snapshot {
     segments: Arc<[SegmentSlot]>,
     /// Oldest first; younger than the segments.
     memory: Vec<MemView>,
+    tombstones: Tombstones,
 }
 
 impl Shard {
@@ -35,9 +37,10 @@ impl Shard {
             memory.push(tables.active.table.view());
         }
         let segments = Arc::clone(&tables.segments);
+        let tombstones = tables.tombstones.clone();
         // After the rows: a row's series and fields are defined before it is inserted.
         let bounds = self.index.read().bounds();
-        Snapshot { range: self.range, index: Arc::clone(&self.index), bounds, segments, memory }
+        Snapshot { range: self.range, index: Arc::clone(&self.index), bounds, segments, memory, tombstones }
     }
 }
 
@@ -117,13 +120,14 @@ impl ShardRead for Snapshot {
         };
         let segments = self.segments.iter().filter_map(prepare).collect();
         let memory = self.memory.iter().map(|view| view.scan(&fields)).collect();
-        Box::new(SeriesScanner { segments, memory, fields })
+        Box::new(SeriesScanner { snapshot: self, segments, memory, fields })
     }
 }
 
 /// Reads some fields of one measurement.
 #[derive(Debug)]
 struct SeriesScanner<'a> {
+    snapshot: &'a Snapshot,
     /// Those that have some of the fields, and those of which nobody knows; oldest first.
     segments: Vec<(TimeRange, Prepared<'a>)>,
     /// Oldest first; younger than the segments.
@@ -151,7 +155,18 @@ impl Scanner for SeriesScanner<'_> {
             let pieces = scan.rows(series, range, BLOCK_ROWS).into_iter();
             sources.extend(pieces.map(|rows| Source::Memory(scan, rows)));
         }
+        if !self.snapshot.tombstones.is_empty() {
+            sources = self.snapshot.without_deleted(series, sources);
+        }
         Ok(Box::new(Scan::new(sources, &self.fields, range, order)))
+    }
+}
+
+impl Snapshot {
+    fn without_deleted<'a>(&self, series: SeriesId, sources: Vec<Source<'a>>) -> Vec<Source<'a>> {
+        let key = || self.index.read().series_key(series);
+        let masks = self.tombstones.of_series(series, key);
+        sources.into_iter().filter_map(|source| source.masked(&masks)).collect()
     }
 }
 

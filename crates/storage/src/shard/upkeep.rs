@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Active, Frozen, SegmentSlot, Shard};
+use super::{Active, Frozen, SegmentSlot, Shard, Tables};
 use crate::{
     MaintenanceError, VersionPolicy, WriteError,
     compaction::{self, Merge, Pace},
@@ -16,6 +16,7 @@ use crate::{
     manifest::{IndexFile, Manifest},
     memtable::MemTable,
     segment::{self, Segment, SegmentMeta},
+    tombstone::{Tombstones, worth_rewriting},
     wal,
 };
 
@@ -80,7 +81,8 @@ impl Shard {
     /// Gives the log a new file and writers a new memtable, at one moment between writes.
     fn freeze(&self) -> Result<(), WriteError> {
         let _closed = self.gate.write();
-        if self.tables.read().active.table.is_empty() {
+        // A delete alone is reason enough: the log can go once the manifest says what it says.
+        if self.tables.read().active.first_write.is_none() {
             return Ok(());
         }
         let log_floor = self.log.rotate()?;
@@ -103,6 +105,15 @@ impl Shard {
         number
     }
 
+    /// The number of a segment to write, and the tombstones to apply. At one moment: a delete comes before, and is among
+    /// them, or after, and its barrier is above the number.
+    fn begin_segment(&self) -> (u64, Tombstones) {
+        let mut manifest = self.manifest.lock();
+        let number = manifest.next_file;
+        manifest.next_file += 1;
+        (number, self.tables.read().tombstones.clone())
+    }
+
     fn sync_dir(&self) -> Result<(), FsError> {
         self.fs.sync_dir(&self.dir).map_err(FsError::on("sync", &self.dir))
     }
@@ -110,36 +121,62 @@ impl Shard {
     /// The oldest frozen memtable becomes the youngest segment.
     fn flush_one(&self, frozen: &Frozen) -> Result<(), MaintenanceError> {
         let _flushing = self.shared.begin_flush();
-        let number = self.next_file();
+        let (number, tombstones) = self.begin_segment();
         let path = segment::file_path(&self.dir, number);
         let keep = self.keep_versions();
-        let written = flush::write_segment(&*self.fs, &path, number, &frozen.table, &self.index, keep);
+        let written =
+            flush::write_segment(&*self.fs, &path, number, &frozen.table, &self.index, &tombstones, keep);
         let meta = written.inspect_err(|_| self.remove_obsolete(&path))?;
         let (index_file, written) = self.write_index()?.unzip();
-        let segment = self.open_written(&path, number)?;
+        let segment = self.open_unless_empty(&path, &meta)?;
         self.sync_dir()?;
         let latest = frozen.table.latest_version();
         let replaced = self.commit(|manifest| {
             manifest.log_floor = frozen.log_floor;
             manifest.latest_version = manifest.latest_version.max(latest);
-            manifest.segments.push(meta);
+            manifest.segments.extend(segment.is_some().then_some(meta));
             index_file.map_or_else(Vec::new, |file| replace_index_files(manifest, file))
         })?;
         if let Some(written) = written {
             self.index.write().install(written);
         }
-        {
-            let mut tables = self.tables.write();
+        let segment = segment.map(|segment| SegmentSlot::Ready(Arc::new(segment)));
+        self.change_tables(frozen.log_floor, |tables| {
             tables.frozen.remove(0);
-            tables.segments =
-                tables.segments.iter().cloned().chain([SegmentSlot::Ready(Arc::new(segment))]).collect();
-        }
+            tables.segments = tables.segments.iter().cloned().chain(segment).collect();
+        });
         for file in replaced {
             self.remove_obsolete(&index_path(&self.dir, file.number));
         }
         self.remove_log_below(frozen.log_floor);
         self.shared.memory_freed();
         Ok(())
+    }
+
+    /// As [`Self::open_written`]; a segment without rows is removed.
+    fn open_unless_empty(
+        &self,
+        path: &Path,
+        meta: &SegmentMeta,
+    ) -> Result<Option<Segment>, MaintenanceError> {
+        if meta.rows == 0 {
+            self.remove_obsolete(path);
+            return Ok(None);
+        }
+        self.open_written(path, meta.number).map(Some)
+    }
+
+    /// Shows readers other tables, and takes away the tombstones that these leave without use.
+    fn change_tables(&self, log_floor: u64, change: impl FnOnce(&mut Tables)) {
+        let mut tables = self.tables.write();
+        change(&mut tables);
+        let index = self.index.read();
+        let metas = tables.segments.iter().map(SegmentSlot::meta);
+        let needed = tables.tombstones.needed(log_floor, metas, index.retired_series());
+        tables.tombstones = needed;
+        let segments = Arc::clone(&tables.segments);
+        drop((tables, index));
+        self.waste.lock().retain(|number| segments.iter().any(|slot| slot.meta().number == number));
     }
 
     /// Opens a segment just written, so that what the manifest will name has been read back once.
@@ -159,6 +196,10 @@ impl Shard {
         let mut manifest = self.manifest.lock();
         let mut next = manifest.clone();
         let result = change(&mut next);
+        let tombstones = self.tables.read().tombstones.clone();
+        next.latest_version = next.latest_version.max(tombstones.latest_version());
+        next.retired = self.index.read().retired();
+        next.tombstones = tombstones.needed(next.log_floor, next.segments.iter(), &next.retired.series);
         next.store(&*self.fs, &self.dir)?;
         *manifest = next;
         Ok(result)
@@ -222,7 +263,8 @@ impl Shard {
             let metas: Vec<SegmentMeta> = slots.iter().map(|slot| slot.meta().clone()).collect();
             let usable: Vec<bool> = slots.iter().map(SegmentSlot::is_intact).collect();
             let cold = self.cold_for().map(compaction::cold_bytes);
-            let Some(range) = compaction::plan(&metas, &usable, cold, self.options.max_segment_bytes) else {
+            let merge = compaction::plan(&metas, &usable, cold, self.options.max_segment_bytes);
+            let Some(range) = merge.or_else(|| self.worth_rewriting(&slots, cold.is_some())) else {
                 return Ok(false);
             };
             let inputs: Vec<Arc<Segment>> =
@@ -232,6 +274,22 @@ impl Shard {
                 merged => return merged.map(|()| true),
             }
         }
+    }
+
+    /// A segment of which much is deleted, alone.
+    fn worth_rewriting(&self, slots: &[SegmentSlot], is_cold: bool) -> Option<std::ops::Range<usize>> {
+        let tombstones = self.tables.read().tombstones.clone();
+        let retired = self.index.read().retired_series().clone();
+        if tombstones.is_empty() && retired.is_empty() {
+            return None;
+        }
+        let mut waste = self.waste.lock();
+        let share = |slot: &SegmentSlot| {
+            let segment = slot.ready().filter(|_| slot.is_intact())?;
+            Some(waste.share(segment, &tombstones, &retired))
+        };
+        let shares: Vec<Option<f64>> = slots.iter().map(share).collect();
+        worth_rewriting(&shares, is_cold, tombstones.len()).map(|index| index..index + 1)
     }
 
     /// How long the shard has been idle, if that is long enough to call it cold.
@@ -248,27 +306,33 @@ impl Shard {
     }
 
     fn merge(&self, inputs: &[Arc<Segment>]) -> Result<(), MaintenanceError> {
-        let number = self.next_file();
+        let (number, tombstones) = self.begin_segment();
         let path = segment::file_path(&self.dir, number);
         let pace = Pace { shared: &self.shared, options: &self.options, is_closed: &self.is_closed };
-        let merge = Merge { inputs, index: &self.index, keep_versions: self.keep_versions(), pace };
+        let (index, keep_versions) = (&*self.index, self.keep_versions());
+        let merge = Merge { inputs, index, tombstones: &tombstones, keep_versions, pace };
         let merged = merge.write(&*self.fs, &path, number);
         let meta = merged.inspect_err(|_| self.remove_obsolete(&path))?;
-        let segment = Arc::new(self.open_written(&path, number)?);
+        let segment = self.open_unless_empty(&path, &meta)?;
         self.sync_dir()?;
         let is_input = |number: u64| inputs.iter().any(|input| input.meta().number == number);
-        self.commit(|manifest| {
-            let at = manifest.segments.iter().position(|segment| is_input(segment.number));
+        let log_floor = self.commit(|manifest| {
+            let at = manifest.segments.iter().position(|segment| is_input(segment.number)).unwrap_or(0);
             manifest.segments.retain(|segment| !is_input(segment.number));
-            manifest.segments.insert(at.unwrap_or(0), meta);
+            if segment.is_some() {
+                manifest.segments.insert(at, meta);
+            }
+            manifest.log_floor
         })?;
-        let mut tables = self.tables.write();
-        let at = tables.segments.iter().position(|slot| is_input(slot.meta().number)).unwrap_or(0);
-        let mut slots: Vec<SegmentSlot> =
-            tables.segments.iter().filter(|slot| !is_input(slot.meta().number)).cloned().collect();
-        slots.insert(at, SegmentSlot::Ready(segment));
-        tables.segments = slots.into();
-        drop(tables);
+        self.change_tables(log_floor, |tables| {
+            let at = tables.segments.iter().position(|slot| is_input(slot.meta().number)).unwrap_or(0);
+            let mut slots: Vec<SegmentSlot> =
+                tables.segments.iter().filter(|slot| !is_input(slot.meta().number)).cloned().collect();
+            if let Some(segment) = segment {
+                slots.insert(at, SegmentSlot::Ready(Arc::new(segment)));
+            }
+            tables.segments = slots.into();
+        });
         inputs.iter().for_each(|input| input.mark_obsolete(&self.is_closed));
         Ok(())
     }

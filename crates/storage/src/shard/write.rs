@@ -97,18 +97,19 @@ impl Shard {
         points: &[u32],
         version: Version,
     ) -> Result<WriteReport, WriteError> {
-        self.resolve(scratch, batch, points);
-        let report = self.fill(scratch, batch, points, version);
-        if scratch.rows.is_empty() {
-            return Ok(report);
-        }
-        let record = scratch.encoder.rows(&scratch.rows)?;
-        let position = {
+        let (report, position) = {
             let _open = self.gate.read();
             self.check_open()?;
+            // Inside the gate, since a delete takes numbers away.
+            self.resolve(scratch, batch, points);
+            let report = self.fill(scratch, batch, points, version);
+            if scratch.rows.is_empty() {
+                return Ok(report);
+            }
+            let record = scratch.encoder.rows(&scratch.rows)?;
             let position = self.log.append(record)?;
             self.insert(&scratch.rows);
-            position
+            (report, position)
         };
         self.log.wait(position)?;
         Ok(report)

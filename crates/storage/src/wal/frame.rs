@@ -5,7 +5,9 @@ use std::ops::Range;
 use crate::wire::{Malformed, Reader};
 
 pub(super) const FILE_MAGIC: [u8; 8] = *b"SKYWWAL\n";
-pub(super) const FILE_VERSION: u32 = 1;
+/// 2 adds the records of deletes. Files of version 1 have none and are read alike.
+pub(super) const FILE_VERSION: u32 = 2;
+const FILE_VERSION_MIN: u32 = 1;
 /// magic 8, version 4, sequence 8, CRC-32C 4.
 pub(super) const FILE_HEADER_LEN: usize = 24;
 
@@ -45,7 +47,7 @@ pub(super) fn read_file_header(bytes: &[u8], sequence: u64) -> Header {
     };
     match read() {
         Ok((version, _)) if version > FILE_VERSION => Header::TooNew(version),
-        Ok((FILE_VERSION, found)) if found == sequence => Header::Valid,
+        Ok((version, found)) if version >= FILE_VERSION_MIN && found == sequence => Header::Valid,
         Ok(_) | Err(_) => Header::Damaged,
     }
 }

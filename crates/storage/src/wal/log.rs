@@ -148,6 +148,16 @@ impl Log {
         Ok(())
     }
 
+    /// The end of everything appended so far.
+    pub(crate) fn end(&self) -> Position {
+        self.tail.lock().end
+    }
+
+    /// A number that no file of the log exceeds so far. Meaningful while the caller keeps [`Self::rotate`] out.
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.tail.lock().next_sequence - 1
+    }
+
     /// Returns when everything before `position` is as durable as this log's writers were promised.
     pub(crate) fn wait(&self, position: Position) -> Result<(), WriteError> {
         match self.durability {
@@ -158,8 +168,7 @@ impl Log {
 
     /// Syncs everything appended so far.
     pub(crate) fn sync(&self) -> Result<(), WriteError> {
-        let end = self.tail.lock().end;
-        self.wait_durable(end)
+        self.wait_durable(self.end())
     }
 
     fn wait_durable(&self, position: Position) -> Result<(), WriteError> {

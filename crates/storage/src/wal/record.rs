@@ -1,4 +1,4 @@
-//! What records say: new series, new fields, rows. Layout in `docs/formats/wal.md`.
+//! What records say: new series, new fields, rows, deletes. Layout in `docs/formats/wal.md`.
 //!
 //! Rows name series and fields by number, so a record that defines a number is appended before, or together with,
 //! the first that uses it.
@@ -12,13 +12,17 @@ use super::frame::{self, MAX_BODY_LEN};
 use crate::{
     codec::{bits, decimal},
     error::WriteError,
+    index::Retired,
     rows::{Buffer, FieldId, Group, Layout, RowSet, Run, SeriesId},
+    tombstone::{Tombstone, put_bitmap, put_tombstone, take_bitmap, take_tombstone},
     wire::{Malformed, Reader, put_bytes, put_signed, put_varint},
 };
 
 const SERIES: u8 = 1;
 const FIELDS: u8 = 2;
 const ROWS: u8 = 3;
+const TOMBSTONE: u8 = 4;
+const RETIRED: u8 = 5;
 
 const PLAIN: u8 = 0;
 const ZSTD: u8 = 1;
@@ -52,6 +56,10 @@ pub(crate) enum Record {
     Fields(Vec<FieldDefinition>),
     /// Decoded by a [`RowDecoder`].
     Rows(Vec<u8>),
+    /// Some cells written before it are deleted.
+    Tombstone(Box<Tombstone>),
+    /// Series were dropped, with the fields that nobody else had.
+    Retired(Retired),
 }
 
 impl Record {
@@ -76,6 +84,8 @@ impl Record {
             SERIES => decode_series(&payload).map(Self::Series),
             FIELDS => decode_fields(&payload).map(Self::Fields),
             ROWS => Ok(Self::Rows(payload)),
+            TOMBSTONE => decode_tombstone(&payload).map(|tombstone| Self::Tombstone(Box::new(tombstone))),
+            RETIRED => decode_retired(&payload).map(Self::Retired),
             _ => Err(Malformed("unknown kind of record")),
         }
     }
@@ -136,6 +146,24 @@ impl Encoder {
             }
             self.frame(FIELDS)?;
         }
+        Ok(&self.frames)
+    }
+
+    /// Encodes a tombstone.
+    pub(crate) fn tombstone(&mut self, tombstone: &Tombstone) -> Result<&[u8], WriteError> {
+        self.payload.clear();
+        put_tombstone(&mut self.payload, tombstone);
+        self.frames.clear();
+        self.frame(TOMBSTONE)?;
+        Ok(&self.frames)
+    }
+
+    /// Encodes numbers that were retired.
+    pub(crate) fn retired(&mut self, retired: &Retired) -> Result<&[u8], WriteError> {
+        self.payload.clear();
+        put_retired(&mut self.payload, retired);
+        self.frames.clear();
+        self.frame(RETIRED)?;
         Ok(&self.frames)
     }
 
@@ -225,6 +253,29 @@ fn decode_fields(payload: &[u8]) -> Result<Vec<FieldDefinition>, Malformed> {
     let fields = (0..count).map(|_| take_field(&mut reader)).collect::<Result<_, _>>()?;
     reader.finish()?;
     Ok(fields)
+}
+
+fn decode_tombstone(payload: &[u8]) -> Result<Tombstone, Malformed> {
+    let mut reader = Reader::new(payload);
+    let tombstone = take_tombstone(&mut reader)?;
+    reader.finish()?;
+    Ok(tombstone)
+}
+
+fn decode_retired(payload: &[u8]) -> Result<Retired, Malformed> {
+    let mut reader = Reader::new(payload);
+    let retired = take_retired(&mut reader)?;
+    reader.finish()?;
+    Ok(retired)
+}
+
+pub(crate) fn put_retired(out: &mut Vec<u8>, retired: &Retired) {
+    put_bitmap(out, &retired.series);
+    put_bitmap(out, &retired.fields);
+}
+
+pub(crate) fn take_retired(reader: &mut Reader<'_>) -> Result<Retired, Malformed> {
+    Ok(Retired { series: take_bitmap(reader)?, fields: take_bitmap(reader)? })
 }
 
 fn put_rows(rows: &RowSet, out: &mut Vec<u8>, integers: &mut Vec<i64>) {

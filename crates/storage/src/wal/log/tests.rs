@@ -7,7 +7,9 @@ use skywatch_model::{FieldType, Version};
 use super::*;
 use crate::{
     fs::{Fault, SimFs},
+    index::Retired,
     rows::{Buffer, FieldId, Layout, RowSet, SeriesId},
+    tombstone::samples,
     wal::{Record, RowDecoder, scan},
 };
 
@@ -34,6 +36,8 @@ fn logged(fs: &SimFs) -> Vec<u32> {
         .flat_map(|body| match Record::decode(body).unwrap() {
             Record::Series(series) => series.into_iter().map(|it| it.id.0).collect::<Vec<_>>(),
             Record::Fields(_) => panic!("no test defines fields"),
+            Record::Tombstone(tombstone) => vec![2000 + tombstone.id as u32],
+            Record::Retired(retired) => vec![3000 + retired.series.len() as u32],
             Record::Rows(payload) => {
                 vec![1000 + RowDecoder::default().decode(&payload).unwrap().len() as u32]
             }
@@ -145,22 +149,39 @@ fn rows() -> RowSet {
     rows
 }
 
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+#[test]
+fn a_log_of_version_1_is_read() {
+    let fs = SimFs::default();
+    drop(create(&fs));
+    fs.overwrite(Path::new("0000000001.wal"), std::fs::read(golden("wal-v1.wal")).unwrap()).unwrap();
+    assert_eq!(logged(&fs), (0..40).chain([1030]).collect::<Vec<u32>>());
+}
+
 /// See the test of the same name in `segment`.
 #[test]
 fn the_format_is_the_documented_one() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/wal-v1.wal");
+    let golden = golden("wal-v2.wal");
     let fs = SimFs::default();
     let log = create(&fs);
     for id in 0..40 {
         log.append(&record(id)).unwrap();
     }
     log.append(Encoder::default().rows(&rows()).unwrap()).unwrap();
+    for tombstone in [samples::plain(), samples::with_rule()] {
+        log.append(Encoder::default().tombstone(&tombstone).unwrap()).unwrap();
+    }
+    let retired = Retired { series: (1000..1300).chain([5]).collect(), fields: [3].into() };
+    log.append(Encoder::default().retired(&retired).unwrap()).unwrap();
     let written = fs.read(Path::new("0000000001.wal")).unwrap();
     if std::env::var_os("SKYWATCH_WRITE_GOLDEN").is_some() {
         std::fs::write(&golden, &written).unwrap();
     }
     let kept = std::fs::read(&golden).unwrap();
     fs.overwrite(Path::new("0000000001.wal"), kept.clone()).unwrap();
-    assert_eq!(logged(&fs), (0..40).chain([1030]).collect::<Vec<u32>>());
+    assert_eq!(logged(&fs), (0..40).chain([1030, 2005, 2006, 3301]).collect::<Vec<u32>>());
     assert!(written == kept, "the bytes of a log have changed");
 }
