@@ -73,7 +73,9 @@ impl<'a> Stream<'a> {
     pub(super) fn advance(&mut self, run: &Run<'a>) -> Result<bool, QueryError> {
         self.row = 0;
         self.block = RowBlock::default();
-        while !self.ended && self.block.times.len() < ROWS_MIN.min(self.needed_rows()) {
+        // Where all is wanted, few rows are joined; where some are, no more is read than it takes to go on.
+        let least = if self.needed == u64::MAX { ROWS_MIN } else { 1 };
+        while !self.ended && self.block.times.len() < least {
             if self.read(run)? {
                 // One row may be all that is wanted.
                 break;
