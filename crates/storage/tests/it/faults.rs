@@ -1,11 +1,11 @@
 //! One fault at every operation of a workload, and power cuts at every one: what was acknowledged is there, live and
 //! after a restart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use skywatch_model::FieldValue;
+use skywatch_model::{FieldValue, TimeRange, Version};
 use skywatch_storage::{
-    Shard, Store, WriteError,
+    Shard, Store, TagPredicate, WriteError,
     fs::{Fault, SimFs},
 };
 
@@ -17,6 +17,8 @@ struct Told {
     acknowledged: Cells,
     /// Values of writes that failed after the latest acknowledged one of their cell: they may or may not be there.
     unsure: BTreeMap<CellKey, Vec<FieldValue>>,
+    /// Cells of deletes that failed after the latest acknowledged write of the cell: they may be gone.
+    perhaps_gone: BTreeSet<CellKey>,
 }
 
 impl Told {
@@ -29,12 +31,27 @@ impl Told {
             let cell = (key.clone(), name.clone(), *time);
             if result.is_ok() {
                 self.unsure.remove(&cell);
+                self.perhaps_gone.remove(&cell);
                 self.acknowledged.insert(cell, value.clone());
             } else {
                 self.unsure.entry(cell).or_default().push(value.clone());
             }
         }
         result.map(drop)
+    }
+
+    /// Deletes what one host has in a range of time.
+    fn delete(&mut self, shard: &Shard, host: &str, range: TimeRange, version: u64) {
+        let predicate = TagPredicate::Equal { key: "host".into(), value: host.into() };
+        let result = shard.delete(&["m".into()], &predicate, range, Version(version));
+        let key = format!("m,host={host}");
+        let concerned = |cell: &CellKey| cell.0 == key && range.contains(cell.2);
+        if result.is_ok() {
+            self.acknowledged.retain(|cell, _| !concerned(cell));
+            self.unsure.retain(|cell, _| !concerned(cell));
+        } else {
+            self.perhaps_gone.extend(self.acknowledged.keys().filter(|cell| concerned(cell)).cloned());
+        }
     }
 
     /// Every acknowledged cell is there with its value or one written over it; nothing appears from nowhere.
@@ -46,8 +63,9 @@ impl Told {
                 .unsure
                 .get(cell)
                 .is_some_and(|values| found.get(cell).is_some_and(|it| values.contains(it)));
+            let is_gone = !found.contains_key(cell) && self.perhaps_gone.contains(cell);
             assert!(
-                is_value || is_unsure,
+                is_value || is_unsure || is_gone,
                 "{when}: {cell:?} is {:?}, acknowledged {value:?}",
                 found.get(cell)
             );
@@ -71,11 +89,18 @@ fn points(round: i64) -> Vec<Point> {
 
 /// Writes, flushes and merges; steps that fail are passed over, as a server would.
 fn work(store: &Store, told: &mut Told) {
-    let Ok(shard) = store.create_shard(SHARD, skywatch_model::TimeRange::ALL) else {
+    let Ok(shard) = store.create_shard(SHARD, TimeRange::ALL) else {
         return;
     };
     for round in 0..12 {
         drop(told.write(&shard, &points(round), round as u64 + 1));
+        if round % 3 == 1 {
+            // A part of what is in memory and on disk, then a whole series.
+            told.delete(&shard, "h2", TimeRange::new(0, round * 5), round as u64 + 1);
+        }
+        if round == 6 {
+            told.delete(&shard, "h1", TimeRange::ALL, round as u64 + 1);
+        }
         if round % 2 == 1 {
             drop(shard.flush());
         }
@@ -101,7 +126,7 @@ fn reopen(fs: &SimFs, told: &Told, when: &str) -> Store {
 
 /// After a restart the shard is as good as new: it takes writes, flushes, and keeps them.
 fn go_on(fs: &SimFs, store: Store, mut told: Told, when: &str) {
-    let shard = store.create_shard(SHARD, skywatch_model::TimeRange::ALL).unwrap();
+    let shard = store.create_shard(SHARD, TimeRange::ALL).unwrap();
     told.write(&shard, &points(200), 200).unwrap();
     shard.flush().unwrap();
     told.write(&shard, &points(201), 201).unwrap();
@@ -191,7 +216,7 @@ fn a_disk_that_stays_full_refuses_writes_and_loses_nothing() {
     for operation in (0..150).step_by(3) {
         let fs = SimFs::new(operation + 1);
         let store = try_open(&fs, manual()).unwrap();
-        let shard = store.create_shard(SHARD, skywatch_model::TimeRange::ALL).unwrap();
+        let shard = store.create_shard(SHARD, TimeRange::ALL).unwrap();
         fs.fill_disk_at(fs.operations() + operation);
         let mut told = Told::default();
         work(&store, &mut told);
@@ -217,7 +242,7 @@ fn a_disk_that_stays_full_refuses_writes_and_loses_nothing() {
 fn a_failed_sync_poisons_the_shard_until_it_is_opened_again() {
     let fs = SimFs::default();
     let store = try_open(&fs, manual()).unwrap();
-    let shard = store.create_shard(SHARD, skywatch_model::TimeRange::ALL).unwrap();
+    let shard = store.create_shard(SHARD, TimeRange::ALL).unwrap();
     let mut told = Told::default();
     told.write(&shard, &points(0), 1).unwrap();
     // The append is one operation (its definitions another), the sync the next.
