@@ -265,6 +265,68 @@ fn last_rows_in_memory(bencher: Bencher<'_, '_>) {
     });
 }
 
+/// A shard of these hosts and steps in so many segments of equal length.
+fn segments(dir: &Path, steps: usize, count: usize) -> (Store, Arc<Shard>) {
+    let store = Store::open(dir, options(Durability::None)).unwrap();
+    let shard = store.create_shard(ShardId(1), TimeRange::ALL).unwrap();
+    let batches = batches(steps);
+    for (number, batch) in batches.iter().enumerate() {
+        write(&shard, batch, number as u64 + 1);
+        if (number + 1) % (batches.len() / count) == 0 {
+            shard.flush().unwrap();
+        }
+    }
+    (store, shard)
+}
+
+/// What a series costs besides its values: one field of it in three segments. Items are series.
+#[divan::bench(args = ["stats", "spans", "last row"], sample_count = 50)]
+fn scan_a_series_in_three_segments(bencher: Bencher<'_, '_>, ask: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let (_store, shard) = segments(dir.path(), 1440, 3);
+    let snapshot = shard.snapshot();
+    let series = snapshot.select_series("cpu", &TagPredicate::All);
+    let scanner = snapshot.scanner("cpu", &[FIELDS[0].into()]);
+    let order = if ask == "last row" { Order::Descending } else { Order::Ascending };
+    bencher.counter(ItemsCount::new(HOSTS)).bench_local(|| {
+        let mut rows = 0;
+        for series in &series {
+            let mut blocks = scanner.scan(*series, TimeRange::ALL, order).unwrap();
+            while let Some(block) = blocks.next_block().unwrap() {
+                rows += match ask {
+                    "stats" => block.stats(0).unwrap().count,
+                    "spans" => block.spans(0).unwrap().iter().map(|span| span.count).sum(),
+                    _ => block.end_row(End::Last).unwrap().times.len() as u64,
+                };
+                if ask == "last row" {
+                    break;
+                }
+            }
+        }
+        assert_eq!(rows as usize, if ask == "last row" { HOSTS } else { HOSTS * 1440 });
+    });
+}
+
+/// Blocks of one integer field, decoded. Items are values.
+#[divan::bench(args = [480, 1440, 4096], sample_count = 30)]
+fn decode_one_field(bencher: Bencher<'_, '_>, rows: usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let (_store, shard) = segments(dir.path(), rows, 1);
+    let snapshot = shard.snapshot();
+    let series = snapshot.select_series("cpu", &TagPredicate::All);
+    let scanner = snapshot.scanner("cpu", &[FIELDS[0].into()]);
+    bencher.counter(ItemsCount::new(100 * rows)).bench_local(|| {
+        let mut values = 0;
+        for series in series.iter().take(100) {
+            let mut blocks = scanner.scan(*series, TimeRange::ALL, Order::Ascending).unwrap();
+            while let Some(block) = blocks.next_block().unwrap() {
+                values += block.decode().unwrap().times.len();
+            }
+        }
+        assert_eq!(values, 100 * rows);
+    });
+}
+
 /// Each row a series the shard has not seen; prints the memory a series takes before and after the flush.
 #[divan::bench(sample_count = 1, sample_size = 1)]
 fn new_series(bencher: Bencher<'_, '_>) {

@@ -11,7 +11,7 @@ mod sim;
 
 use std::{
     fmt, io,
-    ops::Deref,
+    ops::{Deref, Range},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -100,8 +100,17 @@ impl From<memmap2::Mmap> for FileBytes {
 }
 
 impl FileBytes {
+    /// Says that these bytes are read here and there, so that the system need not read ahead.
+    pub(crate) fn expect_random(&self, range: Range<usize>) {
+        if let Repr::Mapped(map) = &self.0
+            && let Err(error) = map.advise_range(memmap2::Advice::Random, range.start, range.len())
+        {
+            tracing::debug!(%error, "the system takes no advice on a mapped file");
+        }
+    }
+
     /// Lets pages of a mapped file leave memory; they come back when they are read.
-    pub(crate) fn forget(&self, range: std::ops::Range<usize>) {
+    pub(crate) fn forget(&self, range: Range<usize>) {
         if let Repr::Mapped(map) = &self.0 {
             let advice = memmap2::UncheckedAdvice::DontNeed;
             // SAFETY: the mapping is of a file and only read, so that a page given up is read again from the file.

@@ -82,6 +82,9 @@ impl Segment {
         }
         let trailer = Trailer::read(&bytes).map_err(damaged)?;
         let measurements = trailer.check(&bytes).map_err(damaged)?;
+        // 16 bytes a series have been read; which of them are needed again, queries will tell.
+        bytes.expect_random(trailer.directory.clone());
+        bytes.forget(0..bytes.len());
         let meta = SegmentMeta {
             number,
             size_bytes: bytes.len() as u64,

@@ -367,6 +367,79 @@ fn golden(fs: &SimFs, name: &str) -> (PathBuf, Segment) {
     (path, segment)
 }
 
+/// What the parts of four hours of ten integers every ten seconds cost.
+#[test]
+fn parts_are_small() {
+    let fs = SimFs::default();
+    let mut writer = SegmentWriter::create(&fs, Path::new("s"), 3).unwrap();
+    let fields = (0..10).map(|id| field(id, &format!("f{id}"), FieldType::Integer)).collect();
+    writer.begin_measurement(&"m".into(), fields);
+    writer.begin_series(SeriesId(0), "m");
+    let rows = 1440;
+    let mut state = 1u64;
+    let mut walk = |_| {
+        let mut value = 50.0f64;
+        let step = |_| {
+            let mut uniform = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 11) as f64 / (1u64 << 53) as f64
+            };
+            value = (value + (0..12).map(|_| uniform()).sum::<f64>() - 6.0).clamp(0.0, 100.0);
+            value as i64
+        };
+        column(Values::Integer((0..rows).map(step).collect()), &[])
+    };
+    let columns = (0..10).map(&mut walk).collect();
+    let times = (0..rows).map(|row| row * 10_000_000_000).collect();
+    writer.block(&Rows { times, columns, versions: Versions::SETTLED }).unwrap();
+    writer.end_series().unwrap();
+    let meta = writer.finish().unwrap();
+    let segment = open(&fs, Path::new("s")).unwrap();
+    let wanted: Vec<_> = (0..10).map(|id| Some(FieldId(id))).collect();
+    let block = &blocks(&segment, "m", SeriesId(0), &wanted).unwrap()[0];
+    let spans: usize =
+        block.fields.iter().flatten().map(|field| 1 + field.cell.spans.map_or(0, <[u8]>::len)).sum();
+    let per_value = spans as f64 / meta.cells as f64;
+    assert!((0.01..0.02).contains(&per_value), "{per_value} bytes a value");
+}
+
+/// Several bytes at once, and pieces of the file in the wrong place.
+#[test]
+fn garbage_in_a_file_is_reported_or_harmless() {
+    let fs = SimFs::default();
+    let path = Path::new("s");
+    write_sample(&fs, path);
+    let whole = fs.read(path).unwrap();
+    let good = dump(&open(&fs, path).unwrap()).unwrap();
+    let mut state = 3u64;
+    let mut below = |limit: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % limit
+    };
+    for round in 0..1500 {
+        let mut bytes = whole.clone();
+        let (at, len) = (below(whole.len()), 1 + below(64));
+        let end = (at + len).min(whole.len());
+        if round % 2 == 0 {
+            bytes[at..end].iter_mut().for_each(|byte| *byte = below(256) as u8);
+        } else {
+            let from = below(whole.len() - (end - at));
+            bytes.copy_within(from..from + (end - at), at);
+        }
+        let is_same = bytes == whole;
+        fs.overwrite(path, bytes).unwrap();
+        let Ok(segment) = open(&fs, path) else {
+            assert!(!is_same);
+            continue;
+        };
+        assert_eq!(segment.verify().is_ok(), is_same, "round {round} at {at}");
+        assert_eq!(segment.is_damaged(), !is_same);
+        if let Ok(found) = dump(&segment) {
+            assert_eq!(found, good, "round {round} at {at}");
+        }
+    }
+}
+
 /// Files of earlier versions must stay readable. What is written today must be the same bytes as in the latest. If
 /// this fails because the format changed: raise its version, keep reading the old one, and add a golden file for the
 /// new one. If only a compressor's output changed, add a file and keep this one as read-only.
