@@ -152,8 +152,8 @@ fn full_blocks_that_overlap_nothing_are_copied_and_small_ones_joined() {
     let fs = SimFs::default();
     let full = run(0, BLOCK_ROWS - 100, 5);
     let small: Vec<_> = (0..6).map(|part| run(10_000 + part * 1000, 500, part)).collect();
-    let late = vec![(10_001, -1), (100, -2)];
-    let first = write(&fs, 1, &[(1, [vec![full.clone()], small[..3].to_vec()].concat())].into());
+    let late = [(10_001, -1), (100, -2)];
+    let first = write(&fs, 1, &[(1, [vec![full], small[..3].to_vec()].concat())].into());
     let second = write(&fs, 2, &[(1, small[3..].to_vec()), (2, vec![run(0, 3, 0)])].into());
     let third = write(&fs, 3, &[(1, vec![late[..1].to_vec()])].into());
     let result = merged(&fs, &[first, second, third]).unwrap();
