@@ -24,8 +24,7 @@ pub(crate) fn write_segment(
     number: u64,
     table: &MemTable,
     index: &RwLock<Index>,
-    tombstones: &Tombstones,
-    keep_versions: bool,
+    (tombstones, keep_versions): (&Tombstones, bool),
 ) -> Result<SegmentMeta, FsError> {
     table.close_all();
     let view = table.view();

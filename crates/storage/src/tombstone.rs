@@ -168,11 +168,12 @@ impl Tombstones {
     pub(crate) fn needed<'a>(
         &self,
         log_floor: u64,
-        segments: impl Iterator<Item = &'a SegmentMeta> + Clone,
+        segments: impl Iterator<Item = &'a SegmentMeta>,
         retired: &RoaringBitmap,
     ) -> Self {
+        let segments: Vec<&SegmentMeta> = segments.collect();
         let is_needed =
-            |tombstone: &&Arc<Tombstone>| tombstone.is_needed(log_floor, segments.clone(), retired);
+            |tombstone: &&Arc<Tombstone>| tombstone.is_needed(log_floor, segments.iter().copied(), retired);
         self.0.iter().filter(is_needed).cloned().collect()
     }
 

@@ -123,9 +123,8 @@ impl Shard {
         let _flushing = self.shared.begin_flush();
         let (number, tombstones) = self.begin_segment();
         let path = segment::file_path(&self.dir, number);
-        let keep = self.keep_versions();
-        let written =
-            flush::write_segment(&*self.fs, &path, number, &frozen.table, &self.index, &tombstones, keep);
+        let keep = (&tombstones, self.keep_versions());
+        let written = flush::write_segment(&*self.fs, &path, number, &frozen.table, &self.index, keep);
         let meta = written.inspect_err(|_| self.remove_obsolete(&path))?;
         let (index_file, written) = self.write_index()?.unzip();
         let segment = self.open_unless_empty(&path, &meta)?;

@@ -5,6 +5,7 @@
 mod adoption;
 mod concurrency;
 mod convergence;
+mod deletes;
 mod faults;
 mod lifecycle;
 mod model;
