@@ -43,6 +43,9 @@ pub struct StoreOptions {
     pub flush_bytes: u64,
     /// A memtable is flushed when its oldest row has been in memory this long.
     pub flush_age: Duration,
+    /// A memtable of more than 1 MiB is flushed when its shard has not been written to for this long, at most once a
+    /// minute.
+    pub flush_idle: Duration,
     /// How long a write waits for memory before it is refused.
     pub overload_wait: Duration,
     /// A shard not written to for this long is flushed and has its segments merged into one, as far as that does not
@@ -65,8 +68,9 @@ impl Default for StoreOptions {
             durability: Durability::default(),
             versions: VersionPolicy::default(),
             memory_budget_bytes: 128 << 20,
-            flush_bytes: 48 << 20,
+            flush_bytes: 32 << 20,
             flush_age: Duration::from_secs(600),
+            flush_idle: Duration::from_secs(5),
             overload_wait: Duration::from_secs(2),
             cold_after: Duration::from_secs(75),
             max_segment_bytes: 2 << 30,

@@ -7,6 +7,7 @@
 //! `flushing` or `compacting`, `manifest`, `gate`, `tables`, `index`, the log's own.
 
 mod delete;
+mod due;
 mod export;
 mod recover;
 mod snapshot;
@@ -27,6 +28,7 @@ use parking_lot::{Mutex, RwLock};
 use skywatch_model::{TimeRange, Version};
 
 pub use delete::DeleteReport;
+pub(crate) use due::FlushCause;
 pub use export::{PinnedFile, PinnedShard};
 pub(crate) use recover::Opening;
 pub use recover::RecoveryReport;
@@ -112,6 +114,7 @@ pub struct Shard {
     opened: Instant,
     /// Milliseconds after `opened`.
     last_write_ms: AtomicU64,
+    last_idle_flush: Mutex<Option<Instant>>,
     recovery: RecoveryReport,
 }
 

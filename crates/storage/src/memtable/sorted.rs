@@ -9,6 +9,7 @@ use std::{
 };
 
 use parking_lot::RwLock;
+use skywatch_model::TimeRange;
 
 use super::{
     gauge::{Charge, MemoryGauge},
@@ -24,6 +25,8 @@ pub(super) struct SortedChunk {
     layout: Arc<Layout>,
     directory: Directory,
     times: Vec<i64>,
+    /// Of all its rows.
+    range: TimeRange,
     stamps: Stamps,
     columns: Box<[OnceLock<SortedColumn>]>,
     /// Where columns not yet sorted are taken from.
@@ -53,6 +56,7 @@ impl SortedChunk {
         let mut sorted = Self {
             layout: Arc::clone(open.layout()),
             directory,
+            range: time_range(&times),
             times,
             stamps,
             columns,
@@ -97,6 +101,11 @@ impl SortedChunk {
         &self.times
     }
 
+    /// First and last time of all rows.
+    pub(super) const fn range(&self) -> TimeRange {
+        self.range
+    }
+
     pub(super) fn stamp(&self, row: usize) -> Stamp {
         self.stamps.get(row)
     }
@@ -137,6 +146,11 @@ impl SortedChunk {
         let columns = self.columns.iter().filter_map(OnceLock::get);
         self.charge.bytes() + columns.map(|column| column.charge.bytes()).sum::<u64>()
     }
+}
+
+fn time_range(times: &[i64]) -> TimeRange {
+    let start = times.iter().min().copied().unwrap_or(0);
+    TimeRange::new(start, times.iter().max().copied().unwrap_or(start - 1))
 }
 
 /// A chunk as a view sees it.

@@ -1,6 +1,6 @@
 //! A memtable as it was when the view was taken, and the rows of one series in it.
 
-use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
+use std::{cmp::Reverse, collections::BinaryHeap, ops::Range, sync::Arc};
 
 use skywatch_model::{Bitmap, Column, TimeRange, Values};
 
@@ -116,16 +116,21 @@ impl MemScan {
         let mut is_ordered = true;
         for (index, chunk) in self.chunks.iter().enumerate() {
             let sorted = chunk.chunk.sorted();
-            let Some(rows) = sorted.rows_of(series) else { continue };
-            let times = &sorted.times()[rows.clone()];
-            let start = times.partition_point(|time| *time < range.start);
-            let end = start + times[start..].partition_point(|time| *time <= range.end);
-            if start < end {
-                let base = rows.start;
-                let run = Run { chunk: index as u32, start: (base + start) as u32, end: (base + end) as u32 };
-                is_ordered &= runs.last().is_none_or(|last| self.last_time(*last) < self.first_time(run));
-                runs.push(run);
+            if !range.overlaps(sorted.range()) {
+                continue;
             }
+            let Some(rows) = sorted.rows_of(series).map(|rows| inside(sorted, rows, range)) else { continue };
+            if rows.is_empty() {
+                continue;
+            }
+            let run = Run { chunk: index as u32, start: rows.start as u32, end: rows.end as u32 };
+            if let Some(last) = runs.last().filter(|_| is_ordered) {
+                // Where a chunk ends before a run begins, the run before need not be looked at.
+                let first_time = self.first_time(run);
+                is_ordered =
+                    self.sorted(*last).range().end < first_time || self.last_time(*last) < first_time;
+            }
+            runs.push(run);
         }
         if !is_ordered {
             runs = self.in_order(runs);
@@ -278,6 +283,17 @@ impl MemScan {
         }
         Some(Column { values, valid })
     }
+}
+
+/// The rows of a series that lie inside `range`.
+fn inside(chunk: &SortedChunk, rows: Range<usize>, range: TimeRange) -> Range<usize> {
+    if range.covers(chunk.range()) {
+        return rows;
+    }
+    let times = &chunk.times()[rows.clone()];
+    let start = times.partition_point(|time| *time < range.start);
+    let end = start + times[start..].partition_point(|time| *time <= range.end);
+    rows.start + start..rows.start + end
 }
 
 /// How many of the ascending `times` are below `bound`; quick where there are few.

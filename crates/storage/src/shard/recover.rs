@@ -128,6 +128,7 @@ impl Shard {
             is_closed: Arc::default(),
             opened: now,
             last_write_ms: AtomicU64::new(0),
+            last_idle_flush: Mutex::default(),
             recovery: report,
         })
     }

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Active, Frozen, SegmentSlot, Shard, Tables};
+use super::{
+    Active, Frozen, SegmentSlot, Shard, Tables,
+    due::{FlushCause, Unflushed},
+};
 use crate::{
     MaintenanceError, VersionPolicy, WriteError,
     compaction::{self, Merge, Pace},
@@ -54,23 +57,31 @@ impl Shard {
         }
     }
 
-    /// Whether the memtable is due: full, old, or left over from a flush that failed.
-    pub(crate) fn is_flush_due(&self, now: Instant) -> bool {
+    /// As [`Self::flush`], for this reason.
+    pub(crate) fn flush_because(&self, cause: FlushCause) -> Result<(), MaintenanceError> {
+        if cause == FlushCause::Idle {
+            *self.last_idle_flush.lock() = Some(Instant::now());
+        }
+        self.flush()
+    }
+
+    /// Why the memtable is due, if it is.
+    pub(crate) fn flush_cause(&self, now: Instant) -> Option<FlushCause> {
         if self.log.check_poison().is_err() {
             // Nothing can be frozen without the log; what is in memory stays readable and is in the log.
-            return false;
+            return None;
         }
+        let since_idle_flush = self.last_idle_flush.lock().map(|last| now.saturating_duration_since(last));
         let tables = self.tables.read();
-        let active = &tables.active;
-        let is_old = active
-            .first_write
-            .is_some_and(|first| now.saturating_duration_since(first) >= self.options.flush_age);
-        // So that compaction can tidy up a shard that gets no more writes.
-        let is_cold = !active.table.is_empty() && self.idle_for() >= self.options.cold_after;
-        !tables.frozen.is_empty()
-            || is_old
-            || is_cold
-            || active.table.size_bytes() >= self.options.flush_bytes
+        let first_write = tables.active.first_write;
+        let unflushed = Unflushed {
+            has_frozen: !tables.frozen.is_empty(),
+            size_bytes: tables.active.table.size_bytes(),
+            age: first_write.map(|first| now.saturating_duration_since(first)),
+            idle: self.idle_for(),
+            since_idle_flush,
+        };
+        unflushed.cause(&self.options)
     }
 
     /// Memory that a flush would free.

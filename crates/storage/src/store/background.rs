@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::Inner;
-use crate::{Durability, MaintenanceError, Shard};
+use crate::{Durability, MaintenanceError, Shard, shard::FlushCause};
 
 /// How often shards are looked at unasked.
 const FLUSH_CHECK: Duration = Duration::from_secs(1);
@@ -41,8 +41,8 @@ fn spawn(
 fn flush_loop(inner: &Inner) {
     while inner.shared.wait_for_flush(FLUSH_CHECK) {
         let mut failed = false;
-        for shard in inner.due_for_flush() {
-            match shard.flush() {
+        for (shard, cause) in inner.due_for_flush() {
+            match shard.flush_because(cause) {
                 Ok(()) | Err(MaintenanceError::Closed) => {}
                 Err(error) => {
                     tracing::error!(shard = %shard.id(), %error, "flush failed; the points stay in memory and in the log");
@@ -89,15 +89,16 @@ impl Inner {
         self.shards.read().values().cloned().collect()
     }
 
-    /// Shards whose memtable is full or old; when memory runs short, also the one with most of it.
-    fn due_for_flush(&self) -> Vec<Arc<Shard>> {
+    /// Shards whose memtable is due, and why; when memory runs short and none is, the one with most of it.
+    fn due_for_flush(&self) -> Vec<(Arc<Shard>, FlushCause)> {
         let now = Instant::now();
         let shards = self.all();
-        let mut due: Vec<Arc<Shard>> =
-            shards.iter().filter(|shard| shard.is_flush_due(now)).cloned().collect();
+        let cause = |shard: &Arc<Shard>| Some((Arc::clone(shard), shard.flush_cause(now)?));
+        let mut due: Vec<(Arc<Shard>, FlushCause)> = shards.iter().filter_map(cause).collect();
         let is_short = self.shared.gauge.used_bytes() >= self.options.memory_budget_bytes / 4 * 3;
         if due.is_empty() && is_short {
-            due.extend(shards.into_iter().max_by_key(|shard| shard.unflushed_bytes()));
+            let largest = shards.into_iter().max_by_key(|shard| shard.unflushed_bytes());
+            due.extend(largest.map(|shard| (shard, FlushCause::Memory)));
         }
         due
     }

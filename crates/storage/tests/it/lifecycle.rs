@@ -235,6 +235,24 @@ fn memory_is_flushed_by_size_and_by_age_and_segments_are_merged() {
 }
 
 #[test]
+fn an_idle_shard_is_flushed_unless_it_holds_little() {
+    let fs = SimFs::default();
+    let options = StoreOptions { flush_idle: Duration::from_millis(30), ..StoreOptions::default() };
+    let store = open(&fs, options);
+    let shard = shard(&store);
+    let little: Vec<Point> = (0..1000).map(|time| simple(1, time, 1.0)).collect();
+    write(&shard, &little, 1).unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(shard.stats().segments, 0, "{:?}", shard.stats());
+    let more: Vec<Point> = (1000..60_000).map(|time| simple(1, time, 1.0)).collect();
+    write(&shard, &more, 2).unwrap();
+    wait_until("a flush of what nobody adds to", || shard.stats().memory_bytes == 0);
+    let stats = shard.stats();
+    assert_eq!((stats.segments, stats.segment_rows), (1, 60_000));
+    assert!(stats.log_bytes < 100, "{stats:?}");
+}
+
+#[test]
 fn relaxed_durability_survives_a_kill() {
     for durability in [Durability::Interval(Duration::from_millis(5)), Durability::None] {
         let fs = SimFs::default();
