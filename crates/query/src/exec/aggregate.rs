@@ -56,7 +56,7 @@ fn many_groups(
         }
         Ok(())
     };
-    pool::ordered(run.pool, tasks.len(), &work, emit)
+    pool::ordered_series(run.pool, tasks.len(), &work, emit)
 }
 
 /// What is the same for all groups.
