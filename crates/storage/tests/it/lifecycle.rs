@@ -497,9 +497,21 @@ fn a_lost_index_is_rebuilt() {
         }
         let store = open(&fs, manual());
         let shard = store.shard(SHARD).unwrap();
-        assert_eq!(shard.recovery().damaged_index, [path]);
+        assert_eq!(shard.recovery().damaged_index, [path.clone()]);
         assert_eq!(cells(&*shard.snapshot()).unwrap(), expected(&points));
         assert_eq!(shard.snapshot().fields("m"), [("value".into(), FieldType::Float)]);
+        let copy = dir().join("quarantine").join(path.file_name().unwrap());
+        assert_eq!(fs.read(&copy).is_ok(), !remove, "a damaged file is kept aside");
+        // The next flush writes the whole index anew.
+        let more: Vec<Point> = (0..60).map(|series| simple(series, 2, 2.0)).collect();
+        write(&shard, &more, 3).unwrap();
+        shard.flush().unwrap();
+        drop((shard, store));
+        let store = open(&fs, manual());
+        let shard = store.shard(SHARD).unwrap();
+        assert!(!shard.recovery().has_damage());
+        let all: Vec<Point> = points.iter().chain(&more).cloned().collect();
+        assert_eq!(cells(&*shard.snapshot()).unwrap(), expected(&all));
     }
 }
 
