@@ -3,6 +3,7 @@
 
 mod backend;
 pub mod backup;
+mod cardinality;
 mod node;
 mod retention;
 mod router;
@@ -10,5 +11,5 @@ mod statistics;
 mod write;
 
 pub use node::{Node, NodeConfig, NodeError};
-pub use statistics::{NodeStatistics, WriteStatistics};
+pub use statistics::{DatabaseCardinality, NodeStatistics, WriteStatistics};
 pub use write::{WriteError, WriteErrorClass, WriteRequest, WriteSummary};

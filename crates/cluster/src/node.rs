@@ -27,10 +27,14 @@ use skywatch_model::{
     line::{LineError, ParseOptions, PointBatch, parse},
 };
 use skywatch_query::{Backend, Executor, Limits};
-use skywatch_storage::{Durability, OpenError, Shard, ShardId, Store, StoreOptions};
+use skywatch_storage::{
+    CardinalityLimits, Consumer, Durability, Exhausted, MemoryBudget, OpenError, Reservation, Shard, ShardId,
+    Store, StoreOptions,
+};
 
 use crate::{
     backup::Desk,
+    cardinality::SeriesLimits,
     retention::plan_upkeep,
     router::{Route, ShardPart, plan_route},
     statistics::{NodeStatistics, WriteCounters, add},
@@ -46,6 +50,13 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 /// Seconds a client is asked to wait when the store names no time.
 const RETRY_AFTER_SECS: u32 = 1;
 
+/// What a parsed line takes, and each of its fields and tags; those of new series are counted once parsed.
+const BYTES_PER_LINE: u64 = 32;
+const BYTES_PER_VALUE: u64 = 8;
+
+/// How long a write waits for memory to be parsed into.
+const BATCH_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How a node runs.
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
@@ -53,8 +64,10 @@ pub struct NodeConfig {
     pub data_dir: PathBuf,
     /// When a write is acknowledged.
     pub durability: Durability,
-    /// Bytes of points held in memory before writes wait and are refused.
-    pub write_memory_bytes: u64,
+    /// What writes, queries and shards take their memory from.
+    pub memory: Arc<MemoryBudget>,
+    /// Limits of every database.
+    pub cardinality: CardinalityLimits,
     /// Bounds on queries.
     pub limits: Limits,
 }
@@ -104,6 +117,8 @@ struct Upkeep {
 pub(crate) struct NodeCore {
     pub(crate) host: CatalogueHost,
     pub(crate) store: Store,
+    memory: Arc<MemoryBudget>,
+    pub(crate) series_limits: SeriesLimits,
     pub(crate) clock: Clock,
     /// Backups and restores under way.
     pub(crate) desk: Desk,
@@ -120,7 +135,7 @@ impl Node {
             &data,
             StoreOptions {
                 durability: config.durability,
-                memory_budget_bytes: config.write_memory_bytes,
+                memory: Arc::clone(&config.memory),
                 ..StoreOptions::default()
             },
         )?;
@@ -130,12 +145,16 @@ impl Node {
         let core = Arc::new(NodeCore {
             host,
             store,
+            memory: Arc::clone(&config.memory),
+            series_limits: SeriesLimits::new(config.cardinality),
             clock,
             desk: Desk::default(),
             counters: WriteCounters::default(),
             closing: AtomicBool::new(false),
         });
-        let executor = Executor::new(Arc::clone(&core) as Arc<dyn Backend>, config.limits);
+        core.limit_series();
+        let executor =
+            Executor::new(Arc::clone(&core) as Arc<dyn Backend>, config.limits).with_memory(config.memory);
         let upkeep = Mutex::new(Some(start_upkeep(Arc::clone(&core))));
         Ok(Arc::new(Self { core, executor, upkeep }))
     }
@@ -172,6 +191,7 @@ impl Node {
         let mut statistics = NodeStatistics {
             writes: self.core.counters.snapshot(),
             databases: self.core.host.current().databases().len() as u64,
+            cardinality: self.core.cardinality(),
             ..NodeStatistics::default()
         };
         for shard in self.core.store.shards() {
@@ -183,6 +203,11 @@ impl Node {
             statistics.index_bytes += shard.index_bytes;
             statistics.wal_bytes += shard.log_bytes;
             statistics.memtable_bytes += shard.memory_bytes;
+            statistics.damaged_segments += shard.damaged_segments;
+            statistics.index_memory_bytes += shard.index_memory_bytes;
+            statistics.tombstones += shard.tombstones;
+            statistics.flush_queue += shard.flush_queue;
+            statistics.compaction_backlog_bytes += shard.compaction_backlog_bytes;
         }
         statistics
     }
@@ -211,10 +236,12 @@ impl NodeCore {
         }
         let policy = request.retention_policy.unwrap_or("");
         self.check_target(request.database, policy)?;
+        let mut parsed = self.memory_for(request.body)?;
         let mut batch = PointBatch::new();
         let options = ParseOptions { precision: request.precision, default_time_ns: request.received_at_ns };
         let bad_lines = parse(request.body, options, &mut batch);
         add(&self.counters.lines_unparsable, bad_lines.len() as u64);
+        parsed.grow_to(batch.size_bytes().saturating_sub(request.body.len()) as u64).map_err(no_memory)?;
         if batch.is_empty() {
             return if bad_lines.is_empty() {
                 Ok(WriteSummary::default())
@@ -223,8 +250,16 @@ impl NodeCore {
             };
         }
         let (parts, too_old) = self.route(request.database, policy, &batch, request.received_at_ns)?;
-        let outcome = self.write_parts(&batch, &parts, request.received_at_ns)?;
+        let outcome = self.write_parts(request.database, &batch, &parts, request.received_at_ns)?;
         outcome.conclude(too_old, &bad_lines)
+    }
+
+    /// Takes memory for what the body will be parsed into, estimated from what it counts of lines and fields.
+    fn memory_for(&self, body: &[u8]) -> Result<Reservation, WriteError> {
+        let count = |wanted: u8| body.iter().filter(|byte| **byte == wanted).count() as u64;
+        let bytes = (count(b'\n') + 1) * BYTES_PER_LINE + count(b'=') * BYTES_PER_VALUE;
+        let closing = || self.closing.load(Ordering::Acquire);
+        self.memory.reserve_within(Consumer::Batches, bytes, BATCH_PATIENCE, &closing).map_err(no_memory)
     }
 
     fn check_target(&self, database: &str, policy: &str) -> Result<(), WriteError> {
@@ -269,15 +304,18 @@ impl NodeCore {
 
     fn write_parts(
         &self,
+        database: &str,
         batch: &PointBatch<'_>,
         parts: &[ShardPart],
         now_ns: i64,
     ) -> Result<Outcome, WriteError> {
         let version = self.next_version(now_ns);
+        let limit = self.series_limits.of(database);
         let mut outcome = Outcome::default();
         for part in parts {
             let range = TimeRange::new(part.start_ns, part.end_ns - 1);
             let shard = self.store.create_shard(ShardId(part.shard), range).map_err(storage_error)?;
+            shard.limit_series(&limit);
             let report = shard.write(batch, &part.points, version).map_err(write_error)?;
             outcome.written += report.written;
             outcome.rejected += report.rejected.len() as u64;
@@ -309,6 +347,7 @@ impl NodeCore {
     }
 
     fn keep_up(&self) {
+        self.limit_series();
         self.desk.expire();
         let now_ns = wall_clock_ns();
         for command in plan_upkeep(&self.host.current(), SINGLE_NODE, now_ns) {
@@ -351,6 +390,14 @@ impl Outcome {
     }
 }
 
+fn no_memory(full: Exhausted) -> WriteError {
+    if full.is_hopeless() {
+        let limit_bytes = full.total_bytes / 2;
+        return WriteError::TooLarge { needed_bytes: full.wanted_bytes, limit_bytes };
+    }
+    WriteError::Overloaded { reason: full.to_string(), retry_after_secs: RETRY_AFTER_SECS }
+}
+
 fn join_lines(errors: &[LineError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
@@ -362,10 +409,13 @@ fn storage_error(error: impl std::fmt::Display) -> WriteError {
 fn write_error(error: skywatch_storage::WriteError) -> WriteError {
     use skywatch_storage::WriteError as Storage;
     match error {
-        Storage::Overloaded { retry_after, .. } => WriteError::Overloaded {
-            reason: error.to_string(),
-            retry_after_secs: (retry_after.as_millis().div_ceil(1000) as u32).max(RETRY_AFTER_SECS),
-        },
+        Storage::Overloaded { retry_after, .. } | Storage::TooManyNewSeries { retry_after, .. } => {
+            WriteError::Overloaded {
+                reason: error.to_string(),
+                retry_after_secs: (retry_after.as_millis().div_ceil(1000) as u32).max(RETRY_AFTER_SECS),
+            }
+        }
+        Storage::TooLarge { bytes, limit_bytes } => WriteError::TooLarge { needed_bytes: bytes, limit_bytes },
         // Retention or DROP removed the shard between routing and writing: routed again, the points find
         // their new group or are too old.
         Storage::Closed => WriteError::Overloaded {

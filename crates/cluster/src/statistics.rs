@@ -22,7 +22,7 @@ pub struct WriteStatistics {
 }
 
 /// What a node holds and has done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeStatistics {
     /// Work done.
     pub writes: WriteStatistics,
@@ -42,6 +42,29 @@ pub struct NodeStatistics {
     pub memtable_bytes: u64,
     /// Segment files.
     pub segments: u64,
+    /// Of which unreadable; queries that need them fail.
+    pub damaged_segments: u64,
+    /// Bytes of series, tags and fields in memory, about.
+    pub index_memory_bytes: u64,
+    /// Deletes that merges have not carried out yet.
+    pub tombstones: u64,
+    /// Memtables that wait to become segments.
+    pub flush_queue: u64,
+    /// Bytes of segments that wait to be merged.
+    pub compaction_backlog_bytes: u64,
+    /// Each database's distinct series, about, and how many new ones its limits have refused since the start.
+    pub cardinality: Vec<DatabaseCardinality>,
+}
+
+/// Series of one database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DatabaseCardinality {
+    /// Its name.
+    pub database: String,
+    /// Distinct series of all its shards, about: the standard error is 0.8 %.
+    pub series: u64,
+    /// New series refused by its limits since the start, counted with every point that asked.
+    pub refused: u64,
 }
 
 /// The live counters behind [`WriteStatistics`].

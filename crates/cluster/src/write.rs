@@ -56,6 +56,18 @@ pub enum WriteError {
         /// Seconds to wait before the next try.
         retry_after_secs: u32,
     },
+    /// More memory than the node may ever give to one write; nothing, or a part that may be written again, was
+    /// written.
+    #[error(
+        "the write needs {needed_bytes} bytes of memory where {limit_bytes} are the most for one: \
+         send it in smaller pieces, or raise memory-budget"
+    )]
+    TooLarge {
+        /// What it needs.
+        needed_bytes: u64,
+        /// The most for one write.
+        limit_bytes: u64,
+    },
     /// The node is stopping.
     #[error("the server is shutting down")]
     ShuttingDown,
@@ -85,7 +97,7 @@ impl WriteError {
     pub const fn class(&self) -> WriteErrorClass {
         match self {
             Self::DatabaseNotFound(_) => WriteErrorClass::NotFound,
-            Self::Unparsable(_) | Self::Partial { .. } => WriteErrorClass::Caller,
+            Self::Unparsable(_) | Self::Partial { .. } | Self::TooLarge { .. } => WriteErrorClass::Caller,
             Self::Overloaded { .. } | Self::ShuttingDown => WriteErrorClass::Retry,
             Self::RetentionPolicyNotFound(_) | Self::Catalogue(_) | Self::Storage(_) => {
                 WriteErrorClass::Fatal

@@ -8,11 +8,13 @@ use hyper::{
     http::request::Parts,
 };
 
+use skywatch_storage::{Consumer, MemoryBudget};
+
 use crate::{
     Engine, HttpConfig,
     body::BodyReader,
     encode::Format,
-    gate::{ByteBudget, Gate},
+    gate::{BodyMemory, Gate},
     metrics::{Metrics, MetricsRegistry, MetricsSource, ProcessMetrics},
     params::Params,
     stats::HttpStats,
@@ -42,7 +44,7 @@ impl App {
         registry: &Arc<MetricsRegistry>,
         local_addr: SocketAddr,
     ) -> Arc<Self> {
-        let budget = ByteBudget::new(config.max_body_memory, config.queue_timeout);
+        let memory = BodyMemory::new(Arc::clone(&config.memory), config.queue_timeout);
         let stats = HttpStats::new();
         let process = Arc::new(ProcessMetrics::new());
         let app = Arc::new(Self {
@@ -50,7 +52,7 @@ impl App {
                 config.body_limit(),
                 config.body_pause_timeout,
                 config.body_timeout,
-                budget,
+                memory,
             ),
             writes: Gate::new(config.max_concurrent_writes, config.max_queued_writes, config.queue_timeout),
             queries: Gate::new(
@@ -143,7 +145,44 @@ impl MetricsSource for ServerMetrics {
                 gate.waiting() as f64,
             );
         }
+        for (work, gate) in [("query", &app.queries), ("write", &app.writes)] {
+            for (reason, count) in gate.turned_away() {
+                metrics.counter(
+                    "skywatch_http_throttled_total",
+                    "Queries and writes turned away because too many were under way.",
+                    &[("work", work), ("reason", reason)],
+                    count,
+                );
+            }
+        }
+        collect_memory(&app.config.memory, metrics);
         collect_node(&app.engine.statistics(), metrics);
+    }
+}
+
+fn collect_memory(memory: &MemoryBudget, metrics: &mut Metrics) {
+    let total = memory.total_bytes() as f64;
+    metrics.gauge("skywatch_memory_budget_bytes", "The memory budget.", &[], total);
+    for consumer in Consumer::ALL {
+        let labels = [("consumer", consumer.name())];
+        metrics.gauge(
+            "skywatch_memory_used_bytes",
+            "Memory held, of what the budget counts.",
+            &labels,
+            memory.used_bytes(consumer) as f64,
+        );
+        metrics.gauge(
+            "skywatch_memory_limit_bytes",
+            "Most that may be held now.",
+            &labels,
+            memory.limit_bytes(consumer) as f64,
+        );
+        metrics.counter(
+            "skywatch_memory_refused_total",
+            "Times that there was no room.",
+            &labels,
+            memory.refused(consumer),
+        );
     }
 }
 
@@ -169,8 +208,33 @@ fn collect_node(node: &skywatch_cluster::NodeStatistics, metrics: &mut Metrics) 
         ("skywatch_segment_bytes", "Bytes of segments on disk.", node.segment_bytes),
         ("skywatch_wal_bytes", "Bytes of write-ahead log on disk.", node.wal_bytes),
         ("skywatch_memtable_bytes", "Bytes of points in memory.", node.memtable_bytes),
+        ("skywatch_index_bytes", "Bytes of index files on disk.", node.index_bytes),
+        (
+            "skywatch_index_memory_bytes",
+            "Bytes of series, tags and fields in memory.",
+            node.index_memory_bytes,
+        ),
+        ("skywatch_segments_damaged", "Segment files that cannot be read.", node.damaged_segments),
+        ("skywatch_tombstones", "Deletes that merges have not carried out yet.", node.tombstones),
+        ("skywatch_flush_queue", "Memtables that wait to become segments.", node.flush_queue),
+        (
+            "skywatch_compaction_backlog_bytes",
+            "Bytes of segments that the next merges would rewrite.",
+            node.compaction_backlog_bytes,
+        ),
     ];
     for (name, help, value) in gauges {
         metrics.gauge(name, help, &[], value as f64);
+    }
+    for known in &node.cardinality {
+        let labels = [("database", known.database.as_str())];
+        let series = known.series as f64;
+        metrics.gauge("skywatch_database_series", "Distinct series, about.", &labels, series);
+        metrics.counter(
+            "skywatch_database_series_refused_total",
+            "New series refused by the limits on cardinality.",
+            &labels,
+            known.refused,
+        );
     }
 }

@@ -15,14 +15,12 @@ use std::{
 use flate2::bufread::MultiGzDecoder;
 use hyper::body::{Body, Bytes, Incoming};
 use parking_lot::Mutex;
+use skywatch_storage::{Exhausted, Reservation};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::{
-    gate::{ByteBudget, Reserved, TurnedAway},
-    response::Failure,
-};
+use crate::{gate::BodyMemory, response::Failure};
 
-/// Buffers kept for later, and how large they may stay.
+/// Buffers kept for later, and how large they may stay: together no more than half of what bodies may take.
 const MAX_POOLED: usize = 8;
 const MAX_POOLED_BYTES: usize = 4 << 20;
 
@@ -40,7 +38,7 @@ pub(crate) struct BodyReader {
     limit_bytes: usize,
     pause: Duration,
     total: Duration,
-    budget: ByteBudget,
+    memory: BodyMemory,
     pool: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
@@ -48,8 +46,9 @@ pub(crate) struct BodyReader {
 #[derive(Debug)]
 pub(crate) struct BodyBytes {
     bytes: Vec<u8>,
-    reserved: Reserved,
+    reserved: Reservation,
     pool: Arc<Mutex<Vec<Vec<u8>>>>,
+    pooled_bytes_max: usize,
 }
 
 /// Why a body could not be had.
@@ -69,7 +68,7 @@ pub(crate) enum BodyError {
     Gzip(String),
     /// Too many bodies at once.
     #[error(transparent)]
-    NoMemory(#[from] TurnedAway),
+    NoMemory(#[from] Exhausted),
 }
 
 impl From<BodyError> for Failure {
@@ -78,15 +77,16 @@ impl From<BodyError> for Failure {
             BodyError::TooLarge => Self::too_large(),
             BodyError::TimedOut => Self::new(hyper::StatusCode::REQUEST_TIMEOUT, error.to_string()),
             BodyError::Cut | BodyError::Gzip(_) => Self::bad_request(error.to_string()),
-            BodyError::NoMemory(turned_away) => turned_away.into(),
+            BodyError::NoMemory(full) if full.is_hopeless() => Self::too_large(),
+            BodyError::NoMemory(full) => Self::unavailable(full.to_string(), 1),
         }
     }
 }
 
 impl BodyReader {
     /// A reader of bodies of up to `limit_bytes`.
-    pub(crate) fn new(limit_bytes: usize, pause: Duration, total: Duration, budget: ByteBudget) -> Self {
-        Self { limit_bytes, pause, total, budget, pool: Arc::default() }
+    pub(crate) fn new(limit_bytes: usize, pause: Duration, total: Duration, memory: BodyMemory) -> Self {
+        Self { limit_bytes, pause, total, memory, pool: Arc::default() }
     }
 
     /// Reads a body to its end.
@@ -95,7 +95,7 @@ impl BodyReader {
         if announced.is_some_and(|bytes| bytes > self.limit_bytes) {
             return Err(BodyError::TooLarge);
         }
-        let reserved = self.budget.reserve(announced.unwrap_or(0)).await?;
+        let reserved = self.memory.reserve(announced.unwrap_or(0)).await?;
         let mut read = self.buffer(reserved);
         read.bytes.reserve(announced.unwrap_or(0));
         let deadline = Instant::now() + self.total;
@@ -121,7 +121,7 @@ impl BodyReader {
 
     /// Unpacks a gzip body; blocking.
     pub(crate) fn gunzip(&self, packed: &BodyBytes) -> Result<BodyBytes, BodyError> {
-        let reserved = self.budget.empty();
+        let reserved = self.memory.empty();
         let mut unpacked = self.buffer(reserved);
         let mut decoder = MultiGzDecoder::new(&packed.bytes[..]);
         loop {
@@ -142,9 +142,11 @@ impl BodyReader {
         }
     }
 
-    fn buffer(&self, reserved: Reserved) -> BodyBytes {
+    fn buffer(&self, reserved: Reservation) -> BodyBytes {
         let bytes = self.pool.lock().pop().unwrap_or_default();
-        BodyBytes { bytes, reserved, pool: Arc::clone(&self.pool) }
+        let half = usize::try_from(self.memory.limit_bytes() / 2).unwrap_or(usize::MAX);
+        let pooled_bytes_max = MAX_POOLED_BYTES.min(half / MAX_POOLED);
+        BodyBytes { bytes, reserved, pool: Arc::clone(&self.pool), pooled_bytes_max }
     }
 
     async fn next_part(&self, body: &mut Incoming, deadline: Instant) -> Result<Option<Bytes>, BodyError> {
@@ -175,8 +177,9 @@ impl BodyBytes {
 
     /// Takes from the budget for `bytes` in all, in steps.
     fn cover(&mut self, bytes: usize, limit_bytes: usize) -> Result<(), BodyError> {
-        if bytes > self.reserved.bytes() {
-            self.reserved.grow_to(bytes.next_multiple_of(GROWTH_BYTES).min(limit_bytes).max(bytes))?;
+        if bytes as u64 > self.reserved.bytes() {
+            let step = bytes.next_multiple_of(GROWTH_BYTES).min(limit_bytes).max(bytes);
+            self.reserved.grow_to(step as u64)?;
         }
         Ok(())
     }
@@ -199,7 +202,7 @@ impl DerefMut for BodyBytes {
 impl Drop for BodyBytes {
     fn drop(&mut self) {
         let mut bytes = std::mem::take(&mut self.bytes);
-        if bytes.capacity() == 0 || bytes.capacity() > MAX_POOLED_BYTES {
+        if bytes.capacity() == 0 || bytes.capacity() > self.pooled_bytes_max {
             return;
         }
         let mut pool = self.pool.lock();
@@ -227,16 +230,19 @@ mod tests {
     use std::io::Write;
 
     use flate2::{Compression, write::GzEncoder};
+    use skywatch_storage::MemoryBudget;
 
     use super::*;
 
-    fn reader(limit_bytes: usize, budget_bytes: usize) -> BodyReader {
+    fn reader(limit_bytes: usize, budget_bytes: u64) -> BodyReader {
         let second = Duration::from_secs(1);
-        BodyReader::new(limit_bytes, second, second, ByteBudget::new(budget_bytes, second))
+        // Bodies have an eighth of it.
+        let budget = Arc::new(MemoryBudget::new(8 * budget_bytes));
+        BodyReader::new(limit_bytes, second, second, BodyMemory::new(budget, second))
     }
 
     fn packed(reader: &BodyReader, bytes: &[u8]) -> BodyBytes {
-        let mut body = reader.buffer(reader.budget.empty());
+        let mut body = reader.buffer(reader.memory.empty());
         body.extend_from_slice(bytes);
         body
     }
@@ -283,6 +289,7 @@ mod tests {
     fn the_budget_bounds_all_bodies_together() {
         let reader = reader(4 << 20, 2 << 20);
         let body = gzip(&vec![b'x'; 3 << 20]);
-        assert_eq!(gunzip(&reader, &body).unwrap_err(), "request throttled, queue full");
+        let error = gunzip(&reader, &body).unwrap_err();
+        assert!(error.starts_with("memory for bodies is full"), "{error}");
     }
 }

@@ -1,18 +1,20 @@
 //! What the HTTP server may be told, with defaults that suit one machine.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use skywatch_storage::MemoryBudget;
 
 /// Settings of the HTTP server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct HttpConfig {
     /// Address and port; an empty address (`:8086`) means all of them, port 0 any free one.
     pub bind: String,
     /// Bytes of a request body, compressed or not; larger ones are answered with 413. 0 leaves it to
-    /// [`Self::max_body_memory`].
+    /// [`Self::memory`].
     pub max_body_size: usize,
-    /// Bytes that all request bodies under way may take together. Requests beyond it wait, see
-    /// [`Self::queue_timeout`].
-    pub max_body_memory: usize,
+    /// What bodies and answers under way take their memory from. Requests without memory for their body wait, see
+    /// [`Self::queue_timeout`], and are answered with 503; a query waits for memory for its answer.
+    pub memory: Arc<MemoryBudget>,
     /// Open connections; further ones are answered with 503 and closed. 0 means no limit.
     pub max_connections: usize,
     /// Writes being stored at once; each takes a thread.
@@ -46,7 +48,7 @@ impl Default for HttpConfig {
         Self {
             bind: "127.0.0.1:8086".to_owned(),
             max_body_size: 25_000_000,
-            max_body_memory: 256 << 20,
+            memory: Arc::new(MemoryBudget::new(1 << 30)),
             max_connections: 4_096,
             max_concurrent_writes: 32,
             max_queued_writes: 1_024,
@@ -67,10 +69,7 @@ impl Default for HttpConfig {
 impl HttpConfig {
     /// Bytes at which a body is refused whatever its wait.
     pub(crate) fn body_limit(&self) -> usize {
-        if self.max_body_size == 0 {
-            self.max_body_memory
-        } else {
-            self.max_body_size.min(self.max_body_memory)
-        }
+        let largest = usize::try_from(self.memory.total_bytes() / 2).unwrap_or(usize::MAX);
+        if self.max_body_size == 0 { largest } else { self.max_body_size.min(largest) }
     }
 }

@@ -3,14 +3,15 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
+use skywatch_storage::{Consumer, Exhausted, MemoryBudget, Reservation};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 /// A door that lets a bounded number through.
@@ -21,6 +22,8 @@ pub(crate) struct Gate {
     waiting: AtomicUsize,
     waiting_max: usize,
     patience: Duration,
+    queue_full: AtomicU64,
+    timed_out: AtomicU64,
 }
 
 /// Why somebody was turned away.
@@ -44,6 +47,8 @@ impl Gate {
             waiting: AtomicUsize::new(0),
             waiting_max,
             patience,
+            queue_full: AtomicU64::new(0),
+            timed_out: AtomicU64::new(0),
         }
     }
 
@@ -52,12 +57,23 @@ impl Gate {
         if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
             return Ok(permit);
         }
-        let _waiting = Waiting::join(&self.waiting, self.waiting_max)?;
+        let _waiting = Waiting::join(&self.waiting, self.waiting_max).inspect_err(|_| {
+            self.queue_full.fetch_add(1, Ordering::Relaxed);
+        })?;
         match timeout(self.patience, Arc::clone(&self.places).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
             // The semaphore is never closed.
-            Ok(Err(_)) | Err(_) => Err(TurnedAway::Timeout),
+            Ok(Err(_)) | Err(_) => {
+                self.timed_out.fetch_add(1, Ordering::Relaxed);
+                Err(TurnedAway::Timeout)
+            }
         }
+    }
+
+    /// Requests turned away so far, by reason.
+    pub(crate) fn turned_away(&self) -> [(&'static str, u64); 2] {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        [("queue full", count(&self.queue_full)), ("timeout", count(&self.timed_out))]
     }
 
     /// Places taken.
@@ -94,70 +110,46 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Bytes that request bodies may take together, counted in KiB.
-#[derive(Debug, Clone)]
-pub(crate) struct ByteBudget {
-    kib: Arc<Semaphore>,
+/// Memory of request bodies, waited for in order of arrival.
+#[derive(Debug)]
+pub(crate) struct BodyMemory {
+    budget: Arc<MemoryBudget>,
+    /// Held by the request that is next.
+    turn: Mutex<()>,
     patience: Duration,
 }
 
-/// Bytes taken from a [`ByteBudget`], given back on drop.
-#[derive(Debug)]
-pub(crate) struct Reserved {
-    budget: ByteBudget,
-    permit: Option<OwnedSemaphorePermit>,
-    kib: u32,
-}
+/// How often the request that is next looks whether there is room.
+const RECHECK: Duration = Duration::from_millis(5);
 
-impl ByteBudget {
-    /// A budget of `bytes`.
-    pub(crate) fn new(bytes: usize, patience: Duration) -> Self {
-        let kib = bytes.div_ceil(1024).clamp(1, Semaphore::MAX_PERMITS);
-        Self { kib: Arc::new(Semaphore::new(kib)), patience }
+impl BodyMemory {
+    /// The share of bodies in `budget`.
+    pub(crate) fn new(budget: Arc<MemoryBudget>, patience: Duration) -> Self {
+        Self { budget, turn: Mutex::new(()), patience }
+    }
+
+    /// Most bytes that bodies may take together now.
+    pub(crate) fn limit_bytes(&self) -> u64 {
+        self.budget.limit_bytes(Consumer::Bodies)
     }
 
     /// Nothing yet, to be grown.
-    pub(crate) fn empty(&self) -> Reserved {
-        Reserved { budget: self.clone(), permit: None, kib: 0 }
+    pub(crate) fn empty(&self) -> Reservation {
+        self.budget.empty(Consumer::Bodies)
     }
 
     /// Waits for `bytes`, in order of arrival.
-    pub(crate) async fn reserve(&self, bytes: usize) -> Result<Reserved, TurnedAway> {
-        let kib = to_kib(bytes);
-        match timeout(self.patience, Arc::clone(&self.kib).acquire_many_owned(kib)).await {
-            Ok(Ok(permit)) => Ok(Reserved { budget: self.clone(), permit: Some(permit), kib }),
-            Ok(Err(_)) | Err(_) => Err(TurnedAway::Timeout),
+    pub(crate) async fn reserve(&self, bytes: usize) -> Result<Reservation, Exhausted> {
+        let deadline = Instant::now() + self.patience;
+        let reserve = || self.budget.reserve(Consumer::Bodies, bytes as u64);
+        let Ok(_turn) = timeout_at(deadline, self.turn.lock()).await else { return reserve() };
+        loop {
+            match reserve() {
+                Err(full) if !full.is_hopeless() && Instant::now() < deadline => sleep(RECHECK).await,
+                outcome => return outcome,
+            }
         }
     }
-}
-
-impl Reserved {
-    /// Bytes covered.
-    pub(crate) const fn bytes(&self) -> usize {
-        self.kib as usize * 1024
-    }
-
-    /// Makes it cover `bytes` in all, without waiting: two that each hold half and wait for more would do so for
-    /// ever.
-    pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), TurnedAway> {
-        let wanted = to_kib(bytes);
-        if wanted <= self.kib {
-            return Ok(());
-        }
-        let more = Arc::clone(&self.budget.kib)
-            .try_acquire_many_owned(wanted - self.kib)
-            .map_err(|_| TurnedAway::QueueFull)?;
-        match &mut self.permit {
-            Some(permit) => permit.merge(more),
-            None => self.permit = Some(more),
-        }
-        self.kib = wanted;
-        Ok(())
-    }
-}
-
-fn to_kib(bytes: usize) -> u32 {
-    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -190,14 +182,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn bytes_come_back() {
-        let budget = ByteBudget::new(10 << 10, Duration::from_secs(1));
-        let mut first = budget.reserve(4 << 10).await.unwrap();
-        let second = budget.reserve(4 << 10).await.unwrap();
-        assert_eq!(first.grow_to(7 << 10), Err(TurnedAway::QueueFull));
-        assert_eq!(first.grow_to(6 << 10), Ok(()));
-        assert_eq!(budget.reserve(1).await.map(drop), Err(TurnedAway::Timeout));
-        drop((first, second));
-        assert!(budget.reserve(10 << 10).await.is_ok());
+    async fn bodies_wait_for_memory_in_turn() {
+        // Bodies have an eighth of it.
+        let budget = Arc::new(MemoryBudget::new(8 * (10 << 10)));
+        let memory = Arc::new(BodyMemory::new(Arc::clone(&budget), Duration::from_secs(1)));
+        let first = memory.reserve(8 << 10).await.unwrap();
+        let waiter = tokio::spawn({
+            let memory = Arc::clone(&memory);
+            async move { memory.reserve(8 << 10).await }
+        });
+        tokio::task::yield_now().await;
+        // It is small enough, but another came before it.
+        let late = timeout(Duration::from_millis(500), memory.reserve(1 << 10)).await;
+        assert!(late.is_err(), "nobody overtakes");
+        drop(first);
+        let second = waiter.await.unwrap().unwrap();
+        let full = memory.reserve(4 << 10).await.unwrap_err();
+        assert_eq!((full.consumer, full.used_bytes), (Consumer::Bodies, 8 << 10));
+        drop(second);
+        assert_eq!(budget.used_bytes_total(), 0);
     }
 }

@@ -20,11 +20,12 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
+use parking_lot::Mutex;
 pub(crate) use pool::Pool;
-use skywatch_model::TimeRange;
-use skywatch_storage::{BlockStream, Order, ReadError, Scanner};
+use skywatch_model::{Column, TimeRange, Values};
+use skywatch_storage::{BlockStream, Consumer, MemoryBudget, Order, ReadError, Reservation, Scanner};
 
-use crate::{CancelToken, Limits, QueryError, ResultSeries, plan::SelectPlan};
+use crate::{CancelToken, Limits, OutputColumn, QueryError, ResultSeries, plan::SelectPlan};
 
 /// What a running query may use and has used.
 #[derive(Debug)]
@@ -34,11 +35,39 @@ pub(crate) struct Usage<'a> {
     limits: &'a Limits,
     points: AtomicU64,
     bytes: AtomicUsize,
+    /// What covers the bytes, taken in steps from what all queries share.
+    reserved: Mutex<Reservation>,
+    reserved_bytes: AtomicU64,
 }
 
+/// Bytes held by a running query, given back on drop.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    usage: &'a Usage<'a>,
+    bytes: usize,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.usage.release(self.bytes);
+    }
+}
+
+/// Steps in which a query takes memory from what all of them share.
+const RESERVATION_STEP_BYTES: u64 = 1 << 20;
+/// What a query may keep of it without need.
+const RESERVATION_SLACK_BYTES: u64 = 4 << 20;
+
 impl<'a> Usage<'a> {
-    pub(crate) const fn new(cancel: &'a CancelToken, limits: &'a Limits) -> Self {
-        Self { cancel, limits, points: AtomicU64::new(0), bytes: AtomicUsize::new(0) }
+    pub(crate) fn new(cancel: &'a CancelToken, limits: &'a Limits, memory: &Arc<MemoryBudget>) -> Self {
+        Self {
+            cancel,
+            limits,
+            points: AtomicU64::new(0),
+            bytes: AtomicUsize::new(0),
+            reserved: Mutex::new(memory.empty(Consumer::Queries)),
+            reserved_bytes: AtomicU64::new(0),
+        }
     }
 
     /// Counts points read, and stops the query when it has to.
@@ -63,12 +92,45 @@ impl<'a> Usage<'a> {
                 "max-query-memory limit exceeded: the query needs more than {limit} bytes of intermediate values"
             )));
         }
+        if total as u64 > self.reserved_bytes.load(Ordering::Relaxed) {
+            self.cover(total as u64)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// As [`Self::hold`], until the answer is dropped.
+    pub(crate) fn hold_while(&'a self, bytes: usize) -> Result<Held<'a>, QueryError> {
+        let held = Held { usage: self, bytes };
+        self.hold(bytes)?;
+        Ok(held)
+    }
+
+    /// Takes from what all queries share.
+    fn cover(&self, bytes: u64) -> Result<(), QueryError> {
+        let mut reserved = self.reserved.lock();
+        if bytes <= reserved.bytes() {
+            return Ok(());
+        }
+        let step = bytes.next_multiple_of(RESERVATION_STEP_BYTES);
+        reserved.grow_to(step).or_else(|_| reserved.grow_to(bytes)).map_err(|full| {
+            QueryError::LimitExceeded(format!(
+                "{full}: ask for less at once, or again when fewer queries run"
+            ))
+        })?;
+        self.reserved_bytes.store(reserved.bytes(), Ordering::Relaxed);
         Ok(())
     }
 
     /// Gives bytes back.
     pub(crate) fn release(&self, bytes: usize) {
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        let left = (self.bytes.fetch_sub(bytes, Ordering::Relaxed) - bytes) as u64;
+        if left + RESERVATION_SLACK_BYTES < self.reserved_bytes.load(Ordering::Relaxed) {
+            let mut reserved = self.reserved.lock();
+            let needed = self.bytes.load(Ordering::Relaxed) as u64;
+            reserved.shrink_to(needed.next_multiple_of(RESERVATION_STEP_BYTES));
+            self.reserved_bytes.store(reserved.bytes(), Ordering::Relaxed);
+        }
     }
 
     fn check_series(&self, series: usize) -> Result<(), QueryError> {
@@ -119,6 +181,62 @@ pub(crate) fn run(
         }
     }
     Ok(())
+}
+
+/// Rows and pieces of series handed from thread to thread at a time.
+const ROWS_PER_BATCH: usize = 2048;
+const PIECES_PER_BATCH: usize = 256;
+
+/// As [`pool::ordered`], of pieces of series: those that wait for their turn count against the query's memory. Small
+/// ones are handed over many at a time, since each handing over may wake a thread.
+fn in_order<'a>(
+    run: &Run<'a>,
+    tasks: usize,
+    work: &(dyn Fn(usize, &mut Emit<'_>) -> Result<(), QueryError> + Sync),
+    emit: &mut Emit<'_>,
+) -> Result<(), QueryError> {
+    let batched = |task: usize, emit: &mut dyn FnMut(Batch<'a>) -> Result<(), QueryError>| {
+        let mut batch = Batch::default();
+        work(task, &mut |series| {
+            batch.rows += series.len();
+            batch.held.push(run.usage.hold_while(series_bytes(&series))?);
+            batch.pieces.push(series);
+            if batch.rows < ROWS_PER_BATCH && batch.pieces.len() < PIECES_PER_BATCH {
+                return Ok(());
+            }
+            emit(std::mem::take(&mut batch))
+        })?;
+        if batch.pieces.is_empty() { Ok(()) } else { emit(batch) }
+    };
+    pool::ordered(run.pool, tasks, &batched, &mut |batch| batch.pieces.into_iter().try_for_each(&mut *emit))
+}
+
+/// Pieces of series on their way from one thread to another.
+#[derive(Default)]
+struct Batch<'a> {
+    pieces: Vec<ResultSeries>,
+    rows: usize,
+    /// What they count for, given back when they have been taken.
+    held: Vec<Held<'a>>,
+}
+
+/// About what a value takes, text not counted.
+const VALUE_BYTES: usize = 16;
+
+/// About what a piece takes.
+pub(crate) fn series_bytes(series: &ResultSeries) -> usize {
+    let text = |values: &OutputColumn| match values {
+        OutputColumn::Values(column) => text_bytes(column),
+        _ => 0,
+    };
+    series.len() * series.values.len() * VALUE_BYTES + series.values.iter().map(text).sum::<usize>()
+}
+
+fn text_bytes(column: &Column) -> usize {
+    match &column.values {
+        Values::String(values) => values.iter().map(|value| value.len() + VALUE_BYTES).sum(),
+        _ => 0,
+    }
 }
 
 /// One source of a running plan.

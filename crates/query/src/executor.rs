@@ -3,6 +3,7 @@
 use std::{num::NonZeroUsize, sync::Arc, time::Instant};
 
 use skywatch_influxql::Statement;
+use skywatch_storage::MemoryBudget;
 
 use crate::{
     Backend, CancelToken, Limits, Message, QueryError, ResultSeries, ResultSink, StatementResult,
@@ -51,6 +52,7 @@ impl QueryRequest {
 pub struct Executor {
     backend: Arc<dyn Backend>,
     limits: Arc<Limits>,
+    memory: Arc<MemoryBudget>,
     pool: Arc<Pool>,
     running: Arc<RunningQueries>,
 }
@@ -59,7 +61,15 @@ impl Executor {
     /// An executor over `backend`.
     pub fn new(backend: Arc<dyn Backend>, limits: Limits) -> Self {
         let pool = Arc::new(Pool::new(limits.worker_threads));
-        Self { backend, limits: Arc::new(limits), pool, running: Arc::default() }
+        let memory = Arc::new(MemoryBudget::unlimited());
+        Self { backend, limits: Arc::new(limits), memory, pool, running: Arc::default() }
+    }
+
+    /// With memory shared with the rest of the node. Without, only [`Limits::max_query_memory_bytes`] bounds it.
+    #[must_use]
+    pub fn with_memory(mut self, memory: Arc<MemoryBudget>) -> Self {
+        self.memory = memory;
+        self
     }
 
     /// The limits in force.
@@ -121,6 +131,7 @@ impl Executor {
         let context = statement::Context {
             backend: self.backend.as_ref(),
             limits: &self.limits,
+            memory: &self.memory,
             pool: &self.pool,
             running: &self.running,
             request,

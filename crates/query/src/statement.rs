@@ -6,16 +6,19 @@ mod select;
 mod show;
 mod subquery;
 mod tags;
+mod union;
 
 use std::sync::Arc;
 
 use skywatch_influxql::{Show, Statement};
 use skywatch_model::{TimeRange, Values};
-use skywatch_storage::ShardRead;
+use skywatch_storage::{MemoryBudget, ShardRead};
 
 use crate::{
-    Backend, CancelToken, Limits, Message, OutputColumn, QueryError, QueryRequest, ResultSeries, exec::Pool,
-    executor::Sender, running::RunningQueries,
+    Backend, CancelToken, Limits, Message, OutputColumn, QueryError, QueryRequest, ResultSeries,
+    exec::{Pool, Usage},
+    executor::Sender,
+    running::RunningQueries,
 };
 
 /// Snapshots of shards.
@@ -27,6 +30,7 @@ pub(crate) struct Context<'a> {
     pub(crate) backend: &'a dyn Backend,
     pub(crate) limits: &'a Limits,
     pub(crate) pool: &'a Pool,
+    pub(crate) memory: &'a Arc<MemoryBudget>,
     pub(crate) running: &'a RunningQueries,
     pub(crate) request: &'a QueryRequest,
     pub(crate) cancel: &'a CancelToken,
@@ -120,6 +124,11 @@ fn cut<T>(items: impl IntoIterator<Item = T>, offset: u64, limit: u64) -> Vec<T>
 }
 
 impl Context<'_> {
+    /// What this statement may use.
+    fn usage(&self) -> Usage<'_> {
+        Usage::new(self.cancel, self.limits, self.memory)
+    }
+
     /// The database a statement is about.
     fn database<'b>(&'b self, named: Option<&'b str>) -> Result<&'b str, QueryError> {
         match named.unwrap_or(&self.request.database) {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::bind_address::BindAddress;
+use crate::{bind_address::BindAddress, byte_size::ByteSize};
 
 /// Monitors a KVM cloud: agent, time-series store, queries, dashboards and alerts in one binary.
 #[derive(Debug, Parser)]
@@ -85,6 +85,10 @@ pub(crate) struct RunArgs {
     /// When a write is acknowledged
     #[arg(long, value_name = "MODE", env = "SKYWATCH_DURABILITY")]
     pub(crate) durability: Option<DurabilityMode>,
+    /// Most memory for points, queries and requests together, such as 512m or 1g [default: a quarter of this
+    /// machine's, or of this container's, between 256m and 4g]
+    #[arg(long, value_name = "SIZE", env = "SKYWATCH_MEMORY_BUDGET")]
+    pub(crate) memory_budget: Option<ByteSize>,
     /// Do not collect metrics of this host
     #[arg(long, env = "SKYWATCH_NO_AGENT")]
     pub(crate) no_agent: bool,

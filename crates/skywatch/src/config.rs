@@ -7,10 +7,13 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use skywatch_storage::{CardinalityLimits, Consumer, MemoryBudget, StoreOptions};
 
 use crate::{
     bind_address::BindAddress,
+    byte_size::ByteSize,
     cli::{DurabilityMode, RunArgs},
+    memory,
 };
 
 /// A commented `skywatch.toml`; a test reads it back and finds every default in it.
@@ -21,8 +24,14 @@ pub(crate) const DEFAULT_FILE: &str = include_str!("config/skywatch.toml");
 pub(crate) struct RunSettings {
     pub(crate) data_dir: PathBuf,
     pub(crate) durability: DurabilityMode,
-    /// Bytes that memtables may hold before writes are slowed down and refused.
+    /// `None` leaves it to what this machine has.
+    pub(crate) memory_budget: Option<ByteSize>,
+    /// Bytes that memtables may hold, at most their share of the budget, before writes are slowed down and refused.
     pub(crate) write_memory_bytes: u64,
+    /// 0 means no limit.
+    pub(crate) max_series_per_database: u64,
+    /// 0 means no limit.
+    pub(crate) max_values_per_tag: u64,
     pub(crate) http_bind: BindAddress,
     /// Largest body of a write, in bytes, after decompression.
     pub(crate) max_body_bytes: usize,
@@ -66,7 +75,10 @@ struct FileConfig {
 struct DataSection {
     dir: Option<PathBuf>,
     durability: Option<DurabilityMode>,
+    memory_budget: Option<ByteSize>,
     write_memory_bytes: Option<u64>,
+    max_series_per_database: Option<u64>,
+    max_values_per_tag: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -113,6 +125,7 @@ impl RunSettings {
     }
 
     fn merge(args: RunArgs, file: FileConfig) -> Self {
+        let cardinality = CardinalityLimits::default();
         let console_on = !args.no_console && file.console.enabled.unwrap_or(true);
         let agent_on = !args.no_agent && file.agent.enabled.unwrap_or(true);
         let agent = match args.agent_config.or(file.agent.config) {
@@ -123,7 +136,13 @@ impl RunSettings {
         Self {
             data_dir: args.data_dir.or(file.data.dir).unwrap_or_else(|| "skywatch-data".into()),
             durability: args.durability.or(file.data.durability).unwrap_or(DurabilityMode::Fsync),
-            write_memory_bytes: file.data.write_memory_bytes.unwrap_or(128 << 20),
+            memory_budget: args.memory_budget.or(file.data.memory_budget),
+            write_memory_bytes: file.data.write_memory_bytes.unwrap_or(StoreOptions::MEMTABLE_BYTES_MAX),
+            max_series_per_database: file
+                .data
+                .max_series_per_database
+                .unwrap_or(cardinality.max_series_per_database),
+            max_values_per_tag: file.data.max_values_per_tag.unwrap_or(cardinality.max_values_per_tag),
             http_bind: args.http_bind.or(file.http.bind).unwrap_or_else(|| BindAddress::loopback(8086)),
             max_body_bytes: file.http.max_body_bytes.unwrap_or(25_000_000),
             max_connections: file.http.max_connections.unwrap_or(4096),
@@ -161,9 +180,30 @@ impl RunSettings {
                 self.write_memory_bytes
             );
         }
+        if let Some(budget) = self.memory_budget {
+            let needed = ByteSize((BUDGET_BODIES * self.max_body_bytes as u64).max(BUDGET_BYTES_MIN));
+            if budget < needed {
+                bail!(
+                    "memory-budget is {budget}: it must be at least {needed} for writes of up to {} bytes; \
+                     raise [data] memory-budget (--memory-budget) or lower [http] max-body-bytes",
+                    self.max_body_bytes
+                );
+            }
+        }
         Ok(())
     }
+
+    /// What the whole process shares.
+    pub(crate) fn memory(&self) -> MemoryBudget {
+        let total = self.memory_budget.map_or_else(memory::default_budget_bytes, |budget| budget.0);
+        MemoryBudget::new(total).with_ceiling(Consumer::Memtables, self.write_memory_bytes)
+    }
 }
+
+/// A write passes through memory as a body, as parsed points and as rows: so many times its size at once.
+const BUDGET_BODIES: u64 = 4;
+/// Less would not do for anything.
+const BUDGET_BYTES_MIN: u64 = 64 << 20;
 
 /// Below this no memtable would hold a body of the largest size.
 const WRITE_MEMORY_BYTES_MIN: u64 = 64 << 20;
@@ -210,6 +250,19 @@ mod tests {
     }
 
     #[test]
+    fn the_memory_budget_is_a_size_or_a_number() {
+        for text in ["memory-budget = \"1g\"", "memory-budget = 1073741824"] {
+            let file = parse(&format!("[data]\n{text}\nwrite-memory-bytes = 67108864")).unwrap();
+            let settings = RunSettings::merge(RunArgs::default(), file);
+            let memory = settings.memory();
+            assert_eq!(memory.total_bytes(), 1 << 30);
+            assert_eq!(memory.limit_bytes(Consumer::Memtables), 64 << 20);
+        }
+        let error = parse("[data]\nmemory-budget = \"much\"").unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("512m"), "{error}");
+    }
+
+    #[test]
     fn an_unknown_key_is_named_with_its_line() {
         let error = parse("[http]\nbind = \"127.0.0.1:1\"\nbnid = 3").unwrap_err().to_string();
         assert!(error.contains("line 3") && error.contains("bnid") && error.contains("bind"), "{error}");
@@ -220,6 +273,11 @@ mod tests {
         let same = parse("[http]\nbind = \"127.0.0.1:3000\"").unwrap();
         let error = RunSettings::merge(RunArgs::default(), same).check().unwrap_err().to_string();
         assert!(error.contains("127.0.0.1:3000"), "{error}");
+        let small = parse("[data]\nmemory-budget = \"64m\"").unwrap();
+        let error = RunSettings::merge(RunArgs::default(), small).check().unwrap_err().to_string();
+        for part in ["64m", "100000000", "--memory-budget", "max-body-bytes"] {
+            assert!(error.contains(part), "{error}");
+        }
         let none = parse("[http]\nmax-connections = 0").unwrap();
         assert!(RunSettings::merge(RunArgs::default(), none).check().is_err());
     }

@@ -3,11 +3,13 @@
 mod agent;
 mod alerts;
 mod bind_address;
+mod byte_size;
 mod cli;
 mod config;
 mod configuration_files;
 mod console_server;
 mod logging;
+mod memory;
 mod query;
 mod run;
 mod signals;

@@ -16,7 +16,7 @@ use skywatch_cluster::{Node, NodeConfig};
 use skywatch_console::{AlertsView, ConsoleConfig, NoAlerts};
 use skywatch_http::{HttpConfig, Server};
 use skywatch_query::Limits;
-use skywatch_storage::Durability;
+use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
@@ -46,8 +46,9 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode> {
 }
 
 async fn start_and_wait(settings: RunSettings) -> Result<()> {
+    let memory = Arc::new(settings.memory());
     // Addresses first: a port in use is told before recovery of much data takes its time.
-    let server = Server::bind(http_config(&settings)).await?;
+    let server = Server::bind(http_config(&settings, &memory)).await?;
     let console = match &settings.console_bind {
         Some(address) => Some(console_server::listen(address).await?),
         None => None,
@@ -58,7 +59,7 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
         alerts::check(rules)?;
     }
 
-    let config = node_config(&settings);
+    let config = node_config(&settings, memory);
     let node =
         tokio::task::spawn_blocking(move || Node::open(config)).await.context("opening the store")??;
 
@@ -125,17 +126,18 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
     Ok(())
 }
 
-fn http_config(settings: &RunSettings) -> HttpConfig {
+fn http_config(settings: &RunSettings, memory: &Arc<MemoryBudget>) -> HttpConfig {
     HttpConfig {
         bind: settings.http_bind.to_string(),
         max_body_size: settings.max_body_bytes,
+        memory: Arc::clone(memory),
         max_connections: settings.max_connections,
         max_concurrent_queries: settings.max_concurrent_queries,
         ..HttpConfig::default()
     }
 }
 
-fn node_config(settings: &RunSettings) -> NodeConfig {
+fn node_config(settings: &RunSettings, memory: Arc<MemoryBudget>) -> NodeConfig {
     NodeConfig {
         data_dir: settings.data_dir.clone(),
         durability: match settings.durability {
@@ -143,7 +145,11 @@ fn node_config(settings: &RunSettings) -> NodeConfig {
             DurabilityMode::Interval => Durability::Interval(SYNC_EVERY),
             DurabilityMode::None => Durability::None,
         },
-        write_memory_bytes: settings.write_memory_bytes,
+        memory,
+        cardinality: CardinalityLimits {
+            max_series_per_database: settings.max_series_per_database,
+            max_values_per_tag: settings.max_values_per_tag,
+        },
         limits: Limits {
             query_timeout: Duration::from_secs(settings.query_timeout_secs),
             ..Limits::default()

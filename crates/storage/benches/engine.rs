@@ -13,7 +13,7 @@ use std::{path::Path, sync::Arc};
 use divan::{Bencher, counter::ItemsCount};
 use skywatch_model::{FieldRef, TimeRange, Version, line::PointBatch};
 use skywatch_storage::{
-    Durability, End, Order, Shard, ShardId, Store, StoreOptions, TagPredicate, fs::SimFs,
+    Durability, End, MemoryBudget, Order, Shard, ShardId, Store, StoreOptions, TagPredicate, fs::SimFs,
 };
 
 const FIELDS: [&str; 10] = [
@@ -95,7 +95,12 @@ fn batches(steps: usize) -> Vec<PointBatch<'static>> {
 }
 
 fn options(durability: Durability) -> StoreOptions {
-    StoreOptions { durability, background: false, memory_budget_bytes: 8 << 30, ..StoreOptions::default() }
+    StoreOptions {
+        durability,
+        background: false,
+        memory: Arc::new(MemoryBudget::unlimited()),
+        ..StoreOptions::default()
+    }
 }
 
 fn write(shard: &Shard, batch: &PointBatch<'_>, version: u64) {

@@ -11,7 +11,7 @@ use std::{path::Path, sync::Arc};
 
 use divan::{Bencher, counter::ItemsCount};
 use skywatch_model::{FieldRef, TimeRange, Version, line::PointBatch};
-use skywatch_storage::{Durability, Shard, ShardId, Store, StoreOptions, TagPredicate};
+use skywatch_storage::{Durability, MemoryBudget, Shard, ShardId, Store, StoreOptions, TagPredicate};
 
 const SERIES: usize = 1_000_000;
 const ROWS_PER_BATCH: usize = 5000;
@@ -59,7 +59,7 @@ fn open(dir: &Path) -> Store {
     let options = StoreOptions {
         durability: Durability::None,
         background: false,
-        memory_budget_bytes: 8 << 30,
+        memory: Arc::new(MemoryBudget::unlimited()),
         ..StoreOptions::default()
     };
     Store::open(dir, options).unwrap()

@@ -66,6 +66,16 @@ pub enum WriteError {
         /// The most it may be.
         budget_bytes: u64,
     },
+    /// Memory for series that are in no file yet is full; known series can be written.
+    #[error("too many new series ({used_bytes} of {budget_bytes} bytes of memory); retry in {} ms", retry_after.as_millis())]
+    TooManyNewSeries {
+        /// When it is worth trying again.
+        retry_after: Duration,
+        /// Memory held by them.
+        used_bytes: u64,
+        /// The most it may be.
+        budget_bytes: u64,
+    },
     /// An earlier sync failed, so nothing more can be acknowledged until the shard is opened again. The write during
     /// which it failed may turn out stored.
     #[error("shard refuses writes since a sync of {file} failed ({reason}); check the disk, then restart")]
@@ -119,7 +129,10 @@ impl WriteError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::TooLarge { .. } | Self::PredicateTooDeep { .. } => ErrorClass::Caller,
-            Self::Overloaded { .. } | Self::TooManyDeletes { .. } | Self::Closed => ErrorClass::Retry,
+            Self::Overloaded { .. }
+            | Self::TooManyNewSeries { .. }
+            | Self::TooManyDeletes { .. }
+            | Self::Closed => ErrorClass::Retry,
             Self::Io(error) if error.source.kind() == io::ErrorKind::StorageFull => ErrorClass::Retry,
             Self::Io(_) | Self::Poisoned { .. } => ErrorClass::Fatal,
         }

@@ -16,6 +16,7 @@
 //! A flush [freezes](Index::freeze) the head, [writes](Pending::write) the file without a lock, and once the manifest
 //! names the file [installs](Index::install) it in the place of what it holds.
 
+mod counts;
 mod fields;
 mod file;
 mod fingerprint;

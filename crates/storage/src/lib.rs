@@ -14,6 +14,8 @@
 
 pub mod fs;
 
+mod budget;
+mod cardinality;
 mod codec;
 mod compaction;
 mod error;
@@ -33,6 +35,8 @@ mod tombstone;
 mod wal;
 mod wire;
 
+pub use budget::{Consumer, Exhausted, MemoryBudget, Reservation};
+pub use cardinality::{CardinalityLimits, SeriesLimit};
 pub use error::{ErrorClass, MaintenanceError, OpenError, WriteError};
 pub use index::SeriesSketch;
 pub use options::{Durability, StoreOptions, VersionPolicy};

@@ -14,7 +14,7 @@
 //! series' rows in a view are ranges of chunks, which [`view`] strings together in order of time. Of rows for one time
 //! in different chunks the merge of the scan keeps the winner of each cell, by their stamps ([`stamp`]).
 
-mod gauge;
+mod charge;
 mod kin;
 mod open;
 mod order;
@@ -31,16 +31,18 @@ use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 use skywatch_model::Version;
 
-use gauge::Charge;
+use charge::Charge;
 use kin::Kinship;
 use open::{CHUNK_ROWS, OpenChunk};
 use sorted::{Prefix, SortedChunk, ViewChunk};
 use stamp::Stamp;
 
-pub(crate) use gauge::MemoryGauge;
 pub(crate) use view::{MemRows, MemScan, MemView};
 
-use crate::rows::{FieldId, Group, Layout, RowSet};
+use crate::{
+    MemoryBudget,
+    rows::{FieldId, Group, Layout, RowSet},
+};
 
 /// What a layout costs in the tables of the memtable, besides its fields.
 const LAYOUT_BYTES: usize = 160;
@@ -53,7 +55,7 @@ pub(crate) struct MemTable {
     tables: RwLock<Tables>,
     size_bytes: AtomicU64,
     rows: AtomicU64,
-    gauge: Arc<MemoryGauge>,
+    budget: Arc<MemoryBudget>,
     /// Rows of a chunk.
     chunk_rows: usize,
 }
@@ -91,12 +93,12 @@ impl Slot {
 }
 
 impl MemTable {
-    pub(crate) fn new(gauge: Arc<MemoryGauge>) -> Self {
-        Self::with_chunks_of(CHUNK_ROWS, gauge)
+    pub(crate) fn new(budget: Arc<MemoryBudget>) -> Self {
+        Self::with_chunks_of(CHUNK_ROWS, budget)
     }
 
     /// As [`Self::new`], with chunks of so many rows, at most [`CHUNK_ROWS`].
-    fn with_chunks_of(chunk_rows: usize, gauge: Arc<MemoryGauge>) -> Self {
+    fn with_chunks_of(chunk_rows: usize, budget: Arc<MemoryBudget>) -> Self {
         assert!((1..=CHUNK_ROWS).contains(&chunk_rows), "rows of a chunk are numbered by 16 bits");
         let tables = Tables {
             number_of: FxHashMap::default(),
@@ -104,13 +106,13 @@ impl MemTable {
             kinship: Kinship::default(),
             chunks: Vec::new(),
             latest_version: Version::ZERO,
-            charge: Charge::new(&gauge, 0),
+            charge: Charge::new(&budget, 0),
         };
         Self {
             tables: RwLock::new(tables),
             size_bytes: AtomicU64::new(0),
             rows: AtomicU64::new(0),
-            gauge,
+            budget,
             chunk_rows,
         }
     }
@@ -128,7 +130,7 @@ impl MemTable {
     pub(crate) fn insert(&self, rows: &RowSet) {
         let full = {
             let mut tables = self.tables.write();
-            let (full, grown) = tables.insert(rows, self.chunk_rows, &self.gauge);
+            let (full, grown) = tables.insert(rows, self.chunk_rows, &self.budget);
             self.size_bytes.fetch_add(grown, Ordering::Relaxed);
             self.rows.fetch_add(rows.len() as u64, Ordering::Release);
             full
@@ -183,7 +185,7 @@ impl Slot {
 
 impl Tables {
     /// Returns the chunks that are now full, and the bytes it grew by.
-    fn insert(&mut self, rows: &RowSet, chunk_rows: usize, gauge: &Arc<MemoryGauge>) -> (Vec<usize>, u64) {
+    fn insert(&mut self, rows: &RowSet, chunk_rows: usize, budget: &Arc<MemoryBudget>) -> (Vec<usize>, u64) {
         self.latest_version = self.latest_version.max(rows.version);
         let tables_before = self.charge.bytes();
         let numbers: Vec<u32> = rows
@@ -196,7 +198,7 @@ impl Tables {
         let mut grown = self.charge.bytes() - tables_before;
         for ((group, number), stamps) in rows.groups().iter().zip(numbers).zip(stamps) {
             if group.len() > 0 {
-                let new_chunk = || OpenChunk::new(&group.layout, chunk_rows, gauge);
+                let new_chunk = || OpenChunk::new(&group.layout, chunk_rows, budget);
                 grown += self.append(group, number, &stamps, new_chunk, &mut full);
             }
         }

@@ -1,6 +1,8 @@
 //! What a store can be told, with the limits it keeps.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use crate::{Consumer, MemoryBudget};
 
 /// When a write is acknowledged, by the crash it then survives.
 ///
@@ -37,9 +39,10 @@ pub struct StoreOptions {
     pub durability: Durability,
     /// Whether versions outlive a flush.
     pub versions: VersionPolicy,
-    /// Most memory for unflushed points of all shards together, in bytes.
-    pub memory_budget_bytes: u64,
-    /// A shard's memtable is flushed when it has grown to this.
+    /// What the store takes its memory from. Unflushed points of all shards together stay within the share of
+    /// [`Consumer::Memtables`](crate::Consumer::Memtables), series within that of the index.
+    pub memory: Arc<MemoryBudget>,
+    /// A shard's memtable is flushed when it has grown to this, or to half of what all of them may take.
     pub flush_bytes: u64,
     /// A memtable is flushed when its oldest row has been in memory this long.
     pub flush_age: Duration,
@@ -62,12 +65,20 @@ pub struct StoreOptions {
     pub background: bool,
 }
 
+impl StoreOptions {
+    /// Most memory for unflushed points unless told otherwise, in bytes. More would not make writes faster, only the
+    /// log to replay at the next start longer.
+    pub const MEMTABLE_BYTES_MAX: u64 = 128 << 20;
+}
+
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             durability: Durability::default(),
             versions: VersionPolicy::default(),
-            memory_budget_bytes: 128 << 20,
+            memory: Arc::new(
+                MemoryBudget::new(1 << 30).with_ceiling(Consumer::Memtables, Self::MEMTABLE_BYTES_MAX),
+            ),
             flush_bytes: 32 << 20,
             flush_age: Duration::from_secs(600),
             flush_idle: Duration::from_secs(5),

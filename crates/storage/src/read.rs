@@ -9,6 +9,8 @@ use std::{fmt, sync::Arc};
 use regex::Regex;
 use skywatch_model::{FieldType, FieldValue, RowBlock, TimeRange};
 
+use crate::SeriesSketch;
+
 /// A series within one snapshot of one shard. Meaningless elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeriesRef(pub u32);
@@ -176,6 +178,12 @@ pub trait ShardRead: Send + Sync + fmt::Debug {
     /// How many series [`Self::select_series`] would return.
     fn count_series(&self, measurement: &str, predicate: &TagPredicate) -> u64 {
         self.select_series(measurement, predicate).len() as u64
+    }
+
+    /// An estimate of the series the shard has ever had, to be merged with that of others; `None` where they can only be
+    /// counted.
+    fn series_sketch(&self) -> Option<SeriesSketch> {
+        None
     }
 
     /// How many values [`Self::tag_values`] would return.

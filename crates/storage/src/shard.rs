@@ -18,7 +18,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
@@ -36,7 +36,7 @@ pub(crate) use upkeep::index_path;
 pub use write::{Rejected, WriteReport};
 
 use crate::{
-    SeriesSketch, ShardRead, StoreOptions, WriteError,
+    Reservation, SeriesLimit, SeriesSketch, ShardRead, StoreOptions, WriteError,
     fs::Fs,
     index::Index,
     manifest::Manifest,
@@ -80,6 +80,12 @@ pub struct ShardStats {
     pub memory_bytes: u64,
     /// Deletes that compaction has not carried out yet.
     pub tombstones: u64,
+    /// Memory of the index, about.
+    pub index_memory_bytes: u64,
+    /// Memtables that wait to become segments.
+    pub flush_queue: u64,
+    /// Bytes of segments that the next merge would rewrite; 0 when there is nothing to merge.
+    pub compaction_backlog_bytes: u64,
 }
 
 impl ShardStats {
@@ -98,6 +104,10 @@ pub struct Shard {
     options: Arc<StoreOptions>,
     shared: Arc<Shared>,
     index: Arc<RwLock<Index>>,
+    /// What the index takes, counted in the store's budget.
+    index_memory: Mutex<Reservation>,
+    /// Limits of the database the shard belongs to, once it was told.
+    series_limit: OnceLock<Arc<SeriesLimit>>,
     log: Log,
     /// Held for reading while a write finds its numbers, appends its record and inserts its rows; for writing while log
     /// and memtable change over together, so that a log file's records are exactly those of its memtable, and while a
@@ -216,11 +226,20 @@ impl Shard {
         unflushed.map(|table| table.latest_version()).fold(flushed.max(deletes), Ord::max)
     }
 
+    /// Counts its series in the limits of its database from now on. Only the first call does anything.
+    pub fn limit_series(&self, limit: &Arc<SeriesLimit>) {
+        if self.series_limit.get().is_none() && self.series_limit.set(Arc::clone(limit)).is_ok() {
+            limit.join(&self.index);
+        }
+    }
+
     /// Its sizes now.
     pub fn stats(&self) -> ShardStats {
         let mut stats = ShardStats { series: self.index.read().series_count(), ..ShardStats::default() };
         stats.index_bytes = self.manifest.lock().index_files.iter().map(|file| file.size_bytes).sum();
         stats.log_bytes = self.log_bytes();
+        stats.index_memory_bytes = self.index_memory.lock().bytes();
+        stats.compaction_backlog_bytes = self.compaction_backlog_bytes();
         let tables = self.tables.read();
         stats.segments = tables.segments.len() as u64;
         for slot in tables.segments.iter() {
@@ -230,6 +249,7 @@ impl Shard {
             stats.segment_bytes += slot.meta().size_bytes;
         }
         stats.tombstones = tables.tombstones.len() as u64;
+        stats.flush_queue = tables.frozen.len() as u64;
         stats.memory_bytes = tables.active.table.size_bytes();
         stats.memory_bytes += tables.frozen.iter().map(|frozen| frozen.table.size_bytes()).sum::<u64>();
         stats

@@ -26,7 +26,7 @@ pub use adopt::{AdoptError, StagedFile, StagedShard};
 pub(crate) use shared::Shared;
 
 use crate::{
-    MaintenanceError, OpenError, Shard, ShardId, StoreOptions,
+    Consumer, MaintenanceError, OpenError, Shard, ShardId, StoreOptions,
     fs::{DirLock, Fs, FsError, LockError, OsFs},
     manifest::Manifest,
     shard::Opening,
@@ -77,6 +77,8 @@ impl Store {
             LockError::Held(pid) => OpenError::Locked { dir: dir.to_owned(), pid },
             LockError::Io(source) => OpenError::NotWritable { dir: dir.to_owned(), source },
         })?;
+        let mut options = options;
+        options.flush_bytes = options.flush_bytes.min(options.memory.limit_bytes(Consumer::Memtables) / 2);
         let inner = Inner {
             dir: dir.to_owned(),
             fs,
@@ -122,7 +124,7 @@ impl Store {
 
     /// Memory of unflushed points of all shards, in bytes.
     pub fn memory_bytes(&self) -> u64 {
-        self.inner.shared.gauge.used_bytes()
+        self.inner.options.memory.used_bytes(Consumer::Memtables)
     }
 
     /// Removes a shard with all its points; without it, nothing happens. Snapshots taken before stay readable.

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use skywatch_model::line::Precision;
 use skywatch_query::{QueryRequest, StatementResult};
-use skywatch_storage::Durability;
+use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
 
 use super::*;
 use crate::{Node, NodeConfig, WriteRequest};
@@ -13,7 +13,8 @@ fn open(dir: &Path) -> Arc<Node> {
     Node::open(NodeConfig {
         data_dir: dir.to_path_buf(),
         durability: Durability::Fsync,
-        write_memory_bytes: 64 << 20,
+        memory: Arc::new(MemoryBudget::new(1 << 30)),
+        cardinality: CardinalityLimits::default(),
         limits: skywatch_query::Limits::default(),
     })
     .unwrap()

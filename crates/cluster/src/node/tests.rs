@@ -11,7 +11,8 @@ fn open(directory: &Path) -> Result<Arc<Node>, NodeError> {
     Node::open(NodeConfig {
         data_dir: directory.to_path_buf(),
         durability: Durability::Fsync,
-        write_memory_bytes: 64 << 20,
+        memory: Arc::new(MemoryBudget::new(1 << 30)),
+        cardinality: CardinalityLimits::default(),
         limits: Limits::default(),
     })
 }
@@ -91,6 +92,94 @@ fn good_points_are_kept_and_bad_ones_told() {
     assert_eq!(error.to_string(), "partial write: points beyond retention policy dropped=1");
     let writes = node.statistics().writes;
     assert_eq!((writes.points_written, writes.points_rejected, writes.lines_unparsable), (3, 2, 2));
+}
+
+fn open_with(directory: &Path, memory: MemoryBudget, max_series: u64) -> Arc<Node> {
+    Node::open(NodeConfig {
+        data_dir: directory.to_path_buf(),
+        durability: Durability::Fsync,
+        memory: Arc::new(memory),
+        cardinality: CardinalityLimits { max_series_per_database: max_series, max_values_per_tag: 0 },
+        limits: Limits::default(),
+    })
+    .unwrap()
+}
+
+#[test]
+fn a_database_over_its_limit_takes_only_series_it_knows() {
+    let directory = tempfile::tempdir().unwrap();
+    let week = 7 * 24 * 3_600_000_000_000_i64;
+    let full = "partial write: max-series-per-database limit exceeded: (3) dropped=2";
+    for _restart in 0..2 {
+        let node = open_with(directory.path(), MemoryBudget::new(1 << 30), 3);
+        query(&node, "CREATE DATABASE db");
+        write(&node, None, "m,h=a v=1 1\nm,h=b v=1 1").unwrap();
+        // The same series in another shard group, and a third.
+        write(&node, None, &format!("m,h=a v=1 {week}\nm,h=b v=1 {week}\nn v=1 {week}")).unwrap();
+        let body = format!("m,h=a v=2 2\nm,h=c v=1 1\nn v=2 2\nm,h=d v=1 {week}\nm,h=b v=2 {}", 2 * week);
+        let error = write(&node, None, &body).unwrap_err();
+        assert_eq!(error.to_string(), full);
+        assert_eq!(times(&node, "SELECT v FROM m WHERE h = 'a'"), vec![1, 2, week]);
+        assert_eq!(times(&node, "SELECT v FROM m WHERE h = 'b'"), vec![1, week, 2 * week]);
+        assert_eq!(times(&node, "SELECT v FROM n"), vec![2, week]);
+        let cardinality = &node.statistics().cardinality[0];
+        assert_eq!((cardinality.database.as_str(), cardinality.series, cardinality.refused), ("db", 3, 2));
+        // Another database has its own.
+        query(&node, "CREATE DATABASE other");
+        let other = WriteRequest {
+            database: "other",
+            retention_policy: None,
+            precision: Precision::Nanosecond,
+            body: b"m,h=x v=1 1",
+            received_at_ns: NOW_NS,
+        };
+        node.write(&other).unwrap();
+        node.close();
+    }
+}
+
+#[test]
+fn memory_for_new_series_is_bounded_and_a_flush_frees_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = open_with(directory.path(), MemoryBudget::new(4 << 20), 0);
+    query(&node, "CREATE DATABASE db");
+    let mut most = 0;
+    for batch in 0..100 {
+        let body: String = (0..200).map(|n| format!("m,host=host-{batch}-{n} v=1 1\n")).collect();
+        // Half of 4 MiB holds no 20,000 series; writes wait for flushes, and may be told to come again.
+        while let Err(error) = write(&node, None, &body) {
+            assert_eq!(error.class(), WriteErrorClass::Retry, "{error}");
+        }
+        most = most.max(node.core.memory.used_bytes(Consumer::Index));
+    }
+    assert!((1 << 20..5 << 19).contains(&most), "{most}");
+    let count = query(&node, "SHOW SERIES EXACT CARDINALITY").remove(0).series.remove(0);
+    assert_eq!(count.values[0].get(0), Some(skywatch_model::FieldValue::Integer(20_000)));
+    query(&node, "DROP DATABASE db");
+    assert_eq!(node.core.memory.used_bytes(Consumer::Index), 0);
+}
+
+#[test]
+fn a_write_without_memory_waits_and_is_told_to_come_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = open_with(directory.path(), MemoryBudget::new(64 << 20), 0);
+    query(&node, "CREATE DATABASE db");
+    let others = node.core.memory.reserve(Consumer::Batches, 12 << 20).unwrap();
+    let body: String = (0..1000).map(|n| format!("m v=1 {n}\n")).collect();
+    let started = std::time::Instant::now();
+    let error = write(&node, None, &body).unwrap_err();
+    assert!(started.elapsed() >= BATCH_PATIENCE);
+    assert_eq!(error.class(), WriteErrorClass::Retry);
+    assert!(error.to_string().starts_with("memory for batches is full: "), "{error}");
+    assert_eq!(node.statistics().writes.overloaded, 1);
+    drop(others);
+    write(&node, None, &body).unwrap();
+    assert_eq!(node.core.memory.used_bytes(Consumer::Batches), 0);
+    // What could never fit is not waited for.
+    let body: String = (0..1_000_000).map(|_| "m v=1 1\n").collect();
+    let error = write(&node, None, &body).unwrap_err();
+    assert!(matches!(error, WriteError::TooLarge { .. }), "{error}");
+    assert!(error.to_string().contains("smaller pieces"), "{error}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use hyper::{
 use skywatch_query::{
     CancelToken, QueryError, QueryErrorClass, QueryRequest, ResultSink, SinkClosed, StatementResult,
 };
+use skywatch_storage::{Consumer, Reservation};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::{
@@ -112,13 +113,25 @@ impl Job {
     }
 }
 
-/// Encodes results into an outlet.
-struct EncodingSink {
-    encoder: Box<dyn Encoder>,
-    outlet: Outlet<'static>,
+/// Encoded bytes and the memory counted for them.
+struct Part {
+    bytes: Vec<u8>,
+    _held: Reservation,
 }
 
-impl ResultSink for EncodingSink {
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Encodes results into an outlet.
+struct EncodingSink<'a> {
+    encoder: Box<dyn Encoder>,
+    outlet: Outlet<'a>,
+}
+
+impl ResultSink for EncodingSink<'_> {
     fn send(&mut self, result: StatementResult) -> Result<(), SinkClosed> {
         self.encoder.piece(&result, &mut self.outlet)
     }
@@ -176,9 +189,16 @@ fn work(
     failed: oneshot::Sender<Option<Failure>>,
 ) {
     let (stats, into) = (Arc::clone(&app.stats), parts.clone());
+    let (memory, patience) = (&app.config.memory, app.config.send_timeout);
     let outlet = Outlet::new(job.gzip, move |part| {
+        // Counted until the client has it, which may be long after the query has ended.
+        let gone = || into.is_closed() || cancel.is_killed();
+        let held = memory
+            .reserve_within(Consumer::Answers, part.capacity() as u64, patience, &gone)
+            .map_err(|_| SinkClosed)?;
         stats.query_bytes.fetch_add(part.len() as u64, Ordering::Relaxed);
-        into.blocking_send(Ok(Bytes::from(part))).map_err(|_| SinkClosed)
+        let part = Bytes::from_owner(Part { bytes: part, _held: held });
+        into.blocking_send(Ok(part)).map_err(|_| SinkClosed)
     });
     let mut sink = EncodingSink { encoder: job.options.encoder(), outlet };
     let outcome = catch_unwind(AssertUnwindSafe(|| app.engine.query(&job.request, cancel, &mut sink)));

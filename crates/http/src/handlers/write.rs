@@ -141,6 +141,7 @@ fn failure(error: &WriteError) -> Failure {
     let text = with_causes(error);
     match (error.class(), error) {
         (WriteErrorClass::NotFound, _) => Failure::new(StatusCode::NOT_FOUND, text),
+        (_, WriteError::TooLarge { .. }) => Failure::new(StatusCode::PAYLOAD_TOO_LARGE, text),
         (WriteErrorClass::Caller, _) => Failure::bad_request(text),
         (WriteErrorClass::Retry, WriteError::Overloaded { retry_after_secs, .. }) => {
             Failure::unavailable(text, *retry_after_secs)

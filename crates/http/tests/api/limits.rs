@@ -1,8 +1,12 @@
 //! What is bounded, and what a client over a bound is told.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use skywatch_http::{HttpConfig, ServeError, Server};
+use skywatch_storage::MemoryBudget;
 use tokio::io::AsyncWriteExt;
 
 use crate::harness::{TestServer, eventually};
@@ -90,7 +94,8 @@ async fn queries_wait_only_so_long() {
 #[tokio::test]
 async fn bodies_share_a_budget() {
     let server = TestServer::start_with(|config| {
-        config.max_body_memory = 1 << 20;
+        // Bodies have an eighth of it.
+        config.memory = Arc::new(MemoryBudget::new(8 << 20));
         config.queue_timeout = Duration::from_millis(60);
     })
     .await;
@@ -101,11 +106,17 @@ async fn bodies_share_a_budget() {
         .await
         .unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
-    assert_eq!(server.post("/write?db=db0", vec![b'#'; 500_000]).await.status(), 503);
+    let refused = server.post("/write?db=db0", vec![b'#'; 500_000]).await;
+    assert_eq!((refused.status(), refused.header("Retry-After")), (503, "1"));
+    assert!(
+        refused.text().starts_with("{\"error\":\"memory for bodies is full: 1000000 of 1048576"),
+        "{}",
+        refused.text()
+    );
     drop(holder);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(server.post("/write?db=db0", vec![b'#'; 500_000]).await.status(), 204);
-    assert_eq!(server.post("/write?db=db0", vec![b'#'; 2 << 20]).await.status(), 413);
+    assert_eq!(server.post("/write?db=db0", vec![b'#'; 5 << 20]).await.status(), 413);
 }
 
 /// The answer is made only a little ahead of the client.

@@ -11,7 +11,7 @@ use std::{
 use skywatch_cluster::{Node, NodeConfig};
 use skywatch_http::{HttpConfig, Server};
 use skywatch_query::Limits;
-use skywatch_storage::Durability;
+use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
 use tokio::sync::oneshot;
 
 /// InfluxDB itself; killed when dropped.
@@ -79,7 +79,8 @@ impl Skywatch {
             let node = Node::open(NodeConfig {
                 data_dir: dir.path().to_owned(),
                 durability: Durability::None,
-                write_memory_bytes: 64 << 20,
+                memory: Arc::new(MemoryBudget::new(1 << 30)),
+                cardinality: CardinalityLimits::default(),
                 limits: Limits::default(),
             })
             .unwrap();

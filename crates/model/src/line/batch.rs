@@ -139,6 +139,16 @@ impl<'a> PointBatch<'a> {
         self.points.is_empty()
     }
 
+    /// Bytes of memory that the points take, the text they point into included.
+    pub fn size_bytes(&self) -> usize {
+        size_of_val(&*self.points)
+            + size_of_val(&*self.values)
+            + size_of_val(&*self.series)
+            + size_of_val(&*self.shape_fields)
+            + self.body.text().len()
+            + self.arena.len()
+    }
+
     /// Lines refused by the latest [`super::parse`], also those beyond the errors it returned.
     pub fn rejected(&self) -> u64 {
         self.rejected

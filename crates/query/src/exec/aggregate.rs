@@ -56,7 +56,7 @@ fn many_groups(
         }
         Ok(())
     };
-    pool::ordered_series(run.pool, tasks.len(), &work, emit)
+    super::in_order(run, tasks.len(), &work, emit)
 }
 
 /// What is the same for all groups.

@@ -50,12 +50,13 @@ pub(super) fn build(
     // What is asked of the index for each series: the dimensions, then what is shown.
     let keys: Vec<Arc<str>> = plan.dimensions.iter().chain(&layout.tags).cloned().collect();
     let mut collected = Collected::default();
-    let mut checked = 0;
+    let mut held = 0;
     for cluster in clusters(&source.shards) {
         for (shard, series) in select(source, cluster.clone(), &predicate) {
-            checked += 1;
-            if checked % SERIES_PER_CHECK == 0 {
+            held += MEMBER_BYTES + keys.len() * TAG_BYTES;
+            if held >= HOLD_STEP_BYTES {
                 usage.cancel.check()?;
+                usage.hold(std::mem::take(&mut held))?;
             }
             let rows = binder.bind(shard, series);
             if matches!(rows, Bound::Nothing) {
@@ -75,11 +76,15 @@ pub(super) fn build(
     if !plan.ascending {
         groups.reverse();
     }
+    usage.hold(held)?;
     Ok(groups)
 }
 
-/// Series between two looks at whether the query is to go on.
-const SERIES_PER_CHECK: usize = 4096;
+/// About what a member takes besides the values of its tags, and such a value; its text is the index's own.
+const MEMBER_BYTES: usize = 96;
+const TAG_BYTES: usize = 32;
+/// Members are counted in steps of this; between two, the query looks whether it is to go on.
+const HOLD_STEP_BYTES: usize = 256 << 10;
 
 /// Groups found so far, by the values of their dimensions.
 #[derive(Default)]

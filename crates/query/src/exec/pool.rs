@@ -7,7 +7,7 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::{QueryError, ResultSeries};
+use crate::QueryError;
 
 /// Results of one task that may wait to be taken.
 const QUEUED_PER_TASK_MAX: usize = 4;
@@ -104,34 +104,6 @@ fn run_tasks<I: Send>(
         result
     })
 }
-
-/// As [`ordered`] for tasks that emit many small series: they are handed over many at a time, since each handing over
-/// may wake a thread.
-pub(super) fn ordered_series(
-    pool: &Pool,
-    tasks: usize,
-    work: &Work<'_, ResultSeries>,
-    consume: &mut dyn FnMut(ResultSeries) -> Result<(), QueryError>,
-) -> Result<(), QueryError> {
-    let batched = |task: usize, emit: &mut dyn FnMut(Vec<ResultSeries>) -> Result<(), QueryError>| {
-        let (mut batch, mut rows) = (Vec::new(), 0);
-        work(task, &mut |series: ResultSeries| {
-            rows += series.len();
-            batch.push(series);
-            if rows < ROWS_PER_BATCH && batch.len() < SERIES_PER_BATCH {
-                return Ok(());
-            }
-            rows = 0;
-            emit(std::mem::take(&mut batch))
-        })?;
-        if batch.is_empty() { Ok(()) } else { emit(batch) }
-    };
-    ordered(pool, tasks, &batched, &mut |batch| batch.into_iter().try_for_each(&mut *consume))
-}
-
-/// Rows and series handed over at a time.
-const ROWS_PER_BATCH: usize = 2048;
-const SERIES_PER_BATCH: usize = 256;
 
 struct Shared<I> {
     state: Mutex<State<I>>,

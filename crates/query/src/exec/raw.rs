@@ -42,7 +42,7 @@ pub(super) fn run(run: &Run<'_>, groups: &[Group], emit: &mut Emit<'_>) -> Resul
     let work = |task: usize, emit: &mut Emit<'_>| {
         tasks[task].iter().try_for_each(|group| Merge::new(run, group).run(emit))
     };
-    pool::ordered_series(run.pool, tasks.len(), &work, emit)
+    super::in_order(run, tasks.len(), &work, emit)
 }
 
 /// The merge of one group.

@@ -2,8 +2,7 @@
 
 use super::{Context, subquery::Nested, unsupported};
 use crate::{
-    QueryError,
-    exec::{self, Usage},
+    QueryError, exec,
     executor::Sender,
     plan::{self, SourceContext, Subqueries},
 };
@@ -13,7 +12,7 @@ pub(super) fn run(context: &Context<'_>, select: &Select, sender: &mut Sender<'_
     if select.into.is_some() {
         return Err(unsupported("SELECT INTO"));
     }
-    let usage = Usage::new(context.cancel, context.limits);
+    let usage = context.usage();
     let subqueries = Nested::new(context, &usage);
     let Some(plan) = plan::plan_select(select, &sources(context, &subqueries))? else { return Ok(()) };
     sender.zone.clone_from(&plan.zone);

@@ -8,10 +8,7 @@ use skywatch_influxql::{
 use skywatch_model::{Column, FieldType, TimeRange, Values};
 use skywatch_storage::{ShardRead, TagPredicate};
 
-use super::{
-    Context, Shards, cut, integers, strings, table,
-    tags::{self, Condition},
-};
+use super::{Context, Shards, cut, integers, strings, table, tags::Condition, union::Union};
 use crate::{
     BackendError, OutputColumn, QueryError, ResultSeries, executor::Sender, plan::expand_measurements,
 };
@@ -211,15 +208,37 @@ pub(super) fn series(
 ) -> Result<(), QueryError> {
     let database = context.database(show.database.as_deref())?;
     let condition = Condition::of(context, show.condition.as_ref())?;
-    let mut keys: Vec<Arc<str>> = Vec::new();
-    for (name, shards) in by_policy(context, database, &show.from, condition.range)? {
-        context.cancel.check()?;
-        keys.extend(tags::series_keys(&name, &shards, &condition.tags));
+    let usage = context.usage();
+    let found = by_policy(context, database, &show.from, condition.range)?;
+    let mut keys = Union::new(&usage);
+    for (name, shards) in &found {
+        for shard in shards {
+            keys.add_series(shard, name, &condition.tags)?;
+        }
     }
-    keys.sort();
-    let keys = cut(keys, show.offset, show.limit);
-    send_in_pieces(sender, &keys, &|keys| table("", &["key"], vec![strings(keys.iter().cloned())]))
+    let limit = if show.limit == 0 { usize::MAX } else { show.limit as usize };
+    let mut keys = keys.skip(show.offset as usize).take(limit).peekable();
+    // One piece at a time; how large it may be is up to the client.
+    while keys.peek().is_some() {
+        let mut piece: Vec<Arc<str>> = Vec::new();
+        let mut held = Vec::new();
+        while piece.len() < sender.piece_rows()
+            && let Some(key) = keys.next()
+        {
+            if piece.len() % KEYS_PER_HOLD == 0 {
+                held.push(usage.hold_while(KEYS_PER_HOLD * size_of::<Arc<str>>())?);
+            }
+            piece.push(key?);
+        }
+        let partial = keys.peek().is_some();
+        let series = table("", &["key"], vec![strings(piece)]);
+        sender.series(ResultSeries { partial, ..series })?;
+    }
+    Ok(())
 }
+
+/// Keys of a piece are counted in steps of so many.
+const KEYS_PER_HOLD: usize = 1024;
 
 /// Sends a table in pieces of the size the client asked for. InfluxDB does so with field keys and series, which it
 /// selects as if they were data; other tables it sends whole.

@@ -39,7 +39,7 @@ impl<'a> Nested<'a> {
         if let Some(plan) = plan::plan_select(&select, &context)? {
             let mut collected: Vec<ResultSeries> = Vec::new();
             exec::run(&plan, usize::MAX, self.usage, self.context.pool, &mut |series| {
-                self.usage.hold(bytes(&series))?;
+                self.usage.hold(exec::series_bytes(&series))?;
                 collected.push(series);
                 Ok(())
             })?;
@@ -119,10 +119,6 @@ fn has_calls(select: &Select) -> bool {
         });
         found
     })
-}
-
-fn bytes(series: &ResultSeries) -> usize {
-    series.len() * series.values.len() * size_of::<skywatch_model::FieldValue>()
 }
 
 /// Adds a series of an answer: its columns become fields.

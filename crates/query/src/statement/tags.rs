@@ -1,17 +1,17 @@
 //! SHOW TAG KEYS and SHOW TAG VALUES; conditions of SHOW statements.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::tz::TimeZone;
 use skywatch_influxql::{Expr, ShowTagKeys, ShowTagValues, Source, TagKeyFilter, split_condition};
 use skywatch_model::TimeRange;
-use skywatch_storage::{ShardRead, TagPredicate};
+use skywatch_storage::{SeriesRef, ShardRead, TagPredicate};
 
-use super::{Context, Shards, cut, show::names, strings, table};
-use crate::{QueryError, executor::Sender, plan};
+use super::{Context, Shards, cut, show::names, strings, table, union::Union};
+use crate::{QueryError, exec::Usage, executor::Sender, plan};
+
+/// How many series are looked at before the query looks whether it is to stop.
+const SERIES_PER_CHECK: usize = 1024;
 
 /// The WHERE of a statement about the schema: on tags and time.
 #[derive(Debug)]
@@ -62,9 +62,10 @@ pub(super) fn keys(
     let database = context.database(show.database.as_deref())?;
     let condition = Condition::of(context, show.condition.as_ref())?;
     let (measurements, shards) = measurements(context, database, &show.from, condition.range)?;
+    let usage = context.usage();
     for name in measurements {
         context.cancel.check()?;
-        let keys = cut(tag_keys(&name, &shards, &condition.tags), show.offset, show.limit);
+        let keys = cut(tag_keys(&name, &shards, &condition.tags, &usage)?, show.offset, show.limit);
         if !keys.is_empty() {
             sender.series(table(&name, &["tagKey"], vec![strings(keys)]))?;
         }
@@ -77,18 +78,24 @@ pub(super) fn tag_keys(
     measurement: &str,
     shards: &[Arc<dyn ShardRead>],
     predicate: &TagPredicate,
-) -> BTreeSet<Arc<str>> {
+    usage: &Usage<'_>,
+) -> Result<BTreeSet<Arc<str>>, QueryError> {
     let mut keys = BTreeSet::new();
     for shard in shards {
         if matches!(predicate, TagPredicate::All) {
             keys.extend(shard.tag_keys(measurement));
             continue;
         }
-        for series in shard.select_series(measurement, predicate) {
+        let series = shard.select_series(measurement, predicate);
+        let _held = usage.hold_while(series.len() * size_of::<SeriesRef>())?;
+        for (position, series) in series.into_iter().enumerate() {
+            if position % SERIES_PER_CHECK == 0 {
+                usage.cancel.check()?;
+            }
             keys.extend(shard.series_tags(series).into_iter().map(|(key, _)| key));
         }
     }
-    keys
+    Ok(keys)
 }
 
 pub(super) fn values(
@@ -99,62 +106,101 @@ pub(super) fn values(
     let database = context.database(show.database.as_deref())?;
     let condition = Condition::of(context, show.condition.as_ref())?;
     let (measurements, shards) = measurements(context, database, &show.from, condition.range)?;
+    let usage = context.usage();
     for name in measurements {
         context.cancel.check()?;
-        let values = tag_values(&name, &shards, &condition.tags, &show.key);
-        let pairs = values
-            .into_iter()
-            .flat_map(|(key, values)| values.into_iter().map(move |value| (Arc::clone(&key), value)));
-        let pairs = cut(pairs, show.offset, show.limit);
-        if !pairs.is_empty() {
-            let (keys, values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-            sender.series(table(&name, &["key", "value"], vec![strings(keys), strings(values)]))?;
+        let mut pairs = (Vec::new(), Vec::new());
+        let mut held = Vec::new();
+        let (mut skip, mut wanted) = (show.offset, if show.limit == 0 { u64::MAX } else { show.limit });
+        for_each_tag_value(&name, &shards, &condition.tags, &show.key, &usage, &mut |key, value| {
+            if skip > 0 {
+                skip -= 1;
+                return Ok(true);
+            }
+            if pairs.0.len() % SERIES_PER_CHECK == 0 {
+                // The texts are the index's own.
+                held.push(usage.hold_while(2 * SERIES_PER_CHECK * size_of::<Arc<str>>())?);
+            }
+            pairs.0.push(Arc::clone(key));
+            pairs.1.push(value);
+            wanted -= 1;
+            Ok(wanted > 0)
+        })?;
+        if !pairs.0.is_empty() {
+            sender.series(table(&name, &["key", "value"], vec![strings(pairs.0), strings(pairs.1)]))?;
         }
     }
     Ok(())
 }
 
-/// Values of the wanted keys among the series that satisfy the predicate.
-pub(super) fn tag_values(
+/// Visits the values of the wanted keys among the series that satisfy the predicate, sorted by key, then by value,
+/// until `visit` has enough.
+pub(super) fn for_each_tag_value(
     measurement: &str,
     shards: &[Arc<dyn ShardRead>],
     predicate: &TagPredicate,
     wanted: &TagKeyFilter,
-) -> BTreeMap<Arc<str>, BTreeSet<Arc<str>>> {
-    let mut found: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = BTreeMap::new();
-    for shard in shards {
-        let keys: Vec<_> =
-            shard.tag_keys(measurement).into_iter().filter(|key| wanted.accepts(key)).collect();
-        if keys.is_empty() {
-            continue;
+    usage: &Usage<'_>,
+    visit: &mut dyn FnMut(&Arc<str>, Arc<str>) -> Result<bool, QueryError>,
+) -> Result<(), QueryError> {
+    let known: BTreeSet<Arc<str>> = shards
+        .iter()
+        .flat_map(|shard| shard.tag_keys(measurement))
+        .filter(|key| wanted.accepts(key))
+        .collect();
+    if !matches!(predicate, TagPredicate::All) {
+        let keys: Vec<Arc<str>> = known.into_iter().collect();
+        return visit_chosen(measurement, shards, predicate, &keys, usage, visit);
+    }
+    for key in known {
+        let mut values = Union::new(usage);
+        for shard in shards {
+            values.add_tag_values(shard, measurement, &key)?;
         }
-        if matches!(predicate, TagPredicate::All) {
-            for key in keys {
-                let values = shard.tag_values(measurement, &key);
-                found.entry(key).or_default().extend(values);
-            }
-            continue;
-        }
-        for series in shard.select_series(measurement, predicate) {
-            for (key, value) in shard.series_tags(series) {
-                if keys.contains(&key) {
-                    found.entry(key).or_default().insert(value);
-                }
+        for value in values {
+            if !visit(&key, value?)? {
+                return Ok(());
             }
         }
     }
-    found
+    Ok(())
 }
 
-/// Keys of the series that satisfy the predicate.
-pub(super) fn series_keys(
+/// As [`for_each_tag_value`], looking at one series after the other.
+fn visit_chosen(
     measurement: &str,
     shards: &[Arc<dyn ShardRead>],
     predicate: &TagPredicate,
-) -> BTreeSet<Arc<str>> {
-    let keys = |shard: &Arc<dyn ShardRead>| {
+    keys: &[Arc<str>],
+    usage: &Usage<'_>,
+    visit: &mut dyn FnMut(&Arc<str>, Arc<str>) -> Result<bool, QueryError>,
+) -> Result<(), QueryError> {
+    /// What a value takes in a set, besides its text.
+    const VALUE_BYTES: usize = 64;
+    let mut found: Vec<BTreeSet<Arc<str>>> = vec![BTreeSet::new(); keys.len()];
+    let mut held = Vec::new();
+    for shard in shards {
         let series = shard.select_series(measurement, predicate);
-        series.into_iter().map(|series| shard.series_key(series)).collect::<Vec<_>>()
-    };
-    shards.iter().flat_map(keys).collect()
+        let _series = usage.hold_while(series.len() * size_of::<SeriesRef>())?;
+        for series in series.chunks(SERIES_PER_CHECK) {
+            usage.cancel.check()?;
+            let mut bytes = 0;
+            for series in series {
+                let values = shard.tag_values_of(*series, keys);
+                for (values, value) in found.iter_mut().zip(values).filter(|(_, value)| !value.is_empty()) {
+                    let length = value.len();
+                    bytes += if values.insert(value) { length + VALUE_BYTES } else { 0 };
+                }
+            }
+            held.push(usage.hold_while(bytes)?);
+        }
+    }
+    for (key, values) in keys.iter().zip(found) {
+        for value in values {
+            if !visit(key, value)? {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }

@@ -12,6 +12,7 @@ use skywatch_query::{
     CancelToken, Executor, Interrupt, Limits, QueryError, QueryErrorClass, QueryRequest, SinkClosed,
     StatementResult,
 };
+use skywatch_storage::{Consumer, MemoryBudget};
 
 const ROWS: i64 = 20_000;
 
@@ -188,4 +189,62 @@ fn a_client_that_goes_away_ends_its_query() {
     assert!(matches!(outcome, Err(QueryError::Closed(_))));
     assert_eq!(pieces, 1);
     assert_eq!(executor.running(), 0);
+}
+
+#[test]
+fn all_queries_together_stay_within_the_memory_budget() {
+    let memory = Arc::new(MemoryBudget::new(16 * 40_000));
+    let executor = executor(Limits::default()).with_memory(Arc::clone(&memory));
+    let run = |query: &str| crate::json::run(&executor, &QueryRequest::new(query, "d", ROWS));
+    // Others hold nearly all that queries may take.
+    let others = memory.reserve(Consumer::Queries, 150_000).unwrap();
+    for query in ["SELECT median(v) FROM m", "SELECT * FROM m"] {
+        let text = run(query)["results"][0]["error"].to_string();
+        assert!(text.contains("memory for queries is full: 150000 of 160000 bytes"), "{query}: {text}");
+    }
+    drop(others);
+    for query in ["SELECT v FROM m WHERE time < 100ns", "SHOW SERIES", "SHOW TAG VALUES WITH KEY = h"] {
+        let answer = run(query);
+        assert!(answer["results"][0]["error"].is_null(), "{query}: {answer}");
+    }
+    assert_eq!(memory.used_bytes_total(), 0, "every query gives back what it took");
+}
+
+#[test]
+fn lists_of_series_and_tag_values_are_streamed_within_the_budget() {
+    let mut lines = String::new();
+    for series in 0..20_000 {
+        writeln!(lines, "m,h=h{series:05} v=1 {}", series % 2 * 1_000_000).expect("fits");
+        writeln!(lines, "m,h=h{series:05} v=1 5").expect("fits");
+    }
+    // Many shards know each series.
+    let node = MemoryNode::new(crate::node::Layout { shard_ns: 1_000_000, ..PLAIN });
+    node.load("d", None, &lines);
+    let memory = Arc::new(MemoryBudget::new(4 * 600_000));
+    let executor = Executor::new(Arc::new(node), Limits::default()).with_memory(Arc::clone(&memory));
+    let run = |query: &str| crate::json::run(&executor, &QueryRequest::new(query, "d", ROWS));
+    let first = |answer: &Value| answer["results"][0]["series"][0]["values"].clone();
+    let count = |query: &str| first(&run(query))[0][0].clone();
+    assert_eq!(count("SHOW SERIES EXACT CARDINALITY"), json!(20_000));
+    assert_eq!(count("SHOW SERIES CARDINALITY"), json!(20_000));
+    assert_eq!(count("SHOW TAG VALUES EXACT CARDINALITY WITH KEY = h"), json!(20_000));
+    assert_eq!(count("SHOW SERIES EXACT CARDINALITY WHERE h =~ /h0000/"), json!(10));
+    assert_eq!(first(&run("SHOW SERIES LIMIT 2 OFFSET 19998")), json!([["m,h=h19998"], ["m,h=h19999"]]));
+    assert_eq!(first(&run("SHOW TAG VALUES WITH KEY = h LIMIT 1 OFFSET 7")), json!([["h", "h00007"]]));
+    assert_eq!(first(&run("SHOW SERIES")).as_array().map(Vec::len), Some(20_000));
+    // The list of all values at once is more than that.
+    let text = run("SHOW TAG VALUES WITH KEY = h")["results"][0]["error"].to_string();
+    assert!(text.contains("memory for queries is full"), "{text}");
+    let cancel = CancelToken::new();
+    cancel.kill();
+    for query in ["SHOW SERIES", "SHOW SERIES EXACT CARDINALITY", "SHOW TAG VALUES WITH KEY = h"] {
+        let mut error = None;
+        let mut sink = |result: StatementResult| {
+            error = result.error;
+            Ok(())
+        };
+        executor.execute(&QueryRequest::new(query, "d", ROWS), &cancel, &mut sink).unwrap();
+        assert!(matches!(error, Some(QueryError::Interrupted(Interrupt::Killed))), "{query}: {error:?}");
+    }
+    assert_eq!(memory.used_bytes_total(), 0);
 }

@@ -428,6 +428,25 @@ impl Index {
         keys
     }
 
+    /// At least as many as there are values of a tag, found without looking at them: values in more than one file
+    /// count more than once.
+    pub(crate) fn tag_values_at_most(&self, measurement: &str, key: &str) -> u64 {
+        let mut count = 0;
+        self.each_measurement(measurement, |measurement| {
+            count += measurement.tag(key).map_or(0, |tag| u64::from(tag.len()));
+        });
+        count
+    }
+
+    /// Hands out every value of a tag of a measurement, once for each file that has it.
+    pub(crate) fn for_each_tag_value(&self, measurement: &str, key: &str, visit: &mut dyn FnMut(&str)) {
+        self.each_measurement(measurement, |measurement| {
+            if let Some(tag) = measurement.tag(key) {
+                (0..tag.len()).for_each(|number| visit(tag.text(number)));
+            }
+        });
+    }
+
     /// Whether some series of the measurement has, or had, this value of a tag.
     pub(crate) fn has_tag_value(&self, measurement: &str, key: &str, value: &str) -> bool {
         let mut has = false;

@@ -3,11 +3,14 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{
-    gauge::{Charge, MemoryGauge},
+    charge::Charge,
     order::{Order, order},
     stamp::{Stamp, StampRuns, Stamps},
 };
-use crate::rows::{Buffer, Group, Layout, SeriesId};
+use crate::{
+    MemoryBudget,
+    rows::{Buffer, Group, Layout, SeriesId},
+};
 
 /// Most rows of a chunk: a column of them fits a second-level cache, and their numbers fit 16 bits.
 pub(super) const CHUNK_ROWS: usize = 1 << 16;
@@ -27,7 +30,7 @@ pub(super) struct OpenChunk {
 }
 
 impl OpenChunk {
-    pub(super) fn new(layout: &Arc<Layout>, max_rows: usize, gauge: &Arc<MemoryGauge>) -> Self {
+    pub(super) fn new(layout: &Arc<Layout>, max_rows: usize, budget: &Arc<MemoryBudget>) -> Self {
         let columns = layout.types.iter().map(|field_type| Buffer::new(*field_type)).collect();
         let mut chunk = Self {
             layout: Arc::clone(layout),
@@ -36,7 +39,7 @@ impl OpenChunk {
             columns,
             stamps: StampRuns::default(),
             max_rows,
-            charge: Charge::new(gauge, 0),
+            charge: Charge::new(budget, 0),
         };
         chunk.charge.set(chunk.held_bytes());
         chunk
@@ -46,8 +49,8 @@ impl OpenChunk {
         &self.layout
     }
 
-    pub(super) const fn gauge(&self) -> &Arc<MemoryGauge> {
-        self.charge.gauge()
+    pub(super) const fn budget(&self) -> &Arc<MemoryBudget> {
+        self.charge.budget()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -12,12 +12,15 @@ use parking_lot::RwLock;
 use skywatch_model::TimeRange;
 
 use super::{
-    gauge::{Charge, MemoryGauge},
+    charge::Charge,
     open::OpenChunk,
     order::{Directory, Order},
     stamp::{Stamp, Stamps},
 };
-use crate::rows::{Buffer, FieldId, Layout, SeriesId};
+use crate::{
+    MemoryBudget,
+    rows::{Buffer, FieldId, Layout, SeriesId},
+};
 
 /// See the module's header.
 #[derive(Debug)]
@@ -60,7 +63,7 @@ impl SortedChunk {
             times,
             stamps,
             columns,
-            charge: Charge::new(open.gauge(), 0),
+            charge: Charge::new(open.budget(), 0),
             origin: Some(Origin { chunk: Arc::clone(chunk), rows }),
         };
         sorted.charge.set(sorted.held_bytes());
@@ -131,14 +134,14 @@ impl SortedChunk {
             };
             let chunk = origin.chunk.read();
             let buffer = chunk.column(index).picked(&origin.rows);
-            let charge = Charge::new(self.gauge(), buffer.capacity_bytes());
+            let charge = Charge::new(self.budget(), buffer.capacity_bytes());
             SortedColumn { buffer, charge }
         });
         &column.buffer
     }
 
-    const fn gauge(&self) -> &Arc<MemoryGauge> {
-        self.charge.gauge()
+    const fn budget(&self) -> &Arc<MemoryBudget> {
+        self.charge.budget()
     }
 
     /// Bytes accounted for.

@@ -6,7 +6,7 @@ use skywatch_model::{Column, FieldType, TimeRange, Values};
 
 use super::*;
 use crate::{
-    End,
+    Consumer, End,
     rows::{Buffer, Layout, SeriesId},
 };
 
@@ -45,9 +45,9 @@ fn rows(version: u64, layout: &Arc<Layout>, points: &[(u32, i64, f64)]) -> RowSe
     rows
 }
 
-fn table() -> (MemTable, Arc<MemoryGauge>) {
-    let gauge = Arc::new(MemoryGauge::default());
-    (MemTable::new(Arc::clone(&gauge)), gauge)
+fn table() -> (MemTable, Arc<MemoryBudget>) {
+    let budget = Arc::new(MemoryBudget::unlimited());
+    (MemTable::new(Arc::clone(&budget)), budget)
 }
 
 fn read(view: &MemView, series: u32, field: u32) -> (Vec<i64>, Option<Column>) {
@@ -115,7 +115,7 @@ fn equal_times_stay_in_one_piece_in_order_of_arrival() {
 
 #[test]
 fn many_rows_fill_many_chunks() {
-    let (table, gauge) = table();
+    let (table, budget) = table();
     for version in 0..150u64 {
         let points: Vec<_> = (0..1000).map(|series| (series, version as i64, version as f64)).collect();
         table.insert(&rows(version + 1, &floats(), &points));
@@ -132,30 +132,30 @@ fn many_rows_fill_many_chunks() {
     drop((view, scan));
     table.close_all();
     // A row is 8 bytes of time, 8 of value, 2 of stamp.
-    assert_eq!(gauge.used_bytes(), table.size_bytes());
+    assert_eq!(budget.used_bytes(Consumer::Memtables), table.size_bytes());
     let expected = 150_000 * (8 + 8 + 2);
-    assert!((expected..expected * 51 / 50).contains(&table.size_bytes()), "{gauge:?} for {expected}");
+    assert!((expected..expected * 51 / 50).contains(&table.size_bytes()), "{budget:?} for {expected}");
 }
 
 #[test]
 fn a_layout_with_one_row_is_small() {
-    let (table, gauge) = table();
+    let (table, budget) = table();
     for field in 0..1000 {
         table.insert(&rows(1, &layout(&[(field, FieldType::Float)]), &[(1, 1, 1.0)]));
     }
-    assert!(gauge.used_bytes() < 1000 * 700, "{gauge:?}");
+    assert!(budget.used_bytes(Consumer::Memtables) < 1000 * 700, "{budget:?}");
 }
 
 #[test]
 fn memory_is_counted_and_given_back() {
-    let (table, gauge) = table();
+    let (table, budget) = table();
     table.insert(&rows(1, &floats(), &[(1, 1, 1.0)]));
-    assert!(table.size_bytes() > 8 && gauge.used_bytes() == table.size_bytes());
+    assert!(table.size_bytes() > 8 && budget.used_bytes(Consumer::Memtables) == table.size_bytes());
     let view = table.view();
     read(&view, 1, 0);
-    assert!(gauge.used_bytes() > table.size_bytes(), "what a view sorts counts too");
+    assert!(budget.used_bytes(Consumer::Memtables) > table.size_bytes(), "what a view sorts counts too");
     drop(table);
-    assert!(gauge.used_bytes() > 0, "a view holds its memory");
+    assert!(budget.used_bytes(Consumer::Memtables) > 0, "a view holds its memory");
     drop(view);
-    assert_eq!(gauge.used_bytes(), 0);
+    assert_eq!(budget.used_bytes(Consumer::Memtables), 0);
 }

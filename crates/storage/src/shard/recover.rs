@@ -3,7 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::Instant,
 };
 
@@ -12,7 +12,7 @@ use skywatch_model::TimeRange;
 
 use super::{Active, SegmentSlot, Shard, ShardId, Tables, upkeep::index_path};
 use crate::{
-    OpenError, StoreOptions,
+    Consumer, OpenError, StoreOptions,
     fs::{Fs, FsError, TEMPORARY_SUFFIX},
     index::{Index, IndexFileError},
     manifest::Manifest,
@@ -78,7 +78,7 @@ impl Shard {
         remove_leftovers(&*fs, dir, &manifest)?;
         let segments = open_segments(&fs, dir, &manifest, &mut report)?;
         let mut index = load_index(&*fs, dir, &manifest, &segments, &mut report)?;
-        let table = MemTable::new(Arc::clone(&shared.gauge));
+        let table = MemTable::new(Arc::clone(&options.memory));
         let scan = wal::scan(&*fs, dir, manifest.log_floor)?;
         let mut repair = scan.repair();
         let mut replay = Replay {
@@ -106,6 +106,8 @@ impl Shard {
         apply_repair(&*fs, dir, &repair, &mut report)?;
         let sequence = scan.last_sequence.map_or(manifest.log_floor, |last| last + 1).max(manifest.log_floor);
         let log = Log::create(Arc::clone(&fs), dir, sequence, options.durability)?;
+        let mut index_memory = options.memory.empty(Consumer::Index);
+        index_memory.set(index.memory_bytes());
         let now = Instant::now();
         let first_write = (has_deletes || !table.is_empty()).then_some(now);
         let active = Active { table: Arc::new(table), first_write };
@@ -117,6 +119,8 @@ impl Shard {
             options,
             shared,
             index: Arc::new(RwLock::new(index)),
+            index_memory: Mutex::new(index_memory),
+            series_limit: OnceLock::new(),
             log,
             gate: RwLock::new(()),
             tables: RwLock::new(Tables { active, frozen: Vec::new(), segments: segments.into(), tombstones }),

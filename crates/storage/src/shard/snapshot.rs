@@ -7,7 +7,7 @@ use skywatch_model::{FieldType, TimeRange};
 
 use super::{SegmentSlot, Shard};
 use crate::{
-    BlockStream, Order, ReadError, Scanner, SeriesRef, ShardRead, TagPredicate,
+    BlockStream, Order, ReadError, Scanner, SeriesRef, SeriesSketch, ShardRead, TagPredicate,
     index::{self, Bounds, Index},
     memtable::{MemScan, MemView},
     rows::{FieldId, SeriesId},
@@ -72,6 +72,10 @@ impl ShardRead for Snapshot {
 
     fn count_series(&self, measurement: &str, predicate: &TagPredicate) -> u64 {
         index::count_series(&self.index, measurement, predicate, self.bounds)
+    }
+
+    fn series_sketch(&self) -> Option<SeriesSketch> {
+        Some(self.index.read().sketch())
     }
 
     fn tag_value_count(&self, measurement: &str, key: &str) -> u64 {

@@ -1,6 +1,7 @@
 //! Flushing memtables and merging segments. Readers and writers go on meanwhile.
 
 use std::{
+    ops::Range,
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -11,7 +12,7 @@ use super::{
     due::{FlushCause, Unflushed},
 };
 use crate::{
-    MaintenanceError, VersionPolicy, WriteError,
+    Consumer, MaintenanceError, Reservation, VersionPolicy, WriteError,
     compaction::{self, Merge, Pace},
     flush,
     fs::FsError,
@@ -30,6 +31,11 @@ pub(crate) fn index_path(dir: &Path, number: u64) -> PathBuf {
 pub(super) fn index_number(name: &str) -> Option<u64> {
     name.strip_suffix(".idx")?.parse().ok()
 }
+
+/// About what the blocks take that a flush or a merge has in hands.
+const BLOCKS_IN_WORK_BYTES: u64 = 4 << 20;
+/// The directory of a segment is about such a part of what is written to it.
+const DIRECTORY_PART: u64 = 32;
 
 impl Shard {
     /// Moves everything written so far into segments.
@@ -98,7 +104,7 @@ impl Shard {
         }
         let log_floor = self.log.rotate()?;
         let fresh =
-            Active { table: Arc::new(MemTable::new(Arc::clone(&self.shared.gauge))), first_write: None };
+            Active { table: Arc::new(MemTable::new(Arc::clone(&self.options.memory))), first_write: None };
         let mut tables = self.tables.write();
         let full = std::mem::replace(&mut tables.active, fresh);
         tables.frozen.push(Frozen { table: full.table, log_floor });
@@ -134,6 +140,7 @@ impl Shard {
         let _flushing = self.shared.begin_flush();
         let (number, tombstones) = self.begin_segment();
         let path = segment::file_path(&self.dir, number);
+        let _working = self.working_memory(frozen.table.size_bytes());
         let keep = (&tombstones, self.keep_versions());
         let written = flush::write_segment(&*self.fs, &path, number, &frozen.table, &self.index, keep);
         let meta = written.inspect_err(|_| self.remove_obsolete(&path))?;
@@ -148,7 +155,9 @@ impl Shard {
             index_file.map_or_else(Vec::new, |file| replace_index_files(manifest, file))
         })?;
         if let Some(written) = written {
-            self.index.write().install(written);
+            let mut index = self.index.write();
+            index.install(written);
+            self.index_memory.lock().set(index.memory_bytes());
         }
         let segment = segment.map(|segment| SegmentSlot::Ready(Arc::new(segment)));
         self.change_tables(frozen.log_floor, |tables| {
@@ -269,14 +278,7 @@ impl Shard {
             if self.is_closed() {
                 return Err(MaintenanceError::Closed);
             }
-            let slots = Arc::clone(&self.tables.read().segments);
-            let metas: Vec<SegmentMeta> = slots.iter().map(|slot| slot.meta().clone()).collect();
-            let usable: Vec<bool> = slots.iter().map(SegmentSlot::is_intact).collect();
-            let cold = self.cold_for().map(compaction::cold_bytes);
-            let merge = compaction::plan(&metas, &usable, cold, self.options.max_segment_bytes);
-            let Some(range) = merge.or_else(|| self.worth_rewriting(&slots, cold.is_some())) else {
-                return Ok(false);
-            };
+            let (slots, Some(range)) = self.next_merge() else { return Ok(false) };
             let inputs: Vec<Arc<Segment>> =
                 slots[range].iter().filter_map(SegmentSlot::ready).cloned().collect();
             match self.merge(&inputs) {
@@ -287,7 +289,7 @@ impl Shard {
     }
 
     /// A segment of which much is deleted, alone.
-    fn worth_rewriting(&self, slots: &[SegmentSlot], is_cold: bool) -> Option<std::ops::Range<usize>> {
+    fn worth_rewriting(&self, slots: &[SegmentSlot], is_cold: bool) -> Option<Range<usize>> {
         let tombstones = self.tables.read().tombstones.clone();
         let retired = self.index.read().retired_series().clone();
         if tombstones.is_empty() && retired.is_empty() {
@@ -300,6 +302,31 @@ impl Shard {
         };
         let shares: Vec<Option<f64>> = slots.iter().map(share).collect();
         worth_rewriting(&shares, is_cold, tombstones.len()).map(|index| index..index + 1)
+    }
+
+    /// The segments, and which of them to merge next.
+    fn next_merge(&self) -> (Arc<[SegmentSlot]>, Option<Range<usize>>) {
+        let slots = Arc::clone(&self.tables.read().segments);
+        let metas: Vec<SegmentMeta> = slots.iter().map(|slot| slot.meta().clone()).collect();
+        let usable: Vec<bool> = slots.iter().map(SegmentSlot::is_intact).collect();
+        let cold = self.cold_for().map(compaction::cold_bytes);
+        let merge = compaction::plan(&metas, &usable, cold, self.options.max_segment_bytes);
+        let range = merge.or_else(|| self.worth_rewriting(&slots, cold.is_some()));
+        (slots, range)
+    }
+
+    /// Bytes that the next merge would rewrite.
+    pub(super) fn compaction_backlog_bytes(&self) -> u64 {
+        let (slots, range) = self.next_merge();
+        range.map_or(0, |range| slots[range].iter().map(|slot| slot.meta().size_bytes).sum())
+    }
+
+    /// Counts what it takes to rewrite so many bytes: the blocks in work, and the directory of the new segment. Never
+    /// refused, since it is what frees memory.
+    fn working_memory(&self, bytes: u64) -> Reservation {
+        let mut working = self.options.memory.empty(Consumer::Maintenance);
+        working.set(BLOCKS_IN_WORK_BYTES + bytes / DIRECTORY_PART);
+        working
     }
 
     /// How long the shard has been idle, if that is long enough to call it cold.
@@ -318,6 +345,7 @@ impl Shard {
     fn merge(&self, inputs: &[Arc<Segment>]) -> Result<(), MaintenanceError> {
         let (number, tombstones) = self.begin_segment();
         let path = segment::file_path(&self.dir, number);
+        let _working = self.working_memory(inputs.iter().map(|input| input.meta().size_bytes).sum());
         let pace = Pace { shared: &self.shared, options: &self.options, is_closed: &self.is_closed };
         let (index, keep_versions) = (&*self.index, self.keep_versions());
         let merge = Merge { inputs, index, tombstones: &tombstones, keep_versions, pace };

@@ -5,6 +5,7 @@ use std::{
     time::Instant,
 };
 
+use rustc_hash::FxHashMap;
 use skywatch_model::{
     FieldRef, FieldType, Version,
     line::{PointBatch, PointRef},
@@ -44,8 +45,8 @@ pub(super) struct Scratch {
     series: Vec<Option<SeriesId>>,
     /// By the batch's shape ordinals.
     shapes: Vec<Shape>,
-    /// Why series, by ordinal, can never be stored; hardly ever any.
-    refused_series: Vec<(u32, Arc<str>)>,
+    /// Why series, by ordinal, are not stored; hardly ever any.
+    refused_series: FxHashMap<u32, Arc<str>>,
     rows: RowSet,
     encoder: Encoder,
 }
@@ -80,7 +81,8 @@ impl Shard {
     ) -> Result<WriteReport, WriteError> {
         self.check_open()?;
         self.log.check_poison()?;
-        self.shared.admit(&self.options)?;
+        let share = points.len() as u64 * batch.size_bytes() as u64 / batch.len().max(1) as u64;
+        let _admitted = self.shared.admit(&self.options, share)?;
         let mut scratch = self.scratch.lock().pop().unwrap_or_default();
         let result = self.write_with(&mut scratch, batch, points, version);
         let mut kept = self.scratch.lock();
@@ -97,6 +99,7 @@ impl Shard {
         points: &[u32],
         version: Version,
     ) -> Result<WriteReport, WriteError> {
+        self.admit_series(batch, points)?;
         let (report, position) = {
             let _open = self.gate.read();
             self.check_open()?;
@@ -144,9 +147,24 @@ impl Shard {
         }
     }
 
+    /// Holds back a write with new series while memory for them is full. Outside the gate, since a flush, which frees it,
+    /// has to pass.
+    fn admit_series(&self, batch: &PointBatch<'_>, points: &[u32]) -> Result<(), WriteError> {
+        if self.shared.has_room_for_series(&self.options) {
+            return Ok(());
+        }
+        let is_new = {
+            let index = self.index.read();
+            points.iter().any(|point| index.find_series(batch.point(*point as usize).series_key()).is_none())
+        };
+        if is_new { self.shared.wait_for_series(&self.options) } else { Ok(()) }
+    }
+
     /// Enters what is new, and queues its definitions for the log before anybody else can use the numbers.
     fn define(&self, scratch: &mut Scratch, batch: &PointBatch<'_>, points: &[u32]) {
         let Scratch { series, shapes, refused_series, .. } = scratch;
+        let wanted = series.iter().filter(|id| id.is_none()).count() as u64;
+        let mut admission = self.series_limit.get().map(|limit| limit.begin(&self.index, wanted));
         let mut index = self.index.write();
         let mut new_series: Vec<SeriesDefinition> = Vec::new();
         let mut new_fields: Vec<FieldDefinition> = Vec::new();
@@ -159,20 +177,30 @@ impl Shard {
                 *shape = define_shape(&mut index, point, &mut new_fields);
             }
             let id = &mut series[point.series_ordinal() as usize];
-            if id.is_none() && matches!(shape, Shape::Known(_)) {
-                let key = point.series_key();
-                if let Some(reason) = refuse_series(point) {
-                    refused_series.push((point.series_ordinal(), reason));
-                    continue;
-                }
-                *id = index.find_series(key).or_else(|| {
-                    let definition = index.add_series(key);
-                    let id = definition.id;
-                    new_series.push(definition);
-                    Some(id)
-                });
+            if id.is_some()
+                || !matches!(shape, Shape::Known(_))
+                || refused_series.contains_key(&point.series_ordinal())
+            {
+                continue;
             }
+            let key = point.series_key();
+            *id = index.find_series(key);
+            if id.is_some() {
+                continue;
+            }
+            let refused = refuse_series(point).or_else(|| {
+                let refused = admission.as_mut()?.admit(&index, key).err()?;
+                Some(refused.to_string().into())
+            });
+            if let Some(reason) = refused {
+                refused_series.insert(point.series_ordinal(), reason);
+                continue;
+            }
+            let definition = index.add_series(key);
+            *id = Some(definition.id);
+            new_series.push(definition);
         }
+        self.index_memory.lock().set(index.memory_bytes());
         if !new_series.is_empty() || !new_fields.is_empty() {
             self.log.define(new_series, new_fields);
         }
@@ -203,9 +231,8 @@ impl Shard {
                     report.rejected.push(Rejected { point: index, reason: Arc::clone(reason) });
                 }
                 (Shape::Known(_), None) => {
-                    let refused =
-                        refused_series.iter().find(|(ordinal, _)| *ordinal == point.series_ordinal());
-                    let (_, reason) = refused.expect("a series without a number was refused");
+                    let refused = refused_series.get(&point.series_ordinal());
+                    let reason = refused.expect("a series without a number was refused");
                     report.rejected.push(Rejected { point: index, reason: Arc::clone(reason) });
                 }
                 (Shape::Unknown, _) => unreachable!("a shape was left unresolved"),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::Inner;
-use crate::{Durability, MaintenanceError, Shard, shard::FlushCause};
+use crate::{Consumer, Durability, MaintenanceError, Shard, shard::FlushCause};
 
 /// How often shards are looked at unasked.
 const FLUSH_CHECK: Duration = Duration::from_secs(1);
@@ -95,7 +95,10 @@ impl Inner {
         let shards = self.all();
         let cause = |shard: &Arc<Shard>| Some((Arc::clone(shard), shard.flush_cause(now)?));
         let mut due: Vec<(Arc<Shard>, FlushCause)> = shards.iter().filter_map(cause).collect();
-        let is_short = self.shared.gauge.used_bytes() >= self.options.memory_budget_bytes / 4 * 3;
+        let memory = &self.options.memory;
+        let is_short = [Consumer::Memtables, Consumer::Index]
+            .iter()
+            .any(|consumer| memory.used_bytes(*consumer) >= memory.limit_bytes(*consumer) / 4 * 3);
         if due.is_empty() && is_short {
             let largest = shards.into_iter().max_by_key(|shard| shard.unflushed_bytes());
             due.extend(largest.map(|shard| (shard, FlushCause::Memory)));

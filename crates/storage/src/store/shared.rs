@@ -1,26 +1,20 @@
-//! What the shards of a store share: the memory budget, and the bell of the background threads.
+//! What the shards of a store share: the door for writes, and the bell of the background threads.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::{StoreOptions, WriteError, compaction::Bucket, memtable::MemoryGauge};
+use crate::{Consumer, Reservation, StoreOptions, WriteError, compaction::Bucket};
 
-/// How often a writer waiting for memory looks again, should nobody wake it.
-const RECHECK: Duration = Duration::from_millis(20);
 /// When a refused writer may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// See the module's header.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    pub(crate) gauge: Arc<MemoryGauge>,
     /// What compaction has written lately.
     pub(crate) compacted: Bucket,
     /// How many memtables are being written to disk.
@@ -29,7 +23,6 @@ pub(crate) struct Shared {
     bell: Mutex<Bell>,
     flush_wanted: Condvar,
     compaction_wanted: Condvar,
-    memory_freed: Condvar,
     stopped: Condvar,
 }
 
@@ -51,27 +44,43 @@ impl Drop for Flushing<'_> {
 }
 
 impl Shared {
-    /// Lets a write in, or holds it back while memory is full, but not for long.
-    pub(crate) fn admit(&self, options: &StoreOptions) -> Result<(), WriteError> {
-        let is_full = || self.gauge.used_bytes() >= options.memory_budget_bytes;
-        if !is_full() {
-            return Ok(());
+    /// Lets a write of about `bytes` in, or holds it back while memory is full, but not for long. What it returns is
+    /// kept until the points are in a memtable, which counts them from then on.
+    pub(crate) fn admit(&self, options: &StoreOptions, bytes: u64) -> Result<Reservation, WriteError> {
+        let memory = &options.memory;
+        if let Ok(admitted) = memory.reserve_now(Consumer::Memtables, bytes) {
+            return Ok(admitted);
         }
         self.wake_flusher();
-        let deadline = Instant::now() + options.overload_wait;
-        let mut bell = self.bell.lock();
-        while is_full() {
-            let now = Instant::now();
-            if now >= deadline || bell.stopped {
-                return Err(WriteError::Overloaded {
-                    retry_after: RETRY_AFTER,
-                    used_bytes: self.gauge.used_bytes(),
-                    budget_bytes: options.memory_budget_bytes,
-                });
+        let stopped = || self.bell.lock().stopped;
+        memory.reserve_within(Consumer::Memtables, bytes, options.overload_wait, &stopped).map_err(|full| {
+            if full.is_hopeless() {
+                return WriteError::TooLarge { bytes, limit_bytes: full.total_bytes / 2 };
             }
-            self.memory_freed.wait_until(&mut bell, deadline.min(now + RECHECK));
-        }
-        Ok(())
+            WriteError::Overloaded {
+                retry_after: RETRY_AFTER,
+                used_bytes: full.used_bytes,
+                budget_bytes: full.limit_bytes,
+            }
+        })
+    }
+
+    /// Whether there is memory for new series.
+    pub(crate) fn has_room_for_series(&self, options: &StoreOptions) -> bool {
+        options.memory.used_bytes(Consumer::Index) < options.memory.limit_bytes(Consumer::Index)
+    }
+
+    /// Holds a write with new series back until a flush has written some to a file, but not for long.
+    pub(crate) fn wait_for_series(&self, options: &StoreOptions) -> Result<(), WriteError> {
+        let memory = &options.memory;
+        self.wake_flusher();
+        let stopped = || self.bell.lock().stopped;
+        let room = memory.reserve_within(Consumer::Index, 1, options.overload_wait, &stopped);
+        room.map(drop).map_err(|full| WriteError::TooManyNewSeries {
+            retry_after: RETRY_AFTER,
+            used_bytes: full.used_bytes,
+            budget_bytes: full.limit_bytes,
+        })
     }
 
     /// Asks for a look at what is due.
@@ -83,7 +92,6 @@ impl Shared {
     /// A memtable is gone, and there is one more segment.
     pub(crate) fn memory_freed(&self) {
         self.want_compaction();
-        self.memory_freed.notify_all();
     }
 
     /// Asks the compaction thread for another look.
@@ -114,7 +122,6 @@ impl Shared {
         self.bell.lock().stopped = true;
         self.flush_wanted.notify_all();
         self.compaction_wanted.notify_all();
-        self.memory_freed.notify_all();
         self.stopped.notify_all();
     }
 

@@ -5,8 +5,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 use regex::Regex;
 use skywatch_model::{FieldType, FieldValue, TimeRange, Version};
 use skywatch_storage::{
-    Durability, ErrorClass, OpenError, ReadError, SeriesRef, ShardId, ShardRead, Store, StoreOptions,
-    TagPredicate, WriteError,
+    Consumer, Durability, ErrorClass, MemoryBudget, OpenError, ReadError, SeriesRef, ShardId, ShardRead,
+    Store, StoreOptions, TagPredicate, WriteError,
     fs::{Fs, SimFs},
 };
 
@@ -175,10 +175,14 @@ fn points_outside_the_range_are_refused() {
     assert_eq!(shard.stats().series, 1, "a refused point makes no series");
 }
 
+fn memtables(bytes: u64) -> Arc<MemoryBudget> {
+    Arc::new(MemoryBudget::new(1 << 30).with_ceiling(Consumer::Memtables, bytes))
+}
+
 #[test]
 fn full_memory_refuses_writes_until_it_is_flushed() {
     let fs = SimFs::default();
-    let store = open(&fs, StoreOptions { memory_budget_bytes: 20_000, ..manual() });
+    let store = open(&fs, StoreOptions { memory: memtables(20_000), ..manual() });
     let shard = shard(&store);
     let mut written = Vec::new();
     let error = loop {

@@ -10,7 +10,10 @@ use proptest::prelude::*;
 use skywatch_model::FieldValue;
 
 use super::*;
-use crate::merge::{Rows, merge};
+use crate::{
+    Consumer,
+    merge::{Rows, merge},
+};
 
 /// Layouts that share fields 0 and 1 in different ways; the last is a stranger's.
 const LAYOUTS: [&[u32]; 5] = [&[0], &[1, 0], &[1], &[2, 1], &[7]];
@@ -101,8 +104,8 @@ proptest! {
         limit in 1usize..6,
         start in 0i64..12,
     ) {
-        let gauge = Arc::new(MemoryGauge::default());
-        let table = MemTable::with_chunks_of(chunk_rows, Arc::clone(&gauge));
+        let budget = Arc::new(MemoryBudget::unlimited());
+        let table = MemTable::with_chunks_of(chunk_rows, Arc::clone(&budget));
         let layouts = LAYOUTS.map(|fields| {
             layout(&fields.iter().map(|id| (*id, FieldType::Float)).collect::<Vec<_>>())
         });
@@ -145,7 +148,7 @@ proptest! {
         }
         held.clear();
         drop(table);
-        prop_assert_eq!(gauge.used_bytes(), 0);
+        prop_assert_eq!(budget.used_bytes(Consumer::Memtables), 0);
     }
 }
 
@@ -154,7 +157,7 @@ proptest! {
 fn readers_miss_nothing_while_chunks_close() {
     const WRITERS: u32 = 3;
     const BATCHES: i64 = 300;
-    let table = MemTable::with_chunks_of(64, Arc::new(MemoryGauge::default()));
+    let table = MemTable::with_chunks_of(64, Arc::new(MemoryBudget::unlimited()));
     let done: Vec<AtomicI64> = (0..WRITERS).map(|_| AtomicI64::new(0)).collect();
     let is_over = AtomicBool::new(false);
     let floats = floats();
