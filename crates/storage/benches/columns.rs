@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use divan::{Bencher, counter::ItemsCount};
 use skywatch_model::{FieldRef, TimeRange, Version, line::PointBatch};
-use skywatch_storage::{Durability, Order, Shard, ShardId, Store, StoreOptions, TagPredicate};
+use skywatch_storage::{Durability, MemoryBudget, Order, Shard, ShardId, Store, StoreOptions, TagPredicate};
 
 const SERIES: usize = 20;
 const ROWS: usize = 20_000;
@@ -56,7 +56,7 @@ fn filled(kind: &str) -> (tempfile::TempDir, Store, Arc<Shard>) {
     let options = StoreOptions {
         durability: Durability::None,
         background: false,
-        memory_budget_bytes: 8 << 30,
+        memory: Arc::new(MemoryBudget::unlimited()),
         ..StoreOptions::default()
     };
     let store = Store::open(dir.path(), options).unwrap();
