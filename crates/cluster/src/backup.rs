@@ -5,6 +5,7 @@
 //! a backup session holds the files of a moment, a restore session gathers files until they become a database.
 //! Sessions are few and end by themselves when nobody uses them.
 
+mod checksum;
 mod desk;
 mod export;
 mod import;
@@ -12,6 +13,7 @@ mod import;
 use serde::{Deserialize, Serialize};
 use skywatch_meta::Database;
 
+pub use checksum::{Checksum, Hasher};
 pub(crate) use desk::Desk;
 
 /// Names a session.
@@ -71,8 +73,8 @@ pub struct FileCopy {
     pub name: String,
     /// Length.
     pub size_bytes: u64,
-    /// CRC-32C of the whole.
-    pub crc32c: u32,
+    /// Of the whole.
+    pub checksum: Checksum,
 }
 
 /// A database to be made of files that will be sent.
@@ -133,18 +135,16 @@ pub enum BackupError {
         found: u64,
     },
     /// What arrived is not what was announced.
-    #[error(
-        "{name} of shard {shard} has checksum {found:08x}, expected {expected:08x}: it was damaged on its way"
-    )]
+    #[error("{name} of shard {shard} has checksum {found}, expected {expected}: it was damaged on its way")]
     Checksum {
         /// The shard.
         shard: u64,
         /// The file.
         name: String,
         /// As announced.
-        expected: u32,
+        expected: Checksum,
         /// Of what arrived.
-        found: u32,
+        found: Checksum,
     },
     /// Files are missing, or contradict each other.
     #[error("{0}")]
@@ -171,8 +171,8 @@ pub trait Backups: Send + Sync {
     /// Reads a whole file, in pieces of [`PIECE_BYTES`] at most.
     fn read_file(&self, file: FileRef<'_>, sink: ByteSink<'_>) -> Result<(), BackupError>;
 
-    /// CRC-32C of a file.
-    fn checksum(&self, file: FileRef<'_>) -> Result<u32, BackupError>;
+    /// Checksum of a file.
+    fn checksum(&self, file: FileRef<'_>) -> Result<Checksum, BackupError>;
 
     /// Lets the files go.
     fn end_backup(&self, session: &str) -> Result<(), BackupError>;
@@ -200,7 +200,7 @@ impl Backups for crate::Node {
         self.core.read_file(file, sink)
     }
 
-    fn checksum(&self, file: FileRef<'_>) -> Result<u32, BackupError> {
+    fn checksum(&self, file: FileRef<'_>) -> Result<Checksum, BackupError> {
         self.core.checksum(file)
     }
 

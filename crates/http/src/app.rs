@@ -30,6 +30,8 @@ pub(crate) struct App {
     pub bodies: BodyReader,
     pub writes: Gate,
     pub queries: Gate,
+    /// Steps of backups and restores.
+    pub copies: Gate,
     /// Wall clock at the start.
     pub started: SystemTime,
     /// Where the server listens.
@@ -60,6 +62,7 @@ impl App {
                 config.max_queued_queries,
                 config.queue_timeout,
             ),
+            copies: Gate::new(config.max_concurrent_copies, config.max_queued_copies, config.queue_timeout),
             engine,
             config,
             stats: Arc::clone(&stats),

@@ -25,6 +25,10 @@ pub struct HttpConfig {
     pub max_concurrent_queries: usize,
     /// Queries that may wait for their turn; further ones are answered with 503.
     pub max_queued_queries: usize,
+    /// Steps of backups and restores under way at once; each takes a thread.
+    pub max_concurrent_copies: usize,
+    /// Steps of backups and restores that may wait for their turn; further ones are answered with 503.
+    pub max_queued_copies: usize,
     /// How long a request may wait for its turn before it is answered with 503.
     pub queue_timeout: Duration,
     /// How long a client may take to send the head of a request, once begun.
@@ -54,6 +58,8 @@ impl Default for HttpConfig {
             max_queued_writes: 1_024,
             max_concurrent_queries: 16,
             max_queued_queries: 1_024,
+            max_concurrent_copies: 4,
+            max_queued_copies: 64,
             queue_timeout: Duration::from_secs(30),
             header_timeout: Duration::from_secs(10),
             body_pause_timeout: Duration::from_secs(30),

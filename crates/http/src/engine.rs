@@ -1,6 +1,6 @@
 //! The node behind the API, as far as HTTP needs it.
 
-use skywatch_cluster::{Node, NodeStatistics, WriteError, WriteRequest, WriteSummary};
+use skywatch_cluster::{Node, NodeStatistics, WriteError, WriteRequest, WriteSummary, backup::Backups};
 use skywatch_query::{CancelToken, QueryError, QueryRequest, ResultSink};
 
 /// Takes writes and answers queries. Every call may block; they are made from threads of their own.
@@ -18,6 +18,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// What the node holds and has done, for `/metrics` and `/debug/vars`.
     fn statistics(&self) -> NodeStatistics;
+
+    /// Copies databases out and in.
+    fn backups(&self) -> &dyn Backups;
 }
 
 impl Engine for Node {
@@ -36,5 +39,9 @@ impl Engine for Node {
 
     fn statistics(&self) -> NodeStatistics {
         Self::statistics(self)
+    }
+
+    fn backups(&self) -> &dyn Backups {
+        self
     }
 }

@@ -1,5 +1,6 @@
 //! One file per family of endpoints.
 
+pub(crate) mod backup;
 pub(crate) mod introspection;
 pub(crate) mod ping;
 pub(crate) mod query;

@@ -16,7 +16,7 @@ use crate::{
     app::{App, Head, RequestBody},
     connection::Busy,
     encode::push_json_string,
-    handlers::{introspection, ping, query, write},
+    handlers::{backup, introspection, ping, query, write},
     request_id::request_id,
     response::{Answer, Failure, answer, go_text},
     stats::{Active, Route},
@@ -35,6 +35,7 @@ enum Endpoint {
     WriteV2,
     Vars,
     Metrics,
+    Backup(backup::Step),
 }
 
 impl Endpoint {
@@ -47,7 +48,7 @@ impl Endpoint {
             "/api/v2/write" => Self::WriteV2,
             "/debug/vars" => Self::Vars,
             "/metrics" => Self::Metrics,
-            _ => return None,
+            other => Self::Backup(backup::Step::of_path(other)?),
         })
     }
 
@@ -56,6 +57,7 @@ impl Endpoint {
             Self::Ping | Self::Health | Self::Vars | Self::Metrics => "GET, HEAD",
             Self::Query => "GET, POST, OPTIONS",
             Self::Write | Self::WriteV2 => "POST, OPTIONS",
+            Self::Backup(step) => step.allow(),
         }
     }
 
@@ -69,6 +71,7 @@ impl Endpoint {
             Self::Query => Route::Query,
             Self::Write | Self::WriteV2 => Route::Write,
             Self::Vars | Self::Metrics => Route::Introspection,
+            Self::Backup(_) => Route::Backup,
         }
     }
 }
@@ -112,6 +115,7 @@ async fn serve(app: &Arc<App>, endpoint: Endpoint, parts: &Parts, body: &mut Req
             Endpoint::WriteV2 => write::write_v2(app, &head, body).await,
             Endpoint::Vars => introspection::vars(app, &head).await,
             Endpoint::Metrics => introspection::metrics(app, &head).await,
+            Endpoint::Backup(step) => backup::serve(app, step, &head, body).await,
         }
     };
     // A bug in one request must not take the connection's other requests with it.

@@ -27,12 +27,15 @@ pub(crate) enum Route {
     Write,
     /// `/metrics`, `/debug/vars`
     Introspection,
+    /// `/skywatch/v1/backup`, `/skywatch/v1/restore` and below
+    Backup,
     /// Anything else: 404, 405, OPTIONS.
     Other,
 }
 
 impl Route {
-    const ALL: [Self; 5] = [Self::Ping, Self::Query, Self::Write, Self::Introspection, Self::Other];
+    const ALL: [Self; 6] =
+        [Self::Ping, Self::Query, Self::Write, Self::Introspection, Self::Backup, Self::Other];
 
     const fn label(self) -> &'static str {
         match self {
@@ -40,6 +43,7 @@ impl Route {
             Self::Query => "query",
             Self::Write => "write",
             Self::Introspection => "introspection",
+            Self::Backup => "backup",
             Self::Other => "other",
         }
     }

@@ -25,6 +25,19 @@ pub(crate) enum Command {
     /// Ask an InfluxQL query, or open an interactive shell when none is given
     #[command(after_help = QUERY_EXAMPLES)]
     Query(QueryArgs),
+    /// Administer a server: back databases up, restore them
+    Ctl {
+        #[command(subcommand)]
+        command: CtlCommand,
+    },
+    /// Look into the files of a data directory: verify, describe, export as line protocol
+    Inspect {
+        #[command(subcommand)]
+        command: InspectCommand,
+    },
+    /// Write a file of line protocol, as `inspect export` and `influx_inspect export` make them, to a server
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import(ImportArgs),
     /// Check or print configuration files
     #[command(after_help = CONFIG_EXAMPLES)]
     Config {
@@ -60,6 +73,37 @@ Examples:
   skywatch config default run > skywatch.toml
   skywatch config default agent > telegraf.conf
   skywatch config check skywatch.toml";
+
+const BACKUP_EXAMPLES: &str = "\
+Examples:
+  skywatch ctl backup /backup/skywatch                      all databases of the server on this machine
+  skywatch ctl backup --db telegraf --keep 7 /backup/tele   the second time only what is new is copied
+  skywatch ctl backup --url http://store-1:8086 --verify /backup/store-1
+  skywatch ctl backup verify /backup/skywatch               is it whole? (needs no server)";
+
+const RESTORE_EXAMPLES: &str = "\
+Examples:
+  skywatch ctl restore /backup/skywatch                     every database of the latest backup
+  skywatch ctl restore --db telegraf --new-db telegraf_may /backup/skywatch
+  skywatch ctl restore --data-dir /var/lib/skywatch /backup/skywatch   where no server runs yet";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  skywatch inspect verify skywatch-data                     everything below a data directory
+  skywatch inspect verify skywatch-data/data/3 skywatch-data/data/4/0000000007.seg
+Exit status: 0 when all is well, 1 when something is damaged.";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  skywatch inspect export --data-dir skywatch-data --db telegraf --out telegraf.gz --compress
+  skywatch inspect export --data-dir skywatch-data --measurement cpu --start 2026-05-01T00:00:00Z
+  influx -import -path telegraf.txt                         InfluxDB reads what is exported";
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  skywatch import telegraf.gz
+  skywatch import --url http://store-1:8086 --from-line 2000001 telegraf.txt
+  influx_inspect export -database telegraf -out telegraf.txt ... ; skywatch import telegraf.txt";
 
 /// Options of `skywatch run`. `None` means: look in the file, then take the default.
 #[derive(Debug, Default, Args)]
@@ -179,6 +223,171 @@ pub(crate) enum Role {
     Agent,
     /// alerts.yaml for `skywatch run --alerts`
     Alerts,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CtlCommand {
+    /// Copy databases of a running server into a directory; what is there already is not copied again
+    #[command(after_help = BACKUP_EXAMPLES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Backup(BackupArgs),
+    /// Make databases of a backup, on a running server or in a data directory that no process uses
+    #[command(after_help = RESTORE_EXAMPLES)]
+    Restore(RestoreArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<BackupCommand>,
+    /// Directory of the backups; created if missing
+    #[arg(value_name = "DIR", required = true)]
+    pub(crate) dir: Option<PathBuf>,
+    /// The server
+    #[arg(long, default_value = "http://127.0.0.1:8086", env = "SKYWATCH_URL")]
+    pub(crate) url: String,
+    /// Database to back up; may be given several times [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) db: Vec<String>,
+    /// Backups of the directory that stay restorable, this one included
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) keep: u32,
+    /// Read the backup again afterwards
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Say nothing but errors
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupCommand {
+    /// Read every backup of a directory and name what is damaged; needs no server
+    Verify {
+        /// Directory of the backups
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// Say nothing but errors
+        #[arg(long)]
+        quiet: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// Directory of the backups
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// The server
+    #[arg(long, default_value = "http://127.0.0.1:8086", env = "SKYWATCH_URL")]
+    pub(crate) url: String,
+    /// Restore into this data directory instead, which no process may be using
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Restore this database only [default: all of the backup]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) db: Option<String>,
+    /// Restore it under this name
+    #[arg(long, value_name = "NAME", requires = "db")]
+    pub(crate) new_db: Option<String>,
+    /// Restore this retention policy only; may be given several times
+    #[arg(long, value_name = "NAME", requires = "db")]
+    pub(crate) rp: Vec<String>,
+    /// Number of the backup, as `ctl backup verify` lists them [default: the latest]
+    #[arg(long, value_name = "N")]
+    pub(crate) number: Option<u64>,
+    /// Say nothing but errors
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InspectCommand {
+    /// Read every byte, check every checksum, decode every block; also beside a running server
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify {
+        /// Data directories, shard directories, or single .seg, .idx, .wal and MANIFEST files
+        #[arg(value_name = "PATH", required = true)]
+        paths: Vec<PathBuf>,
+        /// Say nothing but damage
+        #[arg(long)]
+        quiet: bool,
+    },
+    /// Say what is in a file or directory
+    Describe {
+        /// A data directory, a shard directory, or a single .seg, .idx, .wal or MANIFEST file
+        #[arg(value_name = "PATH")]
+        path: PathBuf,
+        /// How to print it
+        #[arg(long, value_enum, default_value = "table")]
+        format: DescribeFormat,
+    },
+    /// Write points as line protocol, in the format of `influx_inspect export`
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(ExportArgs),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DescribeFormat {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The data directory; no server may be using it
+    #[arg(long, value_name = "DIR", env = "SKYWATCH_DATA_DIR", default_value = "skywatch-data")]
+    pub(crate) data_dir: PathBuf,
+    /// This database only [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) db: Option<String>,
+    /// This retention policy only
+    #[arg(long, value_name = "NAME", requires = "db")]
+    pub(crate) rp: Option<String>,
+    /// This measurement only; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) measurement: Vec<String>,
+    /// Points from this time on (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) start: Option<String>,
+    /// Points up to this time, inclusive (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) end: Option<String>,
+    /// Where to; - is standard output
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub(crate) out: PathBuf,
+    /// Compress with gzip
+    #[arg(long)]
+    pub(crate) compress: bool,
+    /// Say nothing but errors
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// File of line protocol, gzip or not; - is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The server
+    #[arg(long, default_value = "http://127.0.0.1:8086", env = "SKYWATCH_URL")]
+    pub(crate) url: String,
+    /// Database for lines before the first `# CONTEXT-DATABASE:`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) db: Option<String>,
+    /// Retention policy for them
+    #[arg(long, value_name = "NAME", requires = "db")]
+    pub(crate) rp: Option<String>,
+    /// Unit of the timestamps
+    #[arg(long, value_name = "UNIT", default_value = "ns", value_parser = ["ns", "u", "ms", "s", "m", "h"])]
+    pub(crate) precision: String,
+    /// Begin at this line: where an interrupted import said it was
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) from_line: u64,
+    /// Say nothing but errors
+    #[arg(long)]
+    pub(crate) quiet: bool,
 }
 
 #[cfg(test)]

@@ -8,6 +8,10 @@ mod cli;
 mod config;
 mod configuration_files;
 mod console_server;
+mod ctl;
+mod export;
+mod import;
+mod inspect;
 mod logging;
 mod memory;
 mod query;
@@ -37,6 +41,9 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Run(args) => run::run(args),
         Command::Agent(args) => agent::run(&args),
         Command::Query(args) => query::run(args),
+        Command::Ctl { command } => ctl::run(command),
+        Command::Inspect { command } => inspect::run(command),
+        Command::Import(args) => import::run(&args),
         Command::Config { command } => configuration_files::run(&command),
     }
 }

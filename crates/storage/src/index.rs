@@ -450,6 +450,17 @@ impl Index {
         Ok(range)
     }
 
+    /// What one file holds, wherever its numbers begin.
+    pub(crate) fn of_file(bytes: FileBytes) -> Result<(Self, IndexFileMeta), IndexFileError> {
+        let mut index = Self::default();
+        if let Opened::Mapped(file) = file::open(bytes.clone())? {
+            index.stored = file.range().from;
+            index.head = Head::new(index.stored.series);
+        }
+        let range = index.load(bytes)?;
+        Ok((index, range))
+    }
+
     /// Follows a change of the files.
     fn files_changed(&mut self) {
         self.sketch_of_files = SeriesSketch::default();

@@ -13,6 +13,7 @@
 //! A flush turns a memtable into a segment and forgets its part of the log. All disk access goes through [`fs::Fs`].
 
 pub mod fs;
+pub mod inspect;
 
 mod budget;
 mod cardinality;

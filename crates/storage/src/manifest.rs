@@ -98,8 +98,14 @@ impl Manifest {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             bytes => bytes.map_err(FsError::on("read", &path))?,
         };
-        match Self::decode(&bytes) {
-            Ok(Ok(manifest)) => Ok(Some(manifest)),
+        Self::read(&path, &bytes).map(Some)
+    }
+
+    /// Reads the bytes of the manifest at `path`.
+    pub(crate) fn read(path: &Path, bytes: &[u8]) -> Result<Self, OpenError> {
+        let path = path.to_owned();
+        match Self::decode(bytes) {
+            Ok(Ok(manifest)) => Ok(manifest),
             Ok(Err(found)) => Err(OpenError::TooNew { path, found, supported: VERSION }),
             Err(reason) => Err(OpenError::Damaged { path, reason: reason.to_string() }),
         }

@@ -5,6 +5,7 @@
 //!
 //! Every byte of a file is under some CRC-32C that is checked before the byte is believed, each time it is read.
 
+mod describe;
 mod entry;
 mod reader;
 mod spans;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use skywatch_model::{FieldType, TimeRange};
 
+pub use describe::{ColumnDescription, MeasurementDescription, SegmentDescription};
 pub(crate) use entry::BlockHead;
 pub(crate) use reader::{Columns, Runs, Segment};
 pub(crate) use writer::SegmentWriter;

@@ -32,7 +32,7 @@ pub(crate) use due::FlushCause;
 pub use export::{PinnedFile, PinnedShard};
 pub(crate) use recover::Opening;
 pub use recover::RecoveryReport;
-pub(crate) use upkeep::index_path;
+pub(crate) use upkeep::{index_number, index_path};
 pub use write::{Rejected, WriteReport};
 
 use crate::{

@@ -14,7 +14,7 @@ pub(crate) use record::{
     take_retired, take_type,
 };
 pub use recovery::DamagedLog;
-pub(crate) use recovery::{Repair, keep_copy, scan};
+pub(crate) use recovery::{Repair, ScannedFile, keep_copy, scan, scan_path};
 
 use std::path::{Path, PathBuf};
 

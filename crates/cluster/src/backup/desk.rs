@@ -8,7 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{BackupError, SessionId, export::Pinned, import::Gathering};
+use super::{BackupError, Checksum, SessionId, export::Pinned, import::Gathering};
 
 /// Backups at once. Each holds disk space of files that would have gone by now.
 const BACKUPS_MAX: usize = 4;
@@ -23,7 +23,7 @@ pub(crate) struct Desk {
     pub(super) backups: Sessions<Pinned>,
     pub(super) restores: Sessions<Gathering>,
     /// Checksums of immutable files by shard and name: an incremental backup asks for the same ones every time.
-    pub(super) checksums: Mutex<HashMap<(u64, String), u32>>,
+    pub(super) checksums: Mutex<HashMap<(u64, String), Checksum>>,
 }
 
 impl Default for Desk {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use skywatch_meta::{Database, RetentionPolicy};
 use skywatch_storage::PinnedFile;
 
-use super::{BackupError, ByteSink, FileListing, FileRef, Listing, PIECE_BYTES, ShardListing};
+use super::{BackupError, ByteSink, Checksum, FileListing, FileRef, Listing, PIECE_BYTES, ShardListing};
 use crate::node::{NodeCore, wall_clock_ns};
 
 /// The files of a backup session, by shard and name.
@@ -75,7 +75,7 @@ impl NodeCore {
         self.desk.backups.get(file.session).map(drop)
     }
 
-    pub(super) fn checksum(&self, file: FileRef<'_>) -> Result<u32, BackupError> {
+    pub(super) fn checksum(&self, file: FileRef<'_>) -> Result<Checksum, BackupError> {
         let pinned = self.desk.backups.get(file.session)?;
         let bytes = pinned.file(file)?.bytes();
         // Segments and index files are never rewritten under their names; the manifest is.
@@ -84,11 +84,11 @@ impl NodeCore {
         if let Some(known) = self.desk.checksums.lock().get(&key).filter(|_| is_immutable) {
             return Ok(*known);
         }
-        let crc32c = bytes.chunks(PIECE_BYTES).fold(0, crc32c::crc32c_append);
+        let checksum = Checksum::of(bytes);
         if is_immutable {
-            self.desk.checksums.lock().insert(key, crc32c);
+            self.desk.checksums.lock().insert(key, checksum);
         }
-        Ok(crc32c)
+        Ok(checksum)
     }
 
     pub(super) fn end_backup(&self, session: &str) -> Result<(), BackupError> {

@@ -12,7 +12,7 @@ use skywatch_meta::{Command, HostError};
 use skywatch_model::TimeRange;
 use skywatch_storage::{AdoptError, ShardId, StagedFile, StagedShard};
 
-use super::{BackupError, FileRef, RestorePlan, SessionId, ShardCopy};
+use super::{BackupError, FileRef, Hasher, RestorePlan, SessionId, ShardCopy};
 use crate::node::{NodeCore, SINGLE_NODE, wall_clock_ns};
 
 /// What a restore session has received.
@@ -32,7 +32,19 @@ struct Incoming {
 #[derive(Debug)]
 struct Received {
     file: StagedFile,
+    hasher: Hasher,
     is_complete: bool,
+}
+
+impl Received {
+    fn new(file: StagedFile) -> Self {
+        Self { file, hasher: Hasher::default(), is_complete: false }
+    }
+
+    fn restart(&mut self) -> Result<(), BackupError> {
+        (self.hasher, self.is_complete) = (Hasher::default(), false);
+        self.file.restart().map_err(storage_error)
+    }
 }
 
 impl NodeCore {
@@ -66,12 +78,11 @@ impl NodeCore {
             shards.as_mut().ok_or_else(gone)?.get_mut(&file.shard).ok_or_else(missing)?;
         if !files.contains_key(file.name) {
             let created = staged.create_file(file.name).map_err(storage_error)?;
-            files.insert(file.name.to_owned(), Received { file: created, is_complete: false });
+            files.insert(file.name.to_owned(), Received::new(created));
         }
         let received = files.get_mut(file.name).ok_or_else(missing)?;
         if offset == 0 && received.file.len_bytes() > 0 {
-            received.is_complete = false;
-            received.file.restart().map_err(storage_error)?;
+            received.restart()?;
         }
         let expected = received.file.len_bytes();
         if offset != expected || received.is_complete {
@@ -82,16 +93,17 @@ impl NodeCore {
             return Err(BackupError::Inconsistent(text));
         }
         if let Err(error) = received.file.append(bytes) {
-            received.file.restart().map_err(storage_error)?;
+            received.restart()?;
             return Err(storage_error(error));
         }
+        received.hasher.update(bytes);
         if received.file.len_bytes() < planned.size_bytes {
             return Ok(());
         }
-        let found = received.file.crc32c();
-        if found != planned.crc32c {
-            received.file.restart().map_err(storage_error)?;
-            let (shard, name, expected) = (file.shard, file.name.to_owned(), planned.crc32c);
+        let found = received.hasher.finish();
+        if found != planned.checksum {
+            received.restart()?;
+            let (shard, name, expected) = (file.shard, file.name.to_owned(), planned.checksum);
             return Err(BackupError::Checksum { shard, name, expected, found });
         }
         received.file.sync().map_err(storage_error)?;
@@ -133,8 +145,9 @@ impl NodeCore {
         for ((range, place), id) in places.into_iter().zip(ids) {
             let known = plan.shards.iter().find(|shard| shard.id == place.id);
             if let (Some(shard), Some(incoming)) = (known, shards.remove(&place.id)) {
-                self.adopt_shard(incoming.staged, id, range, shard)?;
+                // Whatever fails from here on, it has to go.
                 adopted.push(id);
+                self.adopt_shard(incoming.staged, id, range, shard)?;
             }
             place.id = id;
         }

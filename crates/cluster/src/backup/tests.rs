@@ -67,9 +67,9 @@ fn fetch(node: &Node) -> (RestorePlan, Vec<(u64, String, Vec<u8>)>) {
                 Ok(())
             })
             .unwrap();
-            let crc32c = node.checksum(file_ref).unwrap();
-            assert_eq!((content.len() as u64, crc32c::crc32c(&content)), (file.size_bytes, crc32c));
-            files.push(FileCopy { name: file.name.clone(), size_bytes: file.size_bytes, crc32c });
+            let checksum = node.checksum(file_ref).unwrap();
+            assert_eq!((content.len() as u64, Checksum::of(&content)), (file.size_bytes, checksum));
+            files.push(FileCopy { name: file.name.clone(), size_bytes: file.size_bytes, checksum });
             bytes.push((shard.id, file.name.clone(), content));
         }
         shards.push(ShardCopy { id: shard.id, files, damaged: shard.damaged.clone() });

@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use skywatch_cluster::{NodeStatistics, WriteError, WriteRequest, WriteStatistics, WriteSummary};
+use skywatch_cluster::{
+    NodeStatistics, WriteError, WriteRequest, WriteStatistics, WriteSummary, backup::Backups,
+};
 use skywatch_http::Engine;
 use skywatch_model::{Column, Values, line::Precision};
 use skywatch_query::{
@@ -97,6 +99,10 @@ impl Engine for FakeEngine {
     fn statistics(&self) -> NodeStatistics {
         let writes = WriteStatistics { points_written: 11, ..WriteStatistics::default() };
         NodeStatistics { writes, databases: 2, shards: 3, segment_bytes: 4_096, ..NodeStatistics::default() }
+    }
+
+    fn backups(&self) -> &dyn Backups {
+        self
     }
 }
 

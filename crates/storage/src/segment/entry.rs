@@ -110,6 +110,15 @@ impl BlockHead<'_> {
         }
     }
 
+    /// Bytes of its timestamps and versions, checksums included.
+    pub(super) fn time_bytes(&self) -> u64 {
+        let versions = match self.versions {
+            VersionsAt::Chunk(chunk) => Some(chunk),
+            VersionsAt::Settled | VersionsAt::Uniform(_) => None,
+        };
+        self.times.iter().chain(&versions).map(|chunk| chunk.len + CRC_LEN).sum()
+    }
+
     /// Whether the block has a wanted field at all.
     fn has_wanted_fields(&self) -> bool {
         self.fields.iter().any(Option::is_some)

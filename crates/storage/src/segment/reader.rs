@@ -322,23 +322,18 @@ impl Segment {
         Ok((end, text::take_compressed(&mut Reader::new(&page[4..]))?))
     }
 
-    /// Reads and checks everything there is.
-    #[cfg(test)]
-    pub(crate) fn verify(&self) -> Result<(), ReadError> {
-        self.keys()?;
-        for measurement in &self.measurements {
-            let all: Vec<_> = measurement.fields.iter().map(|field| Some(field.id)).collect();
-            let Some(columns) = self.columns(&measurement.name, &all) else { continue };
-            for index in 0..measurement.series.len() {
-                let Some(series) = self.series_at(measurement, index) else { continue };
-                let mut blocks = Vec::new();
-                columns.blocks(series, TimeRange::ALL, &mut blocks)?;
-                for block in &blocks {
-                    self.decode(block, TimeRange::ALL, true)?;
-                }
-            }
-        }
-        Ok(())
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Version of the file's format.
+    pub(super) fn format_version(&self) -> u32 {
+        check_header(&self.bytes).unwrap_or_default()
+    }
+
+    /// How many series a measurement has here.
+    pub(super) const fn series_of(&self, measurement: &Measurement) -> usize {
+        measurement.series.end - measurement.series.start
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn index_path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:010}.idx"))
 }
 
-pub(super) fn index_number(name: &str) -> Option<u64> {
+pub(crate) fn index_number(name: &str) -> Option<u64> {
     name.strip_suffix(".idx")?.parse().ok()
 }
 

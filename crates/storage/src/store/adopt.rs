@@ -67,7 +67,6 @@ pub struct StagedFile {
     file: Arc<dyn File>,
     path: PathBuf,
     len_bytes: u64,
-    crc32c: u32,
 }
 
 impl StagedShard {
@@ -80,7 +79,7 @@ impl StagedShard {
         }
         let path = self.dir.join(name);
         let file = self.fs.create(&path).map_err(FsError::on("create", &path))?;
-        Ok(StagedFile { file, path, len_bytes: 0, crc32c: 0 })
+        Ok(StagedFile { file, path, len_bytes: 0 })
     }
 
     /// Checks that these are the files of a shard of `range`, none missing but those in `absent`.
@@ -129,14 +128,13 @@ impl StagedFile {
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), FsError> {
         self.file.append(bytes).map_err(FsError::on("write", &self.path))?;
         self.len_bytes += bytes.len() as u64;
-        self.crc32c = crc32c::crc32c_append(self.crc32c, bytes);
         Ok(())
     }
 
     /// Forgets what was appended.
     pub fn restart(&mut self) -> Result<(), FsError> {
         self.file.truncate(0).map_err(FsError::on("truncate", &self.path))?;
-        (self.len_bytes, self.crc32c) = (0, 0);
+        self.len_bytes = 0;
         Ok(())
     }
 
@@ -148,11 +146,6 @@ impl StagedFile {
     /// Bytes appended so far.
     pub const fn len_bytes(&self) -> u64 {
         self.len_bytes
-    }
-
-    /// CRC-32C of them.
-    pub const fn crc32c(&self) -> u32 {
-        self.crc32c
     }
 }
 

@@ -46,6 +46,21 @@ pub(crate) struct ScannedFile {
 }
 
 impl ScannedFile {
+    /// Length of the file.
+    pub(crate) fn len_bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// Stretches that should be records and are not.
+    pub(crate) fn damaged(&self) -> &[Range<usize>] {
+        &self.damaged
+    }
+
+    /// Bytes of the torn tail.
+    pub(crate) fn torn_bytes(&self) -> u64 {
+        self.torn_from.map_or(0, |end| (self.bytes.len() - end) as u64)
+    }
+
     /// The bodies of the undamaged records, with their offsets.
     pub(crate) fn records(&self) -> impl Iterator<Item = (u64, &[u8])> {
         self.bodies.iter().map(|range| (range.start as u64, &self.bytes[range.clone()]))
@@ -82,6 +97,12 @@ pub(crate) fn scan(fs: &dyn Fs, dir: &Path, floor: u64) -> Result<LogScan, OpenE
         }
     }
     Ok(log)
+}
+
+/// Reads one log file, whatever log it belongs to.
+pub(crate) fn scan_path(fs: &dyn Fs, path: &Path, sequence: u64) -> Result<ScannedFile, OpenError> {
+    let bytes = fs.map(path).map_err(FsError::on("read", path))?;
+    scan_file(path.to_owned(), bytes, sequence)
 }
 
 fn scan_file(path: PathBuf, bytes: FileBytes, sequence: u64) -> Result<ScannedFile, OpenError> {

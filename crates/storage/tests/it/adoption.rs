@@ -17,7 +17,7 @@ fn copy(store: &Store, pinned: &PinnedShard) -> Result<Arc<Shard>, AdoptError> {
     for file in &pinned.files {
         let mut copy = staged.create_file(file.name())?;
         copy.append(file.bytes())?;
-        assert_eq!(copy.crc32c(), crc32c::crc32c(file.bytes()));
+        assert_eq!(copy.len_bytes(), file.bytes().len() as u64);
         copy.sync()?;
     }
     store.adopt_shard(staged, COPY, TimeRange::ALL, &pinned.damaged)

@@ -7,6 +7,7 @@ mod concurrency;
 mod convergence;
 mod deletes;
 mod faults;
+mod inspection;
 mod lifecycle;
 mod model;
 mod support;

@@ -1,0 +1,94 @@
+//! Why a backup, a check or a restore did not come about.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use skywatch_cluster::backup::BackupError;
+
+use crate::verify::Problem;
+
+/// See the module's header.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another backup or restore works on the directory.
+    #[error("another process is working on {}; wait until it is done", .0.display())]
+    Locked(PathBuf),
+    /// There is none.
+    #[error("{} holds no backup; one is made with: skywatch ctl backup {}", .0.display(), .0.display())]
+    NoBackup(PathBuf),
+    /// The record of a backup is not what was written.
+    #[error("{} is damaged: {reason}; other backups of the directory may be whole: skywatch ctl backup verify", path.display())]
+    DamagedRecord {
+        /// The file.
+        path: PathBuf,
+        /// What disagrees.
+        reason: String,
+    },
+    /// Made by a later release.
+    #[error("{} has format version {found}, this release reads {supported}: use a newer skywatch", path.display())]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: String,
+        /// Ours.
+        supported: &'static str,
+    },
+    /// Files of the backup are not what was written.
+    #[error("the backup is damaged and nothing was restored:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Damaged(Vec<Problem>),
+    /// The backup has no such database or policy.
+    #[error("the backup has no {what} {name:?}; it has {}", if there.is_empty() { "none".to_owned() } else { there.join(", ") })]
+    NotThere {
+        /// Of what kind.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// What there is.
+        there: Vec<String>,
+    },
+    /// A file arrived otherwise than the server has it, twice.
+    #[error(
+        "file {name} of shard {shard} does not arrive as the server has it; check the network and the server's memory"
+    )]
+    Unfaithful {
+        /// The shard.
+        shard: u64,
+        /// The file.
+        name: String,
+    },
+    /// The node refused or failed.
+    #[error(transparent)]
+    Node(#[from] BackupError),
+    /// Some databases were restored, then one failed.
+    #[error("restored {}; then {database:?} failed: {source}", done.join(", "))]
+    Partly {
+        /// Those that are there.
+        done: Vec<String>,
+        /// The one that is not; of it nothing is there.
+        database: String,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
+}
+
+/// For `map_err`.
+pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { action, path, source }
+}

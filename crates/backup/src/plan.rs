@@ -1,0 +1,183 @@
+//! What to reuse, what to send, what to remove. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use skywatch_cluster::backup::{Checksum, FileCopy, RestorePlan};
+use skywatch_meta::Database;
+
+use crate::{Error, format::Record};
+
+/// A file of the directory: shard, name, length and checksum.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct StoredFile {
+    pub(crate) shard: u64,
+    pub(crate) name: String,
+    pub(crate) size_bytes: u64,
+    pub(crate) checksum: Checksum,
+}
+
+impl StoredFile {
+    pub(crate) fn new(shard: u64, file: &FileCopy) -> Self {
+        Self { shard, name: file.name.clone(), size_bytes: file.size_bytes, checksum: file.checksum }
+    }
+}
+
+/// What the directory has, by shard, name and length: all that is known of a file before its checksum is.
+#[derive(Debug, Default)]
+pub(crate) struct Stock(BTreeMap<(u64, String, u64), BTreeSet<Checksum>>);
+
+impl Stock {
+    pub(crate) fn of(files: &[StoredFile]) -> Self {
+        let mut stock = Self::default();
+        for file in files {
+            let key = (file.shard, file.name.clone(), file.size_bytes);
+            stock.0.entry(key).or_default().insert(file.checksum);
+        }
+        stock
+    }
+
+    /// Whether a file that looks so may be here; only its checksum tells.
+    pub(crate) fn may_have(&self, shard: u64, name: &str, size_bytes: u64) -> bool {
+        self.0.contains_key(&(shard, name.to_owned(), size_bytes))
+    }
+
+    /// Whether this very file is here.
+    pub(crate) fn has(&self, shard: u64, file: &FileCopy) -> bool {
+        let key = (shard, file.name.clone(), file.size_bytes);
+        self.0.get(&key).is_some_and(|checksums| checksums.contains(&file.checksum))
+    }
+}
+
+/// Numbers of the backups to forget so that the `keep` latest stay (at least one does).
+pub(crate) fn surplus(numbers: &[u64], keep: usize) -> Vec<u64> {
+    let mut numbers = numbers.to_vec();
+    numbers.sort_unstable();
+    numbers.truncate(numbers.len().saturating_sub(keep.max(1)));
+    numbers
+}
+
+/// Files that no backup refers to.
+pub(crate) fn unreferenced(files: Vec<StoredFile>, records: &[Record]) -> Vec<StoredFile> {
+    let needed: BTreeSet<StoredFile> =
+        records.iter().flat_map(Record::files).map(|(shard, file)| StoredFile::new(shard, file)).collect();
+    files.into_iter().filter(|file| !needed.contains(file)).collect()
+}
+
+/// What of a backup to restore, and under which name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// One database; all, if `None`.
+    pub database: Option<String>,
+    /// Its new name. Needs `database`.
+    pub new_name: Option<String>,
+    /// Only these retention policies; all, if empty.
+    pub policies: Vec<String>,
+    /// Which backup of the directory; the latest, if `None`.
+    pub number: Option<u64>,
+}
+
+/// The databases to make.
+pub(crate) fn plans(record: &Record, selection: &Selection) -> Result<Vec<RestorePlan>, Error> {
+    let names = || record.databases.iter().map(|database| database.name.clone()).collect();
+    let chosen: Vec<&Database> = match &selection.database {
+        None => record.databases.iter().collect(),
+        Some(name) => {
+            let found = record.databases.iter().find(|database| database.name == *name);
+            vec![found.ok_or_else(|| Error::NotThere {
+                what: "database",
+                name: name.clone(),
+                there: names(),
+            })?]
+        }
+    };
+    chosen.into_iter().map(|database| plan(record, database, selection)).collect()
+}
+
+fn plan(record: &Record, database: &Database, selection: &Selection) -> Result<RestorePlan, Error> {
+    let mut database = database.clone();
+    if !selection.policies.is_empty() {
+        keep_policies(&mut database, &selection.policies)?;
+    }
+    if let Some(name) = &selection.new_name {
+        database.name.clone_from(name);
+    }
+    let groups = database.retention_policies.iter().flat_map(|policy| &policy.shard_groups);
+    let ids: BTreeSet<u64> = groups.flat_map(|group| &group.shards).map(|shard| shard.id).collect();
+    let shards = record.shards.iter().filter(|shard| ids.contains(&shard.id)).cloned().collect();
+    Ok(RestorePlan { database, shards })
+}
+
+fn keep_policies(database: &mut Database, wanted: &[String]) -> Result<(), Error> {
+    let there: Vec<String> = database.retention_policies.iter().map(|policy| policy.name.clone()).collect();
+    if let Some(name) = wanted.iter().find(|name| !there.contains(name)) {
+        return Err(Error::NotThere { what: "retention policy", name: name.clone(), there });
+    }
+    database.retention_policies.retain(|policy| wanted.contains(&policy.name));
+    let has_default = wanted.contains(&database.default_retention_policy);
+    if let Some(first) = database.retention_policies.first().filter(|_| !has_default) {
+        database.default_retention_policy.clone_from(&first.name);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::tests::sample;
+
+    #[test]
+    fn a_file_is_reused_only_if_its_checksum_is_the_same() {
+        let record = sample();
+        let files: Vec<StoredFile> =
+            record.files().map(|(shard, file)| StoredFile::new(shard, file)).collect();
+        let stock = Stock::of(&files);
+        let (shard, file) = record.files().next().unwrap();
+        assert!(stock.may_have(shard, &file.name, file.size_bytes) && stock.has(shard, file));
+        let other = FileCopy { checksum: Checksum::of(b"x"), ..file.clone() };
+        assert!(stock.may_have(shard, &other.name, other.size_bytes) && !stock.has(shard, &other));
+        assert!(!stock.may_have(shard, &file.name, file.size_bytes + 1));
+        assert!(!stock.may_have(shard + 1, &file.name, file.size_bytes));
+    }
+
+    #[test]
+    fn the_latest_backups_and_their_files_stay() {
+        assert_eq!(surplus(&[3, 1, 2], 2), [1]);
+        assert_eq!(surplus(&[3, 1, 2], 0), [1, 2], "one always stays");
+        assert_eq!(surplus(&[3], 9), Vec::<u64>::new());
+        let record = sample();
+        let mut files: Vec<StoredFile> =
+            record.files().map(|(shard, file)| StoredFile::new(shard, file)).collect();
+        assert_eq!(unreferenced(files.clone(), &[record.clone()]), []);
+        let old = StoredFile { checksum: Checksum::of(b"old"), ..files[0].clone() };
+        files.push(old.clone());
+        assert_eq!(unreferenced(files, &[record]), [old]);
+    }
+
+    #[test]
+    fn databases_and_policies_are_chosen_and_renamed() {
+        let all = plans(&sample(), &Selection::default()).unwrap();
+        let ids = |plan: &RestorePlan| plan.shards.iter().map(|shard| shard.id).collect::<Vec<_>>();
+        assert_eq!(all.iter().map(ids).collect::<Vec<_>>(), [vec![11], vec![13]]);
+        let one = Selection {
+            database: Some("a".to_owned()),
+            new_name: Some("c".to_owned()),
+            policies: vec!["week".to_owned()],
+            number: None,
+        };
+        let plan = &plans(&sample(), &one).unwrap()[0];
+        assert_eq!(
+            (plan.database.name.as_str(), plan.database.default_retention_policy.as_str()),
+            ("c", "week")
+        );
+        assert_eq!(
+            (plan.database.retention_policies.len(), ids(plan)),
+            (1, vec![]),
+            "nothing was written to it"
+        );
+        let error =
+            plans(&sample(), &Selection { database: Some("x".to_owned()), ..one.clone() }).unwrap_err();
+        assert_eq!(error.to_string(), "the backup has no database \"x\"; it has a, b");
+        let error = plans(&sample(), &Selection { policies: vec!["day".to_owned()], ..one }).unwrap_err();
+        assert_eq!(error.to_string(), "the backup has no retention policy \"day\"; it has autogen, week");
+    }
+}
