@@ -4,6 +4,7 @@ use std::{
     io::{self, Write},
     path::Path,
     process::ExitCode,
+    sync::Arc,
 };
 
 use anyhow::{Context, Result};
@@ -12,12 +13,9 @@ use skywatch_backup::{
 };
 use skywatch_cluster::{Node, NodeConfig};
 use skywatch_query::Limits;
-use skywatch_storage::Durability;
+use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
 
 use crate::cli::{BackupArgs, BackupCommand, CtlCommand, RestoreArgs};
-
-/// Points of a log that are in memory while a data directory is open for a restore; there is no other use of it.
-const WRITE_MEMORY_BYTES: u64 = 256 << 20;
 
 pub(crate) fn run(command: CtlCommand) -> Result<ExitCode> {
     match command {
@@ -120,7 +118,9 @@ fn restore_offline(
     let node = Node::open(NodeConfig {
         data_dir: data_dir.to_path_buf(),
         durability: Durability::Fsync,
-        write_memory_bytes: WRITE_MEMORY_BYTES,
+        // Nothing is written and nothing asked while the directory is open; it must open whatever it holds.
+        memory: Arc::new(MemoryBudget::unlimited()),
+        cardinality: CardinalityLimits::NONE,
         limits: Limits::default(),
     })?;
     let restored = restore(&*node, backups, selection, progress);
