@@ -147,7 +147,7 @@ mod tests {
         let record = sample();
         let mut files: Vec<StoredFile> =
             record.files().map(|(shard, file)| StoredFile::new(shard, file)).collect();
-        assert_eq!(unreferenced(files.clone(), &[record.clone()]), []);
+        assert_eq!(unreferenced(files.clone(), std::slice::from_ref(&record)), []);
         let old = StoredFile { checksum: Checksum::of(b"old"), ..files[0].clone() };
         files.push(old.clone());
         assert_eq!(unreferenced(files, &[record]), [old]);

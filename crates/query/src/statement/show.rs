@@ -225,7 +225,7 @@ pub(super) fn series(
         while piece.len() < sender.piece_rows()
             && let Some(key) = keys.next()
         {
-            if piece.len() % KEYS_PER_HOLD == 0 {
+            if piece.len().is_multiple_of(KEYS_PER_HOLD) {
                 held.push(usage.hold_while(KEYS_PER_HOLD * size_of::<Arc<str>>())?);
             }
             piece.push(key?);

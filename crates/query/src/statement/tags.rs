@@ -133,6 +133,9 @@ pub(super) fn values(
     Ok(())
 }
 
+/// Takes a tag's key and one of its values; whether more are wanted.
+type VisitPair<'a> = dyn FnMut(&Arc<str>, Arc<str>) -> Result<bool, QueryError> + 'a;
+
 /// Visits the values of the wanted keys among the series that satisfy the predicate, sorted by key, then by value,
 /// until `visit` has enough.
 pub(super) fn for_each_tag_value(
@@ -141,7 +144,7 @@ pub(super) fn for_each_tag_value(
     predicate: &TagPredicate,
     wanted: &TagKeyFilter,
     usage: &Usage<'_>,
-    visit: &mut dyn FnMut(&Arc<str>, Arc<str>) -> Result<bool, QueryError>,
+    visit: &mut VisitPair<'_>,
 ) -> Result<(), QueryError> {
     let known: BTreeSet<Arc<str>> = shards
         .iter()
@@ -173,7 +176,7 @@ fn visit_chosen(
     predicate: &TagPredicate,
     keys: &[Arc<str>],
     usage: &Usage<'_>,
-    visit: &mut dyn FnMut(&Arc<str>, Arc<str>) -> Result<bool, QueryError>,
+    visit: &mut VisitPair<'_>,
 ) -> Result<(), QueryError> {
     /// What a value takes in a set, besides its text.
     const VALUE_BYTES: usize = 64;

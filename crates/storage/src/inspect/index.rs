@@ -47,17 +47,17 @@ pub struct TagDescription {
 
 /// Reads a file by itself. On an error, where in the file, and what is wrong.
 pub(super) fn read(bytes: FileBytes) -> Result<(Index, IndexFileMeta), (u64, String)> {
-    Index::of_file(bytes).map_err(explain)
+    Index::of_file(bytes).map_err(|error| explain(&error))
 }
 
 /// Adds the next file of a shard. Errors are as those of [`read`].
 pub(super) fn add(index: &mut Index, bytes: FileBytes) -> Result<(), (u64, String)> {
-    index.load(bytes).map(drop).map_err(explain)
+    index.load(bytes).map(drop).map_err(|error| explain(&error))
 }
 
-fn explain(error: IndexFileError) -> (u64, String) {
+fn explain(error: &IndexFileError) -> (u64, String) {
     match error {
-        IndexFileError::Damaged { offset, reason } => (offset, reason.to_string()),
+        IndexFileError::Damaged { offset, reason } => (*offset, reason.to_string()),
         IndexFileError::TooNew { found, supported } => {
             (0, format!("format version {found}, this release reads up to {supported}"))
         }

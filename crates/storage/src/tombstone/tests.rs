@@ -72,7 +72,7 @@ proptest! {
         };
         let expected: Vec<_> = cells(&rows).into_iter().filter(lives).collect();
         let masked = mask(rows.clone(), &masks);
-        prop_assert_eq!(cells(&masked), expected.clone());
+        prop_assert_eq!(&cells(&masked), &expected);
         if matches!(rows.versions, Versions::Cells(_)) {
             prop_assert_eq!(survives(&rows, &masks), !expected.is_empty());
         }

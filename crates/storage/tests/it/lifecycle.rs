@@ -501,7 +501,7 @@ fn a_lost_index_is_rebuilt() {
         }
         let store = open(&fs, manual());
         let shard = store.shard(SHARD).unwrap();
-        assert_eq!(shard.recovery().damaged_index, [path.clone()]);
+        assert_eq!(shard.recovery().damaged_index, std::slice::from_ref(&path));
         assert_eq!(cells(&*shard.snapshot()).unwrap(), expected(&points));
         assert_eq!(shard.snapshot().fields("m"), [("value".into(), FieldType::Float)]);
         let copy = dir().join("quarantine").join(path.file_name().unwrap());

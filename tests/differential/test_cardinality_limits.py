@@ -1,7 +1,7 @@
 """Limits on cardinality, beside a real InfluxDB with the same limits: the same status, the same words.
 
-Writes carry one new series each, since InfluxDB 1.6 refuses a whole request that has more new keys than are left; what
-Skywatch does then is tested in tests/e2e/test_cardinality.py.
+Writes carry one new series each and nothing else, since InfluxDB 1.6 refuses a whole request that has more keys than are
+left, known ones too; what Skywatch does then is tested in tests/e2e/test_cardinality.py.
 """
 
 import pytest
@@ -58,10 +58,9 @@ def test_series_of_a_database(limited_pair):
         "m,a=1 v=2 2",
         "m,a=1 v=2 1000000000000000000",
         "m,g=1 v=2 1000000000000000000",
-        "m,a=1 v=3 3\nm,g=1 v=1 3",
     ]:
         pair.write(lines, db="db")
-    pair.query("SELECT * FROM m; SHOW SERIES; SHOW SERIES EXACT CARDINALITY", db="db")
+    pair.query("SELECT * FROM m; SHOW SERIES", db="db")
     pair.query("CREATE DATABASE other")
     assert pair.write("m,f=1 v=1 1", db="other").status == 204
 
