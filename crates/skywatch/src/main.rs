@@ -2,6 +2,7 @@
 
 mod agent;
 mod alerts;
+mod allocator;
 mod bind_address;
 mod byte_size;
 mod cli;
@@ -25,12 +26,8 @@ use clap::Parser;
 
 use crate::cli::{Cli, Command};
 
-/// Gives freed memory back soon, whichever thread used it; glibc's keeps an arena for each thread, which more than
-/// doubled the memory of a server under many large requests.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::share_arenas();
     match dispatch(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
