@@ -24,7 +24,8 @@ impl Backups for FakeEngine {
             "empty" => Ok(()),
             "large" => (0..40_u8).try_for_each(|piece| sink(&[piece; 100_000])).map_err(BackupError::Sink),
             "broken" => {
-                sink(b"half").map_err(BackupError::Sink)?;
+                // More than fits between here and the client: the head has left by then.
+                (0..20_u8).try_for_each(|piece| sink(&[piece; 100_000])).map_err(BackupError::Sink)?;
                 Err(BackupError::Storage("the disk".to_owned()))
             }
             name => Err(BackupError::NoFile { shard: 7, name: name.to_owned() }),
