@@ -136,3 +136,24 @@ def test_a_delete_while_memory_is_flushed(start_skywatch, tmp_path, restart):
             found.setdefault(name, set()).add(v)
         assert found == {name: kept for name, kept in expected.items() if kept}
         restart(server)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM notes WHERE text != 't1'",
+        "DELETE FROM notes WHERE text !~ /t1/",
+        "DELETE FROM notes WHERE text = ''",
+        "DELETE FROM notes WHERE text = 't1'",
+        "DELETE WHERE text != 't1'",
+        "DELETE FROM notes WHERE text::field != 't1'",
+        "DROP SERIES FROM notes WHERE text != 't1'",
+    ],
+)
+def test_a_condition_on_a_field_deletes_nothing(skywatch, statement):
+    """A field taken for a tag that no series has would choose every series."""
+    lines = 'notes,host=a text="t1" 1000000000\nnotes,host=a text="t2" 2000000000'
+    assert skywatch.write(lines).status_code == 204
+    error = skywatch.query(statement)["results"][0]["error"]
+    assert error == "fields not supported in WHERE clause during deletion"
+    assert len(skywatch.rows("SELECT text FROM notes")) == 2

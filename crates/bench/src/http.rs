@@ -1,6 +1,6 @@
 //! The HTTP requests of the benchmark. One agent keeps its connection open between requests.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
@@ -10,6 +10,10 @@ use crate::process::Kind;
 const DATABASE: &str = "benchmark";
 /// No request of the benchmark takes as long on a server that works.
 const TIMEOUT: Duration = Duration::from_secs(180);
+/// A server that has no room for a write is asked again this long after.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+/// One that has none for so long has failed.
+const REFUSED_MAX: Duration = Duration::from_secs(60);
 /// Answers are read whole; the largest of the usual workload has 20 MB.
 const ANSWER_BYTES_MAX: u64 = 4 << 30;
 
@@ -87,9 +91,17 @@ impl Client {
             Kind::Skywatch | Kind::Influxdb => format!("/write?db={DATABASE}"),
             Kind::VictoriaMetrics => "/write".to_owned(),
         };
-        let answer = self.agent.post(format!("{}{path}", self.base)).send(body);
-        expect(answer.context("cannot write")?, 204)?;
-        Ok(())
+        let began = Instant::now();
+        loop {
+            let answer =
+                self.agent.post(format!("{}{path}", self.base)).send(body).context("cannot write")?;
+            // Back-pressure: the same again a little later, as clients do; the time it takes counts.
+            if answer.status().as_u16() != 503 || began.elapsed() > REFUSED_MAX {
+                expect(answer, 204)?;
+                return Ok(());
+            }
+            std::thread::sleep(RETRY_AFTER);
+        }
     }
 
     /// Asks; returns the answer's bytes as they came.

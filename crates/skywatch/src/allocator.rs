@@ -1,4 +1,13 @@
-//! How the C library's allocator is told to behave.
+//! How the C library's allocator is told to behave: few arenas, and free pages given back.
+
+use std::{fs, sync::Weak, thread, time::Duration};
+
+use skywatch_storage::MemoryBudget;
+
+/// How often the process looks at what it holds.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Memory beyond what is counted that is taken for free pages rather than for code, stacks and tables.
+const SLACK_BYTES: u64 = 96 << 20;
 
 /// Arenas that all threads share.
 #[cfg(target_env = "gnu")]
@@ -17,3 +26,47 @@ pub(crate) fn share_arenas() {
 /// Other C libraries have no such arenas.
 #[cfg(not(target_env = "gnu"))]
 pub(crate) fn share_arenas() {}
+
+/// Gives free pages back to the system while the process holds much more than is counted in `memory`: pages between
+/// blocks that live on stay with the allocator otherwise. Ends with the budget.
+pub(crate) fn trim_beside(memory: Weak<MemoryBudget>) -> std::io::Result<()> {
+    let look = move || {
+        while let Some(memory) = memory.upgrade() {
+            let counted = memory.used_bytes_total();
+            drop(memory);
+            if anonymous_bytes().is_some_and(|held| held > counted + SLACK_BYTES) {
+                trim();
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    };
+    thread::Builder::new().name("memory-trim".to_owned()).spawn(look).map(drop)
+}
+
+#[cfg(target_env = "gnu")]
+fn trim() {
+    // SAFETY: malloc_trim(3) may be called at any time from any thread; it keeps no room at the top.
+    unsafe { libc::malloc_trim(0) };
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn trim() {}
+
+/// Memory of the process that no file backs; see proc_pid_status(5), `RssAnon`.
+fn anonymous_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_kernel_tells_what_the_process_holds() {
+        let before = super::anonymous_bytes().expect("Linux tells");
+        let held = vec![1u8; 64 << 20];
+        let during = super::anonymous_bytes().expect("Linux tells");
+        assert!(during >= before + (48 << 20) && held.len() == 64 << 20, "{before} then {during}");
+    }
+}

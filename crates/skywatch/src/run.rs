@@ -21,6 +21,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     alerts::{self, Alerts},
+    allocator,
     cli::{DurabilityMode, RunArgs},
     config::{AgentChoice, RunSettings},
     console_server, logging, signals,
@@ -47,6 +48,7 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode> {
 
 async fn start_and_wait(settings: RunSettings) -> Result<()> {
     let memory = Arc::new(settings.memory());
+    allocator::trim_beside(Arc::downgrade(&memory)).context("cannot start a thread")?;
     // Addresses first: a port in use is told before recovery of much data takes its time.
     let server = Server::bind(http_config(&settings, &memory)).await?;
     let console = match &settings.console_bind {

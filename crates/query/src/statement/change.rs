@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use skywatch_influxql::{
-    AlterRetentionPolicy, CreateDatabase, CreateRetentionPolicy, Delete, DropMeasurement, DropSeries, Expr,
-    Source, Statement,
+    AlterRetentionPolicy, CreateDatabase, CreateRetentionPolicy, DataType, Delete, DropMeasurement,
+    DropSeries, Expr, Source, Statement, VarRef,
 };
-use skywatch_model::TimeRange;
+use skywatch_model::{FieldType, TimeRange};
+use skywatch_storage::ShardRead;
 
 use super::{Context, tags, unsupported};
 use crate::{BackendError, DeleteRequest, NewRetentionPolicy, QueryError, RetentionPolicyUpdate};
@@ -119,6 +120,11 @@ fn remove(
     check_times: impl Fn(bool) -> Result<(), QueryError>,
 ) -> Result<(), QueryError> {
     let database = context.database(None)?;
+    if let Some(written) = condition {
+        // Wherever the field is: a shard that lacks it would take it for a tag that no series has.
+        let (measurements, shards) = tags::measurements(context, database, from, TimeRange::ALL)?;
+        refuse_fields(written, &measurements, &shards)?;
+    }
     let condition = tags::Condition::of(context, condition)?;
     check_times(condition.range != TimeRange::ALL)?;
     let (measurements, _): (Vec<Arc<str>>, _) = tags::measurements(context, database, from, condition.range)?;
@@ -127,4 +133,32 @@ fn remove(
     }
     let request = DeleteRequest { measurements, predicate: condition.tags, range: condition.range };
     Ok(context.backend.delete(database, &request)?)
+}
+
+/// A condition on a field chooses points, and points are deleted by series and time only. Taken for a tag that no
+/// series has, the field would choose all of them or none.
+fn refuse_fields(
+    condition: &Expr,
+    measurements: &[Arc<str>],
+    shards: &[Arc<dyn ShardRead>],
+) -> Result<(), QueryError> {
+    let is_field = |name: &VarRef| match name.cast {
+        Some(DataType::Tag) => false,
+        Some(_) => true,
+        None => measurements.iter().any(|measurement| {
+            let has =
+                |fields: Vec<(Arc<str>, FieldType)>| fields.iter().any(|(field, _)| **field == *name.name);
+            shards.iter().any(|shard| has(shard.fields(measurement)))
+        }),
+    };
+    let mut found = false;
+    condition.walk(&mut |part| {
+        if let Expr::VarRef(name) = part {
+            found |= name.name != "time" && is_field(name);
+        }
+    });
+    if found {
+        return Err(QueryError::invalid("fields not supported in WHERE clause during deletion"));
+    }
+    Ok(())
 }
