@@ -37,6 +37,8 @@ struct Disk {
     nodes: Vec<Node>,
     operations: u64,
     faults: BTreeMap<u64, Fault>,
+    reads: u64,
+    failing_reads: BTreeSet<u64>,
     full_from: Option<u64>,
     power_is_off: bool,
     random: u64,
@@ -71,6 +73,8 @@ impl SimFs {
                 nodes: vec![Node::new_dir()],
                 operations: 0,
                 faults: BTreeMap::new(),
+                reads: 0,
+                failing_reads: BTreeSet::new(),
                 full_from: None,
                 power_is_off: false,
                 random: seed | 1,
@@ -87,6 +91,16 @@ impl SimFs {
     /// Plans `fault` for the operation that finds [`Self::operations`] at `operation`.
     pub fn fail_at(&self, operation: u64, fault: Fault) {
         self.disk.lock().faults.insert(operation, fault);
+    }
+
+    /// Number of times a file was opened for reading or a directory listed, or was to be.
+    pub fn reads(&self) -> u64 {
+        self.disk.lock().reads
+    }
+
+    /// Lets the read that finds [`Self::reads`] at `read` fail with an input/output error.
+    pub fn fail_read_at(&self, read: u64) {
+        self.disk.lock().failing_reads.insert(read);
     }
 
     /// From `operation` on, every append and creation fails with a full disk until [`Self::free_space`].
@@ -115,6 +129,7 @@ impl SimFs {
             }
         }
         disk.faults.clear();
+        disk.failing_reads.clear();
         disk.full_from = None;
         disk.locks.clear();
         disk.power_is_off = false;
@@ -124,6 +139,7 @@ impl SimFs {
     pub fn kill(&self) {
         let mut disk = self.disk.lock();
         disk.faults.clear();
+        disk.failing_reads.clear();
         disk.locks.clear();
     }
 
@@ -190,6 +206,13 @@ impl Disk {
         };
         self.power_is_off |= fault == Some(Fault::PowerCut);
         fault
+    }
+
+    /// Counts a read, unless it is to fail.
+    fn look(&mut self) -> io::Result<()> {
+        let read = self.reads;
+        self.reads += 1;
+        if self.failing_reads.contains(&read) { Err(error_of(Fault::Error)) } else { Ok(()) }
     }
 
     fn change(&mut self, needs_space: bool) -> io::Result<()> {
@@ -360,7 +383,8 @@ impl Fs for SimFs {
     }
 
     fn map(&self, path: &Path) -> io::Result<FileBytes> {
-        let disk = self.disk.lock();
+        let mut disk = self.disk.lock();
+        disk.look()?;
         if disk.power_is_off {
             return Err(error_of(Fault::PowerCut));
         }
@@ -402,7 +426,8 @@ impl Fs for SimFs {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
-        let disk = self.disk.lock();
+        let mut disk = self.disk.lock();
+        disk.look()?;
         match &disk.nodes[disk.resolve(dir)?] {
             Node::Dir { live, .. } => Ok(live
                 .iter()

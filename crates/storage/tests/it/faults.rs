@@ -186,6 +186,47 @@ fn a_full_disk_at_every_operation_then_a_power_cut() {
 }
 
 #[test]
+fn an_error_at_every_read() {
+    // Of a run, and of the opening after it.
+    let mut read = 0;
+    loop {
+        let fs = SimFs::new(read + 1);
+        fs.fail_read_at(read);
+        let mut told = Told::default();
+        let when = format!("error at read {read}");
+        if let Ok(store) = try_open(&fs, manual()) {
+            work(&store, &mut told);
+            if let Some(shard) = store.shard(SHARD) {
+                told.check(&shard, &format!("{when}, live"));
+            }
+        }
+        fs.kill();
+        let before = fs.reads();
+        fs.fail_read_at(before + read);
+        match try_open(&fs, manual()) {
+            // What could not be read was either not needed or is told, and nothing is answered without it.
+            Ok(store) => {
+                if let Some(shard) = store.shard(SHARD)
+                    && cells(&*shard.snapshot()).is_ok()
+                {
+                    told.check(&shard, &format!("{when} after a kill"));
+                }
+            }
+            Err(error) => assert!(error.to_string().contains("injected fault"), "{when}: {error}"),
+        }
+        let struck = before > read || fs.reads() > before + read;
+        fs.kill();
+        let store = reopen(&fs, &told, &when);
+        go_on(&fs, store, told, &when);
+        if !struck {
+            assert!(read > 20, "there are only {read} reads");
+            return;
+        }
+        read += 1;
+    }
+}
+
+#[test]
 fn two_power_cuts_the_second_during_recovery() {
     for first in (20..160).step_by(7) {
         let mut second = 0;
