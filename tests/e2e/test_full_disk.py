@@ -63,7 +63,7 @@ def test_full_disk(small_disk, start_skywatch, crash):
     server.query("CREATE DATABASE db")
     acknowledged, refusal = fill(server, 0)
     assert acknowledged > 0
-    # As InfluxDB answers; clients keep what they could not write and send it again.
+    # Clients keep what they could not write and send it again.
     assert refusal.status_code in (500, 503), f"{refusal.status_code} {refusal.text}"
     assert "No space left on device" in refusal.json()["error"]
 

@@ -75,6 +75,13 @@ impl Manifest {
         }
     }
 
+    /// The next free number, no longer free.
+    pub(crate) const fn take_file(&mut self) -> u64 {
+        let number = self.next_file;
+        self.next_file += 1;
+        number
+    }
+
     /// Where a shard's manifest is.
     pub(crate) fn path(dir: &Path) -> PathBuf {
         dir.join("MANIFEST")

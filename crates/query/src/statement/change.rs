@@ -120,14 +120,13 @@ fn remove(
     check_times: impl Fn(bool) -> Result<(), QueryError>,
 ) -> Result<(), QueryError> {
     let database = context.database(None)?;
-    if let Some(written) = condition {
-        // Wherever the field is: a shard that lacks it would take it for a tag that no series has.
-        let (measurements, shards) = tags::measurements(context, database, from, TimeRange::ALL)?;
-        refuse_fields(written, &measurements, &shards)?;
+    // Of all shards, whatever the times: one that lacks a field would take it for a tag that no series has.
+    let (measurements, shards) = tags::measurements(context, database, from, TimeRange::ALL)?;
+    if let Some(condition) = condition {
+        refuse_fields(condition, &measurements, &shards)?;
     }
     let condition = tags::Condition::of(context, condition)?;
     check_times(condition.range != TimeRange::ALL)?;
-    let (measurements, _): (Vec<Arc<str>>, _) = tags::measurements(context, database, from, condition.range)?;
     if measurements.is_empty() {
         return Ok(());
     }

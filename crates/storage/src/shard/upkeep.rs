@@ -116,19 +116,14 @@ impl Shard {
     }
 
     fn next_file(&self) -> u64 {
-        let mut manifest = self.manifest.lock();
-        let number = manifest.next_file;
-        manifest.next_file += 1;
-        number
+        self.manifest.lock().take_file()
     }
 
     /// The number of a segment to write, and the tombstones to apply. At one moment: a delete comes before, and is among
     /// them, or after, and its barrier is above the number.
     fn begin_segment(&self) -> (u64, Tombstones) {
         let mut manifest = self.manifest.lock();
-        let number = manifest.next_file;
-        manifest.next_file += 1;
-        (number, self.tables.read().tombstones.clone())
+        (manifest.take_file(), self.tables.read().tombstones.clone())
     }
 
     fn sync_dir(&self) -> Result<(), FsError> {

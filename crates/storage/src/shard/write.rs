@@ -249,18 +249,18 @@ impl Shard {
     /// Puts rows into the active memtable. Called with the gate held.
     pub(super) fn insert(&self, rows: &RowSet) {
         let now = Instant::now();
-        let tables = self.tables.read();
-        let table = &tables.active.table;
+        let (table, was_written) = {
+            let active = &self.tables.read().active;
+            (Arc::clone(&active.table), active.first_write.is_some())
+        };
+        // Outside the lock, since it may sort a chunk; the gate keeps the table the active one.
         table.insert(rows);
-        let (was_written, is_full) =
-            (tables.active.first_write.is_some(), table.size_bytes() >= self.options.flush_bytes);
-        drop(tables);
         if !was_written {
             self.tables.write().active.first_write.get_or_insert(now);
         }
         let since_open = now.saturating_duration_since(self.opened).as_millis() as u64;
         self.last_write_ms.store(since_open, Ordering::Relaxed);
-        if is_full {
+        if table.size_bytes() >= self.options.flush_bytes {
             self.shared.wake_flusher();
         }
     }
