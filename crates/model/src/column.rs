@@ -153,6 +153,35 @@ pub struct Column {
 }
 
 impl Column {
+    /// A column of one row, which has this value.
+    pub fn of_one(value: FieldValue) -> Self {
+        let values = match value {
+            FieldValue::Float(value) => Values::Float(vec![value]),
+            FieldValue::Integer(value) => Values::Integer(vec![value]),
+            FieldValue::Unsigned(value) => Values::Unsigned(vec![value]),
+            FieldValue::String(value) => Values::String(vec![value]),
+            FieldValue::Boolean(value) => Values::Boolean(vec![value]),
+        };
+        Self { values, valid: None }
+    }
+
+    /// Puts the rows in the opposite order.
+    pub fn reverse(&mut self) {
+        match &mut self.values {
+            Values::Float(values) => values.reverse(),
+            Values::Integer(values) => values.reverse(),
+            Values::Unsigned(values) => values.reverse(),
+            Values::String(values) => values.reverse(),
+            Values::Boolean(values) => values.reverse(),
+        }
+        if let Some(valid) = &mut self.valid {
+            let mut reversed = Bitmap::filled(valid.len(), false);
+            let rows = (0..valid.len()).rev().enumerate();
+            rows.filter(|(_, from)| valid.get(*from)).for_each(|(to, _)| reversed.set(to, true));
+            *valid = reversed;
+        }
+    }
+
     /// Whether row `index` has a value.
     pub fn is_valid(&self, index: usize) -> bool {
         self.valid.as_ref().is_none_or(|valid| valid.get(index))
@@ -208,4 +237,21 @@ pub struct RowBlock {
     pub times: Vec<i64>,
     /// One entry per requested field.
     pub columns: Vec<Option<Column>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reversing_keeps_values_with_their_validity() {
+        let mut column = Column::of_one(FieldValue::Integer(7));
+        column.pad(3);
+        column.reverse();
+        let found: Vec<Option<FieldValue>> = (0..3).map(|row| column.get(row)).collect();
+        assert_eq!(found, [None, None, Some(FieldValue::Integer(7))]);
+        column.reverse();
+        assert_eq!(column.get(0), Some(FieldValue::Integer(7)));
+        assert!(!column.is_valid(1) && !column.is_valid(2));
+    }
 }

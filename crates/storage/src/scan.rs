@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use skywatch_model::{Column, FieldValue, RowBlock, TimeRange, Values};
+use skywatch_model::{Column, FieldValue, RowBlock, TimeRange};
 
 use crate::{
     BlockStats, BlockStream, End, Order, ReadError, ScanBlock, SpanStats,
@@ -238,7 +238,7 @@ impl ScanBlock for Cluster<'_> {
         // Fields that end before the last row (begin after the first) have no value in it.
         let column = |cell: &Option<&(i64, FieldValue)>| {
             let (_, value) = cell.filter(|(at, _)| *at == time)?;
-            Some(Column { values: one_value(value.clone()), valid: None })
+            Some(Column::of_one(value.clone()))
         };
         self.range
             .contains(time)
@@ -257,16 +257,6 @@ impl ScanBlock for Cluster<'_> {
         };
         let rows = rows.without_empty_rows();
         Ok(RowBlock { times: rows.times, columns: rows.columns })
-    }
-}
-
-fn one_value(value: FieldValue) -> Values {
-    match value {
-        FieldValue::Float(value) => Values::Float(vec![value]),
-        FieldValue::Integer(value) => Values::Integer(vec![value]),
-        FieldValue::Unsigned(value) => Values::Unsigned(vec![value]),
-        FieldValue::String(value) => Values::String(vec![value]),
-        FieldValue::Boolean(value) => Values::Boolean(vec![value]),
     }
 }
 

@@ -213,21 +213,7 @@ fn take(column: &Column, rows: &[u32]) -> Option<Column> {
 /// The rows in the opposite order.
 pub(super) fn reversed(mut block: RowBlock) -> RowBlock {
     block.times.reverse();
-    for column in block.columns.iter_mut().flatten() {
-        match &mut column.values {
-            Values::Float(values) => values.reverse(),
-            Values::Integer(values) => values.reverse(),
-            Values::Unsigned(values) => values.reverse(),
-            Values::String(values) => values.reverse(),
-            Values::Boolean(values) => values.reverse(),
-        }
-        if let Some(valid) = &mut column.valid {
-            let mut reversed = Bitmap::filled(valid.len(), false);
-            let last = valid.len().wrapping_sub(1);
-            (0..valid.len()).filter(|row| valid.get(*row)).for_each(|row| reversed.set(last - row, true));
-            *valid = reversed;
-        }
-    }
+    block.columns.iter_mut().flatten().for_each(Column::reverse);
     block
 }
 

@@ -6,7 +6,7 @@
 
 use std::{cmp::Ordering, ops::Range};
 
-use skywatch_model::{Column, FieldType, FieldValue, RowBlock, TimeRange, Values};
+use skywatch_model::{Column, FieldType, FieldValue, RowBlock, TimeRange};
 use skywatch_storage::{End, Order, ScanBlock};
 
 use super::{
@@ -179,7 +179,7 @@ impl Search<'_> {
         }
         if self.run.plan.references.is_empty() {
             let mut columns = vec![None; self.run.plan.scan_fields.len()];
-            columns[self.field] = Some(single(&edge.value));
+            columns[self.field] = Some(Column::of_one(edge.value.clone()));
             return Ok(RowBlock { times: vec![edge.time], columns });
         }
         let member = self.member(edge.member);
@@ -190,18 +190,6 @@ impl Search<'_> {
             None => Ok(RowBlock::default()),
         }
     }
-}
-
-/// A column of one value.
-fn single(value: &FieldValue) -> Column {
-    let values = match value {
-        FieldValue::Float(value) => Values::Float(vec![*value]),
-        FieldValue::Integer(value) => Values::Integer(vec![*value]),
-        FieldValue::Unsigned(value) => Values::Unsigned(vec![*value]),
-        FieldValue::String(value) => Values::String(vec![value.clone()]),
-        FieldValue::Boolean(value) => Values::Boolean(vec![*value]),
-    };
-    Column { values, valid: None }
 }
 
 fn greater(a: &FieldValue, b: &FieldValue) -> bool {

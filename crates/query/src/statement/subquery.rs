@@ -3,7 +3,7 @@
 use std::{cell::Cell, sync::Arc};
 
 use skywatch_influxql::{BinaryOp, Call, Expr, Fill, Select, SortField};
-use skywatch_model::{Bitmap, Column, MAX_TIME, MIN_TIME, TimeRange, Values};
+use skywatch_model::{Column, MAX_TIME, MIN_TIME, TimeRange};
 use skywatch_storage::ShardRead;
 
 use super::{Context, select::sources};
@@ -134,7 +134,7 @@ fn add(shard: &mut MemoryShard, series: ResultSeries, ascending: bool) {
     }
     if !ascending {
         times.reverse();
-        columns.iter_mut().for_each(|(_, column)| reverse(column));
+        columns.iter_mut().for_each(|(_, column)| column.reverse());
     }
     // An empty tag is no tag.
     let tags = series.tags.iter().filter(|(_, value)| !value.is_empty()).cloned().collect();
@@ -152,20 +152,5 @@ fn column(values: OutputColumn, len: usize) -> Option<Column> {
     match builder.finish() {
         Vector::Column(column) => Some(column),
         _ => None,
-    }
-}
-
-fn reverse(column: &mut Column) {
-    match &mut column.values {
-        Values::Float(values) => values.reverse(),
-        Values::Integer(values) => values.reverse(),
-        Values::Unsigned(values) => values.reverse(),
-        Values::String(values) => values.reverse(),
-        Values::Boolean(values) => values.reverse(),
-    }
-    if let Some(valid) = &mut column.valid {
-        let mut reversed = Bitmap::default();
-        (0..valid.len()).rev().for_each(|row| reversed.push(valid.get(row)));
-        *valid = reversed;
     }
 }
