@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(&args),
         Command::Agent(args) => agent::run(&args),
         Command::Query(args) => query::run(args),
         Command::Ctl { command } => ctl::run(command),

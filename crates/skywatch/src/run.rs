@@ -33,7 +33,7 @@ const SYNC_EVERY: Duration = Duration::from_millis(100);
 /// Where agents write and rules look unless told otherwise.
 const AGENT_DATABASE: &str = "telegraf";
 
-pub(crate) fn run(args: RunArgs) -> Result<ExitCode> {
+pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let settings = RunSettings::resolve(args)?;
     logging::start(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -47,11 +47,11 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode> {
 }
 
 async fn start_and_wait(settings: RunSettings) -> Result<()> {
-    let memory = Arc::new(settings.memory());
+    let memory = Arc::new(settings.data.memory());
     allocator::trim_beside(Arc::downgrade(&memory)).context("cannot start a thread")?;
     // Addresses first: a port in use is told before recovery of much data takes its time.
     let server = Server::bind(http_config(&settings, &memory)).await?;
-    let console = match &settings.console_bind {
+    let console = match &settings.console.bind {
         Some(address) => Some(console_server::listen(address).await?),
         None => None,
     };
@@ -81,7 +81,7 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
         "HTTP API",
         format!("{api_url}   as InfluxDB 1.8: influx -port {}", server.local_addr().port()),
     );
-    banner.line("Data", std::path::absolute(&settings.data_dir)?.display());
+    banner.line("Data", std::path::absolute(&settings.data.dir)?.display());
     banner.line("Agent", agent.as_ref().map_or("off", |agent| agent.description));
 
     let registry = Arc::clone(server.metrics());
@@ -89,7 +89,7 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
     let http = tokio::spawn(server.serve(Arc::clone(&node) as _, closed(http_stopped.clone())));
     let alerts = match settings.alerts.clone() {
         Some(rules) => {
-            let state = settings.data_dir.join("alerts");
+            let state = settings.data.dir.join("alerts");
             Some(Alerts::start(rules, Arc::clone(&node), &state, console_url(console.as_ref())).await?)
         }
         None => None,
@@ -130,30 +130,30 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
 
 fn http_config(settings: &RunSettings, memory: &Arc<MemoryBudget>) -> HttpConfig {
     HttpConfig {
-        bind: settings.http_bind.to_string(),
-        max_body_size: settings.max_body_bytes,
+        bind: settings.http.bind.to_string(),
+        max_body_size: settings.http.max_body_bytes,
         memory: Arc::clone(memory),
-        max_connections: settings.max_connections,
-        max_concurrent_queries: settings.max_concurrent_queries,
+        max_connections: settings.http.max_connections,
+        max_concurrent_queries: settings.http.max_concurrent_queries,
         ..HttpConfig::default()
     }
 }
 
 fn node_config(settings: &RunSettings, memory: Arc<MemoryBudget>) -> NodeConfig {
     NodeConfig {
-        data_dir: settings.data_dir.clone(),
-        durability: match settings.durability {
+        data_dir: settings.data.dir.clone(),
+        durability: match settings.data.durability {
             DurabilityMode::Fsync => Durability::Fsync,
             DurabilityMode::Interval => Durability::Interval(SYNC_EVERY),
             DurabilityMode::None => Durability::None,
         },
         memory,
         cardinality: CardinalityLimits {
-            max_series_per_database: settings.max_series_per_database,
-            max_values_per_tag: settings.max_values_per_tag,
+            max_series_per_database: settings.data.max_series_per_database,
+            max_values_per_tag: settings.data.max_values_per_tag,
         },
         limits: Limits {
-            query_timeout: Duration::from_secs(settings.query_timeout_secs),
+            query_timeout: Duration::from_secs(settings.http.query_timeout_secs),
             ..Limits::default()
         },
     }
@@ -192,8 +192,10 @@ fn start_console(
     alerts: Arc<dyn AlertsView>,
     stopped: watch::Receiver<()>,
 ) -> JoinHandle<()> {
-    let config =
-        ConsoleConfig { dashboards_dir: settings.dashboards_dir.clone(), ..ConsoleConfig::new(api_url) };
+    let config = ConsoleConfig {
+        dashboards_dir: settings.console.dashboards_dir.clone(),
+        ..ConsoleConfig::new(api_url)
+    };
     let router = skywatch_console::router(config, alerts);
     tokio::spawn(async move {
         if let Err(error) = console_server::serve(listener, router, closed(stopped)).await {
