@@ -1,31 +1,22 @@
 //! A node reached over HTTP.
 
-use std::{
-    io::{self, Read},
-    time::Duration,
-};
+use std::sync::Arc;
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use skywatch_client::{Client, ClientError, Connection, Method, RequestBuilder, Response};
 use skywatch_cluster::backup::{
-    BackupError, Backups, ByteSink, Checksum, FileRef, Listing, PIECE_BYTES, RestorePlan, SessionId,
+    BackupError, Backups, ByteSink, Checksum, FileRef, Listing, RestorePlan, SessionId,
 };
-use ureq::{Agent, Body, http::Response};
+use tokio::runtime::{Builder, Runtime};
 
-/// Time to find the server. Steps themselves may take as long as they take: a server flushes before it lists.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest JSON answer: the listing of a node with a million files has some 100 MB.
-const JSON_BYTES_MAX: u64 = 1 << 30;
+const JSON_BYTES_MAX: usize = 1 << 30;
 
-/// See the module's header.
+/// See the module's header. Backups are made by threads that wait; the requests run on a runtime of its own.
 #[derive(Debug, Clone)]
 pub struct HttpServer {
-    agent: Agent,
-    url: String,
-}
-
-#[derive(Deserialize)]
-struct ErrorBody {
-    error: String,
+    client: Client,
+    runtime: Arc<Runtime>,
 }
 
 #[derive(Deserialize)]
@@ -39,85 +30,84 @@ struct SessionBody {
 }
 
 impl HttpServer {
-    /// The server at `url`, such as `http://127.0.0.1:8086`.
-    pub fn new(url: &str) -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .build();
-        Self { agent: config.into(), url: format!("{}/skywatch/v1", url.trim_end_matches('/')) }
+    /// The server of a connection. Requests may take as long as they take: a server flushes before it lists.
+    pub fn new(connection: Connection) -> Result<Self, ClientError> {
+        let client = Client::new(connection)?;
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
+            ClientError::Options(format!("no asynchronous runtime can be started: {error}"))
+        })?;
+        Ok(Self { client, runtime: Arc::new(runtime) })
     }
 
-    fn path(&self, path: &str) -> String {
-        format!("{}/{path}", self.url)
+    fn path(path: &str) -> String {
+        format!("skywatch/v1/{path}")
     }
 
     /// The answer, if it is a good one.
-    fn check(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>, BackupError> {
-        let answer = answer.map_err(|error| {
-            let base = self.url.trim_end_matches("/skywatch/v1");
-            BackupError::Unreachable(format!(
-                "cannot reach {base}: {error}; is the server running, and is --url right?"
-            ))
-        })?;
-        if answer.status().is_success() {
-            return Ok(answer);
-        }
-        let status = answer.status();
-        let text = answer.into_body().read_to_string().unwrap_or_default();
-        Err(BackupError::Refused(match serde_json::from_str::<ErrorBody>(&text) {
-            Ok(body) => body.error,
-            Err(_) => {
-                format!("the server answers {status}: {}; is it a Skywatch of this version?", text.trim())
+    fn call(&self, request: RequestBuilder) -> Result<Response, BackupError> {
+        self.runtime.block_on(self.client.send_checked(request)).map_err(|error| match error {
+            ClientError::Refused(reason) => BackupError::Refused(reason),
+            ClientError::NotInfluxDb { server, reason } => {
+                BackupError::Refused(format!("{server} answers {reason}: is it a Skywatch of this version?"))
             }
-        }))
-    }
-
-    fn json<T: DeserializeOwned>(
-        &self,
-        answer: Result<Response<Body>, ureq::Error>,
-    ) -> Result<T, BackupError> {
-        let body = self.check(answer)?.into_body().into_with_config().limit(JSON_BYTES_MAX).reader();
-        serde_json::from_reader(body).map_err(|error| {
-            BackupError::Unreachable(format!("the answer of the server cannot be read: {error}"))
+            error => BackupError::Unreachable(error.to_string()),
         })
     }
 
-    fn get(&self, path: &str, file: FileRef<'_>) -> Result<Response<Body>, ureq::Error> {
-        self.agent
-            .get(self.path(path))
-            .query("session", file.session)
-            .query("shard", file.shard.to_string())
-            .query("name", file.name)
-            .call()
+    /// Gives a body to `take` piece by piece, until it is over or `take` fails.
+    fn read(
+        &self,
+        mut answer: Response,
+        mut take: impl FnMut(&[u8]) -> Result<(), BackupError>,
+    ) -> Result<(), BackupError> {
+        loop {
+            match self.runtime.block_on(self.client.next_piece(&mut answer)) {
+                Ok(Some(piece)) => take(piece.as_ref())?,
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(BackupError::Unreachable(error.to_string())),
+            }
+        }
+    }
+
+    fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, BackupError> {
+        let unreadable = |reason: &str| {
+            BackupError::Unreachable(format!("the answer of the server cannot be read: {reason}"))
+        };
+        let mut body = Vec::new();
+        self.read(self.call(request)?, |piece| {
+            body.extend_from_slice(piece);
+            if body.len() > JSON_BYTES_MAX { Err(unreadable("it is too long")) } else { Ok(()) }
+        })?;
+        serde_json::from_slice(&body).map_err(|error| unreadable(&error.to_string()))
+    }
+
+    fn get(&self, path: &str, file: FileRef<'_>) -> RequestBuilder {
+        let shard = file.shard.to_string();
+        self.client.get(&Self::path(path)).query(&[
+            ("session", file.session),
+            ("shard", &shard),
+            ("name", file.name),
+        ])
+    }
+
+    fn post_json(&self, path: &str, body: &impl Serialize) -> RequestBuilder {
+        self.client.post(&Self::path(path)).json(body)
     }
 
     fn delete(&self, path: &str, session: &str) -> Result<(), BackupError> {
-        self.check(self.agent.delete(self.path(path)).query("session", session).call()).map(drop)
+        let request = self.client.request(Method::DELETE, &Self::path(path)).query(&[("session", session)]);
+        self.call(request).map(drop)
     }
 }
 
 impl Backups for HttpServer {
     fn begin_backup(&self, databases: &[String]) -> Result<Listing, BackupError> {
-        let body = serde_json::to_vec(databases).unwrap_or_default();
-        self.json(self.agent.post(self.path("backup")).content_type("application/json").send(body))
+        self.json(self.post_json("backup", &databases))
     }
 
     fn read_file(&self, file: FileRef<'_>, sink: ByteSink<'_>) -> Result<(), BackupError> {
-        let answer = self.check(self.get("backup/file", file))?;
-        let mut body = answer.into_body().into_with_config().limit(u64::MAX).reader();
-        let mut buffer = vec![0; PIECE_BYTES];
-        loop {
-            match body.read(&mut buffer) {
-                Ok(0) => return Ok(()),
-                Ok(count) => sink(&buffer[..count]).map_err(BackupError::Sink)?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    let text = format!("{} broke off: {error}", file.name);
-                    return Err(BackupError::Unreachable(text));
-                }
-            }
-        }
+        let answer = self.call(self.get("backup/file", file))?;
+        self.read(answer, |piece| sink(piece).map_err(BackupError::Sink))
     }
 
     fn checksum(&self, file: FileRef<'_>) -> Result<Checksum, BackupError> {
@@ -129,25 +119,23 @@ impl Backups for HttpServer {
     }
 
     fn begin_restore(&self, plan: &RestorePlan) -> Result<SessionId, BackupError> {
-        let body = serde_json::to_vec(plan).unwrap_or_default();
-        let answer = self.agent.post(self.path("restore")).content_type("application/json").send(body);
-        self.json::<SessionBody>(answer).map(|body| body.session)
+        self.json::<SessionBody>(self.post_json("restore", plan)).map(|body| body.session)
     }
 
     fn put(&self, file: FileRef<'_>, offset: u64, bytes: &[u8]) -> Result<(), BackupError> {
-        let request = self
-            .agent
-            .put(self.path("restore/file"))
-            .query("session", file.session)
-            .query("shard", file.shard.to_string())
-            .query("name", file.name)
-            .query("offset", offset.to_string());
-        self.check(request.send(bytes)).map(drop)
+        let (shard, offset) = (file.shard.to_string(), offset.to_string());
+        let request = self.client.request(Method::PUT, &Self::path("restore/file")).query(&[
+            ("session", file.session),
+            ("shard", &shard),
+            ("name", file.name),
+            ("offset", &offset),
+        ]);
+        self.call(request.body(bytes.to_vec())).map(drop)
     }
 
     fn commit_restore(&self, session: &str) -> Result<(), BackupError> {
-        self.check(self.agent.post(self.path("restore/commit")).query("session", session).send_empty())
-            .map(drop)
+        let request = self.client.post(&Self::path("restore/commit")).query(&[("session", session)]);
+        self.call(request).map(drop)
     }
 
     fn abort_restore(&self, session: &str) -> Result<(), BackupError> {

@@ -1,56 +1,7 @@
 //! The HTTP side: `POST /query` with form parameters, as InfluxDB 1.x takes it.
 
-use std::time::Duration;
-
 use serde::Deserialize;
-
-/// Time to find the server; answers themselves may take as long as they take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Why a query has no answer.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ClientError {
-    /// Nobody answers there.
-    #[error("cannot reach {url}: {reason}; is the server running, and is --url right?")]
-    Unreachable {
-        /// The server's URL.
-        url: String,
-        /// What the network said.
-        reason: String,
-    },
-    /// The connection broke in the middle of an answer.
-    #[error("the answer of {url} broke off: {reason}")]
-    BrokenAnswer {
-        /// The server's URL.
-        url: String,
-        /// What the network said.
-        reason: String,
-    },
-    /// The server refused the query or a statement of it.
-    #[error("{0}")]
-    Refused(String),
-    /// The answer is not what InfluxDB's API promises.
-    #[error("{url} did not answer as an InfluxDB-compatible server: {reason}")]
-    NotInfluxDb {
-        /// The server's URL.
-        url: String,
-        /// What was wrong with it.
-        reason: String,
-    },
-}
-
-/// One server.
-#[derive(Debug, Clone)]
-pub struct Client {
-    http: reqwest::Client,
-    url: String,
-}
-
-#[derive(Deserialize)]
-struct ErrorBody {
-    error: String,
-}
+use skywatch_client::{Client, ClientError};
 
 #[derive(Deserialize)]
 struct Statements {
@@ -62,55 +13,20 @@ struct Statement {
     error: Option<String>,
 }
 
-impl Client {
-    /// A client for the server at `url`, such as `http://127.0.0.1:8086`.
-    pub fn new(url: &str) -> Result<Self, ClientError> {
-        let url = url.trim_end_matches('/').to_owned();
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .build()
-            .map_err(|error| ClientError::Unreachable { url: url.clone(), reason: error.to_string() })?;
-        Ok(Self { http, url })
+/// The answer as the server sent it, in the format of a media type.
+pub(crate) async fn query(
+    client: &Client,
+    database: &str,
+    query: &str,
+    accept: &str,
+) -> Result<String, ClientError> {
+    let request = client.post("query").header("Accept", accept).form(&[("db", database), ("q", query)]);
+    let mut response = client.send_checked(request).await?;
+    let mut body = Vec::new();
+    while let Some(piece) = client.next_piece(&mut response).await? {
+        body.extend_from_slice(piece.as_ref());
     }
-
-    /// The JSON answer as the server sent it.
-    pub async fn query_json(&self, database: &str, query: &str) -> Result<String, ClientError> {
-        self.query(database, query, "application/json").await
-    }
-
-    /// The answer as CSV.
-    pub async fn query_csv(&self, database: &str, query: &str) -> Result<String, ClientError> {
-        self.query(database, query, "text/csv").await
-    }
-
-    async fn query(&self, database: &str, query: &str, accept: &str) -> Result<String, ClientError> {
-        let unreachable = |error: reqwest::Error| ClientError::Unreachable {
-            url: self.url.clone(),
-            reason: innermost(&error),
-        };
-        let response = self
-            .http
-            .post(format!("{}/query", self.url))
-            .header("Accept", accept)
-            .form(&[("db", database), ("q", query)])
-            .send()
-            .await
-            .map_err(unreachable)?;
-        let status = response.status();
-        let body = response.text().await.map_err(|error| ClientError::BrokenAnswer {
-            url: self.url.clone(),
-            reason: innermost(&error),
-        })?;
-        if status.is_success() {
-            return Ok(body);
-        }
-        match serde_json::from_str::<ErrorBody>(&body) {
-            Ok(refusal) => Err(ClientError::Refused(refusal.error)),
-            Err(_) => {
-                Err(ClientError::NotInfluxDb { url: self.url.clone(), reason: format!("HTTP {status}") })
-            }
-        }
-    }
+    Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
 /// The first error that a statement of a JSON answer reports.
@@ -120,13 +36,4 @@ pub(crate) fn check_statements(body: &str) -> Result<(), ClientError> {
         Some(error) => Err(ClientError::Refused(error)),
         None => Ok(()),
     }
-}
-
-/// The deepest cause says what happened ("Connection refused"); the outer ones only where.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }

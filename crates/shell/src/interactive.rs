@@ -4,7 +4,9 @@ use std::io::Write;
 
 use rustyline::{DefaultEditor, error::ReadlineError};
 
-use crate::{Client, ClientError, Format, ask};
+use skywatch_client::{Client, ClientError};
+
+use crate::{Format, ask};
 
 const HELP: &str = "\
   use <database>          choose the database

@@ -4,9 +4,10 @@ mod client;
 mod interactive;
 mod table;
 
-pub use client::{Client, ClientError};
 pub use interactive::run_interactive;
 pub use table::render_tables;
+
+use skywatch_client::{Client, ClientError};
 
 /// How an answer is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,14 +28,14 @@ pub async fn ask(
     format: Format,
 ) -> Result<String, ClientError> {
     match format {
-        Format::Csv => client.query_csv(database, query).await,
+        Format::Csv => client::query(client, database, query, "text/csv").await,
         Format::Json => {
-            let body = client.query_json(database, query).await?;
+            let body = client::query(client, database, query, "application/json").await?;
             client::check_statements(&body)?;
             Ok(body)
         }
         Format::Table => {
-            let body = client.query_json(database, query).await?;
+            let body = client::query(client, database, query, "application/json").await?;
             client::check_statements(&body)?;
             render_tables(&body)
         }

@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::ClientError;
+use skywatch_client::ClientError;
 
 #[derive(Deserialize)]
 struct Answer {
@@ -39,7 +39,7 @@ struct Message {
 /// Renders a JSON answer of `/query`. An answer without series becomes a line that says so.
 pub fn render_tables(body: &str) -> Result<String, ClientError> {
     let answer: Answer = serde_json::from_str(body).map_err(|error| ClientError::NotInfluxDb {
-        url: "the server".into(),
+        server: "the server".into(),
         reason: format!("its JSON is not a query result ({error})"),
     })?;
     let mut text = String::new();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{bind_address::BindAddress, byte_size::ByteSize};
+use crate::{bind_address::BindAddress, byte_size::ByteSize, connection::ConnectionArgs};
 
 /// Monitors a KVM cloud: agent, time-series store, queries, dashboards and alerts in one binary.
 #[derive(Debug, Parser)]
@@ -180,9 +180,8 @@ pub(crate) struct QueryArgs {
     /// The query; several statements are separated by semicolons
     #[arg(value_name = "QUERY")]
     pub(crate) query: Option<String>,
-    /// The server
-    #[arg(long, default_value = "http://127.0.0.1:8086", env = "SKYWATCH_URL")]
-    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
     /// Database that the query is about
     #[arg(long, value_name = "NAME", env = "SKYWATCH_DB")]
     pub(crate) db: Option<String>,
@@ -242,9 +241,8 @@ pub(crate) struct BackupArgs {
     /// Directory of the backups; created if missing
     #[arg(value_name = "DIR", required = true)]
     pub(crate) dir: Option<PathBuf>,
-    /// The server
-    #[arg(long, default_value = "http://127.0.0.1:8086", env = "SKYWATCH_URL")]
-    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
     /// Database to back up; may be given several times [default: all]
     #[arg(long, value_name = "NAME")]
     pub(crate) db: Vec<String>,
@@ -277,9 +275,8 @@ pub(crate) struct RestoreArgs {
     /// Directory of the backups
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
-    /// The server
-    #[arg(long, default_value = "http://127.0.0.1:8086", env = "SKYWATCH_URL")]
-    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
     /// Restore into this data directory instead, which no process may be using
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -370,9 +367,8 @@ pub(crate) struct ImportArgs {
     /// File of line protocol, gzip or not; - is standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// The server
-    #[arg(long, default_value = "http://127.0.0.1:8086", env = "SKYWATCH_URL")]
-    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
     /// Database for lines before the first `# CONTEXT-DATABASE:`
     #[arg(long, value_name = "NAME")]
     pub(crate) db: Option<String>,

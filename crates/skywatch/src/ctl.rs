@@ -29,13 +29,14 @@ pub(crate) fn run(command: CtlCommand) -> Result<ExitCode> {
 
 fn run_backup(args: BackupArgs) -> Result<ExitCode> {
     let dir = args.dir.context("a directory is needed")?;
+    let connection = args.connection.connection()?;
     let options = BackupOptions {
         databases: args.db,
         keep: args.keep as usize,
-        source: args.url.clone(),
+        source: connection.place.to_string(),
         skywatch_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let summary = backup(&HttpServer::new(&args.url), &dir, &options, Progress::detect(args.quiet))?;
+    let summary = backup(&HttpServer::new(connection)?, &dir, &options, Progress::detect(args.quiet))?;
     if !args.quiet {
         print(&format!(
             "backup {} of {} databases in {}: {} files, {} bytes; copied {} files, {} bytes",
@@ -92,7 +93,7 @@ fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
     };
     let progress = Progress::detect(args.quiet);
     let summary = match &args.data_dir {
-        None => restore(&HttpServer::new(&args.url), &args.dir, &selection, progress)?,
+        None => restore(&HttpServer::new(args.connection.connection()?)?, &args.dir, &selection, progress)?,
         Some(data_dir) => restore_offline(data_dir, &args.dir, &selection, progress)?,
     };
     if !args.quiet {

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &ImportArgs) -> Result<ExitCode> {
     let is_gzip = packed.fill_buf().context("cannot read the file")?.starts_with(&GZIP_MAGIC);
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let options = ImportOptions {
-        url: args.url.clone(),
+        url: args.connection.connection()?.place.to_string(),
         database: args.db.clone().unwrap_or_default(),
         policy: args.rp.clone().unwrap_or_default(),
         precision: args.precision.clone(),

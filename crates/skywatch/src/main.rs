@@ -8,6 +8,7 @@ mod byte_size;
 mod cli;
 mod config;
 mod configuration_files;
+mod connection;
 mod console_server;
 mod ctl;
 mod export;

@@ -7,7 +7,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use skywatch_shell::{Client, Format, ask, run_interactive};
+use skywatch_client::Client;
+use skywatch_shell::{Format, ask, run_interactive};
 
 use crate::cli::{OutputFormat, QueryArgs};
 
@@ -20,7 +21,7 @@ pub(crate) fn run(args: QueryArgs) -> Result<ExitCode> {
 }
 
 async fn answer(args: QueryArgs) -> Result<ExitCode> {
-    let client = Client::new(&args.url)?;
+    let client = Client::new(args.connection.connection()?)?;
     let database = args.db.unwrap_or_default();
     let format = match args.format {
         OutputFormat::Table => Format::Table,
