@@ -6,6 +6,7 @@ mod agent;
 mod console;
 mod data;
 mod http;
+mod influxdb;
 
 use std::{
     fs,
@@ -19,6 +20,8 @@ pub(crate) use agent::AgentChoice;
 pub(crate) use console::ConsoleSettings;
 pub(crate) use data::DataSettings;
 pub(crate) use http::HttpSettings;
+use influxdb::Ignored;
+pub(crate) use influxdb::{IgnoredKeys, is_server_file};
 
 use crate::cli::RunArgs;
 
@@ -35,6 +38,8 @@ pub(crate) struct RunSettings {
     /// A file of alert rules.
     pub(crate) alerts: Option<PathBuf>,
     pub(crate) log: String,
+    /// What the file sets without effect.
+    pub(crate) ignored: IgnoredKeys,
 }
 
 /// The file as written; every key is optional, an unknown key is an error.
@@ -47,6 +52,35 @@ struct FileConfig {
     console: console::ConsoleSection,
     agent: agent::AgentSection,
     alerts: AlertsSection,
+    // InfluxDB's.
+    reporting_disabled: Ignored,
+    reporting_enabled: Ignored,
+    bind_address: Ignored,
+    meta: influxdb::MetaSection,
+    retention: influxdb::RetentionSection,
+    shard_precreation: influxdb::ShardPrecreationSection,
+    logging: influxdb::LoggingSection,
+    ifql: influxdb::IfqlSection,
+}
+
+impl FileConfig {
+    fn check(&self) -> Result<()> {
+        self.meta.check()?;
+        self.retention.check()
+    }
+
+    fn ignored(&self) -> IgnoredKeys {
+        let mut keys = IgnoredKeys::default();
+        // That nothing is reported to anyone needs no saying.
+        keys.note(self.bind_address, "bind-address (backups go through the HTTP API)");
+        self.meta.note(&mut keys);
+        self.data.note(&mut keys);
+        self.retention.note(&mut keys);
+        self.shard_precreation.note(&mut keys);
+        self.logging.note(&mut keys);
+        self.ifql.note(&mut keys);
+        keys
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -62,19 +96,22 @@ impl RunSettings {
             Some(path) => read_file(path)?,
             None => FileConfig::default(),
         };
+        file.check()?;
         let settings = Self::merge(args, file);
         settings.check()?;
         Ok(settings)
     }
 
     fn merge(args: &RunArgs, file: FileConfig) -> Self {
+        let (ignored, level) = (file.ignored(), file.logging.filter());
         Self {
             data: DataSettings::merge(args, file.data),
             http: HttpSettings::merge(args, file.http),
             console: ConsoleSettings::merge(args, file.console),
             agent: AgentChoice::merge(args, file.agent),
             alerts: args.alerts.clone().or(file.alerts.file),
-            log: args.log.clone().or(file.log).unwrap_or_else(|| "warn".into()),
+            log: args.log.clone().or(file.log).unwrap_or_else(|| level.unwrap_or("warn").into()),
+            ignored,
         }
     }
 
@@ -119,7 +156,10 @@ mod tests {
     /// Why a file of this text is refused.
     pub(super) fn settings_error(text: &str) -> String {
         match parse(text) {
-            Ok(file) => RunSettings::merge(&RunArgs::default(), file).check().unwrap_err().to_string(),
+            Ok(file) => {
+                let check = file.check().and_then(|()| RunSettings::merge(&RunArgs::default(), file).check());
+                check.unwrap_err().to_string()
+            }
             Err(error) => error.to_string(),
         }
     }

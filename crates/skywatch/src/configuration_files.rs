@@ -36,6 +36,9 @@ pub(crate) fn run(command: &ConfigCommand) -> Result<ExitCode> {
 fn check(file: &Path) -> Result<&'static str> {
     match file.extension().and_then(|extension| extension.to_str()) {
         Some("toml") => config::check_file(file).map(|()| "configuration of skywatch run"),
+        Some("conf") if config::is_server_file(file) => {
+            config::check_file(file).map(|()| "configuration of InfluxDB, for skywatch run")
+        }
         Some("conf") => agent::check_file(file).map(|()| "Telegraf configuration"),
         Some("yaml" | "yml") => alerts::check(file).map(|_| "alert rules"),
         _ => bail!(

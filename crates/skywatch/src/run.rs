@@ -36,6 +36,7 @@ const AGENT_DATABASE: &str = "telegraf";
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let settings = RunSettings::resolve(args)?;
     logging::start(&settings.log)?;
+    settings.ignored.log();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use serde::Deserialize;
 use skywatch_storage::{CardinalityLimits, Consumer, MemoryBudget, StoreOptions};
 
 use crate::{
@@ -11,6 +10,8 @@ use crate::{
     cli::{DurabilityMode, RunArgs},
     memory,
 };
+
+use super::influxdb::{refuse_foreign_data, section};
 
 /// How the store runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,16 +28,38 @@ pub(crate) struct DataSettings {
     pub(crate) max_values_per_tag: u64,
 }
 
-/// The section as written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub(super) struct DataSection {
-    dir: Option<PathBuf>,
-    durability: Option<DurabilityMode>,
-    memory_budget: Option<ByteSize>,
-    write_memory_bytes: Option<u64>,
-    max_series_per_database: Option<u64>,
-    max_values_per_tag: Option<u64>,
+section! {
+    /// The section as written; what tunes InfluxDB's engine has no effect on this one.
+    DataSection "data"
+    reads {
+        dir: Option<PathBuf>,
+        durability: Option<DurabilityMode>,
+        memory_budget: Option<ByteSize>,
+        write_memory_bytes: Option<u64>,
+        max_series_per_database: Option<u64>,
+        max_values_per_tag: Option<u64>,
+    }
+    ignores {
+        wal_dir,
+        wal_fsync_delay,
+        index_version,
+        query_log_enabled,
+        trace_logging_enabled,
+        validate_keys,
+        strict_error_handling,
+        cache_max_memory_size,
+        cache_snapshot_memory_size,
+        cache_snapshot_write_cold_duration,
+        compact_full_write_cold_duration,
+        compact_throughput,
+        compact_throughput_burst,
+        max_concurrent_compactions,
+        max_concurrent_deletes,
+        max_index_log_file_size,
+        series_id_set_cache_size,
+        series_file_max_concurrent_snapshot_compactions,
+        tsm_use_madv_willneed,
+    }
 }
 
 /// A write passes through memory as a body, as parsed points and as rows: so many times its size at once.
@@ -64,6 +87,7 @@ impl DataSettings {
 
     /// Bodies of up to `body_bytes_max` must find memory.
     pub(super) fn check(&self, body_bytes_max: usize) -> Result<()> {
+        refuse_foreign_data(&self.dir)?;
         if self.write_memory_bytes < WRITE_MEMORY_BYTES_MIN {
             bail!(
                 "[data] write-memory-bytes is {}: it must be at least {WRITE_MEMORY_BYTES_MIN}",
