@@ -88,11 +88,13 @@ pub(crate) mod tests {
             shard_group_duration_ns: 100,
             replica_n: 1,
             shard_groups: groups,
+            subscriptions: Vec::new(),
         };
         let database = |name: &str, policies| Database {
             name: name.to_owned(),
             default_retention_policy: "autogen".to_owned(),
             retention_policies: policies,
+            continuous_queries: Vec::new(),
         };
         let file = |name: &str, content: &str| FileCopy {
             name: name.to_owned(),

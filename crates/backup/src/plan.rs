@@ -99,6 +99,10 @@ fn plan(record: &Record, database: &Database, selection: &Selection) -> Result<R
         keep_policies(&mut database, &selection.policies)?;
     }
     if let Some(name) = &selection.new_name {
+        // The texts of its queries name the old one, and would go on writing there.
+        if *name != database.name {
+            database.continuous_queries.clear();
+        }
         database.name.clone_from(name);
     }
     let groups = database.retention_policies.iter().flat_map(|policy| &policy.shard_groups);

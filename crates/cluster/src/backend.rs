@@ -1,5 +1,7 @@
 //! The query engine's view of the node: catalogue and shard snapshots.
 
+mod administration;
+
 use std::sync::Arc;
 
 use skywatch_meta::{
@@ -171,6 +173,13 @@ fn backend_error(error: HostError) -> BackendError {
             CatalogueError::RetentionTooShort => BackendError::RetentionPolicyDurationTooLow,
             CatalogueError::IncompatibleDurations => BackendError::IncompatibleDurations,
             CatalogueError::ReplicationFactorTooLow => BackendError::ReplicationFactorTooLow,
+            CatalogueError::ContinuousQueryExists => BackendError::ContinuousQueryExists,
+            CatalogueError::SubscriptionExists => BackendError::SubscriptionExists,
+            CatalogueError::SubscriptionNotFound => BackendError::SubscriptionNotFound,
+            CatalogueError::InvalidSubscriptionUrl(url) => BackendError::InvalidSubscriptionUrl(url),
+            CatalogueError::UsernameRequired => BackendError::UsernameRequired,
+            CatalogueError::UserExists => BackendError::UserExists,
+            CatalogueError::UserNotFound => BackendError::UserNotFound,
             other => BackendError::Catalogue(other.to_string()),
         },
         other => BackendError::Catalogue(other.to_string()),

@@ -5,6 +5,7 @@ mod backend;
 pub mod backup;
 mod cardinality;
 mod node;
+mod password;
 mod retention;
 mod router;
 mod statistics;

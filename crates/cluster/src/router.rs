@@ -90,6 +90,7 @@ mod tests {
             shard_group_duration_ns: 100,
             replica_n: 1,
             shard_groups: vec![group(1, 0, 100), group(2, 100, 200)],
+            subscriptions: Vec::new(),
         }
     }
 

@@ -1,5 +1,9 @@
 //! The catalogue as a pure, deterministic state machine: commands in, records out. No clock, no I/O.
 
+mod destination;
+mod services;
+mod users;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -7,20 +11,23 @@ use crate::{
     error::CatalogueError,
     records::{Database, NodeId, RetentionPolicy, Shard, ShardGroup},
     shard_groups::{RETENTION_NS_MIN, effective_shard_group_duration_ns, plan_span_ns},
+    user::User,
 };
 
 /// Longest name of a database, in bytes.
 const NAME_BYTES_MAX: usize = 255;
 
-/// Every database of the system.
+/// Every database of the system, and every user.
 ///
-/// Invariants, checked by [`Catalogue::check`]: names are unique; live groups of a policy are sorted and never
+/// Invariants, checked by [`Catalogue::check`]: names are unique among their like; live groups of a policy are sorted and never
 /// overlap; ids of groups and shards are unique and below the counters; every shard has an owner.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Catalogue {
     databases: Vec<Database>,
     shard_group_id_last: u64,
     shard_id_last: u64,
+    #[serde(default)]
+    users: Vec<User>,
 }
 
 impl Catalogue {
@@ -72,6 +79,22 @@ impl Catalogue {
             Command::PruneShardGroups { deleted_before_ns } => {
                 Ok(self.prune_shard_groups(*deleted_before_ns))
             }
+            Command::CreateContinuousQuery { database, name, text } => {
+                self.create_continuous_query(database, name, text)
+            }
+            Command::DropContinuousQuery { database, name } => Ok(self.drop_continuous_query(database, name)),
+            Command::CreateSubscription { database, retention_policy, subscription } => {
+                self.create_subscription(database, retention_policy, subscription)
+            }
+            Command::DropSubscription { database, retention_policy, name } => {
+                self.drop_subscription(database, retention_policy, name)
+            }
+            Command::CreateUser { name, password, admin } => self.create_user(name, password, *admin),
+            Command::DropUser { name } => self.drop_user(name),
+            Command::SetPassword { name, password } => self.set_password(name, password),
+            Command::SetAdmin { name, admin } => self.set_admin(name, *admin),
+            Command::Grant { user, database, privilege } => self.grant(user, database, *privilege),
+            Command::Revoke { user, database, privilege } => self.revoke(user, database, *privilege),
         }?;
         debug_assert_eq!(self.check(), Ok(()));
         Ok(applied)
@@ -86,7 +109,12 @@ impl Catalogue {
                 database.retention_policies.iter().map(|policy| policy.name.as_str()),
                 "retention policy",
             )?;
+            unique(database.continuous_queries.iter().map(|query| query.name.as_str()), "continuous query")?;
             for policy in &database.retention_policies {
+                unique(
+                    policy.subscriptions.iter().map(|subscription| subscription.name.as_str()),
+                    "subscription",
+                )?;
                 let live: Vec<_> = policy.live_shard_groups().collect();
                 if let Some(pair) = live.windows(2).find(|pair| pair[0].end_ns > pair[1].start_ns) {
                     return Err(format!("shard groups {} and {} overlap", pair[0].id, pair[1].id));
@@ -101,6 +129,7 @@ impl Catalogue {
             }
         }
         unique(self.databases.iter().map(|database| database.name.as_str()), "database")?;
+        unique(self.users.iter().map(|user| user.name.as_str()), "user")?;
         if group_ids.iter().any(|&id| id > self.shard_group_id_last)
             || shard_ids.iter().any(|&id| id > self.shard_id_last)
         {
@@ -141,6 +170,7 @@ impl Catalogue {
             name: name.into(),
             default_retention_policy: first.name.clone(),
             retention_policies: vec![first],
+            continuous_queries: Vec::new(),
         });
         Ok(Applied { changed: true, ..Applied::default() })
     }
@@ -150,6 +180,7 @@ impl Catalogue {
             return Applied::default();
         };
         let dropped = self.databases.remove(index);
+        self.forget_privileges(name);
         let dropped_shards = dropped.retention_policies.iter().flat_map(shard_ids_of).collect();
         Applied { dropped_shards, changed: true, ..Applied::default() }
     }
@@ -380,6 +411,7 @@ fn new_policy(spec: &RetentionPolicySpec) -> Result<RetentionPolicy, CatalogueEr
         shard_group_duration_ns,
         replica_n: spec.replica_n,
         shard_groups: Vec::new(),
+        subscriptions: Vec::new(),
     })
 }
 

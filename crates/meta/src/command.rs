@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::records::{Database, NodeId};
+use crate::{
+    records::{Database, NodeId, Subscription},
+    user::{PasswordHash, Privilege},
+};
 
 /// The settings of a new retention policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +117,86 @@ pub enum Command {
         database: Database,
         /// Owners of every shard.
         nodes: Vec<NodeId>,
+    },
+    /// Adds a continuous query; again with the same text, capitals aside, is no error, as in InfluxDB.
+    CreateContinuousQuery {
+        /// Name of the database.
+        database: String,
+        /// Name of the query.
+        name: String,
+        /// Its statement, all names in full.
+        text: String,
+    },
+    /// Removes a continuous query; unknown names are no error, as in InfluxDB.
+    DropContinuousQuery {
+        /// Name of the database.
+        database: String,
+        /// Name of the query.
+        name: String,
+    },
+    /// Adds a subscription to a retention policy.
+    CreateSubscription {
+        /// Name of the database.
+        database: String,
+        /// Name of the policy.
+        retention_policy: String,
+        /// Name, mode and destinations.
+        subscription: Subscription,
+    },
+    /// Removes a subscription.
+    DropSubscription {
+        /// Name of the database.
+        database: String,
+        /// Name of the policy.
+        retention_policy: String,
+        /// Name of the subscription.
+        name: String,
+    },
+    /// Adds a user without privileges on any database.
+    CreateUser {
+        /// Name of the user.
+        name: String,
+        /// What its password is checked against.
+        password: PasswordHash,
+        /// May do everything.
+        admin: bool,
+    },
+    /// Removes a user.
+    DropUser {
+        /// Name of the user.
+        name: String,
+    },
+    /// Changes a password.
+    SetPassword {
+        /// Name of the user.
+        name: String,
+        /// What the new password is checked against.
+        password: PasswordHash,
+    },
+    /// Makes a user an administrator, or no longer one.
+    SetAdmin {
+        /// Name of the user.
+        name: String,
+        /// May do everything.
+        admin: bool,
+    },
+    /// Gives a user a privilege on a database, in place of what it had there.
+    Grant {
+        /// Name of the user.
+        user: String,
+        /// Name of the database.
+        database: String,
+        /// What the user may do from now on.
+        privilege: Privilege,
+    },
+    /// Takes a privilege on a database from a user; what it covers only in part leaves the rest.
+    Revoke {
+        /// Name of the user.
+        user: String,
+        /// Name of the database.
+        database: String,
+        /// What the user may not do any more.
+        privilege: Privilege,
     },
     /// Forgets groups that were deleted before a time.
     PruneShardGroups {

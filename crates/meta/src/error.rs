@@ -37,6 +37,27 @@ pub enum CatalogueError {
     /// A database that would be added whole contradicts itself or the catalogue.
     #[error("the database cannot be added: {0}")]
     Inconsistent(String),
+    /// Another continuous query of that name with another text exists.
+    #[error("continuous query already exists")]
+    ContinuousQueryExists,
+    /// A subscription of that name exists.
+    #[error("subscription already exists")]
+    SubscriptionExists,
+    /// No subscription of that name.
+    #[error("subscription not found")]
+    SubscriptionNotFound,
+    /// No `http`, `https` or `udp` URL with a port.
+    #[error("invalid subscription URL: {0}")]
+    InvalidSubscriptionUrl(String),
+    /// A user without a name.
+    #[error("username required")]
+    UsernameRequired,
+    /// A user of that name exists.
+    #[error("user already exists")]
+    UserExists,
+    /// No user of that name.
+    #[error("user not found")]
+    UserNotFound,
     /// No shard group of that id.
     #[error("shard group not found: {0}")]
     ShardGroupNotFound(u64),

@@ -4,7 +4,7 @@
 //! directory fsynced. A change is acknowledged only after that, and a crash leaves the old file or the new one.
 //!
 //! ```text
-//! skywatch catalogue 1 crc32c=0a1b2c3d\n      format version; checksum of all that follows
+//! skywatch catalogue 2 crc32c=0a1b2c3d\n      format version; checksum of all that follows
 //! { "databases": [...], ... }\n                the catalogue as JSON
 //! ```
 
@@ -24,7 +24,9 @@ use crate::{
 };
 
 const FILE_NAME: &str = "catalogue.json";
-const FORMAT_VERSION: &str = "1";
+const FORMAT_VERSION: &str = "2";
+/// Formats that are read: version 1 knew no users, continuous queries and subscriptions.
+const FORMAT_VERSIONS_READ: [&str; 2] = ["1", FORMAT_VERSION];
 
 /// Why the catalogue could not be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -111,13 +113,22 @@ impl CatalogueHost {
     fn persist(&self, catalogue: &Catalogue) -> Result<(), HostError> {
         let path = self.directory.join(FILE_NAME);
         let beside = self.directory.join(format!("{FILE_NAME}.new"));
-        let mut file = File::create(&beside).map_err(io_error("create", &beside))?;
+        let mut file = create_private(&beside).map_err(io_error("create", &beside))?;
         file.write_all(&encode(catalogue)).map_err(io_error("write", &beside))?;
         file.sync_all().map_err(io_error("fsync", &beside))?;
         fs::rename(&beside, &path).map_err(io_error("rename", &path))?;
         let directory = File::open(&self.directory).map_err(io_error("open", &self.directory))?;
         directory.sync_all().map_err(io_error("fsync", &self.directory))
     }
+}
+
+/// An empty file that only its owner may read: it will hold hashes of passwords.
+fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> HostError {
@@ -146,7 +157,7 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<Catalogue, HostError> {
         .strip_prefix("skywatch catalogue ")
         .and_then(|rest| rest.split_once(" crc32c="))
         .ok_or_else(|| corrupt(format!("its header line is {header:?}")))?;
-    if version != FORMAT_VERSION {
+    if !FORMAT_VERSIONS_READ.contains(&version) {
         return Err(HostError::Version { path: path.to_path_buf(), found: version.into() });
     }
     let json = &bytes[header_end + 1..];
@@ -162,6 +173,7 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<Catalogue, HostError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{NodeId, PasswordHash, Privilege, Subscription, SubscriptionMode};
 
     fn create_database(name: &str) -> Command {
         Command::CreateDatabase { name: name.into(), policy: None }
@@ -206,14 +218,62 @@ mod tests {
         reopened.execute(&create_database("b")).unwrap();
     }
 
+    /// One of everything that a catalogue holds.
+    fn full() -> Catalogue {
+        let (database, retention_policy) = ("a".to_owned(), "autogen".to_owned());
+        let mut catalogue = Catalogue::default();
+        for command in [
+            create_database("a"),
+            Command::CreateShardGroup {
+                database: database.clone(),
+                retention_policy: retention_policy.clone(),
+                time_ns: 0,
+                nodes: vec![NodeId(1)],
+            },
+            Command::CreateContinuousQuery {
+                database: database.clone(),
+                name: "q".into(),
+                text:
+                    "CREATE CONTINUOUS QUERY q ON a BEGIN SELECT mean(v) INTO a.autogen.n FROM a.autogen.m \
+                       GROUP BY time(1m) END"
+                        .into(),
+            },
+            Command::CreateSubscription {
+                database: database.clone(),
+                retention_policy,
+                subscription: Subscription {
+                    name: "s".into(),
+                    mode: SubscriptionMode::Any,
+                    destinations: vec!["http://127.0.0.1:9092".into()],
+                },
+            },
+            Command::CreateUser { name: "u".into(), password: PasswordHash::new("$2b$10$..."), admin: true },
+            Command::Grant { user: "u".into(), database, privilege: Privilege::Read },
+        ] {
+            catalogue.apply(&command).unwrap();
+        }
+        catalogue
+    }
+
     #[test]
     fn the_encoding_is_stable() {
-        let mut catalogue = Catalogue::default();
-        catalogue.apply(&create_database("a")).unwrap();
         assert_eq!(
-            String::from_utf8(encode(&catalogue)).unwrap(),
-            include_str!("../tests/golden/catalogue-v1.json"),
+            String::from_utf8(encode(&full())).unwrap(),
+            include_str!("../tests/golden/catalogue-v2.json"),
             "the format changed: raise FORMAT_VERSION and keep reading the old one"
         );
+    }
+
+    #[test]
+    fn every_format_ever_written_is_read() {
+        let read = |bytes: &[u8]| decode(Path::new(FILE_NAME), bytes).unwrap();
+        let mut first = Catalogue::default();
+        first.apply(&create_database("a")).unwrap();
+        assert_eq!(read(include_bytes!("../tests/golden/catalogue-v1.json")), first);
+        assert_eq!(read(include_bytes!("../tests/golden/catalogue-v2.json")), full());
+        let later =
+            encode(&first).iter().map(|&byte| if byte == b'2' { b'3' } else { byte }).collect::<Vec<_>>();
+        let error = decode(Path::new(FILE_NAME), &later).unwrap_err().to_string();
+        assert!(error.contains("version 3") && error.contains("newer skywatch"), "{error}");
     }
 }

@@ -1,4 +1,5 @@
-//! The catalogue: which databases, retention policies and shard groups exist, and which node owns which shard.
+//! The catalogue: which databases, retention policies and shard groups exist, which node owns which shard, what runs and
+//! is forwarded on its own, and who may do what.
 //!
 //! [`Catalogue`] is a pure state machine: every [`Command`] carries its time, so that equal logs give equal
 //! catalogues on every node. [`CatalogueHost`] keeps one on this machine's disk; a Raft host takes its place
@@ -10,10 +11,14 @@ mod error;
 mod host;
 mod records;
 mod shard_groups;
+mod user;
 
 pub use catalogue::Catalogue;
 pub use command::{Applied, Command, RetentionPolicyChange, RetentionPolicySpec};
 pub use error::CatalogueError;
 pub use host::{CatalogueHost, HostError};
-pub use records::{Database, NodeId, RetentionPolicy, Shard, ShardGroup};
+pub use records::{
+    ContinuousQuery, Database, NodeId, RetentionPolicy, Shard, ShardGroup, Subscription, SubscriptionMode,
+};
 pub use shard_groups::default_shard_group_duration_ns;
+pub use user::{PasswordHash, Privilege, User};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct NodeId(pub u64);
 
 /// A database: a name and its retention policies, in the order they were created.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Database {
     /// Unique name.
     pub name: String,
@@ -16,6 +16,9 @@ pub struct Database {
     pub default_retention_policy: String,
     /// Every policy of the database.
     pub retention_policies: Vec<RetentionPolicy>,
+    /// What is computed from its points again and again, in the order of creation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub continuous_queries: Vec<ContinuousQuery>,
 }
 
 impl Database {
@@ -30,8 +33,17 @@ impl Database {
     }
 }
 
-/// How long points are kept, in how large pieces, and in how many copies.
+/// A query that runs on its own. What it does is in its text alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContinuousQuery {
+    /// Unique within its database.
+    pub name: String,
+    /// The `CREATE CONTINUOUS QUERY` statement, every source and the target with database and policy.
+    pub text: String,
+}
+
+/// How long points are kept, in how large pieces, and in how many copies.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RetentionPolicy {
     /// Unique within its database.
     pub name: String,
@@ -43,6 +55,9 @@ pub struct RetentionPolicy {
     pub replica_n: u32,
     /// Live and recently deleted groups, sorted by start; live ones never overlap.
     pub shard_groups: Vec<ShardGroup>,
+    /// Who gets a copy of every write, in the order of creation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subscriptions: Vec<Subscription>,
 }
 
 impl RetentionPolicy {
@@ -60,6 +75,27 @@ impl RetentionPolicy {
     pub const fn oldest_kept_ns(&self, now_ns: i64) -> i64 {
         if self.duration_ns == 0 { i64::MIN } else { now_ns.saturating_sub(self.duration_ns) }
     }
+}
+
+/// Other servers that get a copy of what is written to a retention policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Unique within its policy.
+    pub name: String,
+    /// Whether every destination gets a copy, or one of them.
+    pub mode: SubscriptionMode,
+    /// URLs: `http`, `https` or `udp`, each with a port.
+    pub destinations: Vec<String>,
+}
+
+/// To how many destinations each write of a subscription goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubscriptionMode {
+    /// To every one.
+    All,
+    /// To one, in turn.
+    Any,
 }
 
 /// A range of time of one retention policy, and its shards.

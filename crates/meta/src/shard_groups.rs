@@ -86,6 +86,7 @@ mod tests {
             shard_group_duration_ns: duration_ns,
             replica_n: 1,
             shard_groups,
+            subscriptions: Vec::new(),
         }
     }
 

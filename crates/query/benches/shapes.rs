@@ -6,8 +6,9 @@ use std::sync::Arc;
 use divan::{Bencher, black_box};
 use skywatch_model::{Column, TimeRange, Values};
 use skywatch_query::{
-    Backend, BackendError, CancelToken, DeleteRequest, Executor, Limits, MemoryShard, MemoryStatistics,
-    NewRetentionPolicy, QueryRequest, RetentionPolicyInfo, RetentionPolicyUpdate, StatementResult,
+    Administration, Backend, BackendError, CancelToken, DeleteRequest, Executor, Limits, MemoryShard,
+    MemoryStatistics, NewRetentionPolicy, QueryRequest, RetentionPolicyInfo, RetentionPolicyUpdate,
+    StatementResult,
 };
 use skywatch_storage::ShardRead;
 
@@ -35,6 +36,8 @@ struct OneShard(Arc<dyn ShardRead>);
 fn refuse<T>() -> Result<T, BackendError> {
     Err(BackendError::Unsupported("a benchmark"))
 }
+
+impl Administration for OneShard {}
 
 impl Backend for OneShard {
     fn databases(&self) -> Result<Vec<String>, BackendError> {

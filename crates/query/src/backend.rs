@@ -3,8 +3,11 @@
 //! The engine neither knows where shards live nor how the catalogue is replicated; an implementer answers from
 //! what this node holds, and blocks until it can. Names are exact, never empty, unless stated otherwise.
 
+mod administration;
+
 use std::{fmt, sync::Arc};
 
+pub use administration::{Administration, ContinuousQueryInfo, GrantInfo, SubscriptionInfo, UserInfo};
 use skywatch_model::TimeRange;
 use skywatch_storage::{ReadError, ShardRead, TagPredicate, WriteError};
 
@@ -63,7 +66,7 @@ pub struct DeleteRequest {
 }
 
 /// The node, seen by the query engine.
-pub trait Backend: Send + Sync + fmt::Debug {
+pub trait Backend: Administration + Send + Sync + fmt::Debug {
     /// Names of all databases, in the order they were created.
     fn databases(&self) -> Result<Vec<String>, BackendError>;
 
@@ -146,6 +149,30 @@ pub enum BackendError {
     /// The name cannot be used.
     #[error("invalid name")]
     InvalidName,
+    /// Another continuous query of that name exists.
+    #[error("continuous query already exists")]
+    ContinuousQueryExists,
+    /// A subscription of that name exists.
+    #[error("subscription already exists")]
+    SubscriptionExists,
+    /// No such subscription.
+    #[error("subscription not found")]
+    SubscriptionNotFound,
+    /// No URL that writes can be forwarded to.
+    #[error("invalid subscription URL: {0}")]
+    InvalidSubscriptionUrl(String),
+    /// A user needs a name.
+    #[error("username required")]
+    UsernameRequired,
+    /// A user of that name exists.
+    #[error("user already exists")]
+    UserExists,
+    /// No such user.
+    #[error("user not found")]
+    UserNotFound,
+    /// The password cannot be used; the text tells why.
+    #[error("{0}")]
+    Password(String),
     /// The node does not do this.
     #[error("{0} is not supported")]
     Unsupported(&'static str),

@@ -17,7 +17,8 @@ mod statement;
 mod window;
 
 pub use backend::{
-    Backend, BackendError, DeleteRequest, NewRetentionPolicy, RetentionPolicyInfo, RetentionPolicyUpdate,
+    Administration, Backend, BackendError, ContinuousQueryInfo, DeleteRequest, GrantInfo, NewRetentionPolicy,
+    RetentionPolicyInfo, RetentionPolicyUpdate, SubscriptionInfo, UserInfo,
 };
 pub use cancel::{CancelToken, Interrupt};
 pub use error::{QueryError, QueryErrorClass};
@@ -25,4 +26,4 @@ pub use executor::{Executor, QueryRequest};
 pub use limits::Limits;
 pub use memory::{MemoryShard, MemoryStatistics};
 pub use output::{Message, OutputColumn, ResultSeries, ResultSink, SinkClosed, StatementResult};
-pub use skywatch_influxql::{ParamValue, Params};
+pub use skywatch_influxql::{ParamValue, Params, Privilege, SubscriptionMode};

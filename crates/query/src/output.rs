@@ -81,6 +81,8 @@ pub enum OutputColumn {
     },
     /// Values of several types, with nulls.
     Mixed(Vec<Option<FieldValue>>),
+    /// Lists of strings, such as the destinations of subscriptions.
+    Lists(Vec<Vec<Arc<str>>>),
     /// That many nulls.
     Null(usize),
 }
@@ -93,6 +95,7 @@ impl OutputColumn {
             Self::Values(column) => column.values.len(),
             Self::Coded { codes, .. } => codes.len(),
             Self::Mixed(values) => values.len(),
+            Self::Lists(lists) => lists.len(),
             Self::Null(len) => *len,
         }
     }
@@ -102,7 +105,7 @@ impl OutputColumn {
         self.len() == 0
     }
 
-    /// The value of row `index`; times count as integers. For tests and small results: it clones.
+    /// The value of row `index`; times count as integers, lists as nothing. For tests and small results: it clones.
     pub fn get(&self, index: usize) -> Option<FieldValue> {
         match self {
             Self::Time(times) => Some(FieldValue::Integer(times[index])),
@@ -111,7 +114,7 @@ impl OutputColumn {
                 dictionary[codes[index] as usize].clone().map(FieldValue::String)
             }
             Self::Mixed(values) => values[index].clone(),
-            Self::Null(_) => None,
+            Self::Lists(_) | Self::Null(_) => None,
         }
     }
 

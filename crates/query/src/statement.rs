@@ -1,7 +1,9 @@
 //! One statement: which part of the engine answers it.
 
+mod administration;
 mod cardinality;
 mod change;
+mod qualify;
 mod select;
 mod show;
 mod subquery;
@@ -50,20 +52,26 @@ pub(crate) fn run(
         Statement::KillQuery(kill) => context.running.kill(kill.id)?,
         // InfluxDB warns of every other change, not of this one.
         Statement::Delete(delete) => change::delete(context, delete)?,
+        Statement::CreateContinuousQuery(create) => {
+            let full = qualify::continuous_query(context, create)?;
+            administration::create_continuous_query(context, &full)?;
+            return Ok(read_only_warning(context, &Statement::CreateContinuousQuery(full)));
+        }
         other => {
             change::run(context, other)?;
-            if context.request.read_only {
-                return Ok(vec![read_only_warning(other)]);
-            }
+            return Ok(read_only_warning(context, other));
         }
     }
     Ok(Vec::new())
 }
 
-fn read_only_warning(statement: &Statement) -> Message {
+fn read_only_warning(context: &Context<'_>, statement: &Statement) -> Vec<Message> {
+    if !context.request.read_only {
+        return Vec::new();
+    }
     let text =
         format!("deprecated use of '{statement}' in a read only context, please use a POST request instead");
-    Message { level: "warning", text }
+    vec![Message { level: "warning", text }]
 }
 
 fn unsupported(what: &str) -> QueryError {
@@ -85,11 +93,10 @@ fn show_statement(context: &Context<'_>, show: &Show, sender: &mut Sender<'_>) -
         Show::TagValuesCardinality(show) => cardinality::tag_values(context, show, sender),
         Show::FieldKeyCardinality(show) => cardinality::field_keys(context, show, sender),
         Show::Queries => show::queries(context, sender),
-        Show::ContinuousQueries => show::continuous_queries(context, sender),
-        // There are none; InfluxDB shows nothing then.
-        Show::Subscriptions => Ok(()),
-        Show::Users => sender.series(table("", &["user", "admin"], vec![strings([]), strings([])])),
-        Show::Grants(_) => Err(QueryError::invalid("user not found")),
+        Show::ContinuousQueries => administration::show_continuous_queries(context, sender),
+        Show::Subscriptions => administration::show_subscriptions(context, sender),
+        Show::Users => administration::show_users(context, sender),
+        Show::Grants(show) => administration::show_grants(context, show, sender),
         Show::Shards => Err(unsupported("SHOW SHARDS")),
         Show::ShardGroups => Err(unsupported("SHOW SHARD GROUPS")),
         Show::Stats(_) => Err(unsupported("SHOW STATS")),

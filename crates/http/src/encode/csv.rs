@@ -94,6 +94,8 @@ impl CsvEncoder {
                 }
             }
             OutputColumn::Mixed(values) => mixed_cell(buf, values[row].as_ref()),
+            // As `influx` shows them; InfluxDB writes the name of the column instead.
+            OutputColumn::Lists(lists) => push_csv_field(buf, &format!("[{}]", lists[row].join(" "))),
             OutputColumn::Null(_) => {}
         }
     }

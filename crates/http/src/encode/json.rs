@@ -324,7 +324,7 @@ impl<const PRETTY: bool> Layout<PRETTY> {
     #[inline]
     fn line(buf: &mut Vec<u8>, depth: usize) {
         if PRETTY {
-            const SPACES: &[u8; 33] = b"\n                                ";
+            const SPACES: &[u8; 37] = b"\n                                    ";
             buf.extend_from_slice(&SPACES[..=4 * depth]);
         }
     }
@@ -430,6 +430,9 @@ impl<const PRETTY: bool> Layout<PRETTY> {
             Cells::Time(times) => self.time_cell(buf, times[row], piece),
             Cells::Gappy(column) => push_value(buf, column.get(row).as_ref()),
             Cells::Mixed(values) => push_value(buf, values[row].as_ref()),
+            Cells::Lists(lists) => {
+                Self::list(buf, 7, b"[]", &lists[row], |buf, text| push_json_string(buf, text));
+            }
             Cells::Null => buf.extend_from_slice(b"null"),
         }
     }
@@ -474,6 +477,7 @@ enum Cells<'a> {
         texts: usize,
     },
     Mixed(&'a [Option<FieldValue>]),
+    Lists(&'a [Vec<Arc<str>>]),
     Null,
 }
 
@@ -484,6 +488,7 @@ impl<'a> Cells<'a> {
             OutputColumn::Values(Column { values, valid: None }) => Self::Whole(values),
             OutputColumn::Values(column) => Self::Gappy(column),
             OutputColumn::Mixed(values) => Self::Mixed(values),
+            OutputColumn::Lists(lists) => Self::Lists(lists),
             OutputColumn::Null(_) | OutputColumn::Coded { .. } => Self::Null,
         }
     }

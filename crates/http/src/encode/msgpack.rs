@@ -84,6 +84,10 @@ impl MsgpackEncoder {
                 None => buf.push(0xC0),
             },
             OutputColumn::Mixed(values) => mixed_cell(buf, values[row].as_ref()),
+            OutputColumn::Lists(lists) => {
+                push_array_len(buf, lists[row].len() as u32);
+                lists[row].iter().for_each(|text| push_str(buf, text));
+            }
             OutputColumn::Null(_) => buf.push(0xC0),
         }
     }

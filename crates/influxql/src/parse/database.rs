@@ -143,7 +143,7 @@ impl Parser<'_> {
         let select = self.select(true)?;
         let interval = if is_aggregate(&select) { self.continuous_interval(&select)? } else { 0 };
         self.expect_keywords(&[Keyword::End])?;
-        if let Some(range @ 1..) = resample_for {
+        if let Some(range) = resample_for {
             check_resample_range(interval, resample_every, range)?;
         }
         Ok(Statement::CreateContinuousQuery(CreateContinuousQuery {
@@ -155,9 +155,11 @@ impl Parser<'_> {
         }))
     }
 
+    /// `[EVERY d] [FOR d]`; a duration of zero counts as none.
     fn resample(&mut self) -> Result<(Option<i64>, Option<i64>)> {
         let every = if self.take_keyword(Keyword::Every) { Some(self.finite_duration()?) } else { None };
         let range = if self.take_keyword(Keyword::For) { Some(self.finite_duration()?) } else { None };
+        let (every, range) = (every.filter(|&every| every != 0), range.filter(|&range| range != 0));
         if every.is_none() && range.is_none() {
             let token = self.scan();
             return Err(self.unexpected(&token, &["EVERY", "FOR"]));

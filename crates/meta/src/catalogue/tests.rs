@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::{PasswordHash, Privilege, Subscription, SubscriptionMode};
 
 const HOUR: i64 = 3_600_000_000_000;
 
@@ -184,4 +185,143 @@ fn a_database_is_adopted_whole_or_not_at_all() {
         [(3, 3), (4, 4)]
     );
     assert_eq!(adopted[0].shards[0].owners, [NodeId(1)]);
+}
+
+fn user(name: &str, admin: bool) -> Command {
+    Command::CreateUser { name: name.into(), password: PasswordHash::new("hash"), admin }
+}
+
+fn grant(privilege: Privilege) -> Command {
+    Command::Grant { user: "u".into(), database: "db".into(), privilege }
+}
+
+fn revoke(privilege: Privilege) -> Command {
+    Command::Revoke { user: "u".into(), database: "db".into(), privilege }
+}
+
+/// Everything as InfluxDB 1.6.7 answered it.
+#[test]
+fn privileges_are_replaced_by_grants_and_narrowed_by_revokes() {
+    let mut catalogue = with_database();
+    catalogue.apply(&user("u", false)).unwrap();
+    let mut after = |command: &Command| {
+        catalogue.apply(command).unwrap();
+        catalogue.user("u").unwrap().privileges.get("db").copied()
+    };
+    assert_eq!(after(&grant(Privilege::Read)), Some(Some(Privilege::Read)));
+    assert_eq!(after(&grant(Privilege::Write)), Some(Some(Privilege::Write)), "not both");
+    assert_eq!(after(&revoke(Privilege::Read)), Some(Some(Privilege::Write)));
+    assert_eq!(after(&grant(Privilege::All)), Some(Some(Privilege::All)));
+    assert_eq!(after(&revoke(Privilege::Write)), Some(Some(Privilege::Read)));
+    assert_eq!(after(&revoke(Privilege::All)), Some(None), "listed, with nothing");
+    assert_eq!(after(&Command::DropDatabase { name: "db".into() }), None);
+    assert_eq!(after(&Command::CreateDatabase { name: "db".into(), policy: None }), None);
+}
+
+#[test]
+fn users_are_made_once_and_refusals_change_nothing() {
+    let mut catalogue = with_database();
+    catalogue.apply(&user("u", false)).unwrap();
+    let before = catalogue.clone();
+    for (command, refusal) in [
+        (user("u", false), CatalogueError::UserExists),
+        (user("", true), CatalogueError::UsernameRequired),
+        (Command::DropUser { name: "x".into() }, CatalogueError::UserNotFound),
+        (Command::SetAdmin { name: "x".into(), admin: true }, CatalogueError::UserNotFound),
+        (
+            Command::SetPassword { name: "x".into(), password: PasswordHash::new("other") },
+            CatalogueError::UserNotFound,
+        ),
+        (
+            Command::Grant { user: "x".into(), database: "none".into(), privilege: Privilege::Read },
+            CatalogueError::UserNotFound,
+        ),
+        (
+            Command::Revoke { user: "u".into(), database: "none".into(), privilege: Privilege::Read },
+            CatalogueError::DatabaseNotFound("none".into()),
+        ),
+    ] {
+        assert_eq!(catalogue.apply(&command), Err(refusal));
+    }
+    assert_eq!(catalogue, before);
+    assert!(!catalogue.has_admin());
+    catalogue.apply(&Command::SetAdmin { name: "u".into(), admin: true }).unwrap();
+    assert!(catalogue.has_admin());
+    catalogue.apply(&Command::DropUser { name: "u".into() }).unwrap();
+    assert!(!catalogue.has_admin());
+}
+
+#[test]
+fn an_administrator_may_do_everything_and_others_what_was_granted() {
+    let mut catalogue = with_database();
+    for command in [user("a", true), user("u", false), grant(Privilege::Read)] {
+        catalogue.apply(&command).unwrap();
+    }
+    let may = |name: &str, database: &str| {
+        let user = catalogue.user(name).unwrap();
+        (user.may_read(database), user.may_write(database))
+    };
+    assert_eq!((may("a", "db"), may("a", "other")), ((true, true), (true, true)));
+    assert_eq!((may("u", "db"), may("u", "other")), ((true, false), (false, false)));
+}
+
+#[test]
+fn a_hash_is_not_told_by_debug() {
+    assert!(!format!("{:?}", user("u", false)).contains("\"hash\""));
+}
+
+#[test]
+fn continuous_queries_are_known_by_name_and_text() {
+    let mut catalogue = with_database();
+    let create = |database: &str, text: &str| Command::CreateContinuousQuery {
+        database: database.into(),
+        name: "q".into(),
+        text: text.into(),
+    };
+    let drop = |database: &str| Command::DropContinuousQuery { database: database.into(), name: "q".into() };
+    assert!(catalogue.apply(&create("db", "SELECT a")).unwrap().changed);
+    assert!(!catalogue.apply(&create("db", "select A")).unwrap().changed, "capitals aside");
+    assert_eq!(catalogue.apply(&create("db", "SELECT b")), Err(CatalogueError::ContinuousQueryExists));
+    assert_eq!(
+        catalogue.apply(&create("none", "SELECT a")),
+        Err(CatalogueError::DatabaseNotFound("none".into()))
+    );
+    assert!(!catalogue.apply(&drop("none")).unwrap().changed);
+    assert!(catalogue.apply(&drop("db")).unwrap().changed);
+    assert!(!catalogue.apply(&drop("db")).unwrap().changed);
+}
+
+#[test]
+fn subscriptions_belong_to_a_policy() {
+    let mut catalogue = with_database();
+    let create = |database: &str, retention_policy: &str, url: &str| Command::CreateSubscription {
+        database: database.into(),
+        retention_policy: retention_policy.into(),
+        subscription: Subscription {
+            name: "s".into(),
+            mode: SubscriptionMode::All,
+            destinations: vec![url.into()],
+        },
+    };
+    let drop = |retention_policy: &str| Command::DropSubscription {
+        database: "db".into(),
+        retention_policy: retention_policy.into(),
+        name: "s".into(),
+    };
+    let (good, no_policy) = ("udp://h:1", CatalogueError::RetentionPolicyNotFound("none".into()));
+    assert_eq!(
+        catalogue.apply(&create("none", "none", "h:1")),
+        Err(CatalogueError::InvalidSubscriptionUrl("h:1".into())),
+        "looked at first"
+    );
+    assert_eq!(
+        catalogue.apply(&create("none", "", good)),
+        Err(CatalogueError::DatabaseNotFound("none".into()))
+    );
+    assert_eq!(catalogue.apply(&create("db", "none", good)), Err(no_policy.clone()));
+    assert!(catalogue.apply(&create("db", "autogen", good)).unwrap().changed);
+    assert_eq!(catalogue.apply(&create("db", "autogen", good)), Err(CatalogueError::SubscriptionExists));
+    assert_eq!(catalogue.apply(&drop("none")), Err(no_policy));
+    assert!(catalogue.apply(&drop("autogen")).unwrap().changed);
+    assert_eq!(catalogue.apply(&drop("autogen")), Err(CatalogueError::SubscriptionNotFound));
 }

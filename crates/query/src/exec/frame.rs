@@ -189,6 +189,7 @@ fn slice(column: &OutputColumn, start: usize, end: usize) -> OutputColumn {
             OutputColumn::Coded { codes: codes[start..end].into(), dictionary: Arc::clone(dictionary) }
         }
         OutputColumn::Mixed(values) => OutputColumn::Mixed(values[start..end].to_vec()),
+        OutputColumn::Lists(lists) => OutputColumn::Lists(lists[start..end].to_vec()),
         OutputColumn::Values(_) => {
             let mut values = VectorBuilder::with_capacity(end - start);
             (start..end).for_each(|row| values.push(column.get(row)));

@@ -9,7 +9,7 @@ use skywatch_influxql::{
 use skywatch_model::{FieldType, TimeRange};
 use skywatch_storage::ShardRead;
 
-use super::{Context, tags, unsupported};
+use super::{Context, administration, tags, unsupported};
 use crate::{BackendError, DeleteRequest, NewRetentionPolicy, QueryError, RetentionPolicyUpdate};
 
 /// The shortest retention there is: one hour.
@@ -27,20 +27,20 @@ pub(super) fn run(context: &Context<'_>, statement: &Statement) -> Result<(), Qu
         Statement::DropMeasurement(drop) => drop_measurement(context, drop),
         Statement::DropSeries(drop) => drop_series(context, drop),
         Statement::DropShard(drop) => Ok(context.backend.drop_shard(drop.id)?),
-        Statement::CreateContinuousQuery(_) | Statement::DropContinuousQuery(_) => {
-            Err(unsupported("CONTINUOUS QUERY"))
-        }
-        Statement::CreateSubscription(_) | Statement::DropSubscription(_) => Err(unsupported("SUBSCRIPTION")),
-        Statement::CreateUser(_)
+        Statement::DropContinuousQuery(_)
+        | Statement::CreateSubscription(_)
+        | Statement::DropSubscription(_)
+        | Statement::CreateUser(_)
         | Statement::DropUser(_)
         | Statement::SetPassword(_)
         | Statement::Grant(_)
         | Statement::GrantAdmin(_)
         | Statement::Revoke(_)
-        | Statement::RevokeAdmin(_) => Err(unsupported("user management")),
+        | Statement::RevokeAdmin(_) => administration::run(context, statement),
         Statement::Select(_)
         | Statement::Explain(_)
         | Statement::Delete(_)
+        | Statement::CreateContinuousQuery(_)
         | Statement::KillQuery(_)
         | Statement::Show(_) => Err(unsupported("this statement")),
     }

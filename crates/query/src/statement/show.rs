@@ -278,13 +278,6 @@ pub(super) fn queries(context: &Context<'_>, sender: &mut Sender<'_>) -> Result<
     sender.series(table("", &["qid", "query", "database", "duration", "status"], values))
 }
 
-pub(super) fn continuous_queries(context: &Context<'_>, sender: &mut Sender<'_>) -> Result<(), QueryError> {
-    for database in context.backend.databases()? {
-        sender.series(table(&database, &["name", "query"], vec![strings([]), strings([])]))?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::go_duration;

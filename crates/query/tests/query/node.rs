@@ -11,7 +11,7 @@ use skywatch_model::{
     series,
 };
 use skywatch_query::{
-    Backend, BackendError, DeleteRequest, MemoryShard, MemoryStatistics, NewRetentionPolicy,
+    Administration, Backend, BackendError, DeleteRequest, MemoryShard, MemoryStatistics, NewRetentionPolicy,
     RetentionPolicyInfo, RetentionPolicyUpdate,
 };
 use skywatch_storage::ShardRead;
@@ -122,6 +122,8 @@ fn info(policy: &NewRetentionPolicy, is_default: bool) -> RetentionPolicyInfo {
         is_default,
     }
 }
+
+impl Administration for MemoryNode {}
 
 impl Backend for MemoryNode {
     fn databases(&self) -> Result<Vec<String>, BackendError> {

@@ -133,7 +133,7 @@ impl Collected {
 /// Columns that can hold numbers.
 fn value_columns(piece: &ResultSeries) -> impl Iterator<Item = usize> {
     piece.values.iter().enumerate().filter_map(|(index, column)| match column {
-        OutputColumn::Time(_) | OutputColumn::Coded { .. } => None,
+        OutputColumn::Time(_) | OutputColumn::Coded { .. } | OutputColumn::Lists(_) => None,
         OutputColumn::Values(column) if column.values.field_type() == FieldType::String => None,
         OutputColumn::Values(_) | OutputColumn::Mixed(_) | OutputColumn::Null(_) => Some(index),
     })
