@@ -12,11 +12,13 @@ use skywatch_storage::{Consumer, MemoryBudget};
 
 use crate::{
     Engine, HttpConfig,
+    access_log::AccessLog,
     body::BodyReader,
     encode::Format,
     gate::{BodyMemory, Gate},
     metrics::{Metrics, MetricsRegistry, MetricsSource, ProcessMetrics},
     params::Params,
+    request_counts::RequestCounts,
     stats::HttpStats,
 };
 
@@ -32,6 +34,9 @@ pub(crate) struct App {
     pub queries: Gate,
     /// Steps of backups and restores.
     pub copies: Gate,
+    /// Who asks and writes, for `/debug/requests`.
+    pub requests: RequestCounts,
+    pub access_log: Option<AccessLog>,
     /// Wall clock at the start.
     pub started: SystemTime,
     /// Where the server listens.
@@ -43,6 +48,7 @@ impl App {
     pub(crate) fn new(
         engine: Arc<dyn Engine>,
         config: HttpConfig,
+        access_log: Option<AccessLog>,
         registry: &Arc<MetricsRegistry>,
         local_addr: SocketAddr,
     ) -> Arc<Self> {
@@ -56,7 +62,11 @@ impl App {
                 config.body_timeout,
                 memory,
             ),
-            writes: Gate::new(config.max_concurrent_writes, config.max_queued_writes, config.queue_timeout),
+            writes: Gate::new(
+                config.max_concurrent_writes,
+                config.max_queued_writes,
+                config.write_queue_timeout,
+            ),
             queries: Gate::new(
                 config.max_concurrent_queries,
                 config.max_queued_queries,
@@ -68,6 +78,8 @@ impl App {
             stats: Arc::clone(&stats),
             registry: Arc::clone(registry),
             process: Arc::clone(&process),
+            requests: RequestCounts::default(),
+            access_log,
             started: SystemTime::now(),
             local_addr,
         });

@@ -1,14 +1,30 @@
 //! What the HTTP server may be told, with defaults that suit one machine.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use hyper::header::{HeaderName, HeaderValue};
 
 use skywatch_storage::MemoryBudget;
+
+use crate::AccessLogConfig;
 
 /// Settings of the HTTP server.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
     /// Address and port; an empty address (`:8086`) means all of them, port 0 any free one.
     pub bind: String,
+    /// A Unix socket to listen on as well.
+    pub unix_socket: Option<UnixSocketConfig>,
+    /// Where requests are logged, if anywhere.
+    pub access_log: Option<AccessLogConfig>,
+    /// Log the bodies of writes.
+    pub write_tracing: bool,
+    /// Headers that every answer carries.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Rows of an answer that is not sent in chunks; what is beyond is left out. 0 means no limit.
+    pub max_row_limit: usize,
+    /// Whether `/debug/pprof` answers.
+    pub pprof: bool,
     /// Bytes of a request body, compressed or not; larger ones are answered with 413. 0 leaves it to
     /// [`Self::memory`].
     pub max_body_size: usize,
@@ -31,6 +47,8 @@ pub struct HttpConfig {
     pub max_queued_copies: usize,
     /// How long a request may wait for its turn before it is answered with 503.
     pub queue_timeout: Duration,
+    /// The same for writes.
+    pub write_queue_timeout: Duration,
     /// How long a client may take to send the head of a request, once begun.
     pub header_timeout: Duration,
     /// How long a client may pause within a body.
@@ -51,6 +69,12 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             bind: "127.0.0.1:8086".to_owned(),
+            unix_socket: None,
+            access_log: None,
+            write_tracing: false,
+            headers: Vec::new(),
+            max_row_limit: 0,
+            pprof: true,
             max_body_size: 25_000_000,
             memory: Arc::new(MemoryBudget::new(1 << 30)),
             max_connections: 4_096,
@@ -61,6 +85,7 @@ impl Default for HttpConfig {
             max_concurrent_copies: 4,
             max_queued_copies: 64,
             queue_timeout: Duration::from_secs(30),
+            write_queue_timeout: Duration::from_secs(30),
             header_timeout: Duration::from_secs(10),
             body_pause_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(300),
@@ -70,6 +95,17 @@ impl Default for HttpConfig {
             skywatch_version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
+}
+
+/// A Unix socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnixSocketConfig {
+    /// Where it is made; what an ended process left there is removed first.
+    pub path: PathBuf,
+    /// Its permissions, such as `0o777`.
+    pub permissions: u32,
+    /// Number of the group it is given to, if another than the process's.
+    pub group: Option<u32>,
 }
 
 impl HttpConfig {

@@ -26,6 +26,10 @@ pub(crate) trait Encoder: Send {
     /// Writes the next piece of a result.
     fn piece(&mut self, piece: &StatementResult, out: &mut Outlet<'_>) -> Result<(), SinkClosed>;
 
+    /// Ends the open result where it is, after the last row that is allowed: a series that would go on is marked
+    /// as partial. Not for answers in chunks.
+    fn cut(&mut self, out: &mut Outlet<'_>);
+
     /// Writes what ends the answer. Called once, after the last piece.
     fn finish(&mut self, out: &mut Outlet<'_>) -> Result<(), SinkClosed>;
 }

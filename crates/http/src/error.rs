@@ -1,6 +1,6 @@
 //! Why the HTTP server does not start.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 /// Why the server cannot listen. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,34 @@ pub enum ServeError {
         /// Address and port.
         address: String,
         /// What it answered.
+        #[source]
+        source: io::Error,
+    },
+    /// Something other than a socket that was left behind is in the way.
+    #[error(
+        "cannot listen on the Unix socket {}: another process listens there, or it is no socket; \
+         choose another path with [http] bind-socket",
+        path.display()
+    )]
+    UnixSocketInUse {
+        /// The setting.
+        path: PathBuf,
+    },
+    /// The socket cannot be made.
+    #[error("cannot listen on the Unix socket {}", path.display())]
+    UnixSocket {
+        /// The setting.
+        path: PathBuf,
+        /// What the operating system answered.
+        #[source]
+        source: io::Error,
+    },
+    /// The access log cannot be written.
+    #[error("cannot open the access log {}", path.display())]
+    AccessLog {
+        /// The setting; empty for standard error.
+        path: PathBuf,
+        /// What the operating system answered.
         #[source]
         source: io::Error,
     },

@@ -11,6 +11,7 @@
 //! answer that is made before the client takes it. Where InfluxDB's behaviour is visible to clients, ours is the same to
 //! the byte; where it is not worth copying, the code says so on the spot.
 
+mod access_log;
 mod app;
 mod bind;
 mod body;
@@ -23,13 +24,19 @@ mod gate;
 mod handlers;
 mod metrics;
 mod params;
+mod peer;
+mod redact;
+mod request_counts;
 mod request_id;
 mod response;
 mod router;
+mod row_limit;
 mod server;
 mod stats;
+mod unix_socket;
 
-pub use config::HttpConfig;
+pub use access_log::{AccessLogConfig, BadStatusFilter, StatusFilter};
+pub use config::{HttpConfig, UnixSocketConfig};
 pub use encode::encode_results;
 pub use engine::Engine;
 pub use error::ServeError;

@@ -28,6 +28,22 @@ impl Params {
         self.0.extend(others.0);
     }
 
+    /// Gives a parameter another value.
+    pub(crate) fn replace(&mut self, name: &str, value: &str) {
+        for (_, old) in self.0.iter_mut().filter(|(known, _)| known == name) {
+            value.clone_into(old);
+        }
+    }
+
+    /// Writes the parameters as a query string, sorted by name, as Go does.
+    pub(crate) fn encode(&self) -> String {
+        let mut sorted: Vec<_> = self.0.iter().collect();
+        sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let pairs: Vec<String> =
+            sorted.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+        pairs.join("&")
+    }
+
     /// Adds one parameter.
     pub(crate) fn push(&mut self, name: String, value: String) {
         self.0.push((name, value));
@@ -62,6 +78,21 @@ fn decode(text: &str) -> Option<Cow<'_, str>> {
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
     }))
+}
+
+/// Percent-encodes as Go's `url.QueryEscape` does.
+fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            b' ' => encoded.push('+'),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
 }
 
 fn hex_digit(byte: u8) -> Option<u8> {

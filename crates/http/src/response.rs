@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -32,9 +32,16 @@ pub(crate) struct StreamBroken;
 /// The body of an answer, with whatever has to live as long as it.
 pub(crate) struct AnswerBody {
     content: Content,
+    /// Bytes handed to the connection.
+    sent_bytes: u64,
     /// Dropped when the body is: at its end, or when the client goes away.
     guards: Vec<Box<dyn Send>>,
+    /// Told how much was sent when the body is dropped.
+    ends: Vec<AtEnd>,
 }
+
+/// What is to be done when an answer has been sent, or given up: it is told the bytes that were sent.
+type AtEnd = Box<dyn FnOnce(u64) + Send>;
 
 enum Content {
     Full(Option<Bytes>),
@@ -51,24 +58,39 @@ impl std::fmt::Debug for AnswerBody {
 pub(crate) type Answer = Response<AnswerBody>;
 
 impl AnswerBody {
+    fn new(content: Content) -> Self {
+        Self { content, sent_bytes: 0, guards: Vec::new(), ends: Vec::new() }
+    }
+
     /// A body in memory.
     pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
-        Self { content: Content::Full(Some(bytes.into())), guards: Vec::new() }
+        Self::new(Content::Full(Some(bytes.into())))
     }
 
     /// No body.
     pub(crate) fn empty() -> Self {
-        Self { content: Content::Full(None), guards: Vec::new() }
+        Self::new(Content::Full(None))
     }
 
     /// A body that is still being made; without a `first` part it is one that turned out empty.
     pub(crate) fn stream(first: Option<Bytes>, rest: mpsc::Receiver<StreamItem>) -> Self {
-        Self { content: Content::Stream { first, rest }, guards: Vec::new() }
+        Self::new(Content::Stream { first, rest })
+    }
+
+    /// Calls `end` with the number of bytes sent when the body has been sent, or given up.
+    pub(crate) fn at_end(&mut self, end: impl FnOnce(u64) + Send + 'static) {
+        self.ends.push(Box::new(end));
     }
 
     /// Keeps `guard` as long as the body lives.
     pub(crate) fn hold(&mut self, guard: impl Send + 'static) {
         self.guards.push(Box::new(guard));
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        self.ends.drain(..).for_each(|end| end(self.sent_bytes));
     }
 }
 
@@ -80,13 +102,17 @@ impl Body for AnswerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StreamBroken>>> {
-        match &mut self.content {
-            Content::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+        let next = match &mut self.content {
+            Content::Full(bytes) => bytes.take().map(Ok),
             Content::Stream { first, rest } => match first.take() {
-                Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
-                None => rest.poll_recv(cx).map(|item| item.map(|part| part.map(Frame::data))),
+                Some(first) => Some(Ok(first)),
+                None => ready!(rest.poll_recv(cx)),
             },
+        };
+        if let Some(Ok(part)) = &next {
+            self.sent_bytes += part.len() as u64;
         }
+        Poll::Ready(next.map(|part| part.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {

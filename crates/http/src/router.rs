@@ -16,7 +16,9 @@ use crate::{
     app::{App, Head, RequestBody},
     connection::Busy,
     encode::push_json_string,
-    handlers::{backup, introspection, ping, query, write},
+    handlers::{backup, debug, introspection, ping, query, write},
+    peer::Peer,
+    request_counts::Kind,
     request_id::request_id,
     response::{Answer, Failure, answer, go_text},
     stats::{Active, Route},
@@ -35,6 +37,8 @@ enum Endpoint {
     WriteV2,
     Vars,
     Metrics,
+    Requests,
+    Profiles,
     Backup(backup::Step),
 }
 
@@ -48,16 +52,29 @@ impl Endpoint {
             "/api/v2/write" => Self::WriteV2,
             "/debug/vars" => Self::Vars,
             "/metrics" => Self::Metrics,
+            "/debug/requests" => Self::Requests,
+            pprof if pprof == "/debug/pprof" || pprof.starts_with("/debug/pprof/") => Self::Profiles,
             other => Self::Backup(backup::Step::of_path(other)?),
         })
     }
 
     const fn allow(self) -> &'static str {
         match self {
-            Self::Ping | Self::Health | Self::Vars | Self::Metrics => "GET, HEAD",
+            Self::Ping | Self::Health | Self::Vars | Self::Metrics | Self::Requests | Self::Profiles => {
+                "GET, HEAD"
+            }
             Self::Query => "GET, POST, OPTIONS",
             Self::Write | Self::WriteV2 => "POST, OPTIONS",
             Self::Backup(step) => step.allow(),
+        }
+    }
+
+    /// As what `/debug/requests` counts it.
+    const fn kind(self) -> Option<Kind> {
+        match self.route() {
+            Route::Query => Some(Kind::Query),
+            Route::Write => Some(Kind::Write),
+            Route::Ping | Route::Introspection | Route::Backup | Route::Other => None,
         }
     }
 
@@ -70,21 +87,30 @@ impl Endpoint {
             Self::Ping | Self::Health => Route::Ping,
             Self::Query => Route::Query,
             Self::Write | Self::WriteV2 => Route::Write,
-            Self::Vars | Self::Metrics => Route::Introspection,
+            Self::Vars | Self::Metrics | Self::Requests | Self::Profiles => Route::Introspection,
             Self::Backup(_) => Route::Backup,
         }
     }
 }
 
 /// Answers one request. The answer holds `busy` until it is sent.
-pub(crate) async fn handle(app: Arc<App>, request: Request<RequestBody>, busy: Busy) -> Answer {
+pub(crate) async fn handle(app: Arc<App>, request: Request<RequestBody>, busy: Busy, peer: Peer) -> Answer {
     let received = Instant::now();
     let active = Active::enter(&app.stats, |stats| &stats.requests_active);
     let (parts, mut body) = request.into_parts();
-    let (route, mut answer) = match Endpoint::of_path(parts.uri.path()) {
+    let id = request_id(&parts.headers);
+    let endpoint = Endpoint::of_path(parts.uri.path());
+    let log_entry = app.access_log.as_ref().map(|log| {
+        let is_write = endpoint.is_some_and(|endpoint| endpoint.route() == Route::Write);
+        log.entry(peer, &parts, id.to_str().unwrap_or_default(), is_write)
+    });
+    let (route, mut answer) = match endpoint {
         Some(endpoint) if endpoint.allows(&parts.method) => {
+            if let Some(kind) = endpoint.kind().filter(|_| parts.method != Method::OPTIONS) {
+                app.requests.count(None, peer, kind);
+            }
             let mut answer = serve(&app, endpoint, &parts, &mut body).await;
-            identify(&mut answer, &parts.headers);
+            identify(&mut answer, &parts.headers, id);
             (endpoint.route(), answer)
         }
         Some(endpoint) => (Route::Other, method_not_allowed(endpoint)),
@@ -94,8 +120,14 @@ pub(crate) async fn handle(app: Arc<App>, request: Request<RequestBody>, busy: B
     discard_rest(&app, &parts, &mut body).await;
     brand(&app, answer.headers_mut());
     tracing::debug!(method = %parts.method, path = parts.uri.path(), status = status.as_u16(), "answered");
-    let stats = Arc::clone(&app.stats);
-    answer.body_mut().hold((active, busy, OnDrop(move || stats.answered(route, status, received.elapsed()))));
+    answer.body_mut().hold((active, busy));
+    answer.body_mut().at_end(move |sent_bytes| {
+        let took = received.elapsed();
+        app.stats.answered(route, status, took);
+        if let (Some(log), Some(entry)) = (&app.access_log, &log_entry) {
+            log.answered(entry, status.as_u16(), sent_bytes, took);
+        }
+    });
     answer
 }
 
@@ -115,6 +147,8 @@ async fn serve(app: &Arc<App>, endpoint: Endpoint, parts: &Parts, body: &mut Req
             Endpoint::WriteV2 => write::write_v2(app, &head, body).await,
             Endpoint::Vars => introspection::vars(app, &head).await,
             Endpoint::Metrics => introspection::metrics(app, &head).await,
+            Endpoint::Requests => debug::requests(app, &head).await,
+            Endpoint::Profiles => Ok(debug::profiles(app, &head)),
             Endpoint::Backup(step) => backup::serve(app, step, &head, body).await,
         }
     };
@@ -158,8 +192,7 @@ fn not_found(path: &str) -> Answer {
 }
 
 /// The request's name, and leave for browsers on other sites.
-fn identify(answer: &mut Answer, request: &HeaderMap) {
-    let id = request_id(request);
+fn identify(answer: &mut Answer, request: &HeaderMap, id: HeaderValue) {
     let headers = answer.headers_mut();
     headers.insert(HeaderName::from_static("request-id"), id.clone());
     headers.insert(HeaderName::from_static("x-request-id"), id);
@@ -179,20 +212,14 @@ fn identify(answer: &mut Answer, request: &HeaderMap) {
     }
 }
 
-/// Who answers.
+/// Who answers, and the headers of the configuration.
 fn brand(app: &App, headers: &mut HeaderMap) {
     headers.insert("x-influxdb-build", HeaderValue::from_static("OSS"));
     headers.insert("x-influxdb-version", HeaderValue::from_static(INFLUXDB_VERSION));
     if let Ok(version) = HeaderValue::from_str(&app.config.skywatch_version) {
         headers.insert("x-skywatch-version", version);
     }
-}
-
-/// Does something when the answer has been sent, or given up.
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
+    for (name, value) in &app.config.headers {
+        headers.insert(name.clone(), value.clone());
     }
 }

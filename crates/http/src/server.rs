@@ -13,7 +13,8 @@ use std::{
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    net::{TcpListener, TcpStream, lookup_host},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixStream, lookup_host},
     sync::watch,
     task::JoinSet,
     time::{sleep, timeout},
@@ -21,10 +22,13 @@ use tokio::{
 
 use crate::{
     Engine, HttpConfig, MetricsRegistry, ServeError,
+    access_log::AccessLog,
     app::App,
     connection::{Activity, Patience, PatientStream},
+    peer::Peer,
     router,
     stats::Active,
+    unix_socket::UnixSocket,
 };
 
 /// Pause after the operating system refused a connection for want of something, mostly file descriptors.
@@ -38,6 +42,8 @@ const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConten
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+    unix: Option<UnixSocket>,
+    access_log: Option<AccessLog>,
     local_addr: SocketAddr,
     config: HttpConfig,
     registry: Arc<MetricsRegistry>,
@@ -50,7 +56,13 @@ impl Server {
         let local_addr = listener
             .local_addr()
             .map_err(|source| ServeError::Listen { address: config.bind.clone(), source })?;
-        Ok(Self { listener, local_addr, config, registry: Arc::default() })
+        let unix = config.unix_socket.as_ref().map(UnixSocket::bind).transpose()?;
+        let access_log = config.access_log.clone().map(|config| {
+            let path = config.path.clone().unwrap_or_default();
+            AccessLog::open(config).map_err(|source| ServeError::AccessLog { path, source })
+        });
+        let access_log = access_log.transpose()?;
+        Ok(Self { listener, unix, access_log, local_addr, config, registry: Arc::default() })
     }
 
     /// The address taken, with the real port when 0 was asked for.
@@ -66,7 +78,7 @@ impl Server {
     /// Answers requests until `shutdown` completes; then accepts no more, lets those under way finish for at most
     /// [`HttpConfig::drain_timeout`], cuts off the rest, and returns. No write is being stored any more then.
     pub async fn serve(self, engine: Arc<dyn Engine>, shutdown: impl Future<Output = ()>) {
-        let app = App::new(engine, self.config, &self.registry, self.local_addr);
+        let app = App::new(engine, self.config, self.access_log, &self.registry, self.local_addr);
         let (stopping, stop) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
@@ -74,13 +86,17 @@ impl Server {
             tokio::select! {
                 () = &mut shutdown => break,
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => admit(&app, &mut connections, stream, &stop),
+                    Ok((stream, peer)) => admit(&app, &mut connections, stream, peer.into(), &stop),
+                    Err(error) => refused(&error).await,
+                },
+                accepted = accept_local(self.unix.as_ref()) => match accepted {
+                    Ok(stream) => admit(&app, &mut connections, stream, Peer::Local, &stop),
                     Err(error) => refused(&error).await,
                 },
                 Some(_) = connections.join_next() => {}
             }
         }
-        drop(self.listener);
+        drop((self.listener, self.unix));
         stopping.send_replace(true);
         drain(&app, connections).await;
     }
@@ -143,28 +159,67 @@ async fn refused(error: &io::Error) {
     sleep(ACCEPT_PAUSE).await;
 }
 
-fn admit(app: &Arc<App>, connections: &mut JoinSet<()>, stream: TcpStream, stop: &watch::Receiver<bool>) {
+/// The next connection of the Unix socket; never comes without one.
+async fn accept_local(socket: Option<&UnixSocket>) -> io::Result<UnixStream> {
+    match socket {
+        Some(socket) => Ok(socket.listener.accept().await?.0),
+        None => std::future::pending().await,
+    }
+}
+
+/// A connection as it is accepted.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Prepares it for conversation.
+    fn prepare(&self) {}
+
+    /// Writes what fits without waiting.
+    fn write_at_once(&self, bytes: &[u8]) -> io::Result<usize>;
+}
+
+impl Stream for TcpStream {
+    fn prepare(&self) {
+        // Answers are written whole; waiting for more would only delay them. Failing to say so does no harm.
+        drop(self.set_nodelay(true));
+    }
+
+    fn write_at_once(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.try_write(bytes)
+    }
+}
+
+impl Stream for UnixStream {
+    fn write_at_once(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.try_write(bytes)
+    }
+}
+
+fn admit(
+    app: &Arc<App>,
+    connections: &mut JoinSet<()>,
+    stream: impl Stream,
+    peer: Peer,
+    stop: &watch::Receiver<bool>,
+) {
     let stats = &app.stats;
     stats.connections.fetch_add(1, Ordering::Relaxed);
     let limit = app.config.max_connections as u64;
     if limit > 0 && stats.connections_open.load(Ordering::Relaxed) >= limit {
         stats.connections_refused.fetch_add(1, Ordering::Relaxed);
         // Best effort: a fresh connection takes this much without waiting.
-        drop(stream.try_write(TOO_MANY_CONNECTIONS));
+        drop(stream.write_at_once(TOO_MANY_CONNECTIONS));
         return;
     }
     let open = Active::enter(stats, |stats| &stats.connections_open);
     let (app, stop) = (Arc::clone(app), stop.clone());
     connections.spawn(async move {
         let _open = open;
-        converse(app, stream, stop).await;
+        converse(app, stream, peer, stop).await;
     });
 }
 
 /// Serves one connection to its end.
-async fn converse(app: Arc<App>, stream: TcpStream, mut stop: watch::Receiver<bool>) {
-    // Answers are written whole; waiting for more would only delay them. Failing to say so does no harm.
-    drop(stream.set_nodelay(true));
+async fn converse(app: Arc<App>, stream: impl Stream, peer: Peer, mut stop: watch::Receiver<bool>) {
+    stream.prepare();
     let config = &app.config;
     let patience =
         Patience { idle: config.idle_timeout, head: config.header_timeout, send: config.send_timeout };
@@ -172,7 +227,7 @@ async fn converse(app: Arc<App>, stream: TcpStream, mut stop: watch::Receiver<bo
     let stream = PatientStream::new(stream, patience, activity.clone());
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let (app, busy) = (Arc::clone(&app), activity.begin());
-        async move { Ok::<_, Infallible>(router::handle(app, request, busy).await) }
+        async move { Ok::<_, Infallible>(router::handle(app, request, busy, peer).await) }
     });
     // InfluxDB writes `Content-Type`; naive clients look for just that.
     let mut builder = http1::Builder::new();

@@ -46,6 +46,13 @@ impl Bitmap {
         }
     }
 
+    /// Forgets the positions from `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+        self.words.truncate(self.len.div_ceil(64));
+        self.clear_tail();
+    }
+
     /// Appends a position.
     pub fn push(&mut self, set: bool) {
         if self.len.is_multiple_of(64) {
@@ -179,6 +186,20 @@ impl Column {
             let rows = (0..valid.len()).rev().enumerate();
             rows.filter(|(_, from)| valid.get(*from)).for_each(|(to, _)| reversed.set(to, true));
             *valid = reversed;
+        }
+    }
+
+    /// Forgets the rows from `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        match &mut self.values {
+            Values::Float(values) => values.truncate(len),
+            Values::Integer(values) => values.truncate(len),
+            Values::Unsigned(values) => values.truncate(len),
+            Values::String(values) => values.truncate(len),
+            Values::Boolean(values) => values.truncate(len),
+        }
+        if let Some(valid) = &mut self.valid {
+            valid.truncate(len);
         }
     }
 

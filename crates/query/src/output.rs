@@ -63,6 +63,11 @@ impl ResultSeries {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Forgets the rows from `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        self.values.iter_mut().for_each(|column| column.truncate(len));
+    }
 }
 
 /// The values of one column, one per row.
@@ -115,6 +120,19 @@ impl OutputColumn {
             }
             Self::Mixed(values) => values[index].clone(),
             Self::Lists(_) | Self::Null(_) => None,
+        }
+    }
+
+    /// Forgets the rows from `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        match self {
+            Self::Time(times) => times.truncate(len),
+            Self::Values(column) => column.truncate(len),
+            Self::Coded { codes, .. } if len < codes.len() => *codes = codes[..len].into(),
+            Self::Coded { .. } => {}
+            Self::Mixed(values) => values.truncate(len),
+            Self::Lists(lists) => lists.truncate(len),
+            Self::Null(rows) => *rows = (*rows).min(len),
         }
     }
 

@@ -5,6 +5,7 @@
 mod agent;
 mod console;
 mod data;
+mod go_duration;
 mod http;
 mod influxdb;
 
@@ -97,22 +98,22 @@ impl RunSettings {
             None => FileConfig::default(),
         };
         file.check()?;
-        let settings = Self::merge(args, file);
+        let settings = Self::merge(args, file)?;
         settings.check()?;
         Ok(settings)
     }
 
-    fn merge(args: &RunArgs, file: FileConfig) -> Self {
+    fn merge(args: &RunArgs, file: FileConfig) -> Result<Self> {
         let (ignored, level) = (file.ignored(), file.logging.filter());
-        Self {
+        Ok(Self {
             data: DataSettings::merge(args, file.data),
-            http: HttpSettings::merge(args, file.http),
+            http: HttpSettings::merge(args, file.http)?,
             console: ConsoleSettings::merge(args, file.console),
             agent: AgentChoice::merge(args, file.agent),
             alerts: args.alerts.clone().or(file.alerts.file),
             log: args.log.clone().or(file.log).unwrap_or_else(|| level.unwrap_or("warn").into()),
             ignored,
-        }
+        })
     }
 
     fn check(&self) -> Result<()> {
@@ -150,18 +151,17 @@ mod tests {
 
     /// What a file of this text makes of the defaults.
     pub(super) fn settings(text: &str) -> RunSettings {
-        RunSettings::merge(&RunArgs::default(), parse(text).unwrap())
+        RunSettings::merge(&RunArgs::default(), parse(text).unwrap()).unwrap()
     }
 
     /// Why a file of this text is refused.
     pub(super) fn settings_error(text: &str) -> String {
-        match parse(text) {
-            Ok(file) => {
-                let check = file.check().and_then(|()| RunSettings::merge(&RunArgs::default(), file).check());
-                check.unwrap_err().to_string()
-            }
-            Err(error) => error.to_string(),
-        }
+        let file = match parse(text) {
+            Ok(file) => file,
+            Err(error) => return error.to_string(),
+        };
+        let checked = file.check().and_then(|()| RunSettings::merge(&RunArgs::default(), file)?.check());
+        format!("{:#}", checked.unwrap_err())
     }
 
     #[test]
@@ -178,7 +178,7 @@ mod tests {
     fn the_command_line_beats_the_file() {
         let file = parse("[http]\nbind = \"127.0.0.1:1\"\n[agent]\nconfig = \"t.conf\"").unwrap();
         let args = RunArgs { http_bind: Some("127.0.0.1:2".parse().unwrap()), ..RunArgs::default() };
-        let settings = RunSettings::merge(&args, file);
+        let settings = RunSettings::merge(&args, file).unwrap();
         assert_eq!(settings.http.bind.port(), 2);
         assert_eq!(settings.agent, AgentChoice::File("t.conf".into()));
     }

@@ -130,14 +130,7 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
 }
 
 fn http_config(settings: &RunSettings, memory: &Arc<MemoryBudget>) -> HttpConfig {
-    HttpConfig {
-        bind: settings.http.bind.to_string(),
-        max_body_size: settings.http.max_body_bytes,
-        memory: Arc::clone(memory),
-        max_connections: settings.http.max_connections,
-        max_concurrent_queries: settings.http.max_concurrent_queries,
-        ..HttpConfig::default()
-    }
+    HttpConfig { memory: Arc::clone(memory), ..settings.http.server() }
 }
 
 fn node_config(settings: &RunSettings, memory: Arc<MemoryBudget>) -> NodeConfig {

@@ -117,6 +117,10 @@ impl Encoder for CsvEncoder {
         if self.chunked { out.flush_chunk() } else { Ok(()) }
     }
 
+    fn cut(&mut self, _out: &mut Outlet<'_>) {
+        // CSV has no place for a mark that rows are missing.
+    }
+
     fn finish(&mut self, _out: &mut Outlet<'_>) -> Result<(), SinkClosed> {
         Ok(())
     }

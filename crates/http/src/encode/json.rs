@@ -254,6 +254,13 @@ impl<const PRETTY: bool> Encoder for JsonEncoder<PRETTY> {
         if self.chunked { self.chunks(piece, out) } else { self.whole(piece, out) }
     }
 
+    fn cut(&mut self, out: &mut Outlet<'_>) {
+        if self.open == Open::Series {
+            self.end_series(true, &mut out.buf);
+        }
+        self.end_result(false, None, out);
+    }
+
     fn finish(&mut self, out: &mut Outlet<'_>) -> Result<(), SinkClosed> {
         match self.open {
             // InfluxDB's answer to a query without statements.

@@ -144,6 +144,13 @@ impl Encoder for MsgpackEncoder {
         if self.too_large { Err(SinkClosed) } else { Ok(()) }
     }
 
+    fn cut(&mut self, _out: &mut Outlet<'_>) {
+        if let Some(open) = &mut self.open {
+            open.close_series(true);
+        }
+        self.end_result(false, None);
+    }
+
     fn finish(&mut self, out: &mut Outlet<'_>) -> Result<(), SinkClosed> {
         if self.too_large {
             push_map_len(&mut out.buf, 1);

@@ -27,6 +27,7 @@ use crate::{
     handlers::write::{now_ns, with_causes},
     params::{Params, multipart_boundary, parse_multipart},
     response::{Answer, AnswerBody, Failure, StreamBroken, StreamItem, no_content},
+    row_limit::RowLimit,
 };
 
 /// Rows of a chunk when the client names no number.
@@ -129,11 +130,21 @@ impl AsRef<[u8]> for Part {
 struct EncodingSink<'a> {
     encoder: Box<dyn Encoder>,
     outlet: Outlet<'a>,
+    rows: RowLimit,
+    /// The limit on rows ended the answer.
+    is_cut: bool,
 }
 
 impl ResultSink for EncodingSink<'_> {
-    fn send(&mut self, result: StatementResult) -> Result<(), SinkClosed> {
-        self.encoder.piece(&result, &mut self.outlet)
+    fn send(&mut self, mut result: StatementResult) -> Result<(), SinkClosed> {
+        self.is_cut = self.rows.apply(&mut result);
+        self.encoder.piece(&result, &mut self.outlet)?;
+        if self.is_cut {
+            self.encoder.cut(&mut self.outlet);
+            // The rest of the query would be for nothing.
+            return Err(SinkClosed);
+        }
+        Ok(())
     }
 }
 
@@ -200,9 +211,10 @@ fn work(
         let part = Bytes::from_owner(Part { bytes: part, _held: held });
         into.blocking_send(Ok(part)).map_err(|_| SinkClosed)
     });
-    let mut sink = EncodingSink { encoder: job.options.encoder(), outlet };
+    let rows = RowLimit::new(if job.options.chunked { 0 } else { app.config.max_row_limit });
+    let mut sink = EncodingSink { encoder: job.options.encoder(), outlet, rows, is_cut: false };
     let outcome = catch_unwind(AssertUnwindSafe(|| app.engine.query(&job.request, cancel, &mut sink)));
-    let failure = match outcome {
+    let failure = match outcome.map(|outcome| if sink.is_cut { Ok(()) } else { outcome }) {
         Ok(Ok(())) => {
             let ended = sink.encoder.finish(&mut sink.outlet).and_then(|()| sink.outlet.finish());
             count_abandoned(app, ended.is_err());

@@ -115,11 +115,15 @@ async fn write(
 /// Blocking.
 fn store(app: &App, received: &BodyBytes, gzip: bool, target: &Target) -> Result<(), Failure> {
     let unpacked = if gzip { Some(app.bodies.gunzip(received)?) } else { None };
+    let body = unpacked.as_ref().unwrap_or(received);
+    if app.config.write_tracing {
+        tracing::info!(body = %String::from_utf8_lossy(body), "Write body received by handler");
+    }
     let request = WriteRequest {
         database: &target.database,
         retention_policy: Some(target.retention_policy.as_str()).filter(|policy| !policy.is_empty()),
         precision: target.precision,
-        body: unpacked.as_ref().unwrap_or(received),
+        body,
         received_at_ns: now_ns(),
     };
     let outcome = app.engine.write(&request);

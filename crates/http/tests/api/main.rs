@@ -9,6 +9,7 @@ mod fake;
 mod harness;
 mod introspection;
 mod limits;
+mod observation;
 mod ping;
 mod query;
 mod write;
