@@ -7,7 +7,6 @@ mod edge;
 mod exclude;
 mod fill;
 mod frame;
-mod go_heap;
 mod groups;
 mod partial;
 mod pool;

@@ -8,7 +8,10 @@ mod basic;
 mod collect;
 mod extreme;
 pub(crate) mod function;
+mod integral;
 mod native;
+mod ranked;
+mod sample;
 
 use std::{any::Any, fmt::Debug, marker::PhantomData, ops::Range};
 
@@ -64,6 +67,17 @@ pub(crate) struct Run<'a> {
     pub(crate) rows: Range<usize>,
     /// For selectors.
     pub(crate) aux: AuxSource<'a>,
+    /// Whose rows they are.
+    pub(crate) member: MemberId,
+}
+
+/// One series of a group, among those of its group and among all that a query reads.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct MemberId {
+    /// Its place in the group, in the order of shards and series keys.
+    pub(crate) place: usize,
+    /// The same for no other series of any shard.
+    pub(crate) unique: u64,
 }
 
 /// What is known, without decoding them, of the values of one field in a block or in a part of one.
@@ -163,8 +177,9 @@ pub(crate) trait Kernel: Send + Debug {
     /// An empty kernel of the same call.
     fn fresh(&self) -> Box<dyn Kernel>;
 
-    /// Adds the points of window `index`. Points of aggregates get `window_start` as their time.
-    fn finish(&mut self, index: usize, window_start: i64, out: &mut Points);
+    /// Adds the points of all windows, which begin at `starts`, and forgets the windows. Points of aggregates get the
+    /// start of their window as their time.
+    fn finish(&mut self, starts: &[i64], out: &mut Points);
 
     /// Bytes held beyond the fixed size of the states.
     fn heap_bytes(&self) -> usize;
@@ -189,6 +204,13 @@ pub(crate) trait State<T: Native>: Default + Debug + Send + 'static {
 
     /// Adds what the window answers.
     fn finish(self, window_start: i64, config: &Self::Config, out: &mut Points);
+
+    /// Adds what consecutive windows answer, where one depends on its neighbours.
+    fn finish_all(windows: Vec<Self>, starts: &[i64], config: &Self::Config, out: &mut Points) {
+        for (window, start) in windows.into_iter().zip(starts) {
+            window.finish(*start, config, out);
+        }
+    }
 
     /// Bytes held beyond the fixed size.
     fn heap_bytes(&self) -> usize {
@@ -255,8 +277,8 @@ impl<T: Native, S: State<T>> Kernel for States<T, S> {
         kernel::<T, S>(self.config.clone())
     }
 
-    fn finish(&mut self, index: usize, window_start: i64, out: &mut Points) {
-        std::mem::take(&mut self.windows[index]).finish(window_start, &self.config, out);
+    fn finish(&mut self, starts: &[i64], out: &mut Points) {
+        S::finish_all(std::mem::take(&mut self.windows), starts, &self.config, out);
     }
 
     fn heap_bytes(&self) -> usize {

@@ -7,6 +7,7 @@ mod error;
 mod exec;
 mod executor;
 mod expr;
+mod go_heap;
 mod kernel;
 mod limits;
 mod memory;

@@ -12,6 +12,7 @@ mod compile;
 mod condition;
 mod expand;
 mod names;
+mod parameters;
 mod resolve;
 mod source;
 mod types;

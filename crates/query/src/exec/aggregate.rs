@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     QueryError,
-    kernel::{AuxColumn, AuxSource, Points, Run as Rows},
+    kernel::{AuxColumn, AuxSource, MemberId, Points, Run as Rows},
     plan::{Bound, Reference},
 };
 
@@ -134,15 +134,15 @@ impl<'a> Worker<'a> {
     }
 
     fn members(&mut self, group: &Group, range: Range<usize>, times: TimeRange) -> Result<(), QueryError> {
-        let members = &group.members[range];
-        for position in 0..members.len() {
+        let members = range.len();
+        for position in 0..members {
             // Descending, everything comes the other way round: that decides between equals, and how floats round.
-            let position = if self.run.plan.ascending { position } else { members.len() - 1 - position };
-            let scan = Scan::new(self.run, &members[position]);
+            let position = if self.run.plan.ascending { position } else { members - 1 - position };
+            let scan = Scan::new(self.run, group, range.start + position);
             scan.run(times, &self.shared.scanned, &mut self.member, &mut self.reader)?;
             self.member.account(self.run.usage)?;
             self.total.merge(&mut self.member);
-            if members.len() > 1 {
+            if members > 1 {
                 self.total.account(self.run.usage)?;
             }
         }
@@ -164,11 +164,15 @@ fn finish(run: &Run<'_>, group: &Group, points: Vec<Points>, emit: &mut Emit<'_>
 pub(super) struct Scan<'a> {
     run: &'a Run<'a>,
     member: &'a Member,
+    id: MemberId,
     aux: Vec<AuxColumn>,
 }
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(run: &'a Run<'a>, member: &'a Member) -> Self {
+    /// Of member number `place` of a group.
+    pub(super) fn new(run: &'a Run<'a>, group: &'a Group, place: usize) -> Self {
+        let member = &group.members[place];
+        let id = MemberId { place, unique: (member.shard as u64) << 32 | u64::from(member.series.0) };
         let aux = run.plan.references.iter().map(|reference| match reference {
             Reference::Field(index) => AuxColumn::Field(*index),
             Reference::Tag(tag) => {
@@ -176,7 +180,7 @@ impl<'a> Scan<'a> {
             }
             Reference::Unknown => AuxColumn::Const(None),
         });
-        Self { run, member, aux: aux.collect() }
+        Self { run, member, id, aux: aux.collect() }
     }
 
     fn run(
@@ -231,7 +235,7 @@ impl<'a> Scan<'a> {
             } else {
                 times.partition_point(|time| *time > end)..times.partition_point(|time| *time >= start)
             };
-            kernel.update(pending.window, &Rows { times, column, rows, aux });
+            kernel.update(pending.window, &Rows { times, column, rows, aux, member: self.id });
         }
     }
 
@@ -256,7 +260,10 @@ impl<'a> Scan<'a> {
                 let (Some(column), Some(kernel)) = (&block.columns[field], partial.kernel(call)) else {
                     continue;
                 };
-                kernel.update(position, &Rows { times, column, rows: start..start + count, aux });
+                kernel.update(
+                    position,
+                    &Rows { times, column, rows: start..start + count, aux, member: self.id },
+                );
             }
             start += count;
         }

@@ -12,13 +12,13 @@ use skywatch_storage::{End, Order, ScanBlock};
 use super::{
     Run,
     aggregate::Scan,
-    go_heap::GoHeap,
     groups::{Group, Member},
     partial::Partial,
     ties::{Item, Ties},
 };
 use crate::{
     QueryError,
+    go_heap::GoHeap,
     kernel::function::Seek,
     plan::{Bound, CallPlan},
 };
@@ -60,7 +60,7 @@ pub(super) fn find(run: &Run<'_>, group: &Group, call: usize) -> Result<Partial,
     for cluster in clusters {
         if let Some(edge) = search.cluster(cluster)? {
             let row = search.whole_row(&edge)?;
-            Scan::new(run, &group.members[edge.member]).rows(&row, &[call], &mut partial);
+            Scan::new(run, group, edge.member).rows(&row, &[call], &mut partial);
             break;
         }
     }

@@ -15,7 +15,9 @@ use crate::{
 
 /// Joins the points of all calls by time. Where a call has no point, its slot is null.
 pub(super) fn of_calls(plan: &SelectPlan, calls: Vec<Points>) -> (Vec<i64>, Frame) {
-    let times = union_times(&calls, plan.ascending);
+    let repeats = plan.calls.iter().any(|call| call.function.own_times);
+    let times =
+        if repeats { merged_times(&calls, plan.ascending) } else { union_times(&calls, plan.ascending) };
     let len = times.len();
     let mut slots = Vec::with_capacity(calls.len() + plan.references.len());
     let mut aux = Vec::new();
@@ -44,6 +46,21 @@ pub(super) fn of_calls(plan: &SelectPlan, calls: Vec<Points>) -> (Vec<i64>, Fram
     let mut frame = Frame { len, slots };
     apply_default(&mut frame, plan, &mut Vec::new());
     (times, frame)
+}
+
+/// As [`union_times`] where a call may repeat a time: rows take the next point of every call that has one at the time
+/// that comes first among all of them.
+fn merged_times(calls: &[Points], ascending: bool) -> Vec<i64> {
+    let mut next = vec![0; calls.len()];
+    let mut times = Vec::new();
+    loop {
+        let heads = calls.iter().zip(&next).filter_map(|(points, next)| points.times.get(*next).copied());
+        let Some(time) = (if ascending { heads.min() } else { heads.max() }) else { return times };
+        for (points, next) in calls.iter().zip(&mut next) {
+            *next += usize::from(points.times.get(*next) == Some(&time));
+        }
+        times.push(time);
+    }
 }
 
 /// Every time at which some call has a point. Calls of one query cannot repeat a time unless there is one call.

@@ -28,7 +28,7 @@ impl Partial {
     /// Without windows.
     pub(super) fn new(calls: &[CallPlan], ascending: bool) -> Self {
         let kernel = |call: &CallPlan| {
-            call.argument.and_then(|(_, field_type)| (call.function.kernel)(field_type, call.config))
+            call.argument.and_then(|(_, field_type)| (call.function.kernel)(field_type, call.config.clone()))
         };
         Self { windows: Vec::new(), ascending, kernels: calls.iter().map(kernel).collect(), held: 0 }
     }
@@ -124,9 +124,7 @@ impl Partial {
             let mut points = Points::default();
             let Some(kernel) = kernel else { return points };
             points.reserve(windows.len());
-            for (index, window) in windows.iter().enumerate() {
-                kernel.finish(index, *window, &mut points);
-            }
+            kernel.finish(windows, &mut points);
             points
         };
         let points = self.kernels.iter_mut().map(finish).collect();

@@ -9,12 +9,11 @@ use std::ops::Range;
 
 use super::{
     Emit, Run,
-    go_heap::GoHeap,
     groups::Group,
     pool,
     ties::{Item, Ties},
 };
-use crate::QueryError;
+use crate::{QueryError, go_heap::GoHeap};
 
 mod append;
 mod gather;

@@ -1,7 +1,7 @@
 //! Order of rows with equal times: that in which InfluxDB's merging heap leaves them.
 //!
 //! That heap compares, after the times, the selected strings in the order of their names, up to the first selected
-//! thing that is no string or that one row lacks. What is equal then stays where [`super::go_heap`] leaves it.
+//! thing that is no string or that one row lacks. What is equal then stays where [`crate::go_heap`] leaves it.
 
 use std::{cmp::Ordering, sync::Arc};
 

@@ -12,22 +12,31 @@ use super::{
         StdDev,
     },
     extreme::{First, Last, Max, Min, Selected, SelectorConfig},
+    integral::{IntegralConfig, Line},
     kernel,
+    ranked::{Ranked, RankedConfig},
+    sample::{SampleConfig, Sampled},
 };
+use crate::window::Windows;
 
 /// An aggregate or selector.
 #[derive(Debug)]
 pub(crate) struct Function {
     /// As written in a query.
     pub(crate) name: &'static str,
-    /// Number of arguments, the field included.
-    pub(crate) args: usize,
+    /// What may stand beside the field.
+    pub(crate) parameters: Parameters,
     /// Whether it selects a point, whose time and other columns may be shown.
     pub(crate) selector: bool,
     /// Whether `order` (first, last) rather than size decides, so that a scan can stop early.
     pub(crate) seek: Seek,
     /// Whether `fill` fills windows in which it has no answer.
     pub(crate) filled: bool,
+    /// Whether points keep their own times even with `GROUP BY time()`, so that a window may have any number of them
+    /// and a time occur more than once.
+    pub(crate) own_times: bool,
+    /// Whether it may stand beside another function.
+    pub(crate) alone: bool,
     /// Whether the answer has the same type whatever the argument. `fill` with a number then also fills where the
     /// argument does not exist.
     pub(crate) fixed_output: bool,
@@ -35,6 +44,21 @@ pub(crate) struct Function {
     pub(crate) output: fn(FieldType) -> Option<FieldType>,
     /// A kernel for an argument of a type that `output` accepts.
     pub(crate) kernel: fn(FieldType, CallConfig) -> Option<Box<dyn Kernel>>,
+}
+
+/// What stands beside the field among the arguments of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parameters {
+    /// Nothing.
+    None,
+    /// A number.
+    Number,
+    /// How many points.
+    Size,
+    /// A unit of time, which may be left out.
+    Unit,
+    /// Any number of tags, then how many points.
+    TagsAndSize,
 }
 
 /// Which end of a window is enough.
@@ -49,12 +73,18 @@ pub(crate) enum Seek {
 }
 
 /// How one call is parametrised.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct CallConfig {
     /// For selectors.
     pub(crate) selector: SelectorConfig,
-    /// The number that follows the field, if the function takes one.
+    /// The number that ends the arguments: a percentage, how many points, or nanoseconds.
     pub(crate) number: f64,
+    /// Which accompanying values are the tags among the arguments; `None` if nothing stands where tags may.
+    pub(crate) keys: Option<Arc<[usize]>>,
+    /// What draws of points depend on.
+    pub(crate) seed: u64,
+    /// `GROUP BY time()`, where one window depends on its neighbours.
+    pub(crate) windows: Option<Windows>,
     /// Whether rows come latest first, which decides between equals.
     pub(crate) descending: bool,
 }
@@ -89,16 +119,27 @@ macro_rules! any {
 
 const AGGREGATE: Function = Function {
     name: "",
-    args: 1,
+    parameters: Parameters::None,
     selector: false,
     seek: Seek::No,
     filled: true,
+    own_times: false,
+    alone: false,
     fixed_output: false,
     output: |_| None,
     kernel: |_, _| None,
 };
 
 const SELECTOR: Function = Function { selector: true, ..AGGREGATE };
+
+const RANKING: Function = Function {
+    parameters: Parameters::TagsAndSize,
+    filled: false,
+    own_times: true,
+    alone: true,
+    output: same_number,
+    ..SELECTOR
+};
 
 /// `count(distinct(x))`, which has no name of its own.
 pub(crate) static COUNT_DISTINCT: Function = Function {
@@ -197,7 +238,7 @@ static FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "percentile",
-        args: 2,
+        parameters: Parameters::Number,
         output: same_number,
         kernel: |field_type, config| {
             let config = PercentileConfig {
@@ -209,7 +250,50 @@ static FUNCTIONS: &[Function] = &[
         },
         ..SELECTOR
     },
+    Function {
+        name: "top",
+        kernel: |field_type, config| numeric!(field_type, ranked(config), Ranked, Max),
+        ..RANKING
+    },
+    Function {
+        name: "bottom",
+        kernel: |field_type, config| numeric!(field_type, ranked(config), Ranked, Min),
+        ..RANKING
+    },
+    Function {
+        name: "sample",
+        parameters: Parameters::Size,
+        filled: false,
+        own_times: true,
+        output: same,
+        kernel: |field_type, config| {
+            any!(field_type, SampleConfig { size: config.number as usize, seed: config.seed }, Sampled)
+        },
+        ..SELECTOR
+    },
+    Function {
+        name: "integral",
+        parameters: Parameters::Unit,
+        filled: false,
+        fixed_output: true,
+        output: float,
+        kernel: |field_type, config| {
+            let (unit, descending) = (config.number, config.descending);
+            let config = IntegralConfig { unit, windows: config.windows, descending };
+            match field_type {
+                FieldType::Float => Some(kernel::<f64, Line>(config)),
+                FieldType::Integer => Some(kernel::<i64, Line>(config)),
+                FieldType::Unsigned => Some(kernel::<u64, Line>(config)),
+                FieldType::String | FieldType::Boolean => None,
+            }
+        },
+        ..AGGREGATE
+    },
 ];
+
+fn ranked(config: CallConfig) -> RankedConfig {
+    RankedConfig { size: config.number as usize, keys: config.keys }
+}
 
 const fn is_number(field_type: FieldType) -> bool {
     matches!(field_type, FieldType::Float | FieldType::Integer | FieldType::Unsigned)

@@ -3,6 +3,7 @@
 use skywatch_influxql::{BinaryOp, Call, Expr, Fill, Select, fold, split_condition};
 use skywatch_model::{MAX_TIME, MIN_TIME, TimeRange};
 
+use super::parameters;
 use crate::{QueryError, expr::MathFunction, kernel::function};
 
 /// A SELECT whose parts are checked.
@@ -33,7 +34,7 @@ pub(super) fn compile(select: &Select, now_ns: i64) -> Result<Compiled, QueryErr
     let range = TimeRange::new(bounds.min.unwrap_or(MIN_TIME), bounds.max.unwrap_or(open_end));
     let mut time_column = "time".to_owned();
     let mut fields = Vec::new();
-    let mut survey = Survey { only_selectors: true, ..Survey::default() };
+    let mut survey = Survey { only_selectors: true, limit: select.limit, ..Survey::default() };
     for field in &select.fields {
         if matches!(&field.expr, Expr::VarRef(reference) if reference.name == "time") {
             if let Some(alias) = &field.alias {
@@ -133,7 +134,7 @@ fn validate_condition(condition: &Expr) -> Result<(), QueryError> {
     }
 }
 
-fn expect_args(name: &str, expected: usize, got: usize) -> Result<(), QueryError> {
+pub(super) fn expect_args(name: &str, expected: usize, got: usize) -> Result<(), QueryError> {
     if expected == got {
         return Ok(());
     }
@@ -150,6 +151,10 @@ struct Survey {
     has_distinct: bool,
     has_plain_references: bool,
     allow_wildcard: bool,
+    /// A function that has to be the only one.
+    alone: Option<&'static str>,
+    /// LIMIT of the SELECT.
+    limit: u64,
 }
 
 impl Survey {
@@ -199,9 +204,12 @@ impl Survey {
             return Err(QueryError::invalid(format!("undefined function {}()", call.name)));
         };
         self.only_selectors &= function.selector;
-        expect_args(&call.name, function.args, call.args.len())?;
-        if function.args == 2 && !matches!(call.args[1], Expr::Integer(_) | Expr::Number(_)) {
-            return Err(QueryError::invalid(format!("expected float argument in {}()", call.name)));
+        if let Some(name) = self.alone.filter(|_| function.alone) {
+            return Err(not_alone(name));
+        }
+        parameters::check(function, call, self.limit)?;
+        if function.alone {
+            self.alone = Some(function.name);
         }
         match &call.args[0] {
             Expr::Call(inner) if call.name == "count" && inner.name == "distinct" => {
@@ -247,6 +255,9 @@ impl Survey {
         fill: Fill,
         has_interval: bool,
     ) -> Result<(), QueryError> {
+        if let Some(name) = self.alone.filter(|_| self.calls > 1) {
+            return Err(not_alone(name));
+        }
         let error = if fields.is_empty() {
             "at least 1 non-time field must be queried"
         } else if self.calls == 0 && fill == Fill::None {
@@ -266,6 +277,10 @@ impl Survey {
         };
         Err(QueryError::invalid(error))
     }
+}
+
+fn not_alone(name: &str) -> QueryError {
+    QueryError::invalid(format!("selector function {name}() cannot be combined with other functions"))
 }
 
 const fn is_literal(expr: &Expr) -> bool {

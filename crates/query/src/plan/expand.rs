@@ -7,8 +7,8 @@ use std::sync::Arc;
 use skywatch_influxql::{Call, DataType, Expr, RegexLiteral, Select, VarRef, WildcardKind};
 use skywatch_model::FieldType;
 
-use super::{Schema, compile::Compiled};
-use crate::QueryError;
+use super::{Schema, compile::Compiled, parameters};
+use crate::{QueryError, kernel::function};
 
 /// Fields and dimensions without wildcards.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ pub(super) fn expand(compiled: &Compiled, select: &Select, schema: &Schema) -> R
             Expr::Call(call) => expand_call(call, alias.as_deref(), &names, &mut fields)?,
             _ => fields.push((expr.clone(), alias.clone())),
         }
+        fields.extend(ranked_tags(expr));
     }
     for (expr, _) in &mut fields {
         annotate(expr, schema);
@@ -105,6 +106,16 @@ fn expand_call(
         }
     }
     Ok(())
+}
+
+/// The tags among the arguments of `top` and `bottom` are shown beside it.
+fn ranked_tags(mut expr: &Expr) -> Vec<(Expr, Option<String>)> {
+    while let Expr::Paren(inner) = expr {
+        expr = inner;
+    }
+    let Expr::Call(call) = expr else { return Vec::new() };
+    let Some(function) = function::find(&call.name) else { return Vec::new() };
+    parameters::ranked_tags(function, call).iter().map(|tag| (tag.clone(), None)).collect()
 }
 
 /// Which types a wildcard inside a function stands for.

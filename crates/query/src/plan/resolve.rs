@@ -1,11 +1,13 @@
 //! The last step of planning: expressions over slots, calls with their kernels, limits.
 
+use std::sync::Arc;
+
 use skywatch_influxql::{Call, DataType, Expr as Ast, Select, Source, VarRef};
 use skywatch_model::FieldType;
 
 use super::{
     CallPlan, Condition, NamedSource, Reference, ScanField, Schema, SelectPlan, SourceContext,
-    compile::Compiled, condition::literal, expand::Expanded, names, types::field_type,
+    compile::Compiled, condition::literal, expand::Expanded, names, parameters, types::field_type,
 };
 use crate::{
     QueryError,
@@ -42,6 +44,9 @@ pub(super) fn resolve(
     for (_, call) in &mut slots.calls {
         call.config.selector = selector;
         call.config.descending = !select.ascending();
+        call.config.windows.clone_from(&windows);
+        // The clock is all that differs between two runs of one query.
+        call.config.seed = context.now_ns as u64;
     }
     let refusal = slots.calls.iter().find_map(|(_, call)| refused_argument(call));
     let condition = compiled.condition.as_ref().map(|condition| {
@@ -118,7 +123,9 @@ impl Slots {
                 call.args.iter().for_each(|arg| self.collect(arg));
             }
             Ast::Call(call) => self.call(call),
-            Ast::VarRef(name) => self.reference(name),
+            Ast::VarRef(name) => {
+                self.reference(name);
+            }
             Ast::Binary(binary) => {
                 self.collect(&binary.lhs);
                 self.collect(&binary.rhs);
@@ -144,24 +151,38 @@ impl Slots {
             .cast
             .and_then(field_type)
             .and_then(|wanted| self.scan(&name.name, wanted).map(|index| (index, wanted)));
-        let number = match call.args.get(1) {
-            Some(Ast::Number(number)) => *number,
-            Some(Ast::Integer(number)) => *number as f64,
-            _ => 0.0,
+        let config = CallConfig {
+            selector: SelectorConfig { time: PointTime::Window, with_aux: false },
+            number: parameters::number(function, call),
+            keys: self.keys(parameters::ranked_tags(function, call)),
+            descending: false,
+            seed: 0,
+            windows: None,
         };
-        let selector = SelectorConfig { time: PointTime::Window, with_aux: false };
         let plan = CallPlan {
             function,
-            config: CallConfig { selector, number, descending: false },
+            config,
             argument,
             output: argument.and_then(|(_, argument)| (function.output)(argument)),
         };
         self.calls.push((call.clone(), plan));
     }
 
-    fn reference(&mut self, name: &VarRef) {
-        if self.references.iter().any(|(known, _)| known == name) {
-            return;
+    /// Positions, among the references, of what is a tag; `None` if there is nothing.
+    fn keys(&mut self, names: &[Ast]) -> Option<Arc<[usize]>> {
+        let mut keys = Vec::new();
+        for name in names {
+            let Ast::VarRef(name) = name else { continue };
+            let position = self.reference(name);
+            keys.extend(matches!(self.references[position].1, Reference::Tag(_)).then_some(position));
+        }
+        (!names.is_empty()).then(|| keys.into())
+    }
+
+    /// Position among the references.
+    fn reference(&mut self, name: &VarRef) -> usize {
+        if let Some(position) = self.references.iter().position(|(known, _)| known == name) {
+            return position;
         }
         let reference = match name.cast {
             Some(DataType::Tag) => Reference::Tag(name.name.as_str().into()),
@@ -172,6 +193,7 @@ impl Slots {
             None => Reference::Unknown,
         };
         self.references.push((name.clone(), reference));
+        self.references.len() - 1
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "the shape that callers chain")]

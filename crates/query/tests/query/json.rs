@@ -85,14 +85,28 @@ fn append(result: &mut Map<String, Value>, series: &ResultSeries, continues: boo
 
 /// Whether two answers are the same; JSON does not tell 7 from 7.0.
 pub(crate) fn same(a: &Value, b: &Value) -> bool {
+    equal(a, b, 0.0)
+}
+
+/// As [`same`], but for the last digits of floats: a mean of means rounds as its parts do.
+pub(crate) fn close(a: &Value, b: &Value) -> bool {
+    equal(a, b, 1e-13)
+}
+
+fn equal(a: &Value, b: &Value, tolerance: f64) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => match (a.as_i64(), b.as_i64()) {
             (Some(a), Some(b)) => a == b,
-            _ => a.as_f64() == b.as_f64(),
+            _ => match (a.as_f64(), b.as_f64()) {
+                (Some(a), Some(b)) => (a - b).abs() <= tolerance * a.abs().max(b.abs()),
+                (a, b) => a == b,
+            },
         },
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b, tolerance))
+        }
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b, tolerance)))
         }
         (a, b) => a == b,
     }

@@ -5,14 +5,14 @@
 
 /// The heap; `less` decides what comes first.
 #[derive(Debug)]
-pub(super) struct GoHeap<T, L> {
+pub(crate) struct GoHeap<T, L> {
     items: Vec<T>,
     less: L,
 }
 
 impl<T, L: Fn(&T, &T) -> bool> GoHeap<T, L> {
     /// As `heap.Init`.
-    pub(super) fn new(items: Vec<T>, less: L) -> Self {
+    pub(crate) fn new(items: Vec<T>, less: L) -> Self {
         let mut heap = Self { items, less };
         let len = heap.items.len();
         for index in (0..len / 2).rev() {
@@ -22,7 +22,7 @@ impl<T, L: Fn(&T, &T) -> bool> GoHeap<T, L> {
     }
 
     /// As `heap.Pop`.
-    pub(super) fn pop(&mut self) -> Option<T> {
+    pub(crate) fn pop(&mut self) -> Option<T> {
         let last = self.items.len().checked_sub(1)?;
         self.items.swap(0, last);
         self.down(0, last);
@@ -30,7 +30,7 @@ impl<T, L: Fn(&T, &T) -> bool> GoHeap<T, L> {
     }
 
     /// As `heap.Push`.
-    pub(super) fn push(&mut self, item: T) {
+    pub(crate) fn push(&mut self, item: T) {
         self.items.push(item);
         let mut child = self.items.len() - 1;
         while child > 0 {
