@@ -97,7 +97,7 @@ class Process:
 class Skywatch(Process):
     """`skywatch run` with a data directory of its own, on free ports of loopback."""
 
-    def __init__(self, binary, directory, *arguments, console=False, agent=False, env=None):
+    def __init__(self, binary, directory, *arguments, console=False, agent=False, monitor=False, env=None):
         self.binary = binary
         self.directory = Path(directory)
         self.http_port = free_port()
@@ -109,6 +109,7 @@ class Skywatch(Process):
         command += ["--http-bind", f"127.0.0.1:{self.http_port}"]
         command += ["--console-bind", f"127.0.0.1:{self.console_port}"] if console else ["--no-console"]
         command += [] if agent else ["--no-agent"]
+        command += [] if monitor else ["--no-monitor"]
         super().__init__(command + list(arguments), self.directory / "skywatch.log", env)
 
     def start(self):

@@ -4,6 +4,7 @@
 mod backend;
 pub mod backup;
 mod cardinality;
+mod monitored;
 mod node;
 mod password;
 mod retention;

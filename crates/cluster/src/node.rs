@@ -26,6 +26,7 @@ use skywatch_model::{
     Clock, TimeRange, Version,
     line::{LineError, ParseOptions, PointBatch, parse},
 };
+use skywatch_monitor::Monitor;
 use skywatch_query::{Backend, Executor, Limits};
 use skywatch_storage::{
     CardinalityLimits, Consumer, Durability, Exhausted, MemoryBudget, OpenError, Reservation, Shard, ShardId,
@@ -35,6 +36,7 @@ use skywatch_storage::{
 use crate::{
     backup::Desk,
     cardinality::SeriesLimits,
+    monitored::NodeSource,
     retention::plan_upkeep,
     router::{Route, ShardPart, plan_route},
     statistics::{NodeStatistics, WriteCounters, add},
@@ -70,6 +72,8 @@ pub struct NodeConfig {
     pub cardinality: CardinalityLimits,
     /// Bounds on queries.
     pub limits: Limits,
+    /// What the node adds its numbers to.
+    pub monitor: Arc<Monitor>,
 }
 
 /// Why a node did not open.
@@ -122,7 +126,7 @@ pub(crate) struct NodeCore {
     pub(crate) clock: Clock,
     /// Backups and restores under way.
     pub(crate) desk: Desk,
-    counters: WriteCounters,
+    pub(crate) counters: WriteCounters,
     closing: AtomicBool,
 }
 
@@ -155,6 +159,8 @@ impl Node {
         core.limit_series();
         let executor =
             Executor::new(Arc::clone(&core) as Arc<dyn Backend>, config.limits).with_memory(config.memory);
+        let executor = executor.with_monitor(Arc::clone(&config.monitor));
+        config.monitor.add(Arc::new(NodeSource::new(&core)));
         let upkeep = Mutex::new(Some(start_upkeep(Arc::clone(&core))));
         Ok(Arc::new(Self { core, executor, upkeep }))
     }

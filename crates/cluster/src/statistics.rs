@@ -1,4 +1,4 @@
-//! Counters about a node's work, for /metrics and /debug/vars.
+//! Counters about a node's work, for /metrics and the monitor.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

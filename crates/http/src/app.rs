@@ -16,6 +16,7 @@ use crate::{
     body::BodyReader,
     encode::Format,
     gate::{BodyMemory, Gate},
+    httpd::HttpdSource,
     metrics::{Metrics, MetricsRegistry, MetricsSource, ProcessMetrics},
     params::Params,
     request_counts::RequestCounts,
@@ -86,6 +87,7 @@ impl App {
         registry.add(stats);
         registry.add(process);
         registry.add(Arc::new(ServerMetrics(Arc::downgrade(&app))));
+        app.config.monitor.add(Arc::new(HttpdSource(Arc::downgrade(&app))));
         app
     }
 }

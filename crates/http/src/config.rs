@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use hyper::header::{HeaderName, HeaderValue};
 
+use skywatch_monitor::Monitor;
 use skywatch_storage::MemoryBudget;
 
 use crate::AccessLogConfig;
@@ -61,6 +62,8 @@ pub struct HttpConfig {
     pub idle_timeout: Duration,
     /// How long requests under way may take to finish at shutdown before they are cut off.
     pub drain_timeout: Duration,
+    /// What `/debug/vars` shows; the server adds its own numbers to it.
+    pub monitor: Arc<Monitor>,
     /// Our own version, for `X-Skywatch-Version`.
     pub skywatch_version: String,
 }
@@ -92,6 +95,7 @@ impl Default for HttpConfig {
             send_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(600),
             drain_timeout: Duration::from_secs(10),
+            monitor: Arc::default(),
             skywatch_version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

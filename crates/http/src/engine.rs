@@ -16,7 +16,7 @@ pub trait Engine: Send + Sync + 'static {
         sink: &mut dyn ResultSink,
     ) -> Result<(), QueryError>;
 
-    /// What the node holds and has done, for `/metrics` and `/debug/vars`.
+    /// What the node holds and has done, for `/metrics`.
     fn statistics(&self) -> NodeStatistics;
 
     /// Copies databases out and in.

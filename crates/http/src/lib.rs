@@ -22,6 +22,7 @@ mod engine;
 mod error;
 mod gate;
 mod handlers;
+mod httpd;
 mod metrics;
 mod params;
 mod peer;

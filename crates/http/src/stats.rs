@@ -123,6 +123,11 @@ impl HttpStats {
         self.routes[route as usize].latency.sum_ns()
     }
 
+    /// Time spent on all requests, in nanoseconds.
+    pub(crate) fn total_duration_ns(&self) -> u64 {
+        Route::ALL.into_iter().map(|route| self.duration_ns(route)).sum()
+    }
+
     /// Requests answered with this class of status (4 or 5).
     pub(crate) fn errors(&self, class: usize) -> u64 {
         self.routes.iter().map(|route| route.answered[class - 2].load(Ordering::Relaxed)).sum()

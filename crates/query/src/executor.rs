@@ -3,6 +3,7 @@
 use std::{num::NonZeroUsize, sync::Arc, time::Instant};
 
 use skywatch_influxql::Statement;
+use skywatch_monitor::Monitor;
 use skywatch_storage::MemoryBudget;
 
 use crate::{
@@ -55,6 +56,7 @@ pub struct Executor {
     memory: Arc<MemoryBudget>,
     pool: Arc<Pool>,
     running: Arc<RunningQueries>,
+    monitor: Arc<Monitor>,
 }
 
 impl Executor {
@@ -62,13 +64,28 @@ impl Executor {
     pub fn new(backend: Arc<dyn Backend>, limits: Limits) -> Self {
         let pool = Arc::new(Pool::new(limits.worker_threads));
         let memory = Arc::new(MemoryBudget::unlimited());
-        Self { backend, limits: Arc::new(limits), memory, pool, running: Arc::default() }
+        Self {
+            backend,
+            limits: Arc::new(limits),
+            memory,
+            pool,
+            running: Arc::default(),
+            monitor: Arc::default(),
+        }
     }
 
     /// With memory shared with the rest of the node. Without, only [`Limits::max_query_memory_bytes`] bounds it.
     #[must_use]
     pub fn with_memory(mut self, memory: Arc<MemoryBudget>) -> Self {
         self.memory = memory;
+        self
+    }
+
+    /// With what `SHOW STATS` and `SHOW DIAGNOSTICS` read; the executor adds its own numbers to it.
+    #[must_use]
+    pub fn with_monitor(mut self, monitor: Arc<Monitor>) -> Self {
+        monitor.add(Arc::clone(&self.running) as _);
+        self.monitor = monitor;
         self
     }
 
@@ -134,6 +151,7 @@ impl Executor {
             memory: &self.memory,
             pool: &self.pool,
             running: &self.running,
+            monitor: &self.monitor,
             request,
             cancel: running.cancel(),
         };

@@ -1,4 +1,4 @@
-//! The list of running queries: what `SHOW QUERIES` shows and `KILL QUERY` stops.
+//! The list of running queries: what `SHOW QUERIES` shows, `KILL QUERY` stops and the statistics count.
 
 use std::{
     collections::BTreeMap,
@@ -10,6 +10,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use skywatch_monitor::{Selection, Statistic, StatisticsSource};
 
 use crate::{CancelToken, QueryError, QueryRequest};
 
@@ -18,6 +19,9 @@ use crate::{CancelToken, QueryError, QueryRequest};
 pub(crate) struct RunningQueries {
     last_id: AtomicU64,
     queries: Mutex<BTreeMap<u64, Entry>>,
+    finished: AtomicU64,
+    duration_ns: AtomicU64,
+    panics: AtomicU64,
 }
 
 #[derive(Debug, Clone)]
@@ -54,7 +58,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.list.queries.lock().remove(&self.id);
+        let Some(entry) = self.list.queries.lock().remove(&self.id) else { return };
+        let duration_ns = u64::try_from(entry.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.list.finished.fetch_add(1, Ordering::Relaxed);
+        self.list.duration_ns.fetch_add(duration_ns, Ordering::Relaxed);
+        self.list.panics.fetch_add(u64::from(std::thread::panicking()), Ordering::Relaxed);
     }
 }
 
@@ -109,5 +117,18 @@ impl RunningQueries {
             }
             None => Err(QueryError::invalid(format!("no such query id: {id}"))),
         }
+    }
+}
+
+impl StatisticsSource for RunningQueries {
+    fn collect(&self, _: Selection<'_>, statistics: &mut Vec<Statistic>) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        statistics.push(Statistic::new("queryExecutor").values([
+            ("queriesActive", self.len() as u64),
+            ("queriesExecuted", count(&self.last_id)),
+            ("queriesFinished", count(&self.finished)),
+            ("queryDurationNs", count(&self.duration_ns)),
+            ("recoveredPanics", count(&self.panics)),
+        ]));
     }
 }

@@ -3,6 +3,7 @@
 mod administration;
 mod cardinality;
 mod change;
+mod monitor;
 mod qualify;
 mod select;
 mod show;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use skywatch_influxql::{Show, Statement};
 use skywatch_model::{TimeRange, Values};
+use skywatch_monitor::Monitor;
 use skywatch_storage::{MemoryBudget, ShardRead};
 
 use crate::{
@@ -34,6 +36,7 @@ pub(crate) struct Context<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) memory: &'a Arc<MemoryBudget>,
     pub(crate) running: &'a RunningQueries,
+    pub(crate) monitor: &'a Monitor,
     pub(crate) request: &'a QueryRequest,
     pub(crate) cancel: &'a CancelToken,
 }
@@ -99,8 +102,8 @@ fn show_statement(context: &Context<'_>, show: &Show, sender: &mut Sender<'_>) -
         Show::Grants(show) => administration::show_grants(context, show, sender),
         Show::Shards => Err(unsupported("SHOW SHARDS")),
         Show::ShardGroups => Err(unsupported("SHOW SHARD GROUPS")),
-        Show::Stats(_) => Err(unsupported("SHOW STATS")),
-        Show::Diagnostics(_) => Err(unsupported("SHOW DIAGNOSTICS")),
+        Show::Stats(show) => monitor::statistics(context, show.module.as_deref(), sender),
+        Show::Diagnostics(show) => monitor::diagnostics(context, show.module.as_deref(), sender),
     }
 }
 

@@ -1,4 +1,4 @@
-//! How the C library's allocator is told to behave: few arenas, and free pages given back.
+//! How the C library's allocator is told to behave: few arenas, and free pages given back. And what it holds.
 
 use std::{fs, sync::Weak, thread, time::Duration};
 
@@ -52,12 +52,45 @@ fn trim() {
 #[cfg(not(target_env = "gnu"))]
 fn trim() {}
 
-/// Memory of the process that no file backs; see proc_pid_status(5), `RssAnon`.
+/// What the allocator holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Heap {
+    /// In blocks handed out.
+    pub(crate) used_bytes: u64,
+    /// In blocks that wait to be handed out again.
+    pub(crate) free_bytes: u64,
+}
+
+/// What all arenas hold now.
+#[cfg(target_env = "gnu")]
+pub(crate) fn heap() -> Option<Heap> {
+    // SAFETY: mallinfo2(3) may be called at any time from any thread; it only counts.
+    let counted = unsafe { libc::mallinfo2() };
+    // Blocks mapped one by one are in no arena.
+    Some(Heap { used_bytes: (counted.uordblks + counted.hblkhd) as u64, free_bytes: counted.fordblks as u64 })
+}
+
+/// Other C libraries do not tell.
+#[cfg(not(target_env = "gnu"))]
+pub(crate) fn heap() -> Option<Heap> {
+    None
+}
+
+/// Memory of the process that no file backs.
 fn anonymous_bytes() -> Option<u64> {
+    status_number("RssAnon:").map(|kib| kib * 1024)
+}
+
+/// Memory of the process that is in RAM.
+pub(crate) fn resident_bytes() -> Option<u64> {
+    status_number("VmRSS:").map(|kib| kib * 1024)
+}
+
+/// A number that the kernel tells of the process; see proc_pid_status(5). Sizes are in KiB.
+pub(crate) fn status_number(name: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
+    let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+    value.trim().trim_end_matches("kB").trim_end().parse().ok()
 }
 
 #[cfg(test)]

@@ -136,6 +136,9 @@ pub(crate) struct RunArgs {
     /// Do not collect metrics of this host
     #[arg(long, env = "SKYWATCH_NO_AGENT")]
     pub(crate) no_agent: bool,
+    /// Do not keep statistics of the server itself in the database _internal
+    #[arg(long, env = "SKYWATCH_NO_MONITOR")]
+    pub(crate) no_monitor: bool,
     /// Do not serve the console
     #[arg(long, env = "SKYWATCH_NO_CONSOLE")]
     pub(crate) no_console: bool,

@@ -8,6 +8,7 @@ mod data;
 mod go_duration;
 mod http;
 mod influxdb;
+mod monitor;
 
 use std::{
     fs,
@@ -23,6 +24,7 @@ pub(crate) use data::DataSettings;
 pub(crate) use http::HttpSettings;
 use influxdb::Ignored;
 pub(crate) use influxdb::{IgnoredKeys, is_server_file};
+pub(crate) use monitor::MonitorSettings;
 
 use crate::cli::RunArgs;
 
@@ -34,6 +36,7 @@ pub(crate) const DEFAULT_FILE: &str = include_str!("config/skywatch.toml");
 pub(crate) struct RunSettings {
     pub(crate) data: DataSettings,
     pub(crate) http: HttpSettings,
+    pub(crate) monitor: MonitorSettings,
     pub(crate) console: ConsoleSettings,
     pub(crate) agent: AgentChoice,
     /// A file of alert rules.
@@ -50,6 +53,7 @@ struct FileConfig {
     log: Option<String>,
     data: data::DataSection,
     http: http::HttpSection,
+    monitor: monitor::MonitorSection,
     console: console::ConsoleSection,
     agent: agent::AgentSection,
     alerts: AlertsSection,
@@ -108,6 +112,7 @@ impl RunSettings {
         Ok(Self {
             data: DataSettings::merge(args, file.data),
             http: HttpSettings::merge(args, file.http)?,
+            monitor: MonitorSettings::merge(args, file.monitor),
             console: ConsoleSettings::merge(args, file.console),
             agent: AgentChoice::merge(args, file.agent),
             alerts: args.alerts.clone().or(file.alerts.file),
@@ -119,6 +124,7 @@ impl RunSettings {
     fn check(&self) -> Result<()> {
         self.http.check()?;
         self.data.check(self.http.max_body_bytes)?;
+        self.monitor.check()?;
         let http_bind = &self.http.bind;
         if self.console.bind.as_ref() == Some(http_bind) && http_bind.port() != 0 {
             bail!(

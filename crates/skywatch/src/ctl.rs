@@ -123,6 +123,7 @@ fn restore_offline(
         memory: Arc::new(MemoryBudget::unlimited()),
         cardinality: CardinalityLimits::NONE,
         limits: Limits::default(),
+        monitor: Arc::default(),
     })?;
     let restored = restore(&*node, backups, selection, progress);
     node.close();

@@ -16,6 +16,7 @@ mod import;
 mod inspect;
 mod logging;
 mod memory;
+mod monitor;
 mod query;
 mod run;
 mod signals;

@@ -1,7 +1,7 @@
 //! `skywatch run`: every role in one process.
 //!
 //! Start: store, HTTP API, alerts, console, agent; each takes its address before anything is said to be running.
-//! Stop: the agent first, so that what it holds is still stored; then alerts, console, HTTP; the store last.
+//! Stop: the agent first, so that what it holds is still stored; then alerts, console, HTTP, statistics; the store last.
 
 use std::{
     io::{self, Write},
@@ -15,6 +15,7 @@ use skywatch_agent::{Agent, Config, DefaultConfig, default_toml};
 use skywatch_cluster::{Node, NodeConfig};
 use skywatch_console::{AlertsView, ConsoleConfig, NoAlerts};
 use skywatch_http::{HttpConfig, Server};
+use skywatch_monitor::Monitor;
 use skywatch_query::Limits;
 use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -24,7 +25,7 @@ use crate::{
     allocator,
     cli::{DurabilityMode, RunArgs},
     config::{AgentChoice, RunSettings},
-    console_server, logging, signals,
+    console_server, logging, monitor, signals,
 };
 
 /// How often the log is synced with `--durability interval`.
@@ -51,7 +52,8 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
     let memory = Arc::new(settings.data.memory());
     allocator::trim_beside(Arc::downgrade(&memory)).context("cannot start a thread")?;
     // Addresses first: a port in use is told before recovery of much data takes its time.
-    let server = Server::bind(http_config(&settings, &memory)).await?;
+    let monitor = monitor::monitor(&settings);
+    let server = Server::bind(http_config(&settings, &memory, &monitor)).await?;
     let console = match &settings.console.bind {
         Some(address) => Some(console_server::listen(address).await?),
         None => None,
@@ -62,7 +64,7 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
         alerts::check(rules)?;
     }
 
-    let config = node_config(&settings, memory);
+    let config = node_config(&settings, memory, &monitor);
     let node =
         tokio::task::spawn_blocking(move || Node::open(config)).await.context("opening the store")??;
 
@@ -84,6 +86,8 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
     );
     banner.line("Data", std::path::absolute(&settings.data.dir)?.display());
     banner.line("Agent", agent.as_ref().map_or("off", |agent| agent.description));
+
+    let recorder = monitor::record(&settings.monitor, monitor, &node).context("cannot start a thread")?;
 
     let registry = Arc::clone(server.metrics());
     let (stop_http, http_stopped) = watch::channel(());
@@ -125,15 +129,19 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
         // A page that keeps its connection open is no reason to stay.
         console.abort();
     }
-    tokio::task::spawn_blocking(move || node.close()).await.context("closing the store")?;
+    let close = move || {
+        drop(recorder);
+        node.close();
+    };
+    tokio::task::spawn_blocking(close).await.context("closing the store")?;
     Ok(())
 }
 
-fn http_config(settings: &RunSettings, memory: &Arc<MemoryBudget>) -> HttpConfig {
-    HttpConfig { memory: Arc::clone(memory), ..settings.http.server() }
+fn http_config(settings: &RunSettings, memory: &Arc<MemoryBudget>, monitor: &Arc<Monitor>) -> HttpConfig {
+    HttpConfig { memory: Arc::clone(memory), monitor: Arc::clone(monitor), ..settings.http.server() }
 }
 
-fn node_config(settings: &RunSettings, memory: Arc<MemoryBudget>) -> NodeConfig {
+fn node_config(settings: &RunSettings, memory: Arc<MemoryBudget>, monitor: &Arc<Monitor>) -> NodeConfig {
     NodeConfig {
         data_dir: settings.data.dir.clone(),
         durability: match settings.data.durability {
@@ -150,6 +158,7 @@ fn node_config(settings: &RunSettings, memory: Arc<MemoryBudget>) -> NodeConfig 
             query_timeout: Duration::from_secs(settings.http.query_timeout_secs),
             ..Limits::default()
         },
+        monitor: Arc::clone(monitor),
     }
 }
 

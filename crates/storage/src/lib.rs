@@ -46,7 +46,8 @@ pub use read::{
     TagPredicate,
 };
 pub use shard::{
-    DeleteReport, PinnedFile, PinnedShard, RecoveryReport, Rejected, Shard, ShardId, ShardStats, WriteReport,
+    ChoreWork, DeleteReport, PinnedFile, PinnedShard, RecoveryReport, Rejected, Shard, ShardId, ShardStats,
+    ShardWork, WriteReport,
 };
 pub use store::{AdoptError, StagedFile, StagedShard, Store};
 pub use wal::DamagedLog;

@@ -1,7 +1,7 @@
 //! A shard: a range of time of one retention policy, with its log, memtables, segments and index.
 //!
 //! [`write`] takes points in, [`delete`] takes them out, [`snapshot`] lets them be read, [`recover`] opens what a stop left, [`upkeep`] flushes
-//! and compacts.
+//! and compacts, [`work`] counts.
 //!
 //! Lock order, outermost first; none is held while waiting for a sync of the log:
 //! `flushing` or `compacting`, `manifest`, `gate`, `tables`, `index`, the log's own.
@@ -12,6 +12,7 @@ mod export;
 mod recover;
 mod snapshot;
 mod upkeep;
+mod work;
 mod write;
 
 use std::{
@@ -33,6 +34,7 @@ pub use export::{PinnedFile, PinnedShard};
 pub(crate) use recover::Opening;
 pub use recover::RecoveryReport;
 pub(crate) use upkeep::{index_number, index_path};
+pub use work::{ChoreWork, ShardWork};
 pub use write::{Rejected, WriteReport};
 
 use crate::{
@@ -76,6 +78,8 @@ pub struct ShardStats {
     pub index_bytes: u64,
     /// Bytes of the log.
     pub log_bytes: u64,
+    /// Of which in the file that writes go to.
+    pub log_tail_bytes: u64,
     /// Memory of unflushed points.
     pub memory_bytes: u64,
     /// Deletes that compaction has not carried out yet.
@@ -121,6 +125,7 @@ pub struct Shard {
     waste: Mutex<Waste>,
     scratch: Mutex<Vec<write::Scratch>>,
     is_closed: Arc<AtomicBool>,
+    counters: work::Counters,
     opened: Instant,
     /// Milliseconds after `opened`.
     last_write_ms: AtomicU64,
@@ -238,6 +243,7 @@ impl Shard {
         let mut stats = ShardStats { series: self.index.read().series_count(), ..ShardStats::default() };
         stats.index_bytes = self.manifest.lock().index_files.iter().map(|file| file.size_bytes).sum();
         stats.log_bytes = self.log_bytes();
+        stats.log_tail_bytes = self.log.tail_bytes();
         stats.index_memory_bytes = self.index_memory.lock().bytes();
         stats.compaction_backlog_bytes = self.compaction_backlog_bytes();
         let tables = self.tables.read();
@@ -285,7 +291,8 @@ impl Shard {
         drop(self.flushing.lock());
     }
 
-    pub(crate) fn dir(&self) -> &Path {
+    /// Where its files are.
+    pub fn dir(&self) -> &Path {
         &self.dir
     }
 }

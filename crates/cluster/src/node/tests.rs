@@ -14,6 +14,7 @@ fn open(directory: &Path) -> Result<Arc<Node>, NodeError> {
         memory: Arc::new(MemoryBudget::new(1 << 30)),
         cardinality: CardinalityLimits::default(),
         limits: Limits::default(),
+        monitor: Arc::default(),
     })
 }
 
@@ -101,6 +102,7 @@ fn open_with(directory: &Path, memory: MemoryBudget, max_series: u64) -> Arc<Nod
         memory: Arc::new(memory),
         cardinality: CardinalityLimits { max_series_per_database: max_series, max_values_per_tag: 0 },
         limits: Limits::default(),
+        monitor: Arc::default(),
     })
     .unwrap()
 }

@@ -1,9 +1,6 @@
 //! `/metrics` and `/debug/vars`: numbers about ourselves.
 
-use std::{
-    io::Write,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{io::Write, sync::Arc};
 
 use flate2::{Compression, write::GzEncoder};
 use hyper::{
@@ -12,11 +9,11 @@ use hyper::{
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use skywatch_monitor::{Selection, Statistic};
 
 use crate::{
     app::{App, Head},
     response::{Answer, Failure, answer},
-    stats::Route,
 };
 
 /// Prometheus' text format.
@@ -27,7 +24,7 @@ pub(crate) async fn metrics(app: &Arc<App>, head: &Head<'_>) -> Result<Answer, F
     reply(head, "text/plain; version=0.0.4; charset=utf-8", text.into_bytes())
 }
 
-/// What InfluxDB shows of itself, as far as we have it: Telegraf's `inputs.influxdb` and its like read it.
+/// All statistics as InfluxDB shows them: Telegraf's `inputs.influxdb` and its like read them.
 pub(crate) async fn vars(app: &Arc<App>, head: &Head<'_>) -> Result<Answer, Failure> {
     let job = Arc::clone(app);
     let vars = tokio::task::spawn_blocking(move || collect_vars(&job)).await.map_err(broken)?;
@@ -55,94 +52,98 @@ fn reply(head: &Head<'_>, content_type: &'static str, body: Vec<u8>) -> Result<A
     Ok(answer)
 }
 
+/// Variables by name, in the order in which InfluxDB prints them.
 fn collect_vars(app: &App) -> Map<String, Value> {
-    let node = app.engine.statistics();
-    let stats = &app.stats;
-    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-    let bind = app.local_addr.to_string();
+    let statistics = app.config.monitor.statistics(Selection::All);
     let started = Timestamp::try_from(app.started).unwrap_or_default();
     let mut vars = Map::new();
-    vars.insert(
-        "system".to_owned(),
-        json!({
-            "currentTime": Timestamp::now().to_string(),
-            "started": started.to_string(),
-            "uptime": app.process.uptime_seconds() as u64,
-        }),
-    );
+    let system = json!({
+        "currentTime": Timestamp::now().to_string(),
+        "started": started.to_string(),
+        "uptime": app.process.uptime_seconds() as u64,
+    });
+    vars.insert("system".to_owned(), system);
     vars.insert("cmdline".to_owned(), std::env::args().collect());
-    vars.insert("memstats".to_owned(), json!({ "Sys": app.process.resident_bytes() }));
-    vars.insert(
-        "queryExecutor".to_owned(),
-        group(
-            "queryExecutor",
-            &Value::Null,
-            &json!({
-                "queriesActive": app.queries.inside(),
-                "queriesFinished": stats.count(Route::Query),
-                "queryDurationNs": stats.duration_ns(Route::Query),
-                "recoveredPanics": count(&stats.panics),
-            }),
-        ),
-    );
-    vars.insert(
-        "write".to_owned(),
-        group(
-            "write",
-            &Value::Null,
-            &json!({
-                "req": node.writes.requests,
-                "pointReq": node.writes.points_written + node.writes.points_rejected,
-                "pointReqLocal": node.writes.points_written + node.writes.points_rejected,
-                "writeOk": node.writes.requests - node.writes.failed - node.writes.overloaded,
-                "writeDrop": node.writes.points_rejected,
-                "writeError": node.writes.failed + node.writes.overloaded,
-            }),
-        ),
-    );
-    vars.insert(
-        "skywatch_node".to_owned(),
-        group(
-            "skywatch_node",
-            &Value::Null,
-            &json!({
-                "databases": node.databases,
-                "shards": node.shards,
-                "series": node.series,
-                "segments": node.segments,
-                "segmentBytes": node.segment_bytes,
-                "walBytes": node.wal_bytes,
-                "memtableBytes": node.memtable_bytes,
-            }),
-        ),
-    );
-    vars.insert(
-        format!("httpd:{bind}"),
-        group(
-            "httpd",
-            &json!({ "bind": bind }),
-            &json!({
-                "clientError": stats.errors(4),
-                "serverError": stats.errors(5),
-                "pingReq": stats.count(Route::Ping),
-                "pointsWrittenDropped": count(&stats.points_dropped),
-                "pointsWrittenOK": count(&stats.points_written),
-                "queryReq": stats.count(Route::Query),
-                "queryReqDurationNs": stats.duration_ns(Route::Query),
-                "queryRespBytes": count(&stats.query_bytes),
-                "recoveredPanics": count(&stats.panics),
-                "req": stats.total(),
-                "reqActive": count(&stats.requests_active),
-                "writeReq": stats.count(Route::Write),
-                "writeReqActive": app.writes.inside(),
-                "writeReqBytes": count(&stats.write_bytes),
-                "writeReqDurationNs": stats.duration_ns(Route::Write),
-            }),
-        ),
-    );
+    vars.insert("memstats".to_owned(), memory(&statistics));
+    for statistic in &statistics {
+        let key = unique(&vars, variable_name(statistic));
+        vars.insert(key, entry(statistic));
+    }
     vars
 }
 
-fn group(name: &str, tags: &Value, values: &Value) -> Value {
-    json!({ "name": name, "tags": tags, "values": values })
+fn entry(statistic: &Statistic) -> Value {
+    let tags: Map<String, Value> =
+        statistic.tags().iter().map(|(key, value)| ((*key).to_owned(), value.as_str().into())).collect();
+    let values: Map<String, Value> =
+        statistic.fields().iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+    let tags = if tags.is_empty() { Value::Null } else { tags.into() };
+    json!({ "name": statistic.name(), "tags": tags, "values": values })
+}
+
+/// Go's own record of memory has the numbers of `runtime`, one of them spelt differently.
+fn memory(statistics: &[Statistic]) -> Value {
+    let runtime = statistics.iter().find(|statistic| statistic.name() == "runtime");
+    let fields = runtime.map_or(&[][..], Statistic::fields).iter();
+    let renamed = |name: &str| if name == "HeapInUse" { "HeapInuse" } else { name }.to_owned();
+    fields
+        .filter(|(name, _)| *name != "NumGoroutine")
+        .map(|(name, value)| (renamed(name), Value::from(*value)))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+/// What tells series of one name apart in their variables' names.
+fn variable_name(statistic: &Statistic) -> String {
+    let parts: &[&str] = match statistic {
+        _ if statistic.tag_value("path").is_some() => &["path", "id"],
+        _ if statistic.tag_value("bind").is_some() => &["proto", "bind"],
+        _ if statistic.tag_value("retention_policy").is_some() => {
+            &["database", "retention_policy", "name", "destination"]
+        }
+        _ => &["database"],
+    };
+    let values = parts.iter().filter_map(|key| statistic.tag_value(key));
+    std::iter::once(statistic.name()).chain(values).collect::<Vec<_>>().join(":")
+}
+
+fn unique(taken: &Map<String, Value>, name: String) -> String {
+    if !taken.contains_key(&name) {
+        return name;
+    }
+    let numbered = (1..).map(|number: u64| format!("{name}:{number}"));
+    numbered.into_iter().find(|name| !taken.contains_key(name)).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_named_as_in_influxdb() {
+        let shard = Statistic::new("shard").tag("id", "2").tag("path", "/data/2").tag("database", "d");
+        let httpd = Statistic::new("httpd").tag("bind", ":8086");
+        let subscriber = Statistic::new("subscriber")
+            .tag("database", "d")
+            .tag("destination", "udp://h:1")
+            .tag("mode", "ALL")
+            .tag("name", "s")
+            .tag("retention_policy", "autogen");
+        let database = Statistic::new("database").tag("database", "d");
+        for (statistic, name) in [
+            (shard, "shard:/data/2:2"),
+            (httpd, "httpd::8086"),
+            (subscriber, "subscriber:d:autogen:s:udp://h:1"),
+            (database, "database:d"),
+            (Statistic::new("cq"), "cq"),
+        ] {
+            assert_eq!(variable_name(&statistic), name);
+        }
+        let mut taken = Map::new();
+        for expected in ["cq", "cq:1", "cq:2"] {
+            let name = unique(&taken, "cq".to_owned());
+            assert_eq!(name, expected);
+            taken.insert(name, Value::Null);
+        }
+    }
 }

@@ -22,12 +22,6 @@ impl ProcessMetrics {
     pub(crate) fn uptime_seconds(&self) -> f64 {
         self.started.elapsed().as_secs_f64()
     }
-
-    /// Resident memory; 0 without /proc.
-    pub(crate) fn resident_bytes(&self) -> u64 {
-        let stat = Process::myself().and_then(|process| process.stat());
-        stat.map_or(0, |stat| stat.rss * procfs::page_size())
-    }
 }
 
 impl MetricsSource for ProcessMetrics {

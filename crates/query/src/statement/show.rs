@@ -40,7 +40,7 @@ pub(super) fn retention_policies(
 }
 
 /// A duration of whole microseconds or more as Go writes it: `168h0m0s`, `1m30s`, `1.5s`, `74µs`.
-fn go_duration(nanoseconds: i64) -> String {
+pub(super) fn go_duration(nanoseconds: i64) -> String {
     const SECOND: u64 = 1_000_000_000;
     let sign = if nanoseconds < 0 { "-" } else { "" };
     let total = nanoseconds.unsigned_abs();

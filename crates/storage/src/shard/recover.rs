@@ -10,7 +10,7 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 use skywatch_model::TimeRange;
 
-use super::{Active, SegmentSlot, Shard, ShardId, Tables, upkeep::index_path};
+use super::{Active, SegmentSlot, Shard, ShardId, Tables, upkeep::index_path, work::Counters};
 use crate::{
     Consumer, OpenError, StoreOptions,
     fs::{Fs, FsError, TEMPORARY_SUFFIX},
@@ -130,6 +130,7 @@ impl Shard {
             waste: Mutex::default(),
             scratch: Mutex::default(),
             is_closed: Arc::default(),
+            counters: Counters::default(),
             opened: now,
             last_write_ms: AtomicU64::new(0),
             last_idle_flush: Mutex::default(),

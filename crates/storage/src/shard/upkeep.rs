@@ -10,6 +10,7 @@ use std::{
 use super::{
     Active, Frozen, SegmentSlot, Shard, Tables,
     due::{FlushCause, Unflushed},
+    work::add,
 };
 use crate::{
     Consumer, MaintenanceError, Reservation, VersionPolicy, WriteError,
@@ -59,7 +60,7 @@ impl Shard {
             let Some(oldest) = self.tables.read().frozen.first().cloned() else {
                 return Ok(());
             };
-            self.flush_one(&oldest)?;
+            self.counters.flushes.count(|| self.flush_one(&oldest))?;
         }
     }
 
@@ -163,6 +164,7 @@ impl Shard {
             self.remove_obsolete(&index_path(&self.dir, file.number));
         }
         self.remove_log_below(frozen.log_floor);
+        add(&self.counters.flushed_bytes, frozen.table.size_bytes());
         self.shared.memory_freed();
         Ok(())
     }
@@ -276,7 +278,7 @@ impl Shard {
             let (slots, Some(range)) = self.next_merge() else { return Ok(false) };
             let inputs: Vec<Arc<Segment>> =
                 slots[range].iter().filter_map(SegmentSlot::ready).cloned().collect();
-            match self.merge(&inputs) {
+            match self.counters.merges.count(|| self.merge(&inputs)) {
                 Err(MaintenanceError::Read(_)) if inputs.iter().any(|input| input.is_damaged()) => {}
                 merged => return merged.map(|()| true),
             }

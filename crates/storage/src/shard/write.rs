@@ -12,7 +12,7 @@ use skywatch_model::{
     series::parse_key,
 };
 
-use super::Shard;
+use super::{Shard, work::add};
 use crate::{
     WriteError,
     index::Index,
@@ -85,6 +85,7 @@ impl Shard {
         let _admitted = self.shared.admit(&self.options, share)?;
         let mut scratch = self.scratch.lock().pop().unwrap_or_default();
         let result = self.write_with(&mut scratch, batch, points, version);
+        self.counters.written(points.len(), &result);
         let mut kept = self.scratch.lock();
         if kept.len() < KEPT_SCRATCH {
             kept.push(scratch);
@@ -202,6 +203,7 @@ impl Shard {
         }
         self.index_memory.lock().set(index.memory_bytes());
         if !new_series.is_empty() || !new_fields.is_empty() {
+            add(&self.counters.fields_created, new_fields.len() as u64);
             self.log.define(new_series, new_fields);
         }
     }

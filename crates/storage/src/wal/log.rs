@@ -101,6 +101,11 @@ impl Log {
         })
     }
 
+    /// Bytes of the file that appends go to.
+    pub(crate) fn tail_bytes(&self) -> u64 {
+        self.tail.lock().len_bytes
+    }
+
     /// Queues definitions for the next append. Call it before the numbers are visible to any other writer.
     pub(crate) fn define(
         &self,

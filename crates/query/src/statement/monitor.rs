@@ -1,0 +1,107 @@
+//! SHOW STATS and SHOW DIAGNOSTICS: what the server says of itself.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use skywatch_model::{Column, Values};
+use skywatch_monitor::{Cell, Diagnostics, Selection, Statistic};
+
+use super::{Context, integers, show::go_duration, strings, table};
+use crate::{OutputColumn, QueryError, ResultSeries, executor::Sender};
+
+pub(super) fn statistics(
+    context: &Context<'_>,
+    module: Option<&str>,
+    sender: &mut Sender<'_>,
+) -> Result<(), QueryError> {
+    for statistic in context.monitor.statistics(selection(module)) {
+        sender.series(statistic_series(&statistic))?;
+    }
+    Ok(())
+}
+
+pub(super) fn diagnostics(
+    context: &Context<'_>,
+    module: Option<&str>,
+    sender: &mut Sender<'_>,
+) -> Result<(), QueryError> {
+    for (module, row) in context.monitor.diagnostics(selection(module)) {
+        sender.series(diagnostics_series(module, &row))?;
+    }
+    Ok(())
+}
+
+fn selection(module: Option<&str>) -> Selection<'_> {
+    module.map_or(Selection::All, Selection::Module)
+}
+
+fn statistic_series(statistic: &Statistic) -> ResultSeries {
+    let (names, values): (Vec<&str>, Vec<OutputColumn>) =
+        statistic.fields().iter().map(|(name, value)| (*name, integers([*value]))).unzip();
+    let tags = statistic.tags().iter().map(|(key, value)| (Arc::from(*key), Arc::from(value.as_str())));
+    ResultSeries { tags: tags.collect(), ..table(statistic.name(), &names, values) }
+}
+
+fn diagnostics_series(module: &str, row: &Diagnostics) -> ResultSeries {
+    let (names, values): (Vec<&str>, Vec<OutputColumn>) =
+        row.cells().iter().map(|(name, cell)| (*name, column(cell))).unzip();
+    table(module, &names, values)
+}
+
+/// Spans of time as Go writes them, times as in RFC 3339.
+fn column(cell: &Cell) -> OutputColumn {
+    let text = |text: &str| strings([Arc::from(text)]);
+    match cell {
+        Cell::Text(value) => text(value),
+        Cell::Integer(value) => integers([*value]),
+        Cell::Boolean(value) => OutputColumn::Values(Column {
+            values: Values::Boolean(vec![*value].into_iter().collect()),
+            valid: None,
+        }),
+        Cell::Duration(span) => text(&go_duration(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX))),
+        Cell::Time(time_ns) => {
+            let time = Timestamp::from_nanosecond(i128::from(*time_ns)).unwrap_or_default();
+            text(&time.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use skywatch_model::FieldValue;
+
+    use super::*;
+
+    #[test]
+    fn a_statistic_is_a_series_of_one_row_with_its_tags() {
+        let statistic = Statistic::new("shard").tag("id", "1").values([("writeReq", 2), ("diskBytes", 3)]);
+        let series = statistic_series(&statistic);
+        assert_eq!((&*series.name, series.len()), ("shard", 1));
+        assert_eq!(*series.tags, [(Arc::from("id"), Arc::from("1"))]);
+        assert_eq!(*series.columns, [Arc::from("diskBytes"), Arc::from("writeReq")]);
+        assert_eq!(series.values[1].get(0), Some(FieldValue::Integer(2)));
+    }
+
+    #[test]
+    fn cells_are_written_as_in_influxdb() {
+        let row = Diagnostics::new()
+            .with("uptime", Duration::from_nanos(9_241_966_879))
+            .with("started", Cell::Time(1_795_872_010_091_600_543))
+            .with("enabled", true)
+            .with("PID", 7u64);
+        let series = diagnostics_series("system", &row);
+        let values: Vec<_> = series.values.iter().map(|column| column.get(0)).collect();
+        let text = |text: &str| Some(FieldValue::String(text.into()));
+        assert_eq!(
+            values,
+            [
+                Some(FieldValue::Integer(7)),
+                Some(FieldValue::Boolean(true)),
+                text("2026-11-28T13:20:10.091600543Z"),
+                text("9.241966879s"),
+            ]
+        );
+    }
+}
