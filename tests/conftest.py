@@ -198,3 +198,14 @@ log-enabled = false
     assert server.running(), server.output()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_skywatch(skywatch_bin, tmp_path_factory):
+    """One store for all tests of a module, with an empty database `db`: for tests that keep to data of their own."""
+    server = Skywatch(skywatch_bin, tmp_path_factory.mktemp("skywatch"))
+    try:
+        server.start().query("CREATE DATABASE db")
+        yield server
+    finally:
+        server.stop()
