@@ -93,7 +93,8 @@ def url(shared_skywatch):
 @pytest.fixture(scope="module")
 def influxdb_url(influxd):
     load(influxd.url)
-    return influxd.url
+    yield influxd.url
+    requests.post(f"{influxd.url}/query", data={"q": f'DROP DATABASE "{DATABASE}"'}, timeout=30)
 
 
 def data_source(url, **options):
