@@ -4,6 +4,7 @@
 
 mod agent;
 mod console;
+mod continuous;
 mod data;
 mod go_duration;
 mod http;
@@ -20,6 +21,7 @@ use serde::Deserialize;
 
 pub(crate) use agent::AgentChoice;
 pub(crate) use console::ConsoleSettings;
+pub(crate) use continuous::ContinuousSettings;
 pub(crate) use data::DataSettings;
 pub(crate) use http::HttpSettings;
 use influxdb::Ignored;
@@ -37,6 +39,7 @@ pub(crate) struct RunSettings {
     pub(crate) data: DataSettings,
     pub(crate) http: HttpSettings,
     pub(crate) monitor: MonitorSettings,
+    pub(crate) continuous: ContinuousSettings,
     pub(crate) console: ConsoleSettings,
     pub(crate) agent: AgentChoice,
     /// A file of alert rules.
@@ -54,6 +57,8 @@ struct FileConfig {
     data: data::DataSection,
     http: http::HttpSection,
     monitor: monitor::MonitorSection,
+    #[serde(rename = "continuous_queries")]
+    continuous: continuous::ContinuousSection,
     console: console::ConsoleSection,
     agent: agent::AgentSection,
     alerts: AlertsSection,
@@ -113,6 +118,7 @@ impl RunSettings {
             data: DataSettings::merge(args, file.data),
             http: HttpSettings::merge(args, file.http)?,
             monitor: MonitorSettings::merge(args, file.monitor),
+            continuous: ContinuousSettings::merge(&file.continuous),
             console: ConsoleSettings::merge(args, file.console),
             agent: AgentChoice::merge(args, file.agent),
             alerts: args.alerts.clone().or(file.alerts.file),
@@ -125,6 +131,7 @@ impl RunSettings {
         self.http.check()?;
         self.data.check(self.http.max_body_bytes)?;
         self.monitor.check()?;
+        self.continuous.check()?;
         let http_bind = &self.http.bind;
         if self.console.bind.as_ref() == Some(http_bind) && http_bind.port() != 0 {
             bail!(

@@ -10,6 +10,7 @@ mod config;
 mod configuration_files;
 mod connection;
 mod console_server;
+mod continuous;
 mod ctl;
 mod export;
 mod import;

@@ -10,6 +10,8 @@ use skywatch_model::line::Precision;
 use skywatch_monitor::{Monitor, Recorder, RecorderConfig, RecorderStore};
 use skywatch_query::NewRetentionPolicy;
 
+pub(crate) use runtime::hostname;
+
 use crate::config::{MonitorSettings, RunSettings};
 
 /// The retention policy that statistics go to, and how long they are kept, as in InfluxDB.
@@ -30,16 +32,19 @@ pub(crate) fn record(
     monitor: Arc<Monitor>,
     node: &Arc<Node>,
 ) -> io::Result<Option<Recorder>> {
-    if !settings.store_enabled {
-        return Ok(None);
-    }
-    let config = RecorderConfig { interval: settings.store_interval, hostname: runtime::hostname() };
-    let store = NodeStore { node: Arc::clone(node), database: settings.store_database.clone() };
+    let Some(store) = store(settings, node) else { return Ok(None) };
+    let config = RecorderConfig { interval: settings.store_interval, hostname: hostname() };
     Recorder::start(monitor, config, store).map(Some)
 }
 
+/// Where statistics are kept, if they are to be kept.
+pub(crate) fn store(settings: &MonitorSettings, node: &Arc<Node>) -> Option<NodeStore> {
+    let database = settings.store_enabled.then(|| settings.store_database.clone())?;
+    Some(NodeStore { node: Arc::clone(node), database })
+}
+
 /// Keeps statistics in a database of the node itself.
-struct NodeStore {
+pub(crate) struct NodeStore {
     node: Arc<Node>,
     database: String,
 }

@@ -1,7 +1,8 @@
 //! `skywatch run`: every role in one process.
 //!
 //! Start: store, HTTP API, alerts, console, agent; each takes its address before anything is said to be running.
-//! Stop: the agent first, so that what it holds is still stored; then alerts, console, HTTP, statistics; the store last.
+//! Stop: the agent first, so that what it holds is still stored; then alerts, console, HTTP, continuous
+//! queries and statistics; the store last.
 
 use std::{
     io::{self, Write},
@@ -25,7 +26,7 @@ use crate::{
     allocator,
     cli::{DurabilityMode, RunArgs},
     config::{AgentChoice, RunSettings},
-    console_server, logging, monitor, signals,
+    console_server, continuous, logging, monitor, signals,
 };
 
 /// How often the log is synced with `--durability interval`.
@@ -87,6 +88,7 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
     banner.line("Data", std::path::absolute(&settings.data.dir)?.display());
     banner.line("Agent", agent.as_ref().map_or("off", |agent| agent.description));
 
+    let continuous = continuous::start(&settings, &monitor, &node).context("cannot start a thread")?;
     let recorder = monitor::record(&settings.monitor, monitor, &node).context("cannot start a thread")?;
 
     let registry = Arc::clone(server.metrics());
@@ -130,7 +132,7 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
         console.abort();
     }
     let close = move || {
-        drop(recorder);
+        drop((continuous, recorder));
         node.close();
     };
     tokio::task::spawn_blocking(close).await.context("closing the store")?;

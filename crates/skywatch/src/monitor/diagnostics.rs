@@ -57,7 +57,7 @@ fn go_architecture() -> &'static str {
 }
 
 fn of_settings(settings: &RunSettings) -> Vec<(&'static str, Diagnostics)> {
-    let RunSettings { data, http, monitor, .. } = settings;
+    let RunSettings { data, http, monitor, continuous, .. } = settings;
     let query_timeout = Duration::from_secs(http.query_timeout_secs);
     vec![
         ("config", Diagnostics::new().with("reporting-enabled", false)),
@@ -66,6 +66,13 @@ fn of_settings(settings: &RunSettings) -> Vec<(&'static str, Diagnostics)> {
             Diagnostics::new()
                 .with("max-concurrent-queries", http.max_concurrent_queries)
                 .with("query-timeout", query_timeout),
+        ),
+        (
+            "config-cqs",
+            Diagnostics::new()
+                .with("enabled", continuous.enabled)
+                .with("query-stats-enabled", continuous.query_stats_enabled)
+                .with("run-interval", continuous.run_interval),
         ),
         (
             "config-data",

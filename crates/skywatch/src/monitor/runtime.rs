@@ -40,7 +40,7 @@ impl StatisticsSource for RuntimeSource {
 }
 
 /// This host's name, as the kernel knows it.
-pub(super) fn hostname() -> String {
+pub(crate) fn hostname() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     match name.trim() {
         "" => "localhost".to_owned(),
