@@ -149,6 +149,7 @@ impl NodeCore {
     fn execute(&self, command: &Command) -> Result<(), BackendError> {
         let applied = self.host.execute(command).map_err(backend_error)?;
         self.drop_shards(&applied.dropped_shards);
+        self.tell_subscriptions();
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 mod backend;
 pub mod backup;
 mod cardinality;
+mod forward;
 mod monitored;
 mod node;
 mod password;
@@ -12,6 +13,7 @@ mod router;
 mod statistics;
 mod write;
 
+pub use forward::{Copied, Forwarded, Forwarder, Subscribed, SubscribedMode};
 pub use node::{Node, NodeConfig, NodeError};
 pub use statistics::{DatabaseCardinality, NodeStatistics, WriteStatistics};
 pub use write::{WriteError, WriteErrorClass, WriteRequest, WriteSummary};

@@ -166,6 +166,8 @@ fn write_statistics(writes: &WriteStatistics) -> Statistic {
         ("pointReq", points),
         ("pointReqLocal", points),
         ("req", writes.requests),
+        ("subWriteDrop", writes.copies_dropped),
+        ("subWriteOk", writes.copies_taken),
         ("writeDrop", writes.points_rejected),
         ("writeError", failed),
         ("writeOk", writes.requests.saturating_sub(failed)),

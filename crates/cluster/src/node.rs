@@ -12,7 +12,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -36,6 +36,7 @@ use skywatch_storage::{
 use crate::{
     backup::Desk,
     cardinality::SeriesLimits,
+    forward::Forwarder,
     monitored::NodeSource,
     retention::plan_upkeep,
     router::{Route, ShardPart, plan_route},
@@ -126,6 +127,8 @@ pub(crate) struct NodeCore {
     pub(crate) clock: Clock,
     /// Backups and restores under way.
     pub(crate) desk: Desk,
+    /// Who takes copies of writes, once it was told.
+    pub(crate) forwarder: OnceLock<Arc<dyn Forwarder>>,
     pub(crate) counters: WriteCounters,
     closing: AtomicBool,
 }
@@ -153,6 +156,7 @@ impl Node {
             series_limits: SeriesLimits::new(config.cardinality),
             clock,
             desk: Desk::default(),
+            forwarder: OnceLock::new(),
             counters: WriteCounters::default(),
             closing: AtomicBool::new(false),
         });
@@ -185,6 +189,13 @@ impl Node {
             },
         }
         result
+    }
+
+    /// Gives copies of writes to `forwarder` from now on. Only the first call does anything.
+    pub fn forward_to(&self, forwarder: Arc<dyn Forwarder>) {
+        if self.core.forwarder.set(forwarder).is_ok() {
+            self.core.tell_subscriptions();
+        }
     }
 
     /// Runs queries on this node.
@@ -257,6 +268,7 @@ impl NodeCore {
         }
         let (parts, too_old) = self.route(request.database, policy, &batch, request.received_at_ns)?;
         let outcome = self.write_parts(request.database, &batch, &parts, request.received_at_ns)?;
+        self.forward(request.database, policy, &batch, &parts, &outcome.refused);
         outcome.conclude(too_old, &bad_lines)
     }
 
@@ -324,7 +336,7 @@ impl NodeCore {
             shard.limit_series(&limit);
             let report = shard.write(batch, &part.points, version).map_err(write_error)?;
             outcome.written += report.written;
-            outcome.rejected += report.rejected.len() as u64;
+            outcome.refused.extend(report.rejected.iter().map(|rejected| rejected.point));
             if outcome.reason.is_none() {
                 outcome.reason =
                     report.rejected.into_iter().next().map(|rejected| rejected.reason.to_string());
@@ -354,6 +366,7 @@ impl NodeCore {
 
     fn keep_up(&self) {
         self.limit_series();
+        self.tell_subscriptions();
         self.desk.expire();
         let now_ns = wall_clock_ns();
         for command in plan_upkeep(&self.host.current(), SINGLE_NODE, now_ns) {
@@ -369,7 +382,8 @@ impl NodeCore {
 #[derive(Debug, Default)]
 struct Outcome {
     written: u64,
-    rejected: u64,
+    /// Positions in the batch of those that do not fit their shard.
+    refused: Vec<u32>,
     /// Why the first rejected point was.
     reason: Option<String>,
 }
@@ -390,7 +404,7 @@ impl Outcome {
         }
         Err(WriteError::Partial {
             reason: reasons.join("\n"),
-            dropped: self.rejected + too_old,
+            dropped: self.refused.len() as u64 + too_old,
             written: self.written,
         })
     }

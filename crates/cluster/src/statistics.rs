@@ -19,6 +19,10 @@ pub struct WriteStatistics {
     pub overloaded: u64,
     /// Requests that failed through the server's fault.
     pub failed: u64,
+    /// Writes of which every subscription took a copy.
+    pub copies_taken: u64,
+    /// Writes of which a subscription had no room for a copy.
+    pub copies_dropped: u64,
 }
 
 /// What a node holds and has done.
@@ -77,6 +81,8 @@ pub(crate) struct WriteCounters {
     pub(crate) lines_unparsable: AtomicU64,
     pub(crate) overloaded: AtomicU64,
     pub(crate) failed: AtomicU64,
+    pub(crate) copies_taken: AtomicU64,
+    pub(crate) copies_dropped: AtomicU64,
 }
 
 impl WriteCounters {
@@ -89,6 +95,8 @@ impl WriteCounters {
             lines_unparsable: self.lines_unparsable.load(Ordering::Relaxed),
             overloaded: self.overloaded.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
+            copies_taken: self.copies_taken.load(Ordering::Relaxed),
+            copies_dropped: self.copies_dropped.load(Ordering::Relaxed),
         }
     }
 }

@@ -10,6 +10,7 @@ mod go_duration;
 mod http;
 mod influxdb;
 mod monitor;
+mod subscriber;
 
 use std::{
     fs,
@@ -27,6 +28,7 @@ pub(crate) use http::HttpSettings;
 use influxdb::Ignored;
 pub(crate) use influxdb::{IgnoredKeys, is_server_file};
 pub(crate) use monitor::MonitorSettings;
+pub(crate) use subscriber::SubscriberSettings;
 
 use crate::cli::RunArgs;
 
@@ -40,6 +42,7 @@ pub(crate) struct RunSettings {
     pub(crate) http: HttpSettings,
     pub(crate) monitor: MonitorSettings,
     pub(crate) continuous: ContinuousSettings,
+    pub(crate) subscriber: SubscriberSettings,
     pub(crate) console: ConsoleSettings,
     pub(crate) agent: AgentChoice,
     /// A file of alert rules.
@@ -59,6 +62,7 @@ struct FileConfig {
     monitor: monitor::MonitorSection,
     #[serde(rename = "continuous_queries")]
     continuous: continuous::ContinuousSection,
+    subscriber: subscriber::SubscriberSection,
     console: console::ConsoleSection,
     agent: agent::AgentSection,
     alerts: AlertsSection,
@@ -119,6 +123,7 @@ impl RunSettings {
             http: HttpSettings::merge(args, file.http)?,
             monitor: MonitorSettings::merge(args, file.monitor),
             continuous: ContinuousSettings::merge(&file.continuous),
+            subscriber: SubscriberSettings::merge(file.subscriber),
             console: ConsoleSettings::merge(args, file.console),
             agent: AgentChoice::merge(args, file.agent),
             alerts: args.alerts.clone().or(file.alerts.file),
@@ -132,6 +137,7 @@ impl RunSettings {
         self.data.check(self.http.max_body_bytes)?;
         self.monitor.check()?;
         self.continuous.check()?;
+        self.subscriber.check()?;
         let http_bind = &self.http.bind;
         if self.console.bind.as_ref() == Some(http_bind) && http_bind.port() != 0 {
             bail!(

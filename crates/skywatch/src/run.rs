@@ -2,7 +2,8 @@
 //!
 //! Start: store, HTTP API, alerts, console, agent; each takes its address before anything is said to be running.
 //! Stop: the agent first, so that what it holds is still stored; then alerts, console, HTTP, continuous
-//! queries and statistics; the store last.
+//! queries, statistics and
+//! subscriptions; the store last.
 
 use std::{
     io::{self, Write},
@@ -19,13 +20,14 @@ use skywatch_http::{HttpConfig, Server};
 use skywatch_monitor::Monitor;
 use skywatch_query::Limits;
 use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use skywatch_subscriber::Subscriber;
+use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
 
 use crate::{
     alerts::{self, Alerts},
     allocator,
     cli::{DurabilityMode, RunArgs},
-    config::{AgentChoice, RunSettings},
+    config::{AgentChoice, RunSettings, SubscriberSettings},
     console_server, continuous, logging, monitor, signals,
 };
 
@@ -88,6 +90,7 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
     banner.line("Data", std::path::absolute(&settings.data.dir)?.display());
     banner.line("Agent", agent.as_ref().map_or("off", |agent| agent.description));
 
+    let subscriber = start_subscriber(&settings.subscriber, &monitor, &node)?;
     let continuous = continuous::start(&settings, &monitor, &node).context("cannot start a thread")?;
     let recorder = monitor::record(&settings.monitor, monitor, &node).context("cannot start a thread")?;
 
@@ -131,11 +134,14 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
         // A page that keeps its connection open is no reason to stay.
         console.abort();
     }
-    let close = move || {
-        drop((continuous, recorder));
-        node.close();
-    };
-    tokio::task::spawn_blocking(close).await.context("closing the store")?;
+    // What these write is forwarded too.
+    tokio::task::spawn_blocking(move || drop((continuous, recorder)))
+        .await
+        .context("stopping the services")?;
+    if let Some(subscriber) = subscriber {
+        subscriber.close().await;
+    }
+    tokio::task::spawn_blocking(move || node.close()).await.context("closing the store")?;
     Ok(())
 }
 
@@ -162,6 +168,21 @@ fn node_config(settings: &RunSettings, memory: Arc<MemoryBudget>, monitor: &Arc<
         },
         monitor: Arc::clone(monitor),
     }
+}
+
+/// Begins to forward writes, if they are to be forwarded.
+fn start_subscriber(
+    settings: &SubscriberSettings,
+    monitor: &Monitor,
+    node: &Node,
+) -> Result<Option<Arc<Subscriber>>> {
+    if !settings.enabled {
+        return Ok(None);
+    }
+    let subscriber = Arc::new(Subscriber::start(&settings.config()?, Handle::current())?);
+    node.forward_to(Arc::clone(&subscriber) as _);
+    monitor.add(Arc::clone(&subscriber) as _);
+    Ok(Some(subscriber))
 }
 
 struct StartedAgent {

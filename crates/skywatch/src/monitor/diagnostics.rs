@@ -57,7 +57,7 @@ fn go_architecture() -> &'static str {
 }
 
 fn of_settings(settings: &RunSettings) -> Vec<(&'static str, Diagnostics)> {
-    let RunSettings { data, http, monitor, continuous, .. } = settings;
+    let RunSettings { data, http, monitor, continuous, subscriber, .. } = settings;
     let query_timeout = Duration::from_secs(http.query_timeout_secs);
     vec![
         ("config", Diagnostics::new().with("reporting-enabled", false)),
@@ -101,6 +101,14 @@ fn of_settings(settings: &RunSettings) -> Vec<(&'static str, Diagnostics)> {
         (
             "config-retention",
             Diagnostics::new().with("check-interval", RETENTION_CHECK).with("enabled", true),
+        ),
+        (
+            "config-subscriber",
+            Diagnostics::new()
+                .with("enabled", subscriber.enabled)
+                .with("http-timeout", subscriber.http_timeout)
+                .with("write-buffer-size", subscriber.write_buffer_size)
+                .with("write-concurrency", subscriber.write_concurrency),
         ),
     ]
 }
