@@ -45,4 +45,4 @@ fix:             ## Format and apply what clippy can mend
 
 clean:           ## Remove build output (data stays)
 	@cargo clean
-	@rm -rf console/dist console/node_modules tests/.venv .node
+	@rm -rf console/dist console/node_modules tests/.venv tests/clients-node/node_modules .node

@@ -92,6 +92,19 @@ install_python_clients() {
     cp tests/requirements.txt $stamp
 }
 
+# The Node clients that the tests drive, as their lock file says.
+install_node_clients() {
+    local lock=tests/clients-node/package-lock.json installed=tests/clients-node/node_modules/.package-lock.json
+    [ -e $installed ] && [ ! $lock -nt $installed ] && return 0
+    say "installing the Node clients the tests use into tests/clients-node"
+    (
+        [ -x .node/bin/npm ] && PATH="$PWD/.node/bin:$PATH"
+        cd tests/clients-node
+        npm ci --no-audit --no-fund --loglevel=error >&2
+        touch node_modules/.package-lock.json
+    )
+}
+
 install_packages "${build_packages[@]}"
 check_rust
 check_node
@@ -101,6 +114,7 @@ test)
     # A counterpart that cannot be installed is not fatal: its tests are skipped by name.
     (install_packages "${test_packages[@]}") || say "going on without it: tests that need it will be skipped, by name"
     install_python_clients
+    install_node_clients
     ;;
 bench)
     # A peer that cannot be installed is not fatal: its column is left out, and the report says so.

@@ -314,6 +314,7 @@ def test_policies_hold_data_apart(pair):
     lines = [f"m,k={policy} v={number} {T0 + number}" for policy in "ab" for number in range(3)]
     pair.write("\n".join(lines), db="apart")
     pair.write("\n".join(lines[:2]), db="apart", rp="two words")
+    pair.write(f"only,k=c v=1 {T0}", db="apart", rp="two words")
     for text in [
         "SELECT * FROM m",
         'SELECT * FROM "two words".m',
@@ -322,6 +323,20 @@ def test_policies_hold_data_apart(pair):
         "SELECT * FROM nothing.m",
         "SELECT * FROM nothing..m",
         'SHOW TAG VALUES FROM "two words".m WITH KEY = k',
+        *(
+            f"SHOW {what} CARDINALITY{source}{key}"
+            for source in ("", " FROM m", ' FROM "two words".m', " FROM nothing")
+            for what, key in [
+                ("SERIES", ""),
+                ("SERIES EXACT", ""),
+                ("MEASUREMENT", ""),
+                ("MEASUREMENT EXACT", ""),
+                ("TAG KEY", ""),
+                ("TAG VALUES", " WITH KEY = k"),
+                ("TAG VALUES EXACT", " WITH KEY = k"),
+                ("FIELD KEY EXACT", ""),
+            ]
+        ),
         'ALTER RETENTION POLICY "two words" ON apart DEFAULT',
         "SELECT * FROM m",
         "SELECT * FROM apart..m",
