@@ -114,6 +114,7 @@ impl Backend for NodeCore {
 
     fn drop_measurement(&self, database: &str, measurement: &str) -> Result<(), BackendError> {
         let request = DeleteRequest {
+            retention_policy: None,
             measurements: vec![measurement.into()],
             predicate: TagPredicate::All,
             range: TimeRange::ALL,
@@ -123,9 +124,17 @@ impl Backend for NodeCore {
 
     fn delete(&self, database: &str, request: &DeleteRequest) -> Result<(), BackendError> {
         let database = self.database(database)?;
-        let DeleteRequest { measurements, predicate, range } = request;
+        let DeleteRequest { retention_policy, measurements, predicate, range } = request;
+        let policies: Vec<&RetentionPolicy> = match retention_policy {
+            None => database.retention_policies.iter().collect(),
+            Some(name) => vec![
+                database
+                    .retention_policy(name)
+                    .ok_or_else(|| BackendError::RetentionPolicyNotFound(name.clone()))?,
+            ],
+        };
         let version = self.next_version(wall_clock_ns());
-        let groups = database.retention_policies.iter().flat_map(RetentionPolicy::live_shard_groups);
+        let groups = policies.into_iter().flat_map(RetentionPolicy::live_shard_groups);
         let inside = groups.filter(|group| range.overlaps(TimeRange::new(group.start_ns, group.end_ns - 1)));
         let mut result = Ok(());
         // Every shard gets its chance: what fails in one is told, and asking again does the rest.

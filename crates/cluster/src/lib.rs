@@ -16,4 +16,4 @@ mod write;
 pub use forward::{Copied, Forwarded, Forwarder, Subscribed, SubscribedMode};
 pub use node::{Node, NodeConfig, NodeError};
 pub use statistics::{DatabaseCardinality, NodeStatistics, WriteStatistics};
-pub use write::{WriteError, WriteErrorClass, WriteRequest, WriteSummary};
+pub use write::{PointsRequest, WriteError, WriteErrorClass, WriteRequest, WriteSummary};

@@ -41,7 +41,7 @@ use crate::{
     retention::plan_upkeep,
     router::{Route, ShardPart, plan_route},
     statistics::{NodeStatistics, WriteCounters, add},
-    write::{WriteError, WriteErrorClass, WriteRequest, WriteSummary},
+    write::{PointsRequest, WriteError, WriteErrorClass, WriteRequest, WriteSummary},
 };
 
 /// The number of a single server.
@@ -175,7 +175,22 @@ impl Node {
         let counters = &self.core.counters;
         add(&counters.requests, 1);
         add(&counters.bytes, request.body.len() as u64);
-        let result = self.core.write(request);
+        self.counted(self.core.write(request))
+    }
+
+    /// Stores points that did not come as line protocol; otherwise as [`Self::write`]. The memory of the batch is the
+    /// caller's to account for.
+    pub fn write_points(
+        &self,
+        request: &PointsRequest<'_>,
+        batch: &PointBatch<'_>,
+    ) -> Result<WriteSummary, WriteError> {
+        add(&self.core.counters.requests, 1);
+        self.counted(self.core.write_points(request, batch))
+    }
+
+    fn counted(&self, result: Result<WriteSummary, WriteError>) -> Result<WriteSummary, WriteError> {
+        let counters = &self.core.counters;
         match &result {
             Ok(summary) => add(&counters.points_written, summary.points),
             Err(WriteError::Partial { written, dropped, .. }) => {
@@ -266,10 +281,37 @@ impl NodeCore {
                 Err(WriteError::Unparsable(join_lines(&bad_lines)))
             };
         }
-        let (parts, too_old) = self.route(request.database, policy, &batch, request.received_at_ns)?;
-        let outcome = self.write_parts(request.database, &batch, &parts, request.received_at_ns)?;
-        self.forward(request.database, policy, &batch, &parts, &outcome.refused);
-        outcome.conclude(too_old, &bad_lines)
+        self.store_batch(request.database, policy, &batch, request.received_at_ns, &bad_lines)
+    }
+
+    fn write_points(
+        &self,
+        request: &PointsRequest<'_>,
+        batch: &PointBatch<'_>,
+    ) -> Result<WriteSummary, WriteError> {
+        if self.closing.load(Ordering::Acquire) {
+            return Err(WriteError::ShuttingDown);
+        }
+        let policy = request.retention_policy.unwrap_or("");
+        self.check_target(request.database, policy)?;
+        if batch.is_empty() {
+            return Ok(WriteSummary::default());
+        }
+        self.store_batch(request.database, policy, batch, request.received_at_ns, &[])
+    }
+
+    fn store_batch(
+        &self,
+        database: &str,
+        policy: &str,
+        batch: &PointBatch<'_>,
+        now_ns: i64,
+        bad_lines: &[LineError],
+    ) -> Result<WriteSummary, WriteError> {
+        let (parts, too_old) = self.route(database, policy, batch, now_ns)?;
+        let outcome = self.write_parts(database, batch, &parts, now_ns)?;
+        self.forward(database, policy, batch, &parts, &outcome.refused);
+        outcome.conclude(too_old, bad_lines)
     }
 
     /// Takes memory for what the body will be parsed into, estimated from what it counts of lines and fields.

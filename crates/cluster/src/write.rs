@@ -17,6 +17,17 @@ pub struct WriteRequest<'a> {
     pub received_at_ns: i64,
 }
 
+/// Where a batch of points goes that did not come as line protocol.
+#[derive(Debug, Clone, Copy)]
+pub struct PointsRequest<'a> {
+    /// Database to write to; it must exist.
+    pub database: &'a str,
+    /// Retention policy; `None` or empty means the database's default.
+    pub retention_policy: Option<&'a str>,
+    /// Nanoseconds since the epoch when the points arrived.
+    pub received_at_ns: i64,
+}
+
 /// What a successful write did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WriteSummary {

@@ -15,6 +15,7 @@ use std::{
 use flate2::bufread::MultiGzDecoder;
 use hyper::body::{Body, Bytes, Incoming};
 use parking_lot::Mutex;
+use skywatch_prometheus::SnappyError;
 use skywatch_storage::{Exhausted, Reservation};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -66,6 +67,9 @@ pub(crate) enum BodyError {
     /// Not gzip, or damaged.
     #[error("{0}")]
     Gzip(String),
+    /// Not snappy, or damaged.
+    #[error(transparent)]
+    Snappy(#[from] SnappyError),
     /// Too many bodies at once.
     #[error(transparent)]
     NoMemory(#[from] Exhausted),
@@ -76,7 +80,9 @@ impl From<BodyError> for Failure {
         match error {
             BodyError::TooLarge => Self::too_large(),
             BodyError::TimedOut => Self::new(hyper::StatusCode::REQUEST_TIMEOUT, error.to_string()),
-            BodyError::Cut | BodyError::Gzip(_) => Self::bad_request(error.to_string()),
+            BodyError::Cut | BodyError::Gzip(_) | BodyError::Snappy(_) => {
+                Self::bad_request(error.to_string())
+            }
             BodyError::NoMemory(full) if full.is_hopeless() => Self::too_large(),
             BodyError::NoMemory(full) => Self::unavailable(full.to_string(), 1),
         }
@@ -140,6 +146,20 @@ impl BodyReader {
                 return Err(BodyError::TooLarge);
             }
         }
+    }
+
+    /// Unpacks a snappy block of at most `bytes_max` bytes; blocking.
+    pub(crate) fn unsnap(&self, packed: &[u8], bytes_max: usize) -> Result<BodyBytes, BodyError> {
+        let length = skywatch_prometheus::unpacked_length(packed)?;
+        let limit = self.limit_bytes.min(bytes_max);
+        if length > limit {
+            return Err(BodyError::TooLarge);
+        }
+        let mut unpacked = self.buffer(self.memory.empty());
+        unpacked.cover(length, limit)?;
+        unpacked.bytes.resize(length, 0);
+        skywatch_prometheus::unpack(packed, &mut unpacked.bytes)?;
+        Ok(unpacked)
     }
 
     fn buffer(&self, reserved: Reservation) -> BodyBytes {
@@ -273,6 +293,20 @@ mod tests {
         let bomb = gzip(&vec![0; 200 << 20]);
         assert_eq!(gunzip(&reader, &bomb).unwrap_err(), "Request Entity Too Large");
         assert!(reader.pool.lock().iter().all(|buffer| buffer.capacity() <= 2 << 20));
+    }
+
+    #[test]
+    fn a_snappy_block_is_judged_by_its_length() {
+        let reader = reader(1_000, 1 << 20);
+        let unsnap = |block: &[u8]| reader.unsnap(block, 500).map(|body| body.to_vec());
+        let block = skywatch_prometheus::compress(&[7; 500]).unwrap();
+        assert_eq!(unsnap(&block).unwrap(), [7; 500]);
+        let block = skywatch_prometheus::compress(&[7; 501]).unwrap();
+        assert_eq!(unsnap(&block).unwrap_err().to_string(), "Request Entity Too Large");
+        // It says 4 GiB, and nothing comes.
+        let lie = [0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0];
+        assert_eq!(unsnap(&lie).unwrap_err().to_string(), "Request Entity Too Large");
+        assert_eq!(unsnap(b"").unwrap_err().to_string(), "snappy: corrupt input");
     }
 
     #[test]

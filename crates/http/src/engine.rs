@@ -1,12 +1,25 @@
 //! The node behind the API, as far as HTTP needs it.
 
-use skywatch_cluster::{Node, NodeStatistics, WriteError, WriteRequest, WriteSummary, backup::Backups};
-use skywatch_query::{CancelToken, QueryError, QueryRequest, ResultSink};
+use skywatch_cluster::{
+    Node, NodeStatistics, PointsRequest, WriteError, WriteRequest, WriteSummary, backup::Backups,
+};
+use skywatch_model::line::PointBatch;
+use skywatch_query::{BackendError, CancelToken, DeleteRequest, QueryError, QueryRequest, ResultSink};
 
 /// Takes writes and answers queries. Every call may block; they are made from threads of their own.
 pub trait Engine: Send + Sync + 'static {
     /// Stores a body of line protocol; returns once it is durable.
     fn write(&self, request: &WriteRequest<'_>) -> Result<WriteSummary, WriteError>;
+
+    /// Stores points that did not come as line protocol; returns once they are durable.
+    fn write_points(
+        &self,
+        request: &PointsRequest<'_>,
+        batch: &PointBatch<'_>,
+    ) -> Result<WriteSummary, WriteError>;
+
+    /// Removes points.
+    fn delete(&self, database: &str, request: &DeleteRequest) -> Result<(), BackendError>;
 
     /// Runs a query; see [`skywatch_query::Executor::execute`].
     fn query(
@@ -26,6 +39,18 @@ pub trait Engine: Send + Sync + 'static {
 impl Engine for Node {
     fn write(&self, request: &WriteRequest<'_>) -> Result<WriteSummary, WriteError> {
         Self::write(self, request)
+    }
+
+    fn write_points(
+        &self,
+        request: &PointsRequest<'_>,
+        batch: &PointBatch<'_>,
+    ) -> Result<WriteSummary, WriteError> {
+        Self::write_points(self, request, batch)
+    }
+
+    fn delete(&self, database: &str, request: &DeleteRequest) -> Result<(), BackendError> {
+        self.executor().backend().delete(database, request)
     }
 
     fn query(

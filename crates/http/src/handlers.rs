@@ -1,8 +1,11 @@
 //! One file per family of endpoints.
 
 pub(crate) mod backup;
+pub(crate) mod buckets;
 pub(crate) mod debug;
+pub(crate) mod delete;
 pub(crate) mod introspection;
 pub(crate) mod ping;
+pub(crate) mod prometheus;
 pub(crate) mod query;
 pub(crate) mod write;

@@ -15,8 +15,10 @@ mod access_log;
 mod app;
 mod bind;
 mod body;
+mod bucket;
 mod config;
 mod connection;
+mod delete_predicate;
 mod encode;
 mod engine;
 mod error;
@@ -33,6 +35,7 @@ mod response;
 mod router;
 mod row_limit;
 mod server;
+mod small_query;
 mod stats;
 mod unix_socket;
 

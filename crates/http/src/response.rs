@@ -154,12 +154,14 @@ pub(crate) struct Failure {
     pub text: String,
     /// Seconds after which to try again.
     pub retry_after_secs: Option<u32>,
+    /// What clients of 2.x read beside the text, such as `not found`.
+    pub code: Option<&'static str>,
 }
 
 impl Failure {
     /// A failure with this status.
     pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), retry_after_secs: None }
+        Self { status, text: text.into(), retry_after_secs: None, code: None }
     }
 
     /// 400.
@@ -177,9 +179,28 @@ impl Failure {
         Self { retry_after_secs: Some(retry_after_secs), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text) }
     }
 
+    /// The same as 2.x tells it: with a `code`, and the text as `message` beside `error`. Always JSON.
+    pub(crate) fn into_v2(self) -> Self {
+        let code = match self.status.as_u16() {
+            401 => "unauthorized",
+            403 => "forbidden",
+            404 => "not found",
+            409 | 422 => "conflict",
+            413 => "request too large",
+            400..=499 => "invalid",
+            503 => "unavailable",
+            _ => "internal error",
+        };
+        Self { code: Some(code), ..self }
+    }
+
     /// The answer, in the form the client asked for.
     pub(crate) fn into_answer(self, format: Format, pretty: bool) -> Answer {
-        let body = error_body(&self.text, format, pretty);
+        let format = if self.code.is_some() { Format::Json } else { format };
+        let body = match self.code {
+            Some(code) => v2_error_body(code, &self.text),
+            None => error_body(&self.text, format, pretty),
+        };
         let mut answer = answer(self.status, format.content_type(), body);
         answer.headers_mut().insert(X_INFLUXDB_ERROR, error_header(&self.text));
         if let Some(seconds) = self.retry_after_secs {
@@ -193,6 +214,16 @@ impl From<crate::gate::TurnedAway> for Failure {
     fn from(turned_away: crate::gate::TurnedAway) -> Self {
         Self::unavailable(turned_away.to_string(), 1)
     }
+}
+
+/// Clients of 2.x read `code` and `message`, those of 1.x `error`.
+fn v2_error_body(code: &str, text: &str) -> Vec<u8> {
+    let mut body = format!("{{\"code\":\"{code}\",\"message\":").into_bytes();
+    push_json_string(&mut body, text);
+    body.extend_from_slice(b",\"error\":");
+    push_json_string(&mut body, text);
+    body.extend_from_slice(b"}\n");
+    body
 }
 
 fn error_body(text: &str, format: Format, pretty: bool) -> Vec<u8> {

@@ -15,8 +15,8 @@ use hyper::{
 use crate::{
     app::{App, Head, RequestBody},
     connection::Busy,
-    encode::push_json_string,
-    handlers::{backup, debug, introspection, ping, query, write},
+    encode::Format,
+    handlers::{backup, buckets, debug, delete, introspection, ping, prometheus, query, write},
     peer::Peer,
     request_counts::Kind,
     request_id::request_id,
@@ -35,6 +35,11 @@ enum Endpoint {
     Query,
     Write,
     WriteV2,
+    DeleteV2,
+    Buckets,
+    Bucket,
+    PrometheusWrite,
+    PrometheusRead,
     Vars,
     Metrics,
     Requests,
@@ -50,9 +55,14 @@ impl Endpoint {
             "/query" => Self::Query,
             "/write" => Self::Write,
             "/api/v2/write" => Self::WriteV2,
+            "/api/v2/delete" => Self::DeleteV2,
+            "/api/v2/buckets" => Self::Buckets,
+            "/api/v1/prom/write" => Self::PrometheusWrite,
+            "/api/v1/prom/read" => Self::PrometheusRead,
             "/debug/vars" => Self::Vars,
             "/metrics" => Self::Metrics,
             "/debug/requests" => Self::Requests,
+            bucket if buckets::is_bucket(bucket) => Self::Bucket,
             pprof if pprof == "/debug/pprof" || pprof.starts_with("/debug/pprof/") => Self::Profiles,
             other => Self::Backup(backup::Step::of_path(other)?),
         })
@@ -65,16 +75,19 @@ impl Endpoint {
             }
             Self::Query => "GET, POST, OPTIONS",
             Self::Write | Self::WriteV2 => "POST, OPTIONS",
+            Self::DeleteV2 | Self::PrometheusWrite | Self::PrometheusRead => "POST",
+            Self::Buckets => "GET, POST",
+            Self::Bucket => "GET, DELETE",
             Self::Backup(step) => step.allow(),
         }
     }
 
     /// As what `/debug/requests` counts it.
     const fn kind(self) -> Option<Kind> {
-        match self.route() {
-            Route::Query => Some(Kind::Query),
-            Route::Write => Some(Kind::Write),
-            Route::Ping | Route::Introspection | Route::Backup | Route::Other => None,
+        match self {
+            Self::Query => Some(Kind::Query),
+            Self::Write | Self::WriteV2 => Some(Kind::Write),
+            _ => None,
         }
     }
 
@@ -85,7 +98,9 @@ impl Endpoint {
     const fn route(self) -> Route {
         match self {
             Self::Ping | Self::Health => Route::Ping,
-            Self::Query => Route::Query,
+            Self::Query | Self::DeleteV2 | Self::Buckets | Self::Bucket => Route::Query,
+            Self::PrometheusWrite => Route::PrometheusWrite,
+            Self::PrometheusRead => Route::PrometheusRead,
             Self::Write | Self::WriteV2 => Route::Write,
             Self::Vars | Self::Metrics | Self::Requests | Self::Profiles => Route::Introspection,
             Self::Backup(_) => Route::Backup,
@@ -101,7 +116,8 @@ pub(crate) async fn handle(app: Arc<App>, request: Request<RequestBody>, busy: B
     let id = request_id(&parts.headers);
     let endpoint = Endpoint::of_path(parts.uri.path());
     let log_entry = app.access_log.as_ref().map(|log| {
-        let is_write = endpoint.is_some_and(|endpoint| endpoint.route() == Route::Write);
+        let is_write = endpoint
+            .is_some_and(|endpoint| matches!(endpoint.route(), Route::Write | Route::PrometheusWrite));
         log.entry(peer, &parts, id.to_str().unwrap_or_default(), is_write)
     });
     let (route, mut answer) = match endpoint {
@@ -145,6 +161,11 @@ async fn serve(app: &Arc<App>, endpoint: Endpoint, parts: &Parts, body: &mut Req
             Endpoint::Query => query::query(app, &head, body).await,
             Endpoint::Write => write::write_v1(app, &head, body).await,
             Endpoint::WriteV2 => write::write_v2(app, &head, body).await,
+            Endpoint::DeleteV2 => delete::delete(app, &head, body).await.map_err(Failure::into_v2),
+            Endpoint::Buckets => buckets::list_or_create(app, &head, body).await.map_err(Failure::into_v2),
+            Endpoint::Bucket => buckets::find_or_drop(app, &head).await.map_err(Failure::into_v2),
+            Endpoint::PrometheusWrite => prometheus::write(app, &head, body).await,
+            Endpoint::PrometheusRead => prometheus::read(app, &head, body).await,
             Endpoint::Vars => introspection::vars(app, &head).await,
             Endpoint::Metrics => introspection::metrics(app, &head).await,
             Endpoint::Requests => debug::requests(app, &head).await,
@@ -182,13 +203,7 @@ fn not_found(path: &str) -> Answer {
         "/api/v2/query" => "Flux is not served here: send InfluxQL to /query".to_owned(),
         _ => format!("{path} is not served here"),
     };
-    // Clients of 2.x read `code` and `message`, those of 1.x `error`.
-    let mut body = b"{\"code\":\"not found\",\"message\":".to_vec();
-    push_json_string(&mut body, &message);
-    body.extend_from_slice(b",\"error\":");
-    push_json_string(&mut body, &message);
-    body.extend_from_slice(b"}\n");
-    answer(StatusCode::NOT_FOUND, "application/json", body)
+    Failure::new(StatusCode::NOT_FOUND, message).into_v2().into_answer(Format::Json, false)
 }
 
 /// The request's name, and leave for browsers on other sites.

@@ -25,7 +25,11 @@ pub(crate) enum Route {
     Query,
     /// `/write`, `/api/v2/write`
     Write,
-    /// `/metrics`, `/debug/vars`
+    /// `/api/v1/prom/write`
+    PrometheusWrite,
+    /// `/api/v1/prom/read`
+    PrometheusRead,
+    /// `/metrics`, `/debug/...`
     Introspection,
     /// `/skywatch/v1/backup`, `/skywatch/v1/restore` and below
     Backup,
@@ -34,14 +38,24 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    const ALL: [Self; 6] =
-        [Self::Ping, Self::Query, Self::Write, Self::Introspection, Self::Backup, Self::Other];
+    const ALL: [Self; 8] = [
+        Self::Ping,
+        Self::Query,
+        Self::Write,
+        Self::PrometheusWrite,
+        Self::PrometheusRead,
+        Self::Introspection,
+        Self::Backup,
+        Self::Other,
+    ];
 
     const fn label(self) -> &'static str {
         match self {
             Self::Ping => "ping",
             Self::Query => "query",
             Self::Write => "write",
+            Self::PrometheusWrite => "prometheus_write",
+            Self::PrometheusRead => "prometheus_read",
             Self::Introspection => "introspection",
             Self::Backup => "backup",
             Self::Other => "other",

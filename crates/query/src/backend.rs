@@ -57,6 +57,8 @@ pub struct RetentionPolicyUpdate {
 /// What `DELETE` and `DROP SERIES` remove from a database.
 #[derive(Debug, Clone)]
 pub struct DeleteRequest {
+    /// Only from this retention policy; `None`, which is all that InfluxQL can say, removes from every one.
+    pub retention_policy: Option<String>,
     /// Measurements, already expanded from regexes; only those that exist.
     pub measurements: Vec<Arc<str>>,
     /// Series concerned.
@@ -111,7 +113,7 @@ pub trait Backend: Administration + Send + Sync + fmt::Debug {
     /// Removes a measurement from every retention policy of a database.
     fn drop_measurement(&self, database: &str, measurement: &str) -> Result<(), BackendError>;
 
-    /// Removes points, or whole series, from every retention policy of a database.
+    /// Removes points, or whole series, from a database.
     fn delete(&self, database: &str, request: &DeleteRequest) -> Result<(), BackendError>;
 
     /// Removes a shard and its points; an unknown one is no error, as in InfluxDB.

@@ -149,7 +149,7 @@ impl ResultSink for EncodingSink<'_> {
 }
 
 /// Stops the query when the answer is dropped, unless it has ended.
-struct KillOnDrop(CancelToken);
+pub(crate) struct KillOnDrop(pub CancelToken);
 
 impl Drop for KillOnDrop {
     fn drop(&mut self) {
@@ -269,7 +269,8 @@ fn run_unattended(app: &Arc<App>, job: Job, permit: OwnedSemaphorePermit) {
     });
 }
 
-fn query_failure(error: &QueryError) -> Failure {
+/// A failed query as its client is told.
+pub(crate) fn query_failure(error: &QueryError) -> Failure {
     let text = with_causes(error);
     match error.class() {
         QueryErrorClass::Caller => Failure::bad_request(text),

@@ -13,6 +13,7 @@ use skywatch_model::line::Precision;
 use crate::{
     app::{App, Head, RequestBody},
     body::BodyBytes,
+    bucket::Bucket,
     response::{Answer, Failure, no_content},
 };
 
@@ -45,12 +46,17 @@ pub(crate) async fn write_v1(
     if database.is_empty() {
         return Err(Failure::bad_request("database is required"));
     }
-    // One server always reaches every level; the name must still be one.
-    let consistency = head.url.get("consistency").to_ascii_lowercase();
-    if !matches!(consistency.as_str(), "" | "any" | "one" | "quorum" | "all") {
-        return Err(Failure::bad_request("invalid consistency level"));
-    }
+    check_consistency(head)?;
     write(app, head, body, Target { database, retention_policy, precision }).await
+}
+
+/// One server always reaches every level; the name must still be one.
+pub(crate) fn check_consistency(head: &Head<'_>) -> Result<(), Failure> {
+    let consistency = head.url.get("consistency").to_ascii_lowercase();
+    match consistency.as_str() {
+        "" | "any" | "one" | "quorum" | "all" => Ok(()),
+        _ => Err(Failure::bad_request("invalid consistency level")),
+    }
 }
 
 /// `POST /api/v2/write?bucket=db/rp&precision=`; the organisation is not looked at, as in InfluxDB 1.8.
@@ -69,21 +75,9 @@ pub(crate) async fn write_v2(
             return Err(Failure::bad_request(text));
         }
     };
-    let (database, retention_policy) =
-        split_bucket(head.url.get("bucket")).map_err(|text| Failure::new(StatusCode::NOT_FOUND, text))?;
+    let Bucket { database, retention_policy } = Bucket::parse(head.url.get("bucket"))
+        .map_err(|error| Failure::new(StatusCode::NOT_FOUND, error.to_string()))?;
     write(app, head, body, Target { database, retention_policy, precision }).await
-}
-
-/// `database` or `database/policy`.
-fn split_bucket(bucket: &str) -> Result<(String, String), String> {
-    match bucket.split_once('/') {
-        None if bucket.is_empty() => Err(format!(
-            "bucket name {bucket:?} is missing a slash; not in \"database/retention-policy\" format"
-        )),
-        None => Ok((bucket.to_owned(), String::new())),
-        Some(("", _)) => Err(format!("bucket name {bucket:?} is in db/rp form but has an empty database")),
-        Some((database, policy)) => Ok((database.to_owned(), policy.to_owned())),
-    }
 }
 
 async fn write(
@@ -131,7 +125,8 @@ fn store(app: &App, received: &BodyBytes, gzip: bool, target: &Target) -> Result
     outcome.map(drop).map_err(|error| failure(&error))
 }
 
-fn count(app: &App, outcome: &Result<WriteSummary, WriteError>) {
+/// Counts what became of a write.
+pub(crate) fn count(app: &App, outcome: &Result<WriteSummary, WriteError>) {
     let (written, dropped) = match outcome {
         Ok(summary) => (summary.points, 0),
         Err(WriteError::Partial { dropped, written, .. }) => (*written, *dropped),
@@ -141,7 +136,8 @@ fn count(app: &App, outcome: &Result<WriteSummary, WriteError>) {
     app.stats.points_dropped.fetch_add(dropped, Ordering::Relaxed);
 }
 
-fn failure(error: &WriteError) -> Failure {
+/// A failed write as its client is told.
+pub(crate) fn failure(error: &WriteError) -> Failure {
     let text = with_causes(error);
     match (error.class(), error) {
         (WriteErrorClass::NotFound, _) => Failure::new(StatusCode::NOT_FOUND, text),
@@ -173,20 +169,4 @@ pub(crate) fn with_causes(error: &dyn Error) -> String {
 pub(crate) fn now_ns() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buckets_name_a_database_and_a_policy() {
-        let split = |bucket| split_bucket(bucket).ok();
-        let pair = |database: &str, policy: &str| Some((database.to_owned(), policy.to_owned()));
-        assert_eq!(split("telegraf/week"), pair("telegraf", "week"));
-        assert_eq!(split("telegraf/"), pair("telegraf", ""));
-        assert_eq!(split("telegraf"), pair("telegraf", ""));
-        assert_eq!(split("a/b/c"), pair("a", "b/c"));
-        assert_eq!((split(""), split("/week")), (None, None));
-    }
 }

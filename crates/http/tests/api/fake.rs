@@ -10,12 +10,16 @@ use std::{
 };
 
 use skywatch_cluster::{
-    NodeStatistics, WriteError, WriteRequest, WriteStatistics, WriteSummary, backup::Backups,
+    NodeStatistics, PointsRequest, WriteError, WriteRequest, WriteStatistics, WriteSummary, backup::Backups,
 };
 use skywatch_http::Engine;
-use skywatch_model::{Column, Values, line::Precision};
+use skywatch_model::{
+    Column, Values,
+    line::{PointBatch, Precision},
+};
 use skywatch_query::{
-    CancelToken, Message, OutputColumn, QueryError, QueryRequest, ResultSeries, ResultSink, StatementResult,
+    BackendError, CancelToken, DeleteRequest, Message, OutputColumn, QueryError, QueryRequest, ResultSeries,
+    ResultSink, StatementResult,
 };
 
 /// A write as it arrived.
@@ -32,6 +36,9 @@ pub(crate) struct Written {
 pub(crate) struct FakeEngine {
     pub writes: Mutex<Vec<Written>>,
     pub queries: Mutex<Vec<QueryRequest>>,
+    /// Batches that came otherwise than as text, printed.
+    pub batches: Mutex<Vec<String>>,
+    pub deletes: Mutex<Vec<(String, DeleteRequest)>>,
     /// Queries that noticed that they were to stop.
     pub stopped: AtomicU64,
     /// Queries that are running.
@@ -78,6 +85,34 @@ impl Engine for FakeEngine {
             _ => {}
         }
         Ok(WriteSummary { points: 2 })
+    }
+
+    fn write_points(
+        &self,
+        request: &PointsRequest<'_>,
+        batch: &PointBatch<'_>,
+    ) -> Result<WriteSummary, WriteError> {
+        match request.database {
+            "nope" => return Err(WriteError::DatabaseNotFound("nope".to_owned())),
+            "conflict" => {
+                let reason = "field type conflict".to_owned();
+                return Err(WriteError::Partial { reason, dropped: 1, written: 2 });
+            }
+            _ => {}
+        }
+        self.batches
+            .lock()
+            .unwrap()
+            .push(format!("{} {:?} {batch:?}", request.database, request.retention_policy));
+        Ok(WriteSummary { points: batch.len() as u64 })
+    }
+
+    fn delete(&self, database: &str, request: &DeleteRequest) -> Result<(), BackendError> {
+        if request.retention_policy.as_deref() == Some("nope") {
+            return Err(BackendError::RetentionPolicyNotFound("nope".to_owned()));
+        }
+        self.deletes.lock().unwrap().push((database.to_owned(), request.clone()));
+        Ok(())
     }
 
     fn query(

@@ -11,5 +11,7 @@ mod introspection;
 mod limits;
 mod observation;
 mod ping;
+mod prometheus;
 mod query;
+mod v2;
 mod write;

@@ -130,7 +130,12 @@ fn remove(
     if measurements.is_empty() {
         return Ok(());
     }
-    let request = DeleteRequest { measurements, predicate: condition.tags, range: condition.range };
+    let request = DeleteRequest {
+        retention_policy: None,
+        measurements,
+        predicate: condition.tags,
+        range: condition.range,
+    };
     Ok(context.backend.delete(database, &request)?)
 }
 
