@@ -65,11 +65,11 @@ async fn unknown_paths_and_methods_as_gos_handlers() {
 #[tokio::test]
 async fn unknown_v2_paths_are_404_in_json() {
     let server = TestServer::start().await;
-    let reply = server.get("/api/v2/buckets").await;
+    let reply = server.get("/api/v2/orgs").await;
     assert_eq!((reply.status(), reply.header("Content-Type")), (404, "application/json"));
     let body: serde_json::Value = serde_json::from_str(reply.text()).unwrap();
     assert_eq!(body["code"], "not found");
-    assert_eq!(body["message"], "/api/v2/buckets is not served here");
+    assert_eq!(body["message"], "/api/v2/orgs is not served here");
     let reply = server.post("/api/v2/query?org=x", "{}").await;
     assert!(reply.text().contains("InfluxQL"), "{}", reply.text());
 }
