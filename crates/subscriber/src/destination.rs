@@ -30,7 +30,7 @@ pub(crate) enum BadDestination {
 /// Why a copy was not taken.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
-    #[error("{0}")]
+    #[error("{}", cause(.0))]
     Http(#[from] reqwest::Error),
     #[error("answered {status}: {reason}")]
     Refused { status: reqwest::StatusCode, reason: String },
@@ -82,6 +82,12 @@ impl Destination {
         })
     }
 
+    /// For the log: the URL may hold a password.
+    fn place(&self) -> &str {
+        let (_, behind_scheme) = self.url.split_once("://").unwrap_or_default();
+        behind_scheme.rsplit_once('@').map_or(behind_scheme, |(_, address)| address)
+    }
+
     /// Sends a copy and counts what became of it; whether it was taken.
     pub(crate) async fn deliver(&self, http: &reqwest::Client, copy: &Copy) -> bool {
         let sent = match &self.way {
@@ -93,19 +99,28 @@ impl Destination {
             Ok(()) => {
                 self.points_written.fetch_add(copy.points(), Ordering::Relaxed);
                 if was_failing {
-                    tracing::info!(destination = self.url, "a subscriber takes writes again");
+                    tracing::info!(destination = self.place(), "a subscriber takes writes again");
                 }
                 true
             }
             Err(error) => {
                 self.write_failures.fetch_add(1, Ordering::Relaxed);
                 if !was_failing {
-                    tracing::warn!(destination = self.url, %error, "a subscriber does not take writes");
+                    tracing::warn!(destination = self.place(), %error, "a subscriber does not take writes");
                 }
                 false
             }
         }
     }
+}
+
+/// What lies at the bottom of a failed request: the text of the top names the URL again.
+fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(below) = cause.source() {
+        cause = below;
+    }
+    cause.to_string()
 }
 
 /// `/write` below the path of the URL; its query goes, as in InfluxDB.
@@ -192,5 +207,12 @@ mod tests {
         for url in ["ftp://h:1", "udp://h", "nothing"] {
             assert!(way(url).starts_with("refused"), "{url}");
         }
+    }
+
+    #[test]
+    fn the_log_does_not_tell_passwords() {
+        let place = |url: &str| Destination::parse(url).unwrap().place().to_owned();
+        assert_eq!(place("https://user:p@ss@h:8086/a"), "h:8086/a");
+        assert_eq!(place("udp://h:9000"), "h:9000");
     }
 }

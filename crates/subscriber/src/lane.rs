@@ -151,3 +151,51 @@ async fn deliver(destinations: &[Arc<Destination>], first: usize, shared: &Share
     }
     shared.totals.write_failures.fetch_add(1, Ordering::Relaxed);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared(buffer: usize) -> Arc<Shared> {
+        // Nothing closes them: their tasks do not come to run.
+        let (_, closing) = watch::channel(false);
+        let http = reqwest::Client::new();
+        Arc::new(Shared { http, totals: Totals::default(), concurrency: 1, buffer, closing })
+    }
+
+    fn copy(bytes: usize) -> Arc<Copy> {
+        let lines = Bytes::from(vec![b'x'; bytes]);
+        Arc::new(Copy { database: "db".into(), retention_policy: "rp".into(), lines, line_ends: vec![bytes] })
+    }
+
+    /// The task of a lane on this runtime does not run while the test does not wait.
+    #[tokio::test]
+    async fn a_lane_is_bounded_in_copies_and_in_bytes() {
+        let (mut tasks, runtime) = (JoinSet::new(), tokio::runtime::Handle::current());
+        let lane = Lane::start(Vec::new(), &shared(2), &mut tasks, &runtime);
+        let taken: Vec<bool> = (0..3).map(|_| lane.offer(&copy(10))).collect();
+        assert_eq!(taken, [true, true, false], "the third finds two waiting");
+
+        let lane = Lane::start(Vec::new(), &shared(100), &mut tasks, &runtime);
+        assert!(lane.offer(&copy(QUEUED_BYTES_MAX + 1)), "nothing else waits");
+        assert!(!lane.offer(&copy(1)));
+
+        let lane = Lane::start(Vec::new(), &shared(100), &mut tasks, &runtime);
+        let taken: Vec<bool> = (0..3).map(|_| lane.offer(&copy(QUEUED_BYTES_MAX / 2))).collect();
+        assert_eq!(taken, [true, true, false]);
+    }
+
+    #[test]
+    fn lines_are_told_apart_by_where_they_end() {
+        let text = "m s=\"a\nb\" 1\nm v=1 2\n";
+        let copy = Copy {
+            database: "db".into(),
+            retention_policy: "rp".into(),
+            lines: Bytes::from_static(text.as_bytes()),
+            line_ends: vec![12, text.len()],
+        };
+        let lines: Vec<&[u8]> = copy.each_line().collect();
+        assert_eq!(lines, [&b"m s=\"a\nb\" 1"[..], &b"m v=1 2"[..]]);
+        assert_eq!(copy.points(), 2);
+    }
+}

@@ -4,6 +4,7 @@ use skywatch_model::line::Precision;
 use skywatch_query::{CancelToken, OutputColumn, QueryRequest, StatementResult};
 
 use super::*;
+use crate::{Copied, Forwarded, Subscribed};
 
 const NOW_NS: i64 = 1_700_000_000_000_000_000;
 
@@ -220,4 +221,53 @@ fn a_second_process_is_turned_away() {
     let _node = open(directory.path()).unwrap();
     let error = open(directory.path()).unwrap_err();
     assert!(matches!(error, NodeError::Store(OpenError::Locked { .. })), "{error}");
+}
+
+/// Takes copies of writes to one policy.
+#[derive(Debug, Default)]
+struct Taker {
+    subscriptions: Mutex<Vec<Subscribed>>,
+    copies: Mutex<Vec<Copied>>,
+}
+
+impl Forwarder for Taker {
+    fn reconcile(&self, subscriptions: &[Subscribed]) {
+        *self.subscriptions.lock() = subscriptions.to_vec();
+    }
+
+    fn wants(&self, database: &str, retention_policy: &str) -> bool {
+        let of = |it: &Subscribed| it.database == database && it.retention_policy == retention_policy;
+        self.subscriptions.lock().iter().any(of)
+    }
+
+    fn forward(&self, copied: Copied) -> Forwarded {
+        self.copies.lock().push(copied);
+        Forwarded::Taken
+    }
+}
+
+#[test]
+fn what_is_stored_is_copied_for_those_who_subscribed() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = open(directory.path()).unwrap();
+    let taker = Arc::new(Taker::default());
+    node.forward_to(Arc::clone(&taker) as _);
+    query(&node, "CREATE DATABASE db; CREATE RETENTION POLICY hour ON db DURATION 1h REPLICATION 1");
+    write(&node, None, "m v=1 1").unwrap();
+    assert!(taker.copies.lock().is_empty(), "nobody subscribed yet");
+    query(&node, "CREATE SUBSCRIPTION s ON db.autogen DESTINATIONS ALL 'udp://h:1'");
+    write(&node, Some("hour"), &format!("m v=2 {NOW_NS}")).unwrap();
+    let week = 7 * 24 * 3_600_000_000_000_i64;
+    // Two shards, a point of another type, and a line that is none.
+    let body = format!("m v=3 {week}\nm s=\"a\nb\",v=4 2\nm v=5i 3\nm v=\nn v=6i 4");
+    write(&node, None, &body).unwrap_err();
+    query(&node, "DROP SUBSCRIPTION s ON db.autogen");
+    write(&node, None, "m v=7 7").unwrap();
+    let copies = taker.copies.lock();
+    let [copy] = copies.as_slice() else { panic!("{copies:?}") };
+    assert_eq!((copy.database.as_str(), copy.retention_policy.as_str()), ("db", "autogen"));
+    assert_eq!(copy.lines, format!("m v=3 {week}\nm s=\"a\nb\",v=4 2\nn v=6i 4\n"));
+    let lines: Vec<&str> = copy.line_ends.iter().map(|end| &copy.lines[..*end]).collect();
+    assert!(lines[1].ends_with("v=4 2\n") && lines.len() == 3, "{lines:?}");
+    assert_eq!(node.statistics().writes.copies_taken, 1);
 }
