@@ -24,6 +24,8 @@ impl StatisticsSource for HttpdSource {
             ("pingReq", stats.count(Route::Ping)),
             ("pointsWrittenDropped", count(&stats.points_dropped)),
             ("pointsWrittenOK", count(&stats.points_written)),
+            ("promReadReq", stats.count(Route::PrometheusRead)),
+            ("promWriteReq", stats.count(Route::PrometheusWrite)),
             ("queryReq", stats.count(Route::Query)),
             ("queryReqDurationNs", stats.duration_ns(Route::Query)),
             ("queryRespBytes", count(&stats.query_bytes)),
@@ -32,10 +34,14 @@ impl StatisticsSource for HttpdSource {
             ("reqActive", active),
             ("reqDurationNs", stats.total_duration_ns()),
             ("serverError", stats.errors(5)),
-            ("writeReq", stats.count(Route::Write)),
+            // As in InfluxDB, a write is one whatever its language.
+            ("writeReq", stats.count(Route::Write) + stats.count(Route::PrometheusWrite)),
             ("writeReqActive", app.writes.inside() as u64),
             ("writeReqBytes", count(&stats.write_bytes)),
-            ("writeReqDurationNs", stats.duration_ns(Route::Write)),
+            (
+                "writeReqDurationNs",
+                stats.duration_ns(Route::Write) + stats.duration_ns(Route::PrometheusWrite),
+            ),
         ]));
     }
 }
