@@ -7,13 +7,17 @@ use std::sync::Arc;
 use skywatch_meta::{
     CatalogueError, Command, Database, HostError, RetentionPolicy, RetentionPolicyChange, RetentionPolicySpec,
 };
-use skywatch_model::TimeRange;
+use skywatch_model::{TimeRange, line::PointBatch};
 use skywatch_query::{
     Backend, BackendError, DeleteRequest, NewRetentionPolicy, RetentionPolicyInfo, RetentionPolicyUpdate,
+    ShardGroupInfo, ShardInfo,
 };
 use skywatch_storage::{ShardRead, TagPredicate, WriteError};
 
-use crate::node::{NodeCore, wall_clock_ns};
+use crate::{
+    node::{NodeCore, wall_clock_ns},
+    write::{PointsRequest, WriteError as PointsError, WriteErrorClass},
+};
 
 /// The name of the policy that a database gets when none is given.
 const DEFAULT_POLICY_NAME: &str = "autogen";
@@ -151,6 +155,44 @@ impl Backend for NodeCore {
     fn drop_shard(&self, id: u64) -> Result<(), BackendError> {
         self.execute(&Command::DropShard { id, at_ns: wall_clock_ns() })
     }
+
+    fn shard_groups(&self) -> Result<Vec<ShardGroupInfo>, BackendError> {
+        let catalogue = self.host.current();
+        let policies = catalogue.databases().iter().flat_map(|database| {
+            database.retention_policies.iter().map(move |policy| (&database.name, policy))
+        });
+        let groups = policies.flat_map(|(database, policy)| {
+            policy.live_shard_groups().map(move |group| ShardGroupInfo {
+                id: group.id,
+                database: database.clone(),
+                retention_policy: policy.name.clone(),
+                start_ns: group.start_ns,
+                end_ns: group.end_ns,
+                retention_ns: policy.duration_ns,
+                // A single server names no owners.
+                shards: group
+                    .shards
+                    .iter()
+                    .map(|shard| ShardInfo { id: shard.id, owners: Vec::new() })
+                    .collect(),
+            })
+        });
+        Ok(groups.collect())
+    }
+
+    fn write(
+        &self,
+        database: &str,
+        retention_policy: &str,
+        points: &PointBatch<'_>,
+    ) -> Result<(), BackendError> {
+        let request = PointsRequest {
+            database,
+            retention_policy: Some(retention_policy),
+            received_at_ns: wall_clock_ns(),
+        };
+        self.write_points(&request, points).map(drop).map_err(points_error)
+    }
 }
 
 impl NodeCore {
@@ -169,6 +211,22 @@ fn spec_of(policy: &NewRetentionPolicy) -> RetentionPolicySpec {
         duration_ns: policy.duration_ns.unwrap_or(0),
         shard_group_duration_ns: policy.shard_group_duration_ns.unwrap_or(0),
         replica_n: policy.replica_n.unwrap_or(1),
+    }
+}
+
+/// What a query that writes is told; databases that are missing in the words of queries.
+fn points_error(error: PointsError) -> BackendError {
+    match (error.class(), error) {
+        (_, PointsError::DatabaseNotFound(name)) => BackendError::DatabaseNotFound(name),
+        (_, PointsError::RetentionPolicyNotFound(name)) => BackendError::RetentionPolicyNotFound(name),
+        (WriteErrorClass::Retry, error) => BackendError::Overloaded(error.to_string()),
+        (WriteErrorClass::Fatal, PointsError::Catalogue(source)) => {
+            BackendError::WriteFailed(format!("cannot create a shard group: {source}"))
+        }
+        (WriteErrorClass::Fatal, error) => BackendError::WriteFailed(error.to_string()),
+        (WriteErrorClass::Caller | WriteErrorClass::NotFound, error) => {
+            BackendError::PointsRefused(error.to_string())
+        }
     }
 }
 

@@ -172,10 +172,8 @@ impl Node {
     /// Stores a body of line protocol. When this returns `Ok`, every point is durable as far as the configured
     /// durability goes; see [`WriteError`] for what is when it does not.
     pub fn write(&self, request: &WriteRequest<'_>) -> Result<WriteSummary, WriteError> {
-        let counters = &self.core.counters;
-        add(&counters.requests, 1);
-        add(&counters.bytes, request.body.len() as u64);
-        self.counted(self.core.write(request))
+        add(&self.core.counters.bytes, request.body.len() as u64);
+        self.core.counted(|| self.core.write(request))
     }
 
     /// Stores points that did not come as line protocol; otherwise as [`Self::write`]. The memory of the batch is the
@@ -185,25 +183,7 @@ impl Node {
         request: &PointsRequest<'_>,
         batch: &PointBatch<'_>,
     ) -> Result<WriteSummary, WriteError> {
-        add(&self.core.counters.requests, 1);
-        self.counted(self.core.write_points(request, batch))
-    }
-
-    fn counted(&self, result: Result<WriteSummary, WriteError>) -> Result<WriteSummary, WriteError> {
-        let counters = &self.core.counters;
-        match &result {
-            Ok(summary) => add(&counters.points_written, summary.points),
-            Err(WriteError::Partial { written, dropped, .. }) => {
-                add(&counters.points_written, *written);
-                add(&counters.points_rejected, *dropped);
-            }
-            Err(error) => match error.class() {
-                WriteErrorClass::Retry => add(&counters.overloaded, 1),
-                WriteErrorClass::Fatal => add(&counters.failed, 1),
-                WriteErrorClass::Caller | WriteErrorClass::NotFound => {}
-            },
-        }
-        result
+        self.core.write_points(request, batch)
     }
 
     /// Gives copies of writes to `forwarder` from now on. Only the first call does anything.
@@ -262,6 +242,29 @@ impl Node {
 }
 
 impl NodeCore {
+    /// Counts a write and what became of it.
+    fn counted(
+        &self,
+        write: impl FnOnce() -> Result<WriteSummary, WriteError>,
+    ) -> Result<WriteSummary, WriteError> {
+        let counters = &self.counters;
+        add(&counters.requests, 1);
+        let result = write();
+        match &result {
+            Ok(summary) => add(&counters.points_written, summary.points),
+            Err(WriteError::Partial { written, dropped, .. }) => {
+                add(&counters.points_written, *written);
+                add(&counters.points_rejected, *dropped);
+            }
+            Err(error) => match error.class() {
+                WriteErrorClass::Retry => add(&counters.overloaded, 1),
+                WriteErrorClass::Fatal => add(&counters.failed, 1),
+                WriteErrorClass::Caller | WriteErrorClass::NotFound => {}
+            },
+        }
+        result
+    }
+
     fn write(&self, request: &WriteRequest<'_>) -> Result<WriteSummary, WriteError> {
         if self.closing.load(Ordering::Acquire) {
             return Err(WriteError::ShuttingDown);
@@ -284,20 +287,23 @@ impl NodeCore {
         self.store_batch(request.database, policy, &batch, request.received_at_ns, &bad_lines)
     }
 
-    fn write_points(
+    /// See [`Node::write_points`].
+    pub(crate) fn write_points(
         &self,
         request: &PointsRequest<'_>,
         batch: &PointBatch<'_>,
     ) -> Result<WriteSummary, WriteError> {
-        if self.closing.load(Ordering::Acquire) {
-            return Err(WriteError::ShuttingDown);
-        }
-        let policy = request.retention_policy.unwrap_or("");
-        self.check_target(request.database, policy)?;
-        if batch.is_empty() {
-            return Ok(WriteSummary::default());
-        }
-        self.store_batch(request.database, policy, batch, request.received_at_ns, &[])
+        self.counted(|| {
+            if self.closing.load(Ordering::Acquire) {
+                return Err(WriteError::ShuttingDown);
+            }
+            let policy = request.retention_policy.unwrap_or("");
+            self.check_target(request.database, policy)?;
+            if batch.is_empty() {
+                return Ok(WriteSummary::default());
+            }
+            self.store_batch(request.database, policy, batch, request.received_at_ns, &[])
+        })
     }
 
     fn store_batch(

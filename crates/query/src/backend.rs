@@ -8,7 +8,7 @@ mod administration;
 use std::{fmt, sync::Arc};
 
 pub use administration::{Administration, ContinuousQueryInfo, GrantInfo, SubscriptionInfo, UserInfo};
-use skywatch_model::TimeRange;
+use skywatch_model::{TimeRange, line::PointBatch};
 use skywatch_storage::{ReadError, ShardRead, TagPredicate, WriteError};
 
 /// A retention policy as `SHOW RETENTION POLICIES` lists it.
@@ -24,6 +24,34 @@ pub struct RetentionPolicyInfo {
     pub replica_n: u32,
     /// Whether queries and writes that name no policy use this one.
     pub is_default: bool,
+}
+
+/// A live shard group as `SHOW SHARDS` and `SHOW SHARD GROUPS` list it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardGroupInfo {
+    /// Its number.
+    pub id: u64,
+    /// Its database.
+    pub database: String,
+    /// Its retention policy.
+    pub retention_policy: String,
+    /// First nanosecond.
+    pub start_ns: i64,
+    /// First nanosecond after it.
+    pub end_ns: i64,
+    /// How long points are kept, in nanoseconds; 0 keeps them for ever.
+    pub retention_ns: i64,
+    /// Its shards.
+    pub shards: Vec<ShardInfo>,
+}
+
+/// A shard as `SHOW SHARDS` lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardInfo {
+    /// Its number.
+    pub id: u64,
+    /// Numbers of the nodes that hold it; none on a server that is no cluster, as in InfluxDB.
+    pub owners: Vec<u64>,
 }
 
 /// Settings of a retention policy to create; `None` leaves the choice to the catalogue.
@@ -118,6 +146,22 @@ pub trait Backend: Administration + Send + Sync + fmt::Debug {
 
     /// Removes a shard and its points; an unknown one is no error, as in InfluxDB.
     fn drop_shard(&self, id: u64) -> Result<(), BackendError>;
+
+    /// Shard groups of all databases, by database and retention policy in the order these were created, and by time.
+    fn shard_groups(&self) -> Result<Vec<ShardGroupInfo>, BackendError> {
+        Err(BackendError::Unsupported("SHOW SHARDS"))
+    }
+
+    /// Stores points as any other write: `Ok` means that all of them are durable, an error may leave some stored, and
+    /// writing the same again does no harm.
+    fn write(
+        &self,
+        _database: &str,
+        _retention_policy: &str,
+        _points: &PointBatch<'_>,
+    ) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("SELECT INTO"))
+    }
 }
 
 /// Why the node refused; the wording is InfluxDB 1.8's, since clients parse it.
@@ -184,6 +228,15 @@ pub enum BackendError {
     /// Stored data could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// Points that were written were refused for good, in the words of a write's answer.
+    #[error("{0}")]
+    PointsRefused(String),
+    /// There is no room for points now; the same write will succeed later.
+    #[error("{0}")]
+    Overloaded(String),
+    /// The points could not be stored through the server's fault.
+    #[error("{0}")]
+    WriteFailed(String),
     /// The delete could not be made durable. What of it was is known only when it has been repeated.
     #[error(transparent)]
     Delete(WriteError),

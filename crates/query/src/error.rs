@@ -55,11 +55,17 @@ impl QueryError {
     /// Who has to act; one place decides, the HTTP layer maps it to a status.
     pub const fn class(&self) -> QueryErrorClass {
         match self {
-            Self::LimitExceeded(_) | Self::Interrupted(_) | Self::Closed(_) => QueryErrorClass::Retry,
+            Self::LimitExceeded(_)
+            | Self::Interrupted(_)
+            | Self::Closed(_)
+            | Self::Backend(BackendError::Overloaded(_)) => QueryErrorClass::Retry,
             Self::Read(_)
-            | Self::Backend(BackendError::Read(_) | BackendError::Catalogue(_) | BackendError::Delete(_)) => {
-                QueryErrorClass::Fatal
-            }
+            | Self::Backend(
+                BackendError::Read(_)
+                | BackendError::Catalogue(_)
+                | BackendError::Delete(_)
+                | BackendError::WriteFailed(_),
+            ) => QueryErrorClass::Fatal,
             Self::Parse(_)
             | Self::NotExecuted
             | Self::Invalid(_)

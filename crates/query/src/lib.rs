@@ -19,7 +19,7 @@ mod window;
 
 pub use backend::{
     Administration, Backend, BackendError, ContinuousQueryInfo, DeleteRequest, GrantInfo, NewRetentionPolicy,
-    RetentionPolicyInfo, RetentionPolicyUpdate, SubscriptionInfo, UserInfo,
+    RetentionPolicyInfo, RetentionPolicyUpdate, ShardGroupInfo, ShardInfo, SubscriptionInfo, UserInfo,
 };
 pub use cancel::{CancelToken, Interrupt};
 pub use error::{QueryError, QueryErrorClass};

@@ -9,6 +9,8 @@ pub struct Limits {
     pub max_concurrent_queries: usize,
     /// How long a query may run (`query-timeout`); zero means for ever.
     pub query_timeout: Duration,
+    /// How long `SELECT INTO` waits for room for its points (`write-timeout`).
+    pub write_timeout: Duration,
     /// Points a SELECT may read (`max-select-point`).
     pub max_select_point: u64,
     /// Series a SELECT may read (`max-select-series`).
@@ -27,6 +29,7 @@ impl Default for Limits {
         Self {
             max_concurrent_queries: 0,
             query_timeout: Duration::ZERO,
+            write_timeout: Duration::from_secs(10),
             max_select_point: 0,
             max_select_series: 0,
             max_select_buckets: 0,

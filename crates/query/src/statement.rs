@@ -3,6 +3,7 @@
 mod administration;
 mod cardinality;
 mod change;
+mod into;
 mod monitor;
 mod qualify;
 mod select;
@@ -11,7 +12,7 @@ mod subquery;
 mod tags;
 mod union;
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
 use skywatch_influxql::{Show, Statement};
 use skywatch_model::{TimeRange, Values};
@@ -48,6 +49,11 @@ pub(crate) fn run(
     sender: &mut Sender<'_>,
 ) -> Result<Vec<Message>, QueryError> {
     match statement {
+        Statement::Select(select) if select.into.is_some() => {
+            let full = qualify::select(context, select)?;
+            into::run(context, &full, sender)?;
+            return Ok(read_only_warning(context, &full));
+        }
         Statement::Select(select) => select::run(context, select, sender)?,
         Statement::Show(show) => show_statement(context, show, sender)?,
         Statement::Explain(_) => return Err(unsupported("EXPLAIN")),
@@ -58,7 +64,7 @@ pub(crate) fn run(
         Statement::CreateContinuousQuery(create) => {
             let full = qualify::continuous_query(context, create)?;
             administration::create_continuous_query(context, &full)?;
-            return Ok(read_only_warning(context, &Statement::CreateContinuousQuery(full)));
+            return Ok(read_only_warning(context, &full));
         }
         other => {
             change::run(context, other)?;
@@ -68,7 +74,7 @@ pub(crate) fn run(
     Ok(Vec::new())
 }
 
-fn read_only_warning(context: &Context<'_>, statement: &Statement) -> Vec<Message> {
+fn read_only_warning(context: &Context<'_>, statement: &dyn Display) -> Vec<Message> {
     if !context.request.read_only {
         return Vec::new();
     }

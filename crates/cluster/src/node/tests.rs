@@ -6,6 +6,8 @@ use skywatch_query::{CancelToken, OutputColumn, QueryRequest, StatementResult};
 use super::*;
 use crate::{Copied, Forwarded, Subscribed};
 
+mod into;
+
 const NOW_NS: i64 = 1_700_000_000_000_000_000;
 
 fn open(directory: &Path) -> Result<Arc<Node>, NodeError> {

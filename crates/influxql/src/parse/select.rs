@@ -98,7 +98,8 @@ impl Parser<'_> {
             self.expect_keywords(&[Keyword::Measurement])?;
             names.push(None);
         }
-        let measurement = names.pop().flatten();
+        // An empty name is `:MEASUREMENT` too.
+        let measurement = names.pop().flatten().filter(|name| !name.is_empty());
         let retention_policy = names.pop().flatten().filter(|name| !name.is_empty());
         let database = names.pop().flatten().filter(|name| !name.is_empty());
         Ok(Some(Target { database, retention_policy, measurement }))

@@ -112,11 +112,8 @@ fn shards_of(
         return Err(QueryError::DatabaseRequired);
     }
     let named = measurement.retention_policy.as_deref().filter(|name| !name.is_empty());
-    // The request's policy belongs to the request's database.
-    let policy = named.or_else(|| {
-        (measurement.database.is_none() && !context.retention_policy.is_empty())
-            .then_some(context.retention_policy)
-    });
+    // As in InfluxDB the request's policy counts in every database.
+    let policy = named.or_else(|| Some(context.retention_policy).filter(|name| !name.is_empty()));
     let policies = context.backend.retention_policies(database)?;
     let policy = match policy {
         Some(name) => policies.iter().find(|policy| policy.name == name),

@@ -1,5 +1,5 @@
-//! Names in full: a continuous query runs without a request, so that its text has to say which database and retention
-//! policy each measurement is of.
+//! Names in full. A continuous query runs without a request, so that its text has to say which database and retention
+//! policy each measurement is of; and InfluxDB shows statements with their names in full.
 
 use skywatch_influxql::{CreateContinuousQuery, Select, Source};
 
@@ -16,13 +16,20 @@ pub(super) fn continuous_query(
 ) -> Result<CreateContinuousQuery, QueryError> {
     let requested = context.request.database.as_str();
     let names = Names {
-        backend: context.backend,
         database: if requested.is_empty() { &create.database } else { requested },
-        retention_policy: &context.request.retention_policy,
+        ..Names::of_request(context)
     };
     let mut full = create.clone();
     visit(&mut full.select, &mut |database, policy| names.complete(database, policy))?;
     visit(&mut full.select, &mut |database, policy| names.check(database, policy))?;
+    Ok(full)
+}
+
+/// The statement with every source and the target in full. Whether the retention policies exist is not looked at.
+pub(super) fn select(context: &Context<'_>, select: &Select) -> Result<Select, QueryError> {
+    let names = Names::of_request(context);
+    let mut full = select.clone();
+    visit(&mut full, &mut |database, policy| names.complete(database, policy))?;
     Ok(full)
 }
 
@@ -33,7 +40,15 @@ struct Names<'a> {
     retention_policy: &'a str,
 }
 
-impl Names<'_> {
+impl<'a> Names<'a> {
+    fn of_request(context: &Context<'a>) -> Self {
+        Self {
+            backend: context.backend,
+            database: &context.request.database,
+            retention_policy: &context.request.retention_policy,
+        }
+    }
+
     fn complete(&self, database: &mut Option<String>, policy: &mut Option<String>) -> Result<(), QueryError> {
         let database = database.insert(given(database).unwrap_or(self.database).to_owned());
         let policies = self.policies(database)?;

@@ -1,22 +1,35 @@
 //! SELECT: plan, run, send.
 
-use super::{Context, subquery::Nested, unsupported};
+use super::{Context, subquery::Nested};
 use crate::{
-    QueryError, exec,
+    QueryError,
+    exec::{self, Emit, Usage},
     executor::Sender,
     plan::{self, SourceContext, Subqueries},
 };
 use skywatch_influxql::Select;
 
 pub(super) fn run(context: &Context<'_>, select: &Select, sender: &mut Sender<'_>) -> Result<(), QueryError> {
-    if select.into.is_some() {
-        return Err(unsupported("SELECT INTO"));
-    }
     let usage = context.usage();
     let subqueries = Nested::new(context, &usage);
     let Some(plan) = plan::plan_select(select, &sources(context, &subqueries))? else { return Ok(()) };
     sender.zone.clone_from(&plan.zone);
     exec::run(&plan, sender.piece_rows(), &usage, context.pool, &mut |series| sender.series(series))
+}
+
+/// Plans and runs a SELECT; `emit` gets its series, in pieces of at most `piece_rows` rows.
+pub(super) fn each_series(
+    context: &Context<'_>,
+    select: &Select,
+    piece_rows: usize,
+    usage: &Usage<'_>,
+    emit: &mut Emit<'_>,
+) -> Result<(), QueryError> {
+    let subqueries = Nested::new(context, usage);
+    match plan::plan_select(select, &sources(context, &subqueries))? {
+        Some(plan) => exec::run(&plan, piece_rows, usage, context.pool, emit),
+        None => Ok(()),
+    }
 }
 
 /// What FROM is resolved against.

@@ -78,18 +78,24 @@ impl MemoryNode {
         let options = line::ParseOptions { precision: Precision::Nanosecond, default_time_ns: 0 };
         let errors = line::parse(body.as_bytes(), options, &mut batch);
         assert!(errors.is_empty(), "{errors:?}");
-        let mut databases = self.databases.lock().expect("no panic");
-        let database = databases.iter_mut().find(|known| known.name == database).expect("was created");
-        let (_, points) = database
-            .policies
-            .iter_mut()
-            .find(|(info, _)| policy.map_or(info.is_default, |policy| info.name == policy))
-            .expect("was created");
-        for point in batch.points() {
-            let row =
-                points.entry(point.series_key().to_owned()).or_default().entry(point.time()).or_default();
-            row.extend(point.fields().map(|(name, value)| (name.to_owned(), value.to_owned())));
-        }
+        self.store(database, policy.unwrap_or(""), &batch).expect("was created");
+    }
+
+    /// Keeps points; an empty `policy` is the default one.
+    fn store(&self, database: &str, policy: &str, batch: &PointBatch<'_>) -> Result<(), BackendError> {
+        self.change(database, |database| {
+            let wanted =
+                |info: &RetentionPolicyInfo| info.name == policy || policy.is_empty() && info.is_default;
+            let found = database.policies.iter_mut().find(|(info, _)| wanted(info));
+            let (_, points) =
+                found.ok_or_else(|| BackendError::RetentionPolicyNotFound(policy.to_owned()))?;
+            for point in batch.points() {
+                let row =
+                    points.entry(point.series_key().to_owned()).or_default().entry(point.time()).or_default();
+                row.extend(point.fields().map(|(name, value)| (name.to_owned(), value.to_owned())));
+            }
+            Ok(())
+        })
     }
 
     fn change<T>(
@@ -236,6 +242,10 @@ impl Backend for MemoryNode {
             }
             Ok(())
         })
+    }
+
+    fn write(&self, database: &str, policy: &str, points: &PointBatch<'_>) -> Result<(), BackendError> {
+        self.store(database, policy, points)
     }
 
     fn drop_shard(&self, _: u64) -> Result<(), BackendError> {
