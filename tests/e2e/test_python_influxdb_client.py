@@ -16,7 +16,7 @@ import warnings
 import pandas
 import pytest
 from conftest import Skywatch
-from influxdb_client import InfluxDBClient, Point, WriteOptions, WritePrecision
+from influxdb_client import BucketRetentionRules, InfluxDBClient, Point, WriteOptions, WritePrecision
 from influxdb_client.client.exceptions import InfluxDBError
 from influxdb_client.client.write_api import ASYNCHRONOUS, SYNCHRONOUS, PointSettings
 from influxdb_client.rest import ApiException
@@ -309,6 +309,66 @@ def test_large_bodies(client, shared_skywatch, bucket):
         lines.write(f"big,host=h{n % 100} a={n},b={n}i {n}\n")
     client.write_api(write_options=SYNCHRONOUS).write(bucket, "-", lines.getvalue())
     assert shared_skywatch.rows("SELECT count(a), max(b) FROM big", bucket)[0][1:] == [50_000, 49_999]
+
+
+@pytest.mark.parametrize(
+    "predicate, left",
+    [
+        ('_measurement="m"', [3]),
+        ("_measurement=m AND host=a", [2, 3]),
+        ('_measurement="m" AND host="a" AND rack="r 1"', [2, 3]),
+        ('host="b"', [1, 3]),
+        ("", [3]),
+        ('_measurement="other"', [1, 2, 3]),
+    ],
+)
+def test_deletes(client, shared_skywatch, bucket, predicate, left):
+    api = client.write_api(write_options=SYNCHRONOUS)
+    api.write(bucket, "-", ["m,host=a,rack=r\\ 1 v=1 1", "m,host=b v=2 2", "m,host=a v=3 5000000000"])
+    begin, end = datetime.datetime(1970, 1, 1), datetime.datetime(1970, 1, 1, 0, 0, 1)
+    client.delete_api().delete(begin, end, predicate, bucket=bucket, org="-")
+    assert [row[1] for row in shared_skywatch.rows("SELECT v FROM m", bucket)] == left
+    client.delete_api().delete("1970-01-01T00:00:00Z", "2030-01-01T00:00:00Z", '_measurement="m"', bucket=f"{bucket}/autogen")
+    assert shared_skywatch.rows("SELECT v FROM m", bucket) == []
+
+
+@pytest.mark.parametrize(
+    "bucket_name, predicate, status, text",
+    [
+        ("nothing", '_measurement="m"', 404, "database not found"),
+        ("db", "_measurement>5", 400, "predicate"),
+        ("db", 'host="a" OR host="b"', 400, "predicate"),
+    ],
+)
+def test_deletes_that_are_refused(client, bucket_name, predicate, status, text):
+    with pytest.raises(ApiException) as refused:
+        client.delete_api().delete("1970-01-01T00:00:00Z", "2030-01-01T00:00:00Z", predicate, bucket=bucket_name)
+    assert refused.value.status == status and text in refused.value.body
+
+
+def test_buckets(client, shared_skywatch, bucket):
+    api = client.buckets_api()
+    organisation = "0" * 16
+    made = api.create_bucket(
+        bucket_name=f"{bucket}/short", retention_rules=BucketRetentionRules(type="expire", every_seconds=7200), org=organisation
+    )
+    try:
+        assert made.name == f"{bucket}/short" and made.retention_rules[0].every_seconds == 7200
+        policies = {row[0]: row[1] for row in shared_skywatch.rows(f"SHOW RETENTION POLICIES ON {bucket}")}
+        assert policies == {"autogen": "0s", "short": "2h0m0s"}
+        assert api.find_bucket_by_name(made.name).id == made.id
+        assert api.find_bucket_by_id(made.id).name == made.name
+        assert api.find_bucket_by_name("nothing/at all") is None
+        assert {f"{bucket}/short", f"{bucket}/autogen"} <= {one.name for one in api.find_buckets(limit=100).buckets}
+        assert {f"{bucket}/short", f"{bucket}/autogen"} <= {one.name for one in api.find_buckets_iter()}
+        client.write_api(write_options=SYNCHRONOUS).write(made.name, "-", "m v=1")
+        assert len(shared_skywatch.rows("SELECT v FROM short.m", bucket)) == 1
+    finally:
+        api.delete_bucket(made)
+    assert [row[0] for row in shared_skywatch.rows(f"SHOW RETENTION POLICIES ON {bucket}")] == ["autogen"]
+    with pytest.raises(ApiException) as missing:
+        api.find_bucket_by_id(made.id)
+    assert missing.value.status == 404
 
 
 def test_flux_is_refused_clearly(client):

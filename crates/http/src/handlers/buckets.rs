@@ -73,9 +73,8 @@ pub(crate) async fn list_or_create(
 ) -> Result<Answer, Failure> {
     if head.parts.method == Method::GET {
         let params = head.url.clone();
-        let found = run(app, move |app| list(app, &params)).await?;
-        let buckets: Vec<Value> = found.iter().map(Policy::to_json).collect();
-        return Ok(json_answer(StatusCode::OK, &json!({ "buckets": buckets })));
+        let page = run(app, move |app| list(app, &params)).await?;
+        return Ok(json_answer(StatusCode::OK, &page.to_json()));
     }
     let body = app.bodies.read(body).await?;
     let new: NewBucket = serde_json::from_slice(&body)
@@ -127,7 +126,28 @@ impl Policy {
     }
 }
 
-fn list(app: &App, params: &Params) -> Result<Vec<Policy>, Failure> {
+/// Some of the buckets, in their order.
+struct Page {
+    policies: Vec<Policy>,
+    limit: usize,
+    offset: usize,
+    has_next: bool,
+}
+
+impl Page {
+    /// Clients walk through all pages by whether there is a link to the next one.
+    fn to_json(&self) -> Value {
+        let buckets: Vec<Value> = self.policies.iter().map(Policy::to_json).collect();
+        let link = |offset| format!("/api/v2/buckets?limit={}&offset={offset}", self.limit);
+        let mut links = json!({ "self": link(self.offset) });
+        if self.has_next {
+            links["next"] = json!(link(self.offset + self.limit));
+        }
+        json!({ "links": links, "buckets": buckets })
+    }
+}
+
+fn list(app: &App, params: &Params) -> Result<Page, Failure> {
     let number = |name: &str, default: usize| match params.get(name) {
         "" => Ok(default),
         text => text
@@ -143,7 +163,9 @@ fn list(app: &App, params: &Params) -> Result<Vec<Policy>, Failure> {
     if let Some(at) = found.iter().position(|policy| policy.is_named(after)) {
         found.drain(..=at);
     }
-    Ok(found.into_iter().skip(offset).take(limit).collect())
+    let has_next = found.len() > offset.saturating_add(limit);
+    let policies = found.into_iter().skip(offset).take(limit).collect();
+    Ok(Page { policies, limit, offset, has_next })
 }
 
 fn find(app: &App, id: &str) -> Result<Policy, Failure> {
