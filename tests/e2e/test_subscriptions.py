@@ -122,6 +122,18 @@ def test_only_what_was_stored_and_only_of_its_policy(skywatch, udp):
     assert port.is_silent()
 
 
+def test_what_queries_write_is_forwarded_too(skywatch, udp):
+    port = udp()
+    write(skywatch.url, "m,host=a v=1 1\nm,host=b v=3 2")
+    subscribe(skywatch.url, "s", "ALL", port.url)
+    ask(skywatch.url, "SELECT v INTO copy FROM m GROUP BY host")
+    assert sorted(port.take(2)) == ["copy,host=a v=1 1", "copy,host=b v=3 2"]
+    ask(skywatch.url, "CREATE CONTINUOUS QUERY q ON db BEGIN SELECT sum(v) INTO sums FROM m GROUP BY time(1s) END")
+    write(skywatch.url, "\n".join(f"m v=1 {int(time.time()) + second}000000000" for second in range(30)))
+    assert all(line.startswith("m v=1 ") for line in port.take(30))
+    assert port.take(1)[0].startswith("sums sum=1 ")
+
+
 def test_any_takes_turns_and_passes_over_the_dead(start_skywatch, tmp_path, udp):
     config = tmp_path / "skywatch.toml"
     config.write_text("[subscriber]\nwrite-concurrency = 1\n")
