@@ -11,7 +11,7 @@
 //! I/O. The node is anything that implements [`skywatch_cluster::backup::Backups`]: [`HttpServer`] reaches one over
 //! the network, and an open `Node` is one itself.
 //!
-//! [`export`] and [`import`] do the same as text: line protocol that InfluxDB's own tools write and read.
+//! [`export`] writes databases as text: line protocol that InfluxDB's own tools read. The way back is `skywatch_shell`'s.
 
 mod backup;
 mod directory;
@@ -19,7 +19,6 @@ mod error;
 mod export;
 mod format;
 mod http;
-mod import;
 mod plan;
 mod progress;
 mod restore;
@@ -29,7 +28,6 @@ pub use backup::{BackupOptions, BackupSummary, backup};
 pub use error::Error;
 pub use export::{ExportError, ExportOptions, ExportStep, ExportSummary, export};
 pub use http::HttpServer;
-pub use import::{ImportError, ImportOptions, ImportSummary, import};
 pub use plan::Selection;
 pub use progress::{Progress, Task};
 pub use restore::{RestoreSummary, restore};

@@ -1,6 +1,6 @@
 //! Where a server is, and how to be let in.
 
-use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
+use std::{fmt, io, net::IpAddr, path::PathBuf, time::Duration};
 
 use reqwest::Url;
 
@@ -72,6 +72,14 @@ impl Connection {
             connect_timeout: CONNECT_TIMEOUT,
             timeout: None,
         })
+    }
+}
+
+impl Credentials {
+    /// Asks for a user's password on the terminal, without echo.
+    pub fn prompt(user: &str) -> io::Result<Self> {
+        let password = rpassword::prompt_password(format!("password of {user}: "))?;
+        Ok(Self::Password { user: user.to_owned(), password })
     }
 }
 

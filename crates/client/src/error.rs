@@ -58,7 +58,7 @@ pub enum ClientError {
         reason: String,
     },
     /// No client can be made of these options.
-    #[error("the connection's options cannot be used: {0}")]
+    #[error("{0}")]
     Options(String),
 }
 

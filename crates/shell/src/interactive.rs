@@ -1,127 +1,130 @@
-//! The interactive shell: a line, an answer. `use DB` chooses the database, `format F` the output.
+//! The interactive shell: the line editor in front of a session.
 
-use std::io::Write;
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+};
 
-use rustyline::{DefaultEditor, error::ReadlineError};
+use rustyline::{
+    Cmd, CompletionType, Config, Editor, Event, EventHandler, KeyCode, KeyEvent, Modifiers,
+    error::ReadlineError, history::DefaultHistory,
+};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+};
 
-use skywatch_client::{Client, ClientError};
+use crate::{
+    editor::Assistant,
+    history::to_keep,
+    session::{Outcome, Session, SessionError, banner, tell},
+    style::Style,
+};
 
-use crate::{Format, ask};
+/// Lines that are remembered.
+const HISTORY_LINES: usize = 5_000;
 
-const HELP: &str = "\
-  use <database>          choose the database
-  format table|json|csv   choose how answers are printed
-  help                    this text
-  exit, quit, Ctrl-D      leave
-  anything else           is sent to the server, e.g. SHOW DATABASES
-";
+type LineEditor = Editor<Assistant, DefaultHistory>;
 
-/// Where the shell keeps what was typed, below the home directory.
-const HISTORY_FILE: &str = ".skywatch_history";
-
-/// What a typed line asks for.
-#[derive(Debug, PartialEq, Eq)]
-enum Line<'a> {
-    Nothing,
-    Help,
-    Exit,
-    Use(&'a str),
-    Format(&'a str),
-    Query(&'a str),
-}
-
-/// Reads lines until the end of input or `exit`. Answers and errors go to `out`.
-pub async fn run_interactive(
-    client: &Client,
-    mut database: String,
-    mut format: Format,
-    home: Option<&std::path::Path>,
-    out: &mut impl Write,
-) -> Result<(), ReadlineError> {
-    let mut editor = DefaultEditor::new()?;
-    let history = home.map(|home| home.join(HISTORY_FILE));
-    if let Some(history) = &history {
+/// Reads and runs what is typed until `exit` or the end of input. `history` is where lines are kept, if anywhere.
+/// Ctrl-C ends a running statement, not the shell.
+pub fn run_interactive(
+    session: &mut Session,
+    runtime: &Runtime,
+    history: Option<&Path>,
+) -> Result<(), SessionError> {
+    let server = runtime.block_on(session.ping())?.clone();
+    let style = Style::detect(&io::stdout());
+    let place = session.client().server();
+    session.become_interactive();
+    writeln!(session.output, "Connected to {}", style.bold(&banner(&place, &server)))?;
+    writeln!(session.output, "{}", style.dim("Tab completes, help lists commands, Ctrl-D leaves."))?;
+    session.output.flush()?;
+    let mut editor = editor(session, runtime, style).map_err(terminal)?;
+    if let Some(history) = history {
         // The first session has no history yet.
         editor.load_history(history).unwrap_or_default();
     }
-    writeln!(out, "Skywatch shell. 'help' lists commands, Ctrl-D leaves.")?;
+    session.history = editor.history().iter().cloned().collect();
     loop {
-        let prompt = if database.is_empty() { "> ".to_owned() } else { format!("{database}> ") };
-        let typed = match editor.readline(&prompt) {
+        let typed = match editor.readline(&prompt(session)) {
             Ok(typed) => typed,
             Err(ReadlineError::Interrupted) => continue,
-            Err(ReadlineError::Eof) => break,
-            Err(error) => return Err(error),
+            Err(ReadlineError::Eof) => return Ok(()),
+            Err(error) => return Err(terminal(error)),
         };
-        let line = parse_line(&typed);
-        if line != Line::Nothing {
-            editor.add_history_entry(typed.trim())?;
+        if let Some(line) = to_keep(&typed) {
+            remember(&mut editor, line, history, session);
         }
-        match line {
-            Line::Nothing => {}
-            Line::Help => out.write_all(HELP.as_bytes())?,
-            Line::Exit => break,
-            Line::Use(name) => database = name.to_owned(),
-            Line::Format(name) => match parse_format(name) {
-                Some(chosen) => format = chosen,
-                None => writeln!(out, "unknown format {name:?}: table, json or csv")?,
-            },
-            Line::Query(query) => answer(client, &database, query, format, out).await?,
+        if run(session, runtime, &typed)? == Outcome::Exit {
+            return Ok(());
         }
     }
-    if let Some(history) = &history {
-        editor.append_history(history)?;
-    }
-    Ok(())
 }
 
-async fn answer(
-    client: &Client,
-    database: &str,
-    query: &str,
-    format: Format,
-    out: &mut impl Write,
-) -> std::io::Result<()> {
-    match ask(client, database, query, format).await {
-        Ok(text) => writeln!(out, "{}", text.trim_end()),
-        Err(error @ ClientError::Refused(_)) => writeln!(out, "ERR: {error}"),
-        Err(error) => writeln!(out, "{error}"),
+/// Runs a text unless Ctrl-C comes first: then the connection is closed, which ends the query on the server.
+fn run(session: &mut Session, runtime: &Runtime, text: &str) -> Result<Outcome, SessionError> {
+    let outcome = runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => Ok(None),
+            outcome = session.run_script(text, true) => outcome.map(Some),
+        }
+    })?;
+    session.output.flush()?;
+    Ok(outcome.unwrap_or_else(|| {
+        tell("\ncancelled");
+        Outcome::Failed
+    }))
+}
+
+fn editor(session: &Session, runtime: &Runtime, style: Style) -> rustyline::Result<LineEditor> {
+    let config = Config::builder()
+        .max_history_size(HISTORY_LINES)?
+        .history_ignore_space(true)
+        .completion_type(CompletionType::List)
+        .completion_prompt_limit(200)
+        .build();
+    let mut editor = LineEditor::with_config(config)?;
+    editor.set_helper(Some(Assistant::new(session.schema(), runtime.handle().clone(), style)));
+    // A line feed wherever one is wanted, whole or not.
+    editor.bind_sequence(
+        Event::from(KeyEvent(KeyCode::Enter, Modifiers::ALT)),
+        EventHandler::Simple(Cmd::Newline),
+    );
+    Ok(editor)
+}
+
+fn prompt(session: &Session) -> String {
+    let settings = &session.settings;
+    match (settings.database.as_str(), settings.policy.as_str()) {
+        ("", _) => "> ".to_owned(),
+        (database, "") => format!("{database}> "),
+        (database, policy) => format!("{database}.{policy}> "),
     }
 }
 
-fn parse_line(typed: &str) -> Line<'_> {
-    let text = typed.trim().trim_end_matches(';').trim_end();
-    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    let rest = rest.trim();
-    match word.to_ascii_lowercase().as_str() {
-        "" => Line::Nothing,
-        "help" | "?" if rest.is_empty() => Line::Help,
-        "exit" | "quit" if rest.is_empty() => Line::Exit,
-        "use" if !rest.is_empty() => Line::Use(rest.trim_matches('"')),
-        "format" if !rest.is_empty() => Line::Format(rest),
-        _ => Line::Query(text),
+/// In the file at once: a shell that is killed forgets nothing.
+fn remember(editor: &mut LineEditor, line: String, file: Option<&Path>, session: &mut Session) {
+    if editor.add_history_entry(line.as_str()).unwrap_or_default() {
+        session.history.push(line);
+    }
+    if let Some(file) = file {
+        if let Some(directory) = file.parent() {
+            // If it cannot be made, appending says so.
+            fs::create_dir_all(directory).unwrap_or_default();
+        }
+        if let Err(error) = editor.append_history(file) {
+            tell(&format!("the history cannot be kept in {}: {error}", file.display()));
+        }
     }
 }
 
-fn parse_format(name: &str) -> Option<Format> {
-    match name {
-        "table" => Some(Format::Table),
-        "json" => Some(Format::Json),
-        "csv" => Some(Format::Csv),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_told_apart() {
-        assert_eq!(parse_line("  "), Line::Nothing);
-        assert_eq!(parse_line("USE \"my db\";"), Line::Use("my db"));
-        assert_eq!(parse_line("quit"), Line::Exit);
-        assert_eq!(parse_line("format csv"), Line::Format("csv"));
-        assert_eq!(parse_line("show databases;"), Line::Query("show databases"));
-    }
+fn terminal(error: ReadlineError) -> SessionError {
+    SessionError::Output(match error {
+        ReadlineError::Io(error) => error,
+        error => io::Error::other(error),
+    })
 }

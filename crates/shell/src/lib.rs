@@ -1,43 +1,34 @@
-//! `skywatch query`: asks any InfluxDB-compatible server a query and prints the answer, once or interactively.
+//! `skywatch query`: a client of any InfluxDB 1.x: statements and commands in, tables, CSV, JSON or line protocol out,
+//! once or interactively; and files of line protocol in.
+//!
+//! ```text
+//! interactive (the line editor)  \                                    / render (table, csv, json, line)
+//! run_script (files, arguments)  -> script (units) -> session -> answer (documents of /query)
+//!                                                   \ command, settings, help
+//! import (reader -> lanes -> sender)
+//! ```
+//!
+//! How a server is reached is `skywatch_client`'s business.
 
-mod client;
+mod answer;
+mod command;
+mod complete;
+mod editor;
+mod help;
+mod history;
+mod import;
 mod interactive;
-mod table;
+mod mistake;
+mod output;
+mod render;
+mod schema;
+mod script;
+mod session;
+mod settings;
+mod style;
+mod words;
 
+pub use import::{ImportError, ImportOptions, ImportSummary, run_import};
 pub use interactive::run_interactive;
-pub use table::render_tables;
-
-use skywatch_client::{Client, ClientError};
-
-/// How an answer is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// Aligned columns for people.
-    Table,
-    /// The server's JSON, unchanged.
-    Json,
-    /// The server's CSV, unchanged.
-    Csv,
-}
-
-/// Asks one query and returns the text to print. Errors of single statements are errors.
-pub async fn ask(
-    client: &Client,
-    database: &str,
-    query: &str,
-    format: Format,
-) -> Result<String, ClientError> {
-    match format {
-        Format::Csv => client::query(client, database, query, "text/csv").await,
-        Format::Json => {
-            let body = client::query(client, database, query, "application/json").await?;
-            client::check_statements(&body)?;
-            Ok(body)
-        }
-        Format::Table => {
-            let body = client::query(client, database, query, "application/json").await?;
-            client::check_statements(&body)?;
-            render_tables(&body)
-        }
-    }
-}
+pub use session::{Outcome, Session, SessionError};
+pub use settings::{Format, Precision, Settings, UnknownWord, Vertical};

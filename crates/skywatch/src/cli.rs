@@ -4,7 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{bind_address::BindAddress, byte_size::ByteSize, connection::ConnectionArgs};
+use crate::{
+    bind_address::BindAddress,
+    byte_size::ByteSize,
+    connection::ConnectionArgs,
+    import::{IMPORT_EXAMPLES, ImportArgs},
+    query::{QUERY_EXAMPLES, QueryArgs},
+};
 
 /// Monitors a KVM cloud: agent, time-series store, queries, dashboards and alerts in one binary.
 #[derive(Debug, Parser)]
@@ -22,9 +28,9 @@ pub(crate) enum Command {
     /// Collect metrics as a Telegraf configuration says and ship them
     #[command(after_help = AGENT_EXAMPLES)]
     Agent(AgentArgs),
-    /// Ask an InfluxQL query, or open an interactive shell when none is given
-    #[command(after_help = QUERY_EXAMPLES)]
-    Query(QueryArgs),
+    /// Ask InfluxQL statements, or open an interactive shell when none are given
+    #[command(after_help = QUERY_EXAMPLES, args_override_self = true, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+    Query(Box<QueryArgs>),
     /// Administer a server: back databases up, restore them
     Ctl {
         #[command(subcommand)]
@@ -61,13 +67,6 @@ Examples:
   skywatch agent --config telegraf.conf --config-directory telegraf.d
   skywatch config default agent > telegraf.conf   a configuration to begin with";
 
-const QUERY_EXAMPLES: &str = "\
-Examples:
-  skywatch query 'SHOW DATABASES'
-  skywatch query --db telegraf 'SELECT mean(usage_idle) FROM cpu WHERE time > now() - 1h GROUP BY time(10m), host'
-  skywatch query --db telegraf --format csv 'SELECT * FROM mem LIMIT 10' > mem.csv
-  skywatch query --db telegraf                    an interactive shell";
-
 const CONFIG_EXAMPLES: &str = "\
 Examples:
   skywatch config default run > skywatch.toml
@@ -98,12 +97,6 @@ Examples:
   skywatch inspect export --data-dir skywatch-data --db telegraf --out telegraf.gz --compress
   skywatch inspect export --data-dir skywatch-data --measurement cpu --start 2026-05-01T00:00:00Z
   influx -import -path telegraf.txt                         InfluxDB reads what is exported";
-
-const IMPORT_EXAMPLES: &str = "\
-Examples:
-  skywatch import telegraf.gz
-  skywatch import --url http://store-1:8086 --from-line 2000001 telegraf.txt
-  influx_inspect export -database telegraf -out telegraf.txt ... ; skywatch import telegraf.txt";
 
 /// Options of `skywatch run`. `None` means: look in the file, then take the default.
 #[derive(Debug, Default, Args)]
@@ -176,31 +169,6 @@ pub(crate) struct AgentArgs {
     /// Log more: info, debug or trace [default: info]
     #[arg(long, value_name = "FILTER", env = "SKYWATCH_LOG")]
     pub(crate) log: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct QueryArgs {
-    /// The query; several statements are separated by semicolons
-    #[arg(value_name = "QUERY")]
-    pub(crate) query: Option<String>,
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArgs,
-    /// Database that the query is about
-    #[arg(long, value_name = "NAME", env = "SKYWATCH_DB")]
-    pub(crate) db: Option<String>,
-    /// How to print the answer
-    #[arg(long, value_enum, default_value = "table")]
-    pub(crate) format: OutputFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OutputFormat {
-    /// Aligned columns for people
-    Table,
-    /// The server's JSON
-    Json,
-    /// Comma-separated values
-    Csv,
 }
 
 #[derive(Debug, Subcommand)]
@@ -360,30 +328,6 @@ pub(crate) struct ExportArgs {
     /// Compress with gzip
     #[arg(long)]
     pub(crate) compress: bool,
-    /// Say nothing but errors
-    #[arg(long)]
-    pub(crate) quiet: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ImportArgs {
-    /// File of line protocol, gzip or not; - is standard input
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArgs,
-    /// Database for lines before the first `# CONTEXT-DATABASE:`
-    #[arg(long, value_name = "NAME")]
-    pub(crate) db: Option<String>,
-    /// Retention policy for them
-    #[arg(long, value_name = "NAME", requires = "db")]
-    pub(crate) rp: Option<String>,
-    /// Unit of the timestamps
-    #[arg(long, value_name = "UNIT", default_value = "ns", value_parser = ["ns", "u", "ms", "s", "m", "h"])]
-    pub(crate) precision: String,
-    /// Begin at this line: where an interrupted import said it was
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) from_line: u64,
     /// Say nothing but errors
     #[arg(long)]
     pub(crate) quiet: bool,

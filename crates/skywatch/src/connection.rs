@@ -58,12 +58,15 @@ impl ConnectionArgs {
             return Ok(Some(Credentials::Token(token.clone())));
         }
         let Some(user) = self.user.clone() else { return Ok(None) };
-        let password = match &self.password {
-            Some(password) if !password.is_empty() => password.clone(),
-            _ if io::stderr().is_terminal() => rpassword::prompt_password(format!("password of {user}: "))
-                .context("cannot ask for the password")?,
+        let credentials = match &self.password {
+            Some(password) if !password.is_empty() => {
+                Credentials::Password { user, password: password.clone() }
+            }
+            _ if io::stderr().is_terminal() => {
+                Credentials::prompt(&user).context("cannot ask for the password")?
+            }
             _ => bail!("--user {user} needs a password: set SKYWATCH_PASSWORD"),
         };
-        Ok(Some(Credentials::Password { user, password }))
+        Ok(Some(credentials))
     }
 }

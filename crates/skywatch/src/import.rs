@@ -1,81 +1,82 @@
-//! `skywatch import`.
+//! `skywatch import`, which is `skywatch query import` as well: the command line around the import of `skywatch-shell`.
 
 use std::{
-    fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, IsTerminal},
+    path::PathBuf,
     process::ExitCode,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, Result};
-use flate2::bufread::MultiGzDecoder;
-use skywatch_backup::{ImportOptions, Progress, Task, import};
+use anyhow::Result;
+use clap::Args;
+use skywatch_shell::{ImportError, ImportOptions, run_import};
 
-use crate::{
-    cli::ImportArgs,
-    ctl::{print, warn},
-};
+use crate::{connection::ConnectionArgs, ctl::warn, query::runtime};
 
-/// First bytes of what gzip makes.
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-/// Complaints printed in full; the rest are counted.
-const TOLD_MAX: u64 = 100;
+pub(crate) const IMPORT_EXAMPLES: &str = "\
+Examples:
+  skywatch import telegraf.gz
+  skywatch import --url http://store-1:8086 --from-line 2000001 telegraf.txt
+  influx_inspect export -database telegraf -out telegraf.txt ... ; skywatch import telegraf.txt
+  skywatch query --db a --format line 'SELECT * FROM cpu GROUP BY *' | skywatch import --db b
+
+Exit status: 0: all is well. 1: something was left out, or the import stopped. 2: the server
+cannot be talked to, or the command line is wrong.";
+
+/// Exit status when nothing was tried: no server to talk to, or nothing to read.
+const NOT_STARTED: u8 = 2;
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// File of line protocol, gzip or not; - is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub(crate) file: PathBuf,
+    /// Database for lines before the first `# CONTEXT-DATABASE:`
+    #[arg(long, alias = "database", value_name = "NAME", env = "SKYWATCH_DB")]
+    pub(crate) db: Option<String>,
+    /// Retention policy for them
+    #[arg(long, value_name = "NAME", requires = "db")]
+    pub(crate) rp: Option<String>,
+    /// Unit of the timestamps
+    #[arg(long, value_name = "UNIT", default_value = "ns", value_parser = ["ns", "u", "ms", "s", "m", "h"])]
+    pub(crate) precision: String,
+    /// Begin at this line: where an interrupted import said it was
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) from_line: u64,
+    /// Requests under way at a time
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=32))]
+    pub(crate) requests: u8,
+    /// Say nothing but errors
+    #[arg(long)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+}
 
 pub(crate) fn run(args: &ImportArgs) -> Result<ExitCode> {
-    let (file, size_bytes): (Box<dyn Read>, u64) = if args.file.as_os_str() == "-" {
-        (Box::new(io::stdin()), 0)
-    } else {
-        let file = File::open(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
-        let size_bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        (Box::new(file), size_bytes)
-    };
-    let task = Progress::detect(args.quiet).task("importing", size_bytes);
-    let mut packed = BufReader::with_capacity(1 << 20, Counted { file, task });
-    let is_gzip = packed.fill_buf().context("cannot read the file")?.starts_with(&GZIP_MAGIC);
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let options = ImportOptions {
-        url: args.connection.connection()?.place.to_string(),
+        file: args.file.clone(),
         database: args.db.clone().unwrap_or_default(),
         policy: args.rp.clone().unwrap_or_default(),
         precision: args.precision.clone(),
         from_line: args.from_line,
-        now_ns: i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX),
+        requests: usize::from(args.requests),
+        is_quiet: args.quiet,
     };
-    let mut told = 0;
-    let mut tell = |text: &str| {
-        told += 1;
-        if told <= TOLD_MAX {
-            warn(text);
-        }
+    let wrong = |reason: String| {
+        warn(&format!("error: {reason}"));
+        Ok(ExitCode::from(NOT_STARTED))
     };
-    let summary = if is_gzip {
-        import(&mut BufReader::with_capacity(1 << 20, MultiGzDecoder::new(packed)), &options, &mut tell)?
-    } else {
-        import(&mut packed, &options, &mut tell)?
-    };
-    if told > TOLD_MAX {
-        warn(&format!("and {} more complaints", told - TOLD_MAX));
+    if options.file.as_os_str() == "-" && io::stdin().is_terminal() {
+        return wrong("which file? give one, or points on standard input".to_owned());
     }
-    if !args.quiet {
-        print(&format!(
-            "imported {} points from {} lines; bad lines: {}, points refused: {}, statements failed: {}",
-            summary.points, summary.lines, summary.bad_lines, summary.refused, summary.failed_statements
-        ))?;
-    }
-    let is_whole = summary.bad_lines + summary.refused + summary.failed_statements == 0;
-    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Tells of the bytes that are read through it.
-struct Counted {
-    file: Box<dyn Read>,
-    task: Task,
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(buffer)?;
-        self.task.add(count as u64);
-        Ok(count)
+    let connection = match args.connection.connection() {
+        Ok(connection) => connection,
+        Err(error) => return wrong(format!("{error:#}")),
+    };
+    match run_import(&runtime()?, connection, &options) {
+        Ok(summary) if summary.is_whole() => Ok(ExitCode::SUCCESS),
+        Ok(_) => Ok(ExitCode::FAILURE),
+        Err(ImportError::Client(error)) if error.is_connection() => wrong(error.to_string()),
+        Err(error) => Err(error.into()),
     }
 }

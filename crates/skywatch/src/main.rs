@@ -45,7 +45,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Agent(args) => agent::run(&args),
-        Command::Query(args) => query::run(args),
+        Command::Query(args) => query::run(*args),
         Command::Ctl { command } => ctl::run(command),
         Command::Inspect { command } => inspect::run(command),
         Command::Import(args) => import::run(&args),
