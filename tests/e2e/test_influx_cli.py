@@ -157,7 +157,12 @@ SESSIONS = {
         *(
             line
             for precision in ("rfc3339", "h", "m", "s", "ms", "u", "ns", "nonsense", "")
-            for line in (f"precision {precision}", "select usage from cpu", "select last(n), s from cpu group by host")
+            for line in (
+                f"precision {precision}",
+                "select usage from cpu",
+                "select last(n), s from cpu group by host",
+                "select usage from cpu tz('Asia/Kolkata')",
+            )
         ),
     ],
     "formats": [

@@ -349,6 +349,17 @@ def test_times_before_1970_and_nanoseconds(connect):
     assert values(client.query("SELECT v FROM m", epoch="ns"), "time") == [-1000, 1_672_531_200_123_456_789]
 
 
+@pytest.mark.parametrize("accept", ["application/json", "application/x-msgpack"])
+def test_time_zones(connect, accept):
+    client = connect(headers={"Accept": accept})
+    client.write_points(power())
+    text = "SELECT sum(watts) FROM power WHERE time >= '2023-01-01' AND time < '2023-01-02' GROUP BY time(1d) fill(none)"
+    berlin = values(client.query(f"{text} tz('Europe/Berlin')"), "time")
+    expected = {"application/json": "2023-01-01T00:00:00+01:00", "application/x-msgpack": "2022-12-31T23:00:00Z"}
+    assert berlin == [expected[accept]]
+    assert values(client.query(f"{text} tz('Europe/Berlin')", epoch="s"), "time") == [1_672_527_600]
+
+
 def test_bound_parameters(client):
     client.write_points(power())
     text = "SELECT watts FROM power WHERE watts > $low AND room = $room AND ok = $ok AND count < $count"
