@@ -202,4 +202,33 @@ mod tests {
         let plain = schedule(10);
         assert_eq!(plain.decide(Some(-20), -5), run(-10, -20, -10));
     }
+
+    /// Every run but the first of a query, whose last run nobody wrote down.
+    #[test]
+    fn windows_are_those_that_influxdb_computed() {
+        let at = |text: &str| i64::try_from(text.parse::<Timestamp>().unwrap().as_nanosecond()).unwrap();
+        let mut schedule = None;
+        let mut last_run_ns = None;
+        let mut checked = 0;
+        for line in include_str!("../tests/golden/influxdb-runs.txt").lines() {
+            if line.starts_with("CREATE") {
+                schedule = Some(crate::Definition::parse(line).unwrap().schedule().clone());
+                last_run_ns = None;
+            }
+            let [now, start, end] = line.split_whitespace().collect::<Vec<_>>()[..] else { continue };
+            let schedule = schedule.as_ref().expect("a query comes first");
+            let now_ns = at(now);
+            let decision = schedule.decide(last_run_ns, now_ns);
+            let (Decision::Run { last_run_ns: last, .. } | Decision::Skip { last_run_ns: last }) = decision
+            else {
+                panic!("{line}: not due")
+            };
+            if last_run_ns.is_some() {
+                assert_eq!(decision, run(last, at(start), at(end)), "{line}");
+                checked += 1;
+            }
+            last_run_ns = Some(last);
+        }
+        assert!(checked > 60, "{checked}");
+    }
 }
