@@ -1,11 +1,17 @@
 """Subscriptions forwarding writes: to UDP sockets, to another Skywatch and to a real InfluxDB; dead and slow destinations."""
 
+import base64
+import http.server
+import queue
 import socket
+import ssl
+import subprocess
+import threading
 import time
 
 import pytest
 import requests
-from conftest import free_port, wait_until
+from conftest import free_port, need, wait_until
 
 # Each write, its parameters, and points that all arrive.
 WRITES = [
@@ -182,6 +188,61 @@ def test_http_destinations_get_the_same_points(skywatch, start_skywatch, tmp_pat
     totals = statistics(skywatch.url)[""]
     assert (totals["pointsWritten"], totals["writeFailures"], totals["createFailures"]) == (16, 6, 0)
     ask(influxd.url, "DROP DATABASE db")
+
+
+@pytest.fixture
+def https(tmp_path):
+    """An HTTPS server with a certificate of its own making: its URL, the certificate, and a queue of what it is sent."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = [need("openssl", "openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True)
+    requests_seen = queue.Queue()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            requests_seen.put((self.path, self.headers.get("Authorization"), body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"127.0.0.1:{server.server_address[1]}", certificate, requests_seen
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("trust", ["ca-certs", "insecure-skip-verify", "nothing"])
+def test_https_destinations_are_trusted_as_configured(start_skywatch, tmp_path, https, trust):
+    address, certificate, requests_seen = https
+    settings = {"ca-certs": f'ca-certs = "{certificate}"', "insecure-skip-verify": "insecure-skip-verify = true"}
+    config = tmp_path / "skywatch.toml"
+    config.write_text(f"[subscriber]\n{settings.get(trust, '')}\n")
+    server = start_skywatch("--config", config)
+    ask(server.url, "CREATE DATABASE db")
+    url = f"https://user:secret@{address}/below"
+    subscribe(server.url, "s", "ALL", url)
+    write(server.url, "m v=1 1")
+    if trust == "nothing":
+        wait_until(lambda: statistics(server.url)[url]["writeFailures"] == 1, "the failure to be counted")
+        assert requests_seen.empty()
+        assert address in server.output() and "secret" not in server.output()
+    else:
+        path, authorization, body = requests_seen.get(timeout=20)
+        assert path.startswith("/below/write?") and body == "m v=1 1\n"
+        assert {"db=db", "rp=autogen", "precision=ns"} <= set(path.split("?")[1].split("&"))
+        assert base64.b64decode(authorization.removeprefix("Basic ")) == b"user:secret"
+        wait_until(lambda: statistics(server.url)[url]["pointsWritten"] == 1, "the point to be counted")
 
 
 def test_a_destination_that_hangs_costs_its_copies_and_nothing_else(start_skywatch, tmp_path, udp):
