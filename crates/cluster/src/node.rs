@@ -27,7 +27,7 @@ use skywatch_model::{
     line::{LineError, ParseOptions, PointBatch, parse},
 };
 use skywatch_monitor::Monitor;
-use skywatch_query::{Backend, Executor, Limits};
+use skywatch_query::{Backend, BackendError, Executor, Limits, NewRetentionPolicy};
 use skywatch_storage::{
     CardinalityLimits, Consumer, Durability, Exhausted, MemoryBudget, OpenError, Reservation, Shard, ShardId,
     Store, StoreOptions,
@@ -184,6 +184,16 @@ impl Node {
         batch: &PointBatch<'_>,
     ) -> Result<WriteSummary, WriteError> {
         self.core.write_points(request, batch)
+    }
+
+    /// Creates a database unless it exists; its default policy is called `retention_policy`, if that is not empty.
+    pub fn ensure_database(&self, name: &str, retention_policy: &str) -> Result<(), BackendError> {
+        if self.core.host.current().database(name).is_some() {
+            return Ok(());
+        }
+        let named = NewRetentionPolicy { name: Some(retention_policy.to_owned()), ..Default::default() };
+        let policy = (!retention_policy.is_empty()).then_some(&named);
+        self.executor.backend().create_database(name, policy)
     }
 
     /// Gives copies of writes to `forwarder` from now on. Only the first call does anything.

@@ -9,6 +9,7 @@ mod data;
 mod go_duration;
 mod http;
 mod influxdb;
+mod listeners;
 mod monitor;
 mod subscriber;
 
@@ -27,6 +28,7 @@ pub(crate) use data::DataSettings;
 pub(crate) use http::HttpSettings;
 use influxdb::Ignored;
 pub(crate) use influxdb::{IgnoredKeys, is_server_file};
+pub(crate) use listeners::ListenerSettings;
 pub(crate) use monitor::MonitorSettings;
 pub(crate) use subscriber::SubscriberSettings;
 
@@ -43,6 +45,7 @@ pub(crate) struct RunSettings {
     pub(crate) monitor: MonitorSettings,
     pub(crate) continuous: ContinuousSettings,
     pub(crate) subscriber: SubscriberSettings,
+    pub(crate) listeners: ListenerSettings,
     pub(crate) console: ConsoleSettings,
     pub(crate) agent: AgentChoice,
     /// A file of alert rules.
@@ -63,6 +66,10 @@ struct FileConfig {
     #[serde(rename = "continuous_queries")]
     continuous: continuous::ContinuousSection,
     subscriber: subscriber::SubscriberSection,
+    udp: Vec<listeners::UdpSection>,
+    graphite: Vec<listeners::GraphiteSection>,
+    collectd: Vec<listeners::LeftOutSection>,
+    opentsdb: Vec<listeners::LeftOutSection>,
     console: console::ConsoleSection,
     agent: agent::AgentSection,
     alerts: AlertsSection,
@@ -124,6 +131,7 @@ impl RunSettings {
             monitor: MonitorSettings::merge(args, file.monitor),
             continuous: ContinuousSettings::merge(&file.continuous),
             subscriber: SubscriberSettings::merge(file.subscriber),
+            listeners: ListenerSettings::merge(file.udp, file.graphite, &file.collectd, &file.opentsdb)?,
             console: ConsoleSettings::merge(args, file.console),
             agent: AgentChoice::merge(args, file.agent),
             alerts: args.alerts.clone().or(file.alerts.file),

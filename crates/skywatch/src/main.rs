@@ -15,6 +15,7 @@ mod ctl;
 mod export;
 mod import;
 mod inspect;
+mod listeners;
 mod logging;
 mod memory;
 mod monitor;

@@ -17,6 +17,7 @@ use skywatch_agent::{Agent, Config, DefaultConfig, default_toml};
 use skywatch_cluster::{Node, NodeConfig};
 use skywatch_console::{AlertsView, ConsoleConfig, NoAlerts};
 use skywatch_http::{HttpConfig, Server};
+use skywatch_listeners::Listeners;
 use skywatch_monitor::Monitor;
 use skywatch_query::Limits;
 use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
@@ -28,7 +29,7 @@ use crate::{
     allocator,
     cli::{DurabilityMode, RunArgs},
     config::{AgentChoice, RunSettings, SubscriberSettings},
-    console_server, continuous, logging, monitor, signals,
+    console_server, continuous, listeners, logging, monitor, signals,
 };
 
 /// How often the log is synced with `--durability interval`.
@@ -62,6 +63,7 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
         None => None,
     };
     let api_url = format!("http://{}", reachable(server.local_addr()));
+    let listeners = listeners::bind(&settings.listeners).await?;
     let agent = agent(&settings.agent, &api_url)?;
     if let Some(rules) = &settings.alerts {
         alerts::check(rules)?;
@@ -88,10 +90,14 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
         format!("{api_url}   as InfluxDB 1.8: influx -port {}", server.local_addr().port()),
     );
     banner.line("Data", std::path::absolute(&settings.data.dir)?.display());
+    if let Some(addresses) = listeners::describe(&settings.listeners) {
+        banner.line("Listeners", addresses);
+    }
     banner.line("Agent", agent.as_ref().map_or("off", |agent| agent.description));
 
     let subscriber = start_subscriber(&settings.subscriber, &monitor, &node)?;
     let continuous = continuous::start(&settings, &monitor, &node).context("cannot start a thread")?;
+    let listeners = Listeners::start(listeners, &(Arc::clone(&node) as _), &monitor);
     let recorder = monitor::record(&settings.monitor, monitor, &node).context("cannot start a thread")?;
 
     let registry = Arc::clone(server.metrics());
@@ -128,6 +134,7 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
     if let Some(alerts) = alerts {
         alerts.stop().await;
     }
+    listeners.stop().await;
     drop(stop_http);
     http.await.context("the HTTP server failed")?;
     if let Some(console) = console {

@@ -53,8 +53,6 @@ struct Policy {
 #[serde(default, rename_all = "camelCase")]
 struct NewBucket {
     name: String,
-    /// The policy, if the name does not hold it.
-    rp: String,
     retention_rules: Vec<RetentionRule>,
 }
 
@@ -176,8 +174,10 @@ fn find(app: &App, id: &str) -> Result<Policy, Failure> {
 fn create(app: &App, new: &NewBucket) -> Result<Policy, Failure> {
     let bucket =
         Bucket::parse(&new.name).map_err(|error| Failure::bad_request(format!("buckets - {error}")))?;
-    let named = if bucket.retention_policy.is_empty() { &new.rp } else { &bucket.retention_policy };
-    let policy = if named.is_empty() { DEFAULT_POLICY } else { named };
+    let policy = match bucket.retention_policy.as_str() {
+        "" => DEFAULT_POLICY,
+        named => named,
+    };
     let rule = match new.retention_rules.as_slice() {
         [] => &RetentionRule::default(),
         [rule] => rule,
