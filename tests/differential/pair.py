@@ -4,9 +4,9 @@ What may differ, and how it is made equal (nothing else is touched):
 - headers that name the server, its version, the request and the date: only status, content type and body count;
 - answers to queries with `now()`: the two readings of the clock lie milliseconds apart, so a difference counts only if
   it is still there when both are asked again;
-- `stddev` and `mean`: their last digits follow the order in which values are added up. InfluxDB goes series by series,
-  and makes a mean over several shards of the shards' means; Skywatch gives the same answer however series are spread
-  over shards. Numbers are compared to 13 digits.
+- `stddev`, `mean` and what else `functions.py` calls inexact: their last digits follow the order in which values are
+  added up. InfluxDB goes series by series, and makes a mean over several shards of the shards' means; Skywatch gives the
+  same answer however series are spread over shards. Numbers are compared to 1e-9 of their size.
 
 Never asked, since InfluxDB's answer is any of several: which of the points that share a value a `percentile` stands
 for, which of the points with one time and value a selector stands for in a GROUP BY time, which of two calls that
@@ -18,8 +18,12 @@ What Skywatch answers differently on purpose is listed, and tested, in test_diff
 import re
 
 import requests
+from functions import FUNCTIONS
 
 COMPARED_HEADERS = ["Content-Type", "X-Influxdb-Error"]
+TOLERANCE = 1e-9
+NUMBER = re.compile(rb"(?<=[\[,])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?=[\],])")
+INEXACT = re.compile(r"\b(" + "|".join(function.name for function in FUNCTIONS if not function.exact) + r")\(")
 
 
 class Answer:
@@ -30,10 +34,17 @@ class Answer:
         self.headers = {name: response.headers.get(name) for name in COMPARED_HEADERS}
         self.body = response.content
 
-    def rounded(self):
-        """The same with every decimal number cut to 13 significant digits."""
-        self.body = re.sub(rb"-?\d+\.\d+", lambda number: b"%.13g" % float(number[0]), self.body)
-        return self
+    def is_close(self, other):
+        """Whether nothing differs but the last digits of numbers."""
+        (numbers, rest), (other_numbers, other_rest) = self.parted(), other.parted()
+        alike = (self.status, self.headers, rest) == (other.status, other.headers, other_rest)
+        return alike and all(
+            abs(a - b) <= TOLERANCE * max(abs(a), abs(b), 1) for a, b in zip(numbers, other_numbers, strict=True)
+        )
+
+    def parted(self):
+        """The numbers of the answer, and the text around them."""
+        return [float(number) for number in NUMBER.findall(self.body)], NUMBER.sub(b"#", self.body)
 
     def __eq__(self, other):
         return (self.status, self.headers, self.body) == (other.status, other.headers, other.body)
@@ -74,9 +85,7 @@ class Pair:
         """Asks both; raises Difference unless the answers are equal. Returns the answer."""
         for _ in range(attempts):
             theirs, ours = self.both(method, path, **request)
-            if "stddev" in asked or "mean" in asked:
-                theirs, ours = theirs.rounded(), ours.rounded()
-            if theirs == ours:
+            if theirs == ours or (INEXACT.search(asked) and theirs.is_close(ours)):
                 return ours
         raise Difference(asked, theirs, ours)
 
@@ -87,6 +96,21 @@ class Pair:
         return self.same(
             shown, "POST", "/query", attempts, params={"db": db, **params}, data={"q": q}, headers=headers
         )
+
+    def queries(self, texts, db="", **params):
+        """Asks many statements in one request; where the answers differ, one by one. Yields the differences."""
+        try:
+            answer = self.query("; ".join(texts), db=db, **params)
+            # After an error nothing else is executed.
+            if b'"error"' not in answer.body:
+                return
+        except Difference:
+            pass
+        for text in texts:
+            try:
+                self.query(text, db=db, **params)
+            except Difference as difference:
+                yield difference
 
     def write(self, lines, **params):
         """The answer to a write, the same from both."""
@@ -106,5 +130,6 @@ class Pair:
         for statement in dataset.setup:
             self.query(statement)
         for request in dataset.requests:
-            answer = self.write(request, db=dataset.name)
+            body, policy = request if isinstance(request, tuple) else (request, "")
+            answer = self.write(body, db=dataset.name, rp=policy)
             assert answer.status == 204, answer
