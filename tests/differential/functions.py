@@ -75,17 +75,24 @@ def point_is_known(shape, source, field):
 
 def most_frequent_is_known(shape, source, field):
     # Of equally frequent values InfluxDB's unstable sort decides.
-    return field in source.diverse
+    return field in source.diverse and not shape.descending
 
 
 def line_is_one(shape, source, field):
     # By tags, InfluxDB answers the last windows of all groups in any order; descending, with the opposite sign.
-    return not shape.grouped and not shape.descending and source.one_order and not source.is_subquery
+    # Of integers it takes the wrong height beyond the edge of a window.
+    known = source.fields[field] == "float" or not shape.by_time
+    return known and not shape.grouped and not shape.descending and source.one_order and not source.is_subquery
 
 
 def everything_is_drawn(shape, source, field):
     # Equal points of equal times are shown in any order.
     return field in source.diverse or not shape.has_references
+
+
+def end_is_after_1970(shape, source, field):
+    # Without windows its time is 1970, and InfluxDB drops it where that lies beyond the end.
+    return shape.by_time or source.start >= 0
 
 
 FUNCTIONS = [
@@ -102,7 +109,8 @@ FUNCTIONS = [
     Function("mode", takes=ALL, suits=most_frequent_is_known, wildcard=False, weight=0.6),
     Function("percentile", more=percentage, selector=True, suits=point_is_known, wildcard=False),
     Function("distinct", takes=ALL, alone=True, wildcard=False, weight=0.7),
-    Function("count(distinct", takes=ALL, more=")", gives="integer", alone=True, wildcard=False, weight=0.4),
+    Function("count(distinct", takes=ALL, more=")", gives="integer", alone=True, wildcard=False, weight=0.4,
+             suits=end_is_after_1970),
     Function("top", more=tags_and_size, selector=True, alone=True, suits=values_differ, wildcard=False),
     Function("bottom", more=tags_and_size, selector=True, alone=True, suits=values_differ, wildcard=False),
     Function("sample", takes=ALL, more=", 1000", selector=True, suits=everything_is_drawn, weight=0.6),

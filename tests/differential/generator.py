@@ -76,7 +76,8 @@ class Generator:
         aggregate = self.chance(0.65)
         by_time = aggregate and self.chance(0.6)
         groups = self.groups(source)
-        has_references = aggregate and self.chance(0.12)
+        # Within a subquery, InfluxDB gives the windows of one group after those of another to the query around it.
+        has_references = aggregate and not inner and self.chance(0.12)
         shape = Shape(aggregate, by_time, groups, descending, has_references)
         if aggregate:
             columns = self.calls(source, shape, inner)
@@ -93,10 +94,15 @@ class Generator:
         if dimensions:
             parts.append("GROUP BY " + ", ".join(dimensions))
         if (by_time and self.chance(0.6)) or self.chance(0.05):
-            parts.append(self.fill(source, columns))
+            # Filled windows of a subquery's groups come group by group, which InfluxDB takes for new windows.
+            parts.append("fill(none)" if inner and groups else self.fill())
         if descending or self.chance(0.15):
             parts.append("ORDER BY time" + (self.one_of(" DESC", " desc") if descending else self.one_of("", " ASC")))
-        parts += self.limits(source, depth)
+        # InfluxDB ranks only the first points of each series that LIMIT names.
+        ranks = any(name in columns[0][0] for name in ("top(", "bottom("))
+        # Within a subquery it limits calls before they are filled and joined.
+        if not ranks and not (inner and aggregate):
+            parts += self.limits(source, depth)
         if not inner and self.chance(0.08):
             parts.append(f"tz('{self.rng.choice(ZONES)}')")
         return Select(" ".join(parts), self.answer(source, shape, columns))
@@ -143,7 +149,7 @@ class Generator:
         if kind < 0.2 or len(source.policies) > 1 and kind < 0.6:
             policy = self.rng.choice(source.policies)
             return self.one_of(f'"{source.db}"."{policy}".{name}', f'"{policy}".{name}')
-        if kind < 0.64 and len(source.policies) > 1:
+        if kind < 0.64 and len(source.policies) > 1 and source.policies_apart:
             return ", ".join(f'"{policy}".{name}' for policy in source.policies)
         return f"{source.db}..{name}" if kind < 0.68 else name
 
@@ -168,7 +174,8 @@ class Generator:
         columns = []
         for _ in range(self.rng.randrange(1, 4)):
             columns.append(self.raw_field(source, inner))
-        if self.chance(0.25) and source.tags:
+        # A tag that a subquery selects is neither quite a tag nor a field to the query around it.
+        if self.chance(0.25) and source.tags and not inner:
             columns.append((self.tag_name(source), None, None, True))
         return columns
 
@@ -178,21 +185,23 @@ class Generator:
         text = self.quoted(name)
         kind = self.rng.random()
         if kind < 0.3 and its in NUMBERS:
-            text, its = self.arithmetic(source, text, its)
+            text, its = self.arithmetic(source, text, its, inner)
         elif kind < 0.34 and its == "boolean":
             text += f" {self.one_of('&', '|', '^')} {self.one_of('true', 'false', text)}"
         elif kind < 0.42:
-            cast = self.one_of("float", "integer", "field", "string", "boolean", its)
+            # Of a subquery InfluxDB shows the value whatever the cast.
+            casts = ["field"] if source.is_subquery or inner else ["float", "integer", "field", "string", "boolean", its]
+            cast = self.rng.choice(casts)
             text += f"::{cast}"
             if cast != "field" and cast != its:
                 its = cast if cast in NUMBERS and its in NUMBERS else its
         elif kind < 0.5 and its in NUMBERS:
             # Not round(): version 1.6 knows no mathematical functions but in conditions.
-            text, its = self.arithmetic(source, f"({text} {self.one_of('+', '-')} 1)", its)
+            text, its = self.arithmetic(source, f"({text} {self.one_of('+', '-')} 1)", its, inner)
         alias = self.alias(inner)
         return self.with_alias(text, alias), alias, its, exact
 
-    def arithmetic(self, source, text, its):
+    def arithmetic(self, source, text, its, inner):
         """An operation on a number, and its type."""
         exact = [name for name in source.numbers if name not in source.inexact]
         operator = self.one_of("+", "-", "*", "/", "%", "+", "-", "*") if its == "float" or self.chance(0.7) else self.one_of("&", "|", "^")
@@ -205,6 +214,9 @@ class Generator:
             other_type, other = "integer", self.one_of("1", "2", "3", "0", "-4", "7")
         if operator in "&|^" and other_type != "integer":
             operator = "+"
+        if inner and operator == "/" and its == other_type == "integer":
+            # A float, which InfluxDB takes for an integer in the query around it.
+            operator = "*"
         both = {its, other_type}
         gives = "integer" if both == {"integer"} and operator != "/" else "float"
         text = f"{text} {operator} {other}" if self.chance(0.85) else f"{other} {operator} {text}"
@@ -246,6 +258,7 @@ class Generator:
             and (not shape.has_references or function.selector)
             and (name not in source.inexact or function.name in ("count", "sum", "mean"))
             and function.suits(shape, source, name)
+            and not (inner and function.name == "sample")
             and not (shape.has_references and not self.row_is_known(shape, source, name, function))
         ]
         if not found:
@@ -268,16 +281,17 @@ class Generator:
         return function.name in ("min", "max") and not shape.by_time and source.one_order and not source.is_subquery
 
     def argument(self, source, function, name, inner, shape):
-        if function.wildcard and not inner and not shape.has_references and not source.inexact and self.chance(0.05):
+        plain = not inner and not source.is_subquery and not shape.has_references
+        if function.wildcard and plain and not source.inexact and self.chance(0.05):
             return self.one_of("*", "/^[a-m]/", "*::field")
-        if self.chance(0.05) and source.fields[name] in NUMBERS:
+        if self.chance(0.05) and source.fields[name] in NUMBERS and not source.is_subquery:
             return self.quoted(name) + self.one_of("::float", "::integer", "::field")
         return self.quoted(name)
 
     def computed(self, source, text, its, exact):
         """An expression over a call."""
         # A remainder would blow the last digits of an inexact number up.
-        operations = [" + 1", " * 2.5", " / 3", " - 0.5", " / 0", *([" % 7"] if exact else [])]
+        operations = [" + 1", " * 2.5", " / 3.0", " - 0.5", " / 0", *([" % 7"] if exact else [])]
         if its == "integer":
             operations += [" & 3", " | 8", " ^ 5", " % 4", " * 2"]
         operation = self.rng.choice(operations)
@@ -379,14 +393,18 @@ class Generator:
         )
 
     def window_offset(self):
-        return self.one_of("", "", "", "", ", 30s", ", -1m", ", 1h", ", 7ms", ", -25h", ", '2020-01-01T00:00:10Z'")
+        return self.one_of("", "", "", "", ", 30s", ", -1m", ", 1h", ", 7ms", ", -25h", ", '2020-01-01' + 10s")
 
-    def fill(self, source, columns):
+    def fill(self):
         return self.one_of("fill(null)", "fill(none)", "fill(previous)", "fill(linear)", "fill(0)", "fill(-2.5)", "fill(7)")
 
     def limits(self, source, depth):
         parts = []
-        for limit, offset, probability in [("LIMIT", "OFFSET", 0.3 / (1 + depth)), ("SLIMIT", "SOFFSET", source.slimit)]:
+        for limit, offset, probability in [
+            ("LIMIT", "OFFSET", 0.3 / (1 + depth)),
+            # Within a subquery InfluxDB does not limit series.
+            ("SLIMIT", "SOFFSET", 0 if depth else source.slimit),
+        ]:
             if self.chance(probability):
                 parts.append(f"{limit} {self.rng.randrange(1, 8)}")
                 if self.chance(0.5):
@@ -419,7 +437,8 @@ class Generator:
             f"SHOW FIELD KEYS{on}{origin}{limit}",
             f"SHOW SERIES{on}{origin}{where}{limit}",
             "SHOW RETENTION POLICIES" + (on or f' ON "{source.db}"'),
-            f"SHOW SERIES EXACT CARDINALITY{on}{origin}",
+            # Of several shards, InfluxDB counts a series in each.
+            f"SHOW SERIES EXACT CARDINALITY{on}{origin}" if source.slimit else f"SHOW SERIES{on}{origin}",
             f"SHOW MEASUREMENT EXACT CARDINALITY{on}{origin}",
             f"SHOW TAG KEY EXACT CARDINALITY{on}{origin}",
             f"SHOW FIELD KEY EXACT CARDINALITY{on}{origin}",

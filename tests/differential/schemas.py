@@ -30,8 +30,11 @@ def random_dataset(seed):
         policies.append("two words")
         dataset.setup.append(f'CREATE RETENTION POLICY "two words" ON "{dataset.name}" DURATION INF REPLICATION 1')
     sources = []
+    several_shards = rng.random() < 0.3
+    length = rng.choice([20 * DAY, 400 * DAY] if several_shards else [60 * SECOND, HOUR, HOUR, DAY, 4 * DAY])
+    start = MONDAY + rng.choice([0, 0, 0, 30, -2700, -2608, 700]) * WEEK + rng.randrange(24) * HOUR
     for name in rng.sample(MEASUREMENTS, rng.randrange(1, 4)):
-        measurement = Measurement(rng, dataset.name, name)
+        measurement = Measurement(rng, dataset.name, name, start, length)
         for policy in policies if rng.random() < 0.5 else policies[:1]:
             dataset.requests += [(body, policy) for body in measurement.requests()]
             measurement.source.policies = measurement.source.policies + [policy]
@@ -45,7 +48,7 @@ def random_dataset(seed):
 class Measurement:
     """A measurement and its points."""
 
-    def __init__(self, rng, db, name):
+    def __init__(self, rng, db, name, start, length):
         self.rng, self.name = rng, name
         self.fields = {field: rng.choice(TYPES) for field in rng.sample(FIELDS, rng.randrange(1, 6))}
         if not any(its in ("float", "integer") for its in self.fields.values()):
@@ -54,11 +57,11 @@ class Measurement:
         self.values = {field: self.supply(field) for field in self.fields}
         self.tags = {key: rng.sample(TAG_VALUES, rng.randrange(1, 5)) for key in rng.sample(TAGS, rng.randrange(4))}
         self.series = self.random_series()
-        several_shards = rng.random() < 0.3
-        self.length = rng.choice([20 * DAY, 400 * DAY] if several_shards else [60 * SECOND, HOUR, HOUR, DAY, 4 * DAY])
-        self.start = MONDAY + rng.choice([0, 0, 0, 30, -2700, -2608, 700]) * WEEK + rng.randrange(24) * HOUR
+        self.start, self.length = start, length
+        several_shards = length > WEEK
         on_grid = rng.random() < 0.5
-        self.times = self.grid() if on_grid else self.scattered()
+        self.times_of = self.grid if on_grid else self.scattered
+        self.free_times = self.rng.sample(range(self.length // 10**6), 2 * ROWS)
         intervals = {
             60 * SECOND: ["1s", "7s", "10s", "500ms"], HOUR: ["1m", "7m", "10m", "1h"], DAY: ["1h", "25m", "6h", "1d"],
             4 * DAY: ["1h", "6h", "1d"], 20 * DAY: ["6h", "1d", "1w"], 400 * DAY: ["1w", "30d", "11d"],
@@ -66,7 +69,7 @@ class Measurement:
         self.source = Source(
             db, name, self.fields, {key: [*values, "", "nope"] for key, values in self.tags.items()},
             self.start, self.length, intervals, diverse=self.diverse, one_order=not (several_shards and on_grid),
-            slimit=0 if several_shards else 0.15, name=name,
+            slimit=0 if several_shards else 0.15, name=name, policies_apart=not on_grid,
         )
 
     def random_series(self):
@@ -87,7 +90,7 @@ class Measurement:
 
     def scattered(self):
         """No two points at one time."""
-        times = self.rng.sample(range(self.length // 10**6), ROWS)
+        times = [self.free_times.pop() for _ in range(ROWS)]
         return [(self.rng.choice(self.series), self.start + at * 10**6 + self.rng.choice([0, 0, 1])) for at in times]
 
     def supply(self, field):
@@ -114,10 +117,11 @@ class Measurement:
 
     def requests(self):
         """Bodies: the points in order or in none, then some of them again with other values."""
-        lines = [self.line(tags, at, 0.8) for tags, at in self.times]
+        times = self.times_of()
+        lines = [self.line(tags, at, 0.8) for tags, at in times]
         if self.rng.random() < 0.5:
             self.rng.shuffle(lines)
-        again = [self.line(tags, at, 0.5) for tags, at in self.rng.sample(self.times, len(self.times) // 8)]
+        again = [self.line(tags, at, 0.5) for tags, at in self.rng.sample(times, len(times) // 8)]
         cut = self.rng.randrange(1, len(lines))
         return ["\n".join(part) for part in (lines[:cut], lines[cut:], again) if part]
 

@@ -33,8 +33,10 @@ class Source:
     is_subquery: bool = False
     #: Bare name of the measurement; of a subquery, that of the innermost one.
     name: str = ""
-    #: Whether the same points were written to another policy of the database.
+    #: Retention policies that have points of it.
     policies: list = field(default_factory=lambda: ["autogen"])
+    #: Whether points of different policies never have the same time.
+    policies_apart: bool = False
 
     def of_types(self, types):
         return [name for name, its in self.fields.items() if its in types]

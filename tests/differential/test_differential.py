@@ -11,17 +11,22 @@ import pytest
 from conftest import Skywatch
 from datasets import DATASETS, T0
 from generator import Generator
-from pair import Difference, Pair
+from pair import Pair
 from queries import cases
+from schemas import random_dataset
+from sources import FIXED
 
-QUERIES_PER_SEED = 50
+STATEMENTS_PER_SEED = 60
+STATEMENTS_PER_REQUEST = 10
 FIRST_SEED, LAST_SEED = (int(seed) for seed in os.environ.get("DIFFERENTIAL_SEEDS", "1:40").split(":"))
+SEEDS = range(FIRST_SEED, LAST_SEED + 1)
 EPOCHS = [None, "ns", "ms", "s", "m", "h", "u"]
 
 
 @pytest.fixture(scope="module", params=["in memory", "after a crash", "on disk"])
 def pair(request, influxd, skywatch_bin, tmp_path_factory):
-    """Both servers, every data set written to both, each to a database of its own.
+    """Both servers, every data set written to both, each to a database of its own: those that never change, and a random
+    one for each seed.
 
     Skywatch's data are where they were written to, or read again from its log, or in its segments.
     """
@@ -29,7 +34,7 @@ def pair(request, influxd, skywatch_bin, tmp_path_factory):
     try:
         both = Pair(influxd.url, skywatch.start().url)
         both.drop_everything()
-        for dataset in DATASETS:
+        for dataset in [*DATASETS, *(random_dataset(seed)[0] for seed in SEEDS)]:
             both.load(dataset)
         if request.param == "after a crash":
             skywatch.kill()
@@ -48,18 +53,20 @@ def test_written_by_hand(pair, case):
     pair.query(case.text, db=case.db, **dict(case.params))
 
 
-@pytest.mark.parametrize("seed", range(FIRST_SEED, LAST_SEED + 1))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_random(pair, seed):
-    """Random queries; all of a seed are asked before any difference is told."""
+    """Random statements, of a random schema and of the fixed ones; all of a seed are asked before a difference is told."""
     generator = Generator(seed)
+    _, sources = random_dataset(seed)
     differences = []
-    for number in range(QUERIES_PER_SEED):
-        db, text = generator.query()
-        try:
-            pair.query(text, db=db, epoch=EPOCHS[number % len(EPOCHS)])
-        except Difference as difference:
-            differences.append(str(difference))
-    assert not differences, f"{len(differences)} of {QUERIES_PER_SEED} differ\n" + "\n\n".join(differences[:5])
+    for number in range(STATEMENTS_PER_SEED // STATEMENTS_PER_REQUEST):
+        # One request asks one database.
+        source = generator.one_of(*FIXED)
+        here = sources if number % 3 else [source]
+        texts = [generator.statement(generator.one_of(*here)) for _ in range(STATEMENTS_PER_REQUEST)]
+        differences += pair.queries(texts, db=here[0].db, epoch=EPOCHS[number % len(EPOCHS)])
+    told = "\n\n".join(str(difference) for difference in differences[:5])
+    assert not differences, f"{len(differences)} of {STATEMENTS_PER_SEED} differ\n{told}"
 
 
 SHAPED = [
@@ -174,6 +181,18 @@ ON_PURPOSE = [
     # A window in which a percentile has no rank: InfluxDB ends the series there.
     ("SELECT percentile(i, 33) FROM m WHERE time >= '2020-01-01T00:04:00Z' AND time < '2020-01-01T00:10:00Z' "
      "GROUP BY time(3m)", "[1577837160000,-9223372036854775808]"),
+    # `top` with LIMIT: InfluxDB ranks the first points of each series, not all of them.
+    ("SELECT top(i, 1) FROM m WHERE i < 9223372036854775807 LIMIT 1", "[[1577837040000,7]]"),
+    # The integral of integers: InfluxDB takes the height at the edge of a window for that of the next point.
+    ("SELECT integral(i, 1m) FROM m WHERE a = '1' AND b = 'x' AND time >= '2020-01-01' AND time < '2020-01-02' "
+     "GROUP BY time(3m)", "[[1577836800000,9],[1577836980000,6.25]]"),
+    # Descending, it has the opposite sign.
+    ("SELECT integral(f, 1m) FROM m WHERE a = '1' AND b = 'x' ORDER BY time DESC", "[[0,4.5]]"),
+    # By tags, it gives the last windows of all groups in any order.
+    ("SELECT integral(i, 1m) FROM m WHERE time >= '2020-01-01' AND time < '2020-01-01T00:05:00Z' GROUP BY time(2m), a",
+     '"tags":{"a":"1"}'),
+    # SLIMIT in a subquery: InfluxDB ignores it.
+    ("SELECT x FROM (SELECT max(i) AS x FROM m GROUP BY a SLIMIT 1)", '"values":[[1577836920000,5]]'),
     # `now()` compared with a constant: InfluxDB takes it for a field that is missing.
     ("SELECT i FROM m WHERE now() > 1 AND i = 5", "[[1577836920000,5]]"),
 ]

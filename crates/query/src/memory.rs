@@ -24,6 +24,8 @@ pub struct MemoryShard {
     series: Vec<MemorySeries>,
     block_rows: usize,
     statistics: MemoryStatistics,
+    /// Whether a scan gives every row, whatever times it asks for.
+    whole: bool,
 }
 
 /// What the blocks of a [`MemoryShard`] tell without being decoded.
@@ -65,7 +67,20 @@ impl MemoryShard {
     /// A shard without data for `range`, with blocks of `block_rows` rows (at least 1).
     pub fn new(range: TimeRange, block_rows: usize, statistics: MemoryStatistics) -> Self {
         let block_rows = block_rows.max(1);
-        Self { range, measurements: BTreeMap::new(), series: Vec::new(), block_rows, statistics }
+        Self { range, measurements: BTreeMap::new(), series: Vec::new(), block_rows, statistics, whole: false }
+    }
+
+    /// A shard for the answer of a subquery. The times asked for were settled when the answer was made; a window of it
+    /// may begin before them.
+    pub(crate) fn for_answer(block_rows: usize) -> Self {
+        Self { whole: true, ..Self::new(TimeRange::ALL, block_rows, MemoryStatistics::default()) }
+    }
+
+    /// Says what type a field has of which no value may be there.
+    pub(crate) fn declare(&mut self, field: &Arc<str>, field_type: FieldType) {
+        for known in self.measurements.values_mut() {
+            known.fields.entry(Arc::clone(field)).or_insert(field_type);
+        }
     }
 
     /// Adds a series: tags sorted by key, times ascending, columns as long as `times`. A field that has another
@@ -160,6 +175,7 @@ impl Scanner for MemoryScanner<'_> {
         range: TimeRange,
         order: Order,
     ) -> Result<Box<dyn BlockStream + '_>, ReadError> {
+        let range = if self.shard.whole { TimeRange::ALL } else { range };
         let series = self.shard.series(series);
         let column = |name: &Arc<str>| series.columns.iter().find(|column| column.name == *name);
         let columns: Vec<Option<&MemoryColumn>> = self.fields.iter().map(column).collect();
@@ -171,6 +187,7 @@ impl Scanner for MemoryScanner<'_> {
             rows: start..end,
             block_rows: self.shard.block_rows,
             statistics: self.shard.statistics,
+            whole: self.shard.whole,
             order,
         }))
     }
@@ -183,6 +200,7 @@ struct MemoryStream<'a> {
     rows: Range<usize>,
     block_rows: usize,
     statistics: MemoryStatistics,
+    whole: bool,
     order: Order,
 }
 
@@ -201,7 +219,8 @@ impl BlockStream for MemoryStream<'_> {
                 Order::Ascending => self.rows.start = rows.end,
                 Order::Descending => self.rows.end = rows.start,
             }
-            if self.columns.iter().flatten().any(|column| rows.clone().any(|row| column.column.is_valid(row)))
+            let has_values = |column: &&MemoryColumn| rows.clone().any(|row| column.column.is_valid(row));
+            if self.whole || self.columns.iter().flatten().any(has_values)
             {
                 let number = (rows == whole).then_some(number);
                 return Ok(Some(Box::new(MemoryBlock {
@@ -211,6 +230,7 @@ impl BlockStream for MemoryStream<'_> {
                     number,
                     block_rows: self.block_rows,
                     statistics: self.statistics,
+                    whole: self.whole,
                 })));
             }
         }
@@ -226,6 +246,8 @@ struct MemoryBlock<'a> {
     number: Option<usize>,
     block_rows: usize,
     statistics: MemoryStatistics,
+    /// Whether rows count that hold no value.
+    whole: bool,
 }
 
 impl MemoryBlock<'_> {
@@ -267,7 +289,7 @@ impl ScanBlock for MemoryBlock<'_> {
     }
 
     fn decode(&self) -> Result<RowBlock, ReadError> {
-        let dense = self.columns.iter().flatten().any(|column| column.column.valid.is_none());
+        let dense = self.whole || self.columns.iter().flatten().any(|column| column.column.valid.is_none());
         let rows: Vec<usize> = self.rows.clone().filter(|row| dense || self.has_value(*row)).collect();
         Ok(self.pick(&rows))
     }

@@ -25,7 +25,7 @@ use skywatch_model::{FieldType, TimeRange};
 
 pub(crate) use condition::{Bound, Condition, matches as tags_match, tags_only};
 use source::Schema;
-pub(crate) use source::{NamedSource, Outer, SourceContext, Subqueries, expand_measurements};
+pub(crate) use source::{Answer, NamedSource, RowOrder, Outer, SourceContext, Subqueries, expand_measurements};
 
 use crate::{
     QueryError,
@@ -57,6 +57,8 @@ pub(crate) struct SelectPlan {
     pub(crate) references: Vec<Reference>,
     /// Selected expressions over the slots.
     pub(crate) fields: Vec<Expr>,
+    /// Type of each of them, where it is known and no tag's.
+    pub(crate) types: Vec<Option<FieldType>>,
     /// Names of the result's columns: time, then one per field.
     pub(crate) columns: Arc<[Arc<str>]>,
     /// Why a function cannot work on its argument. As in InfluxDB an error only once there is a series to work on.
@@ -75,6 +77,8 @@ pub(crate) struct SelectPlan {
     pub(crate) series_offset: u64,
     /// `tz()`.
     pub(crate) zone: Option<TimeZone>,
+    /// Whether a float that is no number stays one, for the query around this one; shown, it is null.
+    pub(crate) keeps_nan: bool,
 }
 
 /// A field to read.
@@ -131,6 +135,5 @@ pub(crate) fn plan_select(
     let sources = source::resolve(&Outer { select, range: compiled.range }, context)?;
     let schema = Schema::of(&sources);
     let expanded = expand::expand(&compiled, select, &schema)?;
-    types::check(&expanded.fields)?;
     resolve::resolve(&compiled, expanded, sources, &schema, select, context)
 }

@@ -75,7 +75,8 @@ impl Filler<'_> {
                     if let Some(((time, value), aux)) = present.next() {
                         previous = Some((time, value.clone()));
                         push(&mut out, time, value, aux);
-                        window = self.next(time);
+                        // A point of a subquery may lie before the first window: it takes that one's place.
+                        window = self.next(window);
                     }
                 }
                 Some(((next, value), _)) => {

@@ -162,7 +162,7 @@ pub(super) fn columns(plan: &SelectPlan, times: Vec<i64>, mut frame: Frame) -> V
             Expr::Slot(slot) if uses[*slot] == 1 => std::mem::replace(&mut frame.slots[*slot], Vector::Null),
             field => field.eval(&frame, Place::FieldList).into_owned(),
         };
-        values.push(vector.into_output(len));
+        values.push(if plan.keeps_nan { vector.into_column(len) } else { vector.into_output(len) });
     }
     values
 }

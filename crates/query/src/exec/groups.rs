@@ -65,8 +65,12 @@ pub(super) fn build(
             let mut values =
                 if keys.is_empty() { Vec::new() } else { source.shards[shard].tag_values_of(series, &keys) };
             let shown = values.drain(plan.dimensions.len()..);
-            // An empty tag is no tag.
-            let shown = shown.map(|value| (!value.is_empty()).then_some(value)).collect();
+            // An empty tag is no tag, unless a subquery was grouped by it.
+            let is_tag = |value: &Arc<str>, key: &Arc<str>| {
+                !value.is_empty() || (source.is_answer && has_tag(source, shard, series, key))
+            };
+            let shown =
+                shown.zip(&layout.tags).map(|(value, key)| is_tag(&value, key).then_some(value)).collect();
             let member = Member { shard, series, shown, rows };
             collected.group(&plan.dimensions, &values).push(member, cluster.start);
         }
@@ -78,6 +82,10 @@ pub(super) fn build(
     }
     usage.hold(held)?;
     Ok(groups)
+}
+
+fn has_tag(source: &NamedSource, shard: usize, series: SeriesRef, key: &str) -> bool {
+    source.shards[shard].series_tags(series).iter().any(|(tag, _)| &**tag == key)
 }
 
 /// About what a member takes besides the values of its tags, and such a value; its text is the index's own.

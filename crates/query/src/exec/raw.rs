@@ -3,7 +3,8 @@
 //! Series of one cluster of shards are merged; clusters follow each other. Rows of equal time come in the order in
 //! which InfluxDB's heap leaves them: by the selected strings, in the order of their names, up to the first selected
 //! thing that is no string; then as [`GoHeap`] does. Where tags alone order all series, sorting gives the same order
-//! sooner: see [`sorted`].
+//! sooner: see [`sorted`]. Rows of a subquery that selects without `GROUP BY time()` are all of one window, and come
+//! series by series.
 
 use std::ops::Range;
 
@@ -13,7 +14,7 @@ use super::{
     pool,
     ties::{Item, Ties},
 };
-use crate::{QueryError, go_heap::GoHeap};
+use crate::{QueryError, go_heap::GoHeap, plan::RowOrder};
 
 mod append;
 mod gather;
@@ -104,7 +105,7 @@ impl<'a> Merge<'a> {
     /// The series of a cluster that have rows, each at its first one.
     fn open(&self, cluster: Range<usize>) -> Result<Vec<Stream<'a>>, QueryError> {
         let mut members: Vec<usize> = cluster.collect();
-        if !self.run.plan.ascending {
+        if !self.run.plan.ascending && self.run.source.order != RowOrder::Series {
             members.reverse();
         }
         let needed = self.skip.saturating_add(self.wanted);
@@ -123,8 +124,14 @@ impl<'a> Merge<'a> {
         if let [stream] = streams.as_mut_slice() {
             return self.single(stream, gather, emit);
         }
+        if self.run.source.order == RowOrder::Series {
+            return streams.iter_mut().try_for_each(|stream| self.single(stream, gather, emit));
+        }
         let members: Vec<usize> = streams.iter().map(|stream| stream.member).collect();
-        let ties = Ties::new(self.run, self.group, &members);
+        let ties = match self.run.source.order {
+            RowOrder::Heap => Ties::new(self.run, self.group, &members),
+            RowOrder::TimeThenSeries | RowOrder::Series => Ties::by_place(members.len()),
+        };
         match ties.total_order() {
             Some(ranks) if self.skip == 0 && self.wanted == u64::MAX => {
                 sorted::merge(self.run, streams, ranks, gather, emit)
@@ -141,6 +148,9 @@ impl<'a> Merge<'a> {
         emit: &mut Emit<'_>,
     ) -> Result<(), QueryError> {
         loop {
+            if self.wanted == 0 {
+                return Ok(());
+            }
             let rows = self.cut(0..stream.block.times.len());
             gather.rows(stream.member, &stream.block, rows, emit)?;
             if self.wanted == 0 || !stream.advance(self.run)? {

@@ -85,6 +85,11 @@ impl Ties {
         Self::ranked(texts, members.len())
     }
 
+    /// Rows of one time come in the order of the series, also in a descending query, whose series come last first.
+    pub(super) fn by_place(streams: usize) -> Self {
+        Self { ranks: (0..streams as u32).collect(), greatest: streams.saturating_sub(1) as u32, texts: Vec::new() }
+    }
+
     /// The order of the series where it decides between all rows of one time: no two have the same place.
     pub(super) fn total_order(&self) -> Option<&[u32]> {
         let is_total = self.texts.is_empty() && self.ranks.len() == self.greatest as usize + 1;

@@ -61,16 +61,9 @@ impl Vector {
 
     /// As a column of a result of `len` rows. A float that is no number becomes null.
     pub(crate) fn into_output(self, len: usize) -> OutputColumn {
-        match self {
-            Self::Null => OutputColumn::Null(len),
-            Self::Const(value) => {
-                let mut out = VectorBuilder::with_capacity(len);
-                (0..len).for_each(|_| out.push(Some(value.clone())));
-                out.finish().into_output(len)
-            }
-            Self::Column(column) => OutputColumn::Values(without_nan(column)),
-            Self::Coded { codes, dictionary } => OutputColumn::Coded { codes, dictionary },
-            Self::Mixed(mut values) => {
+        match self.into_column(len) {
+            OutputColumn::Values(column) => OutputColumn::Values(without_nan(column)),
+            OutputColumn::Mixed(mut values) => {
                 for value in &mut values {
                     if matches!(value, Some(FieldValue::Float(number)) if number.is_nan()) {
                         *value = None;
@@ -78,6 +71,22 @@ impl Vector {
                 }
                 OutputColumn::Mixed(values)
             }
+            other => other,
+        }
+    }
+
+    /// As a column of `len` rows, every value as it is.
+    pub(crate) fn into_column(self, len: usize) -> OutputColumn {
+        match self {
+            Self::Null => OutputColumn::Null(len),
+            Self::Const(value) => {
+                let mut out = VectorBuilder::with_capacity(len);
+                (0..len).for_each(|_| out.push(Some(value.clone())));
+                out.finish().into_column(len)
+            }
+            Self::Column(column) => OutputColumn::Values(column),
+            Self::Coded { codes, dictionary } => OutputColumn::Coded { codes, dictionary },
+            Self::Mixed(values) => OutputColumn::Mixed(values),
         }
     }
 }

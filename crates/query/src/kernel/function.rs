@@ -83,6 +83,8 @@ pub(crate) struct CallConfig {
     pub(crate) keys: Option<Arc<[usize]>>,
     /// What draws of points depend on.
     pub(crate) seed: u64,
+    /// Start of the one window that there is without `GROUP BY time()`.
+    pub(crate) origin: i64,
     /// `GROUP BY time()`, where one window depends on its neighbours.
     pub(crate) windows: Option<Windows>,
     /// Whether rows come latest first, which decides between equals.
@@ -279,7 +281,9 @@ static FUNCTIONS: &[Function] = &[
         output: float,
         kernel: |field_type, config| {
             let (unit, descending) = (config.number, config.descending);
-            let config = IntegralConfig { unit, windows: config.windows, descending };
+            // Without windows InfluxDB shows 1970 beside the integral of floats.
+            let origin = if field_type == FieldType::Float { 0 } else { config.origin };
+            let config = IntegralConfig { unit, windows: config.windows, origin, descending };
             match field_type {
                 FieldType::Float => Some(kernel::<f64, Line>(config)),
                 FieldType::Integer => Some(kernel::<i64, Line>(config)),

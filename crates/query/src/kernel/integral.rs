@@ -23,6 +23,8 @@ pub(crate) struct IntegralConfig {
     pub(crate) unit: f64,
     /// `GROUP BY time()`.
     pub(crate) windows: Option<Windows>,
+    /// What is shown as time without it.
+    pub(crate) origin: i64,
     /// Whether rows come latest first. The area is the same.
     pub(crate) descending: bool,
 }
@@ -133,7 +135,7 @@ fn areas(points: Vec<Point>, config: &IntegralConfig) -> Vec<(i64, f64)> {
         last = point;
     }
     if last.time != start {
-        areas.push((start, area));
+        areas.push((if config.windows.is_some() { start } else { config.origin }, area));
     }
     areas
 }
@@ -150,7 +152,7 @@ mod tests {
 
     fn config(interval: Option<i64>) -> IntegralConfig {
         let windows = interval.map(|interval| Windows::new(interval, 0, None));
-        IntegralConfig { unit: 10.0, windows, descending: false }
+        IntegralConfig { unit: 10.0, windows, origin: 0, descending: false }
     }
 
     fn line(points: &[(i64, f64)]) -> Vec<Point> {

@@ -78,7 +78,7 @@ fn time_dimension(call: &Call, repeated: bool, now_ns: i64) -> Result<(i64, i64)
     }
     let (length, offset) = match call.args.as_slice() {
         [length] => (length, None),
-        [length, offset] => (length, Some(offset)),
+        [length, offset] => (length, Some(folded_offset(offset, now_ns)?)),
         _ => return Err(QueryError::invalid("time dimension expected 1 or 2 arguments")),
     };
     let Expr::Duration(length) = *length else {
@@ -87,11 +87,15 @@ fn time_dimension(call: &Call, repeated: bool, now_ns: i64) -> Result<(i64, i64)
     if repeated {
         return Err(QueryError::invalid("multiple time dimensions not allowed"));
     }
-    let into = |time: i64| if length > 0 { time.rem_euclid(length) } else { 0 };
+    // InfluxDB counts windows of an offset that is a time from the year 1 on.
+    let into = |time: i64| match i128::from(length) {
+        length if length > 0 => (i128::from(time) + YEAR_1_NS).rem_euclid(length) as i64,
+        _ => 0,
+    };
     let offset = match offset {
         None => 0,
         Some(Expr::Duration(offset)) => offset.checked_rem(length).unwrap_or(0),
-        Some(Expr::Time(time)) => into(*time),
+        Some(Expr::Time(time)) => into(time),
         Some(Expr::Call(now)) if now.name != "now" => {
             return Err(QueryError::invalid("time dimension offset function must be now()"));
         }
@@ -99,13 +103,28 @@ fn time_dimension(call: &Call, repeated: bool, now_ns: i64) -> Result<(i64, i64)
             return Err(QueryError::invalid("time dimension offset now() function requires no arguments"));
         }
         Some(Expr::Call(_)) => into(now_ns),
-        Some(text @ Expr::String(_)) => into(time_of(text)?),
+        Some(text @ Expr::String(_)) => {
+            time_of(&text)?;
+            return Err(QueryError::invalid(format!("invalid time dimension offset: {text}")));
+        }
         Some(_) => return Err(QueryError::invalid(NOT_AN_OFFSET)),
     };
     Ok((length, offset))
 }
 
+/// From the beginning of the year 1 to that of 1970.
+const YEAR_1_NS: i128 = 62_135_596_800_000_000_000;
+
 const NOT_AN_OFFSET: &str = "time dimension offset must be duration or now()";
+
+/// An offset that is computed becomes a time or a duration.
+fn folded_offset(offset: &Expr, now_ns: i64) -> Result<Expr, QueryError> {
+    match offset {
+        Expr::Binary(_) => fold(offset, now_ns, &jiff::tz::TimeZone::UTC)
+            .map_err(|error| QueryError::invalid(error.to_string())),
+        plain => Ok(plain.clone()),
+    }
+}
 
 /// The time a string stands for, as it would in a comparison with `time`.
 fn time_of(text: &Expr) -> Result<i64, QueryError> {

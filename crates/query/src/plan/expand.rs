@@ -7,7 +7,7 @@ use std::sync::Arc;
 use skywatch_influxql::{Call, DataType, Expr, RegexLiteral, Select, VarRef, WildcardKind};
 use skywatch_model::FieldType;
 
-use super::{Schema, compile::Compiled, parameters};
+use super::{Schema, compile::Compiled, parameters, types};
 use crate::{QueryError, kernel::function};
 
 /// Fields and dimensions without wildcards.
@@ -15,6 +15,8 @@ use crate::{QueryError, kernel::function};
 pub(super) struct Expanded {
     /// Expressions and their aliases.
     pub(super) fields: Vec<(Expr, Option<String>)>,
+    /// Type of each expression, where it is known and no tag's.
+    pub(super) types: Vec<Option<FieldType>>,
     /// Tags to group by, sorted, distinct.
     pub(super) dimensions: Vec<Arc<str>>,
 }
@@ -44,7 +46,8 @@ pub(super) fn expand(compiled: &Compiled, select: &Select, schema: &Schema) -> R
     for (expr, _) in &mut fields {
         annotate(expr, schema);
     }
-    Ok(Expanded { fields, dimensions: dimensions(select, schema) })
+    let types = types::check(&fields)?;
+    Ok(Expanded { fields, types, dimensions: dimensions(select, schema) })
 }
 
 /// What `*` stands for: fields, and the tags not grouped by, sorted.

@@ -45,6 +45,7 @@ pub(super) fn resolve(
         call.config.selector = selector;
         call.config.descending = !select.ascending();
         call.config.windows.clone_from(&windows);
+        call.config.origin = if compiled.range.start == skywatch_model::MIN_TIME { 0 } else { compiled.range.start };
         // The clock is all that differs between two runs of one query.
         call.config.seed = context.now_ns as u64;
     }
@@ -65,6 +66,7 @@ pub(super) fn resolve(
         refusal,
         references: slots.references.into_iter().map(|(_, reference)| reference).collect(),
         fields,
+        types: expanded.types,
         fill: select.fill,
         ascending: select.ascending(),
         limit: select.limit,
@@ -72,6 +74,7 @@ pub(super) fn resolve(
         series_limit: select.slimit,
         series_offset: select.soffset,
         zone,
+        keeps_nan: false,
     };
     check_buckets(&plan, context.max_buckets)?;
     Ok(Some(plan))
@@ -157,6 +160,7 @@ impl Slots {
             keys: self.keys(parameters::ranked_tags(function, call)),
             descending: false,
             seed: 0,
+            origin: 0,
             windows: None,
         };
         let plan = CallPlan {

@@ -19,6 +19,21 @@ pub(crate) struct NamedSource {
     pub(crate) name: Arc<str>,
     /// Sorted by range. A shard named twice in FROM is here twice.
     pub(crate) shards: Vec<Arc<dyn ShardRead>>,
+    /// Whether it is the answer of subqueries: every row of it counts, and what it was grouped by is a tag of all series.
+    pub(crate) is_answer: bool,
+    /// How its rows come where they are shown as they are.
+    pub(crate) order: RowOrder,
+}
+
+/// How rows that are shown as they are come out of several series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RowOrder {
+    /// By time; rows of one time as InfluxDB's heap leaves them.
+    Heap,
+    /// By time; rows of one time by series. So come the windows of a subquery.
+    TimeThenSeries,
+    /// By series: what a subquery calculates without `GROUP BY time()` is all of one window.
+    Series,
 }
 
 /// What sources are resolved against.
@@ -49,8 +64,17 @@ impl fmt::Debug for SourceContext<'_> {
 
 /// Runs subqueries.
 pub(crate) trait Subqueries {
-    /// The answer of a subquery, as a shard.
-    fn run(&self, select: &Select, outer: &Outer<'_>) -> Result<Arc<dyn ShardRead>, QueryError>;
+    /// The answer of a subquery.
+    fn run(&self, select: &Select, outer: &Outer<'_>) -> Result<Answer, QueryError>;
+}
+
+/// What a subquery answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// Its rows, as a shard.
+    pub(crate) shard: Arc<dyn ShardRead>,
+    /// How they come if they are shown as they are.
+    pub(crate) order: RowOrder,
 }
 
 /// What a subquery takes over from the query around it.
@@ -68,36 +92,46 @@ pub(super) fn resolve(
     context: &SourceContext<'_>,
 ) -> Result<Vec<NamedSource>, QueryError> {
     let range = outer.range;
-    let mut sources: BTreeMap<Arc<str>, Vec<Arc<dyn ShardRead>>> = BTreeMap::new();
-    let mut add = |name: Arc<str>, shards: &[Arc<dyn ShardRead>]| {
-        sources.entry(name).or_default().extend(shards.iter().cloned());
+    let mut sources: BTreeMap<Arc<str>, NamedSource> = BTreeMap::new();
+    let mut add = |name: Arc<str>, shards: &[Arc<dyn ShardRead>], is_answer: bool, order: RowOrder| {
+        let source = sources.entry(Arc::clone(&name)).or_insert_with(|| NamedSource {
+            name,
+            shards: Vec::new(),
+            is_answer,
+            order,
+        });
+        source.shards.extend(shards.iter().cloned());
+        source.is_answer &= is_answer;
+        if source.order != order {
+            source.order = RowOrder::Heap;
+        }
     };
     for source in &outer.select.from {
         match source {
             Source::Measurement(measurement) => {
                 let shards = shards_of(measurement, range, context)?;
                 match &measurement.name {
-                    MeasurementName::Name(name) => add(name.as_str().into(), &shards),
+                    MeasurementName::Name(name) => add(name.as_str().into(), &shards, false, RowOrder::Heap),
                     MeasurementName::Regex(regex) => {
                         for name in expand_measurements(&shards, |name| regex.is_match(name)) {
-                            add(name, &shards);
+                            add(name, &shards, false, RowOrder::Heap);
                         }
                     }
                 }
             }
             Source::Subquery(select) => {
-                let shard = context.subqueries.run(select, outer)?;
+                let Answer { shard, order } = context.subqueries.run(select, outer)?;
                 for name in shard.measurements() {
-                    add(name, &[Arc::clone(&shard)]);
+                    add(name, &[Arc::clone(&shard)], true, order);
                 }
             }
         }
     }
     Ok(sources
-        .into_iter()
-        .map(|(name, mut shards)| {
-            shards.sort_by_key(|shard| shard.time_range().start);
-            NamedSource { name, shards }
+        .into_values()
+        .map(|mut source| {
+            source.shards.sort_by_key(|shard| shard.time_range().start);
+            source
         })
         .collect())
 }

@@ -9,9 +9,9 @@ use crate::{
     kernel::function::{self, Function},
 };
 
-/// Checks every selected expression. References carry their types as casts.
-pub(super) fn check(fields: &[(Expr, Option<String>)]) -> Result<(), QueryError> {
-    fields.iter().try_for_each(|(expr, _)| type_of(expr).map(|_| ()))
+/// Checks every selected expression, and tells the types of their values. References carry their types as casts.
+pub(super) fn check(fields: &[(Expr, Option<String>)]) -> Result<Vec<Option<FieldType>>, QueryError> {
+    fields.iter().map(|(expr, _)| Ok(type_of(expr)?.and_then(field_type))).collect()
 }
 
 /// Type of an expression; `None` when it is unknown, which goes with everything.

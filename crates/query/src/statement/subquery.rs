@@ -1,18 +1,20 @@
 //! Subqueries: their answers become a shard that the outer query reads.
 
-use std::{cell::Cell, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+};
 
 use skywatch_influxql::{BinaryOp, Call, Expr, Fill, Select, SortField};
 use skywatch_model::{Column, MAX_TIME, MIN_TIME, TimeRange};
-use skywatch_storage::ShardRead;
 
 use super::{Context, select::sources};
 use crate::{
     OutputColumn, QueryError, ResultSeries,
     exec::{self, Usage},
     expr::{Vector, VectorBuilder},
-    memory::{MemoryShard, MemoryStatistics},
-    plan::{self, Outer, SourceContext, Subqueries},
+    memory::MemoryShard,
+    plan::{self, Answer, Outer, RowOrder, SourceContext, Subqueries},
 };
 
 /// Rows in a block of a subquery's answer.
@@ -25,18 +27,31 @@ pub(super) struct Nested<'a> {
     context: &'a Context<'a>,
     usage: &'a Usage<'a>,
     depth: Cell<u32>,
+    /// `GROUP BY time()` of the nearest query around that has one.
+    interval: RefCell<Option<Expr>>,
 }
 
 impl<'a> Nested<'a> {
     pub(super) const fn new(context: &'a Context<'a>, usage: &'a Usage<'a>) -> Self {
-        Self { context, usage, depth: Cell::new(0) }
+        Self { context, usage, depth: Cell::new(0), interval: RefCell::new(None) }
     }
 
-    fn answer(&self, select: &Select, outer: &Outer<'_>) -> Result<MemoryShard, QueryError> {
-        let select = inherit(select, outer)?;
-        let mut shard = MemoryShard::new(TimeRange::ALL, BLOCK_ROWS, MemoryStatistics::default());
+    fn answer(&self, select: &Select, outer: &Outer<'_>) -> Result<Answer, QueryError> {
+        let select = inherit(select, outer, self.interval.borrow().as_ref())?;
+        let mut shard = MemoryShard::for_answer(BLOCK_ROWS);
         let context = SourceContext { subqueries: self, ..sources(self.context, self) };
-        if let Some(plan) = plan::plan_select(&select, &context)? {
+        let mut order = RowOrder::Heap;
+        if let Some(mut plan) = plan::plan_select(&select, &context)? {
+            order = match (plan.is_raw(), &plan.windows) {
+                (true, _) => RowOrder::Heap,
+                (false, None) => RowOrder::Series,
+                (false, Some(_)) => RowOrder::TimeThenSeries,
+            };
+            plan.keeps_nan = true;
+            // Whatever reads an answer relies on the order of its times.
+            for source in plan.sources.iter_mut().filter(|source| source.order == RowOrder::Series) {
+                source.order = RowOrder::TimeThenSeries;
+            }
             let mut collected: Vec<ResultSeries> = Vec::new();
             exec::run(&plan, usize::MAX, self.usage, self.context.pool, &mut |series| {
                 self.usage.hold(exec::series_bytes(&series))?;
@@ -46,25 +61,37 @@ impl<'a> Nested<'a> {
             for series in collected {
                 add(&mut shard, series, plan.ascending);
             }
+            for (name, field_type) in plan.columns.iter().skip(1).zip(&plan.types) {
+                if let Some(field_type) = field_type {
+                    shard.declare(name, *field_type);
+                }
+            }
         }
-        Ok(shard)
+        Ok(Answer { shard: Arc::new(shard), order })
     }
 }
 
 impl Subqueries for Nested<'_> {
-    fn run(&self, select: &Select, outer: &Outer<'_>) -> Result<Arc<dyn ShardRead>, QueryError> {
+    fn run(&self, select: &Select, outer: &Outer<'_>) -> Result<Answer, QueryError> {
         if self.depth.get() == DEPTH_MAX {
             return Err(QueryError::invalid(format!("subqueries nest deeper than {DEPTH_MAX}")));
         }
         self.depth.set(self.depth.get() + 1);
+        let own = outer.select.group_by.iter().find(|dimension| matches!(dimension, Expr::Call(_)));
+        let around = self.interval.borrow().clone();
+        if let Some(own) = own {
+            self.interval.replace(Some(own.clone()));
+        }
         let answer = self.answer(select, outer);
         self.depth.set(self.depth.get() - 1);
-        Ok(Arc::new(answer?))
+        self.interval.replace(around);
+        answer
     }
 }
 
-/// What a subquery takes over from the query around it: times, order, grouping.
-fn inherit(select: &Select, outer: &Outer<'_>) -> Result<Select, QueryError> {
+/// What a subquery takes over from the query around it: times, order, grouping. An interval is that of the nearest query
+/// around that has one.
+fn inherit(select: &Select, outer: &Outer<'_>, interval: Option<&Expr>) -> Result<Select, QueryError> {
     let mut select = select.clone();
     if !select.order_by.is_empty() && select.ascending() != outer.select.ascending() {
         return Err(QueryError::invalid(
@@ -77,18 +104,17 @@ fn inherit(select: &Select, outer: &Outer<'_>) -> Result<Select, QueryError> {
     bound_times(&mut select, outer.range);
     let is_time = |dimension: &Expr| matches!(dimension, Expr::Call(_));
     let grouped = select.group_by.iter().any(is_time);
-    if grouped && select.fill == Fill::Null {
+    // What is null is no value to the query around it.
+    if has_calls(&select) && select.fill == Fill::Null {
         select.fill = Fill::None;
     }
     for dimension in &outer.select.group_by {
-        let inherited = match dimension {
-            Expr::Call(_) => !grouped && has_calls(&select),
-            Expr::VarRef(_) => !select.group_by.contains(dimension),
-            _ => false,
-        };
-        if inherited {
+        if matches!(dimension, Expr::VarRef(_)) && !select.group_by.contains(dimension) {
             select.group_by.push(dimension.clone());
         }
+    }
+    if !grouped && has_calls(&select) {
+        select.group_by.extend(interval.cloned());
     }
     Ok(select)
 }
@@ -136,9 +162,8 @@ fn add(shard: &mut MemoryShard, series: ResultSeries, ascending: bool) {
         times.reverse();
         columns.iter_mut().for_each(|(_, column)| column.reverse());
     }
-    // An empty tag is no tag.
-    let tags = series.tags.iter().filter(|(_, value)| !value.is_empty()).cloned().collect();
-    shard.add_series(&series.name, tags, times, columns);
+    // What was grouped by is a tag of every series, if an empty one.
+    shard.add_series(&series.name, series.tags, times, columns);
 }
 
 /// As a column of one type: that of the first value. Values of others are left out.

@@ -116,7 +116,7 @@ impl<'a> Stream<'a> {
         if std::mem::take(&mut self.head)
             && let Some(row) = block.end_row(end)
         {
-            let row = run.layout.keep_shown(run.layout.arrange(row, &Bound::All));
+            let row = counting(run, run.layout.arrange(row, &Bound::All));
             if let Some(time) = row.times.first() {
                 run.usage.read_points(1)?;
                 self.beyond = Some(*time);
@@ -126,7 +126,8 @@ impl<'a> Stream<'a> {
                 return Ok(true);
             }
         }
-        let rows = run.layout.keep_shown(run.layout.load(block.as_ref(), &self.plan.rows)?);
+        let rows = run.layout.load(block.as_ref(), &self.plan.rows)?;
+        let rows = counting(run, rows);
         run.usage.read_points(rows.times.len() as u64)?;
         let len = rows.times.len();
         let rows = if len <= needed {
@@ -139,6 +140,11 @@ impl<'a> Stream<'a> {
         self.block = super::append::joined(std::mem::take(&mut self.block), rows);
         Ok(false)
     }
+}
+
+/// The rows that count: all of a subquery's answer, else those that hold something to show.
+fn counting(run: &Run<'_>, rows: RowBlock) -> RowBlock {
+    if run.source.is_answer { rows } else { run.layout.keep_shown(rows) }
 }
 
 /// Takes every stream to its next rows, on several threads if there are many; leaves out those that have ended.
