@@ -75,7 +75,8 @@ class Generator:
             source = self.subquery(source, others, depth + 1, descending)
         aggregate = self.chance(0.65)
         by_time = aggregate and self.chance(0.6)
-        groups = self.groups(source)
+        # Descending, groups that are all of one window come in either order to the query around them.
+        groups = [] if inner and descending and aggregate and not by_time else self.groups(source)
         # Within a subquery, InfluxDB gives the windows of one group after those of another to the query around it.
         has_references = aggregate and not inner and self.chance(0.12)
         shape = Shape(aggregate, by_time, groups, descending, has_references)
@@ -84,7 +85,8 @@ class Generator:
         else:
             columns = self.raw_fields(source, shape, inner)
         parts = ["SELECT " + ", ".join(text for text, *_ in columns), "FROM " + self.origin(source)]
-        conditions = self.conditions(source, bounded=by_time)
+        # A window of a subquery may begin before the lower bound: InfluxDB then ends an aggregate over everything.
+        conditions = self.conditions(source, by_time, from_start=source.is_subquery and aggregate and not by_time)
         if conditions:
             parts.append("WHERE " + " AND ".join(conditions))
         dimensions = list(groups)
@@ -101,7 +103,7 @@ class Generator:
         # InfluxDB ranks only the first points of each series that LIMIT names.
         ranks = any(name in columns[0][0] for name in ("top(", "bottom("))
         # Within a subquery it limits calls before they are filled and joined.
-        if not ranks and not (inner and aggregate):
+        if not ranks and not (inner and (aggregate or groups)):
             parts += self.limits(source, depth)
         if not inner and self.chance(0.08):
             parts.append(f"tz('{self.rng.choice(ZONES)}')")
@@ -190,8 +192,8 @@ class Generator:
             text += f" {self.one_of('&', '|', '^')} {self.one_of('true', 'false', text)}"
         elif kind < 0.42:
             # Of a subquery InfluxDB shows the value whatever the cast.
-            casts = ["field"] if source.is_subquery or inner else ["float", "integer", "field", "string", "boolean", its]
-            cast = self.rng.choice(casts)
+            casts = ["float", "integer"] if its in NUMBERS else [its]
+            cast = "field" if source.is_subquery or inner else self.one_of("field", *casts)
             text += f"::{cast}"
             if cast != "field" and cast != its:
                 its = cast if cast in NUMBERS and its in NUMBERS else its
@@ -302,9 +304,11 @@ class Generator:
 
     # WHERE
 
-    def conditions(self, source, bounded):
+    def conditions(self, source, bounded, from_start):
         conditions = []
-        if bounded or self.chance(0.5):
+        if from_start:
+            conditions += self.time_bounds(source, True)[1:] if self.chance(0.5) else []
+        elif bounded or self.chance(0.5):
             conditions += self.time_bounds(source, bounded)
         if self.chance(0.35):
             conditions.append(self.tag_condition(source))
