@@ -102,8 +102,9 @@ class Generator:
             parts.append("ORDER BY time" + (self.one_of(" DESC", " desc") if descending else self.one_of("", " ASC")))
         # InfluxDB ranks only the first points of each series that LIMIT names.
         ranks = any(name in columns[0][0] for name in ("top(", "bottom("))
-        # Within a subquery it limits calls before they are filled and joined.
-        if not ranks and not (inner and (aggregate or groups)):
+        # Within a subquery it limits calls before they are filled and joined, and rows before they are grouped.
+        one_series = not aggregate and not groups and "FROM /" not in parts[1]
+        if not ranks and (one_series or not inner):
             parts += self.limits(source, depth)
         if not inner and self.chance(0.08):
             parts.append(f"tz('{self.rng.choice(ZONES)}')")
@@ -307,7 +308,8 @@ class Generator:
     def conditions(self, source, bounded, from_start):
         conditions = []
         if from_start:
-            conditions += self.time_bounds(source, True)[1:] if self.chance(0.5) else []
+            # Nor may the end lie before 1970, which is the time of what has no window.
+            conditions += self.time_bounds(source, True)[1:] if source.start >= 0 and self.chance(0.5) else []
         elif bounded or self.chance(0.5):
             conditions += self.time_bounds(source, bounded)
         if self.chance(0.35):
