@@ -364,7 +364,9 @@ class Generator:
         return f"{shown} {self.one_of('=~', '!~')} /{pattern}/"
 
     def field_condition(self, source):
-        names = [name for name in source.fields if name not in source.inexact]
+        # Of a subquery, null beside a boolean counts as false in InfluxDB.
+        types = (*NUMBERS, "string") if source.is_subquery else (*NUMBERS, "string", "boolean")
+        names = [name for name in source.of_types(types) if name not in source.inexact]
         if not names:
             return None
         name = self.rng.choice(names)
