@@ -67,7 +67,14 @@ impl MemoryShard {
     /// A shard without data for `range`, with blocks of `block_rows` rows (at least 1).
     pub fn new(range: TimeRange, block_rows: usize, statistics: MemoryStatistics) -> Self {
         let block_rows = block_rows.max(1);
-        Self { range, measurements: BTreeMap::new(), series: Vec::new(), block_rows, statistics, whole: false }
+        Self {
+            range,
+            measurements: BTreeMap::new(),
+            series: Vec::new(),
+            block_rows,
+            statistics,
+            whole: false,
+        }
     }
 
     /// A shard for the answer of a subquery. The times asked for were settled when the answer was made; a window of it
@@ -220,8 +227,7 @@ impl BlockStream for MemoryStream<'_> {
                 Order::Descending => self.rows.end = rows.start,
             }
             let has_values = |column: &&MemoryColumn| rows.clone().any(|row| column.column.is_valid(row));
-            if self.whole || self.columns.iter().flatten().any(has_values)
-            {
+            if self.whole || self.columns.iter().flatten().any(has_values) {
                 let number = (rows == whole).then_some(number);
                 return Ok(Some(Box::new(MemoryBlock {
                     times: &self.series.times,

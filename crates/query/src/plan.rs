@@ -25,7 +25,9 @@ use skywatch_model::{FieldType, TimeRange};
 
 pub(crate) use condition::{Bound, Condition, matches as tags_match, tags_only};
 use source::Schema;
-pub(crate) use source::{Answer, NamedSource, RowOrder, Outer, SourceContext, Subqueries, expand_measurements};
+pub(crate) use source::{
+    Answer, NamedSource, Outer, RowOrder, SourceContext, Subqueries, expand_measurements,
+};
 
 use crate::{
     QueryError,

@@ -87,7 +87,11 @@ impl Ties {
 
     /// Rows of one time come in the order of the series, also in a descending query, whose series come last first.
     pub(super) fn by_place(streams: usize) -> Self {
-        Self { ranks: (0..streams as u32).collect(), greatest: streams.saturating_sub(1) as u32, texts: Vec::new() }
+        Self {
+            ranks: (0..streams as u32).collect(),
+            greatest: streams.saturating_sub(1) as u32,
+            texts: Vec::new(),
+        }
     }
 
     /// The order of the series where it decides between all rows of one time: no two have the same place.

@@ -45,7 +45,8 @@ pub(super) fn resolve(
         call.config.selector = selector;
         call.config.descending = !select.ascending();
         call.config.windows.clone_from(&windows);
-        call.config.origin = if compiled.range.start == skywatch_model::MIN_TIME { 0 } else { compiled.range.start };
+        call.config.origin =
+            if compiled.range.start == skywatch_model::MIN_TIME { 0 } else { compiled.range.start };
         // The clock is all that differs between two runs of one query.
         call.config.seed = context.now_ns as u64;
     }
