@@ -282,6 +282,25 @@ def test_a_person_at_a_terminal(shell, server, tmp_path):
     assert again.close() == 0
 
 
+def test_a_unix_socket_is_a_server_as_well(start_skywatch, skywatch_bin, tmp_path):
+    socket, config = tmp_path / "skywatch.sock", tmp_path / "skywatch.toml"
+    config.write_text(f'[http]\nunix-socket-enabled = true\nbind-socket = "{socket}"\n')
+    start_database(start_skywatch("--config", config).url, "shell")
+
+    def run(*arguments):
+        command = [skywatch_bin, *arguments, "--url", f"unix:{socket}"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    assert "2020-09-13T12:26:40Z  97.5" in run("query", "--db", "shell", "SELECT idle FROM cpu").stdout
+    backup = run("ctl", "backup", "--quiet", "--verify", tmp_path / "backup")
+    assert backup.returncode == 0, backup.stderr
+    gone = subprocess.run(
+        [skywatch_bin, "query", "--url", f"unix:{tmp_path}/nobody.sock", "SHOW DATABASES"],
+        capture_output=True, text=True, timeout=60,
+    )
+    assert gone.returncode == 2 and "No such file" in gone.stderr, gone
+
+
 def test_colours_are_for_terminals_that_want_them(shell, run):
     terminal = shell(NO_COLOR="")
     collected = b""
@@ -397,7 +416,8 @@ def test_bad_lines_are_named_and_their_neighbours_imported(run, server, skywatch
 def test_a_busy_server_is_waited_for_and_a_lost_one_told_of(stand_in, skywatch_bin, tmp_path):
     file = tmp_path / "points"
     file.write_text("".join(f"m,h={n} v={n}i {n}\n" for n in range(20_000)))
-    answers, got = iter([503, 429, 503]), []
+    # None: the connection breaks without an answer.
+    answers, got = iter([503, 429, None, 503, 500]), []
     lock = threading.Lock()
 
     def busy(request):
@@ -405,7 +425,11 @@ def test_a_busy_server_is_waited_for_and_a_lost_one_told_of(stand_in, skywatch_b
             status = next(answers, 204)
             if status == 204:
                 got.extend(request.body.splitlines())
-        request.answer(status, b'{"error":"busy"}' if status != 204 else b"", **({"Retry_After": "0"} if status == 503 else {}))
+        if status is None:
+            request.close_connection = True
+        else:
+            later = {"Retry_After": "0"} if status == 503 else {}
+            request.answer(status, b'{"error":"busy"}' if status != 204 else b"", **later)
 
     def start(url, *arguments):
         command = [skywatch_bin, "import", "--url", url, "--db", "d", *arguments, file]

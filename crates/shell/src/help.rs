@@ -35,6 +35,7 @@ Topics: help select, where, group by, fill, time, functions, show, insert, delet
 ";
 
 const COMMANDS: &str = "\
+Besides those that help lists:
   pretty                     indent JSON, or do not
   chunked                    answers in chunks, or whole; chunks need little memory on both sides
   chunk size ROWS            rows of a chunk; 0 leaves it to the server
@@ -56,6 +57,7 @@ Names with special characters stand in double quotes, strings in single quotes.
 ";
 
 const WHERE: &str = "\
+Conditions:
   WHERE host = 'a' AND usage > 90 AND time > now() - 1h
   WHERE host =~ /^web-[0-9]+$/ OR host != 'db'
 
@@ -64,6 +66,7 @@ Tags are strings: in single quotes. help time says how times are written.
 ";
 
 const GROUP_BY: &str = "\
+How rows are parted into series:
   GROUP BY host, dc              a series for each combination of tags
   GROUP BY *                     of all tags
   GROUP BY time(10m)             windows of time; needs a function: mean(usage)
@@ -79,6 +82,7 @@ After GROUP BY time(...), what stands in windows without points:
 ";
 
 const TIME: &str = "\
+Times in conditions:
   time > now() - 1h              relative; units: ns u (µ) ms s m h d w
   time >= '2026-05-01T00:00:00Z' a date; '2026-05-01' and '2026-05-01 12:00:00' are dates as well
   time >= 1777593600s            since 1970; without a unit in nanoseconds
@@ -100,6 +104,7 @@ Analysis      exponential_moving_average double_exponential_moving_average tripl
 ";
 
 const SHOW: &str = "\
+What there is:
   SHOW DATABASES                          SHOW RETENTION POLICIES [ON db]
   SHOW MEASUREMENTS [WITH MEASUREMENT =~ /^net/]
   SHOW TAG KEYS [FROM cpu]                SHOW TAG VALUES [FROM cpu] WITH KEY = host
@@ -120,12 +125,14 @@ backslash. The time is in nanoseconds, or as precision says. Files are written w
 ";
 
 const DELETE: &str = "\
+What is deleted is gone:
   DELETE FROM cpu WHERE host = 'a' AND time < '2026-05-01'   points of some series, of some time
   DROP SERIES FROM cpu WHERE host = 'a'                      series with all their points
   DROP MEASUREMENT cpu          DROP RETENTION POLICY week ON db          DROP DATABASE db
 ";
 
 const EXPORT: &str = "\
+Answers as files:
   \\o cpu.csv                       answers go to a file from now on; \\o alone: to the screen again
   format csv                       or json, or line
   SELECT * FROM cpu GROUP BY *
@@ -135,6 +142,7 @@ it faster. From the command line: skywatch query --db a --format line 'SELECT * 
 ";
 
 const EDITING: &str = "\
+Keys:
   Tab            complete: keywords, functions, databases, measurements, tags, their values, fields
   Up, Down       earlier lines; Ctrl-R looks for one; Right takes the grey suggestion
   Alt-Enter      a new line, whether or not the statement is whole
@@ -178,6 +186,7 @@ mod tests {
         for name in TOPICS {
             let text = topic(name).unwrap();
             assert!(text.lines().count() <= 24 && text.ends_with('\n'), "{name}");
+            assert!(text.lines().all(|line| line.len() <= 132), "{name}");
         }
         assert!(topic("nope").is_none());
     }

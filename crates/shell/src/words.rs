@@ -153,4 +153,23 @@ mod tests {
             assert_eq!(pieces(text)[0].is_open(), open, "{text}");
         }
     }
+
+    proptest::proptest! {
+        /// Whatever is typed: nothing is lost, and neither Enter nor Tab nor a command's reading panics anywhere in it.
+        #[test]
+        fn any_text_can_be_typed(text in "([a-zA-Z ]{0,6}|[\"'/\\\\;.,()=~*\n\t -]|insert into |use |select |from |é日|\\\\x){0,14}") {
+            assert_eq!(pieces(&text).iter().map(|piece| piece.text).collect::<String>(), text);
+            std::hint::black_box(crate::script::is_complete(&text));
+            for unit in crate::script::units(&text) {
+                if let crate::script::Unit::Command(command) = unit {
+                    drop(crate::command::parse(command));
+                }
+            }
+            for (cursor, _) in text.char_indices() {
+                let place = crate::complete::place(&text, cursor);
+                assert!(text.is_char_boundary(place.start) && place.start <= cursor);
+            }
+            drop(crate::history::to_keep(&text));
+        }
+    }
 }

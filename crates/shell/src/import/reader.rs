@@ -1,9 +1,12 @@
 //! Lines to items: what a file of an export says, one thing after the other.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 
 /// Lines that the text of one point may go over.
 const POINT_LINES_MAX: usize = 1_000;
+
+/// Longest text of a point or a statement: more than any server takes.
+const TEXT_BYTES_MAX: usize = 64 << 20;
 
 /// One thing that a file says.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,8 +67,12 @@ impl<'i> Reader<'i> {
     }
 
     fn more(&mut self) -> io::Result<bool> {
-        let count = self.input.read_until(b'\n', &mut self.text)?;
+        let left = (TEXT_BYTES_MAX - self.text.len()) as u64;
+        let count = (&mut *self.input).take(left).read_until(b'\n', &mut self.text)?;
         self.lines += u64::from(count > 0);
+        if self.text.len() >= TEXT_BYTES_MAX {
+            return Err(io::Error::other("the next line has more than 64 MiB: is this line protocol?"));
+        }
         Ok(count > 0)
     }
 
