@@ -15,7 +15,7 @@ import warnings
 
 import pandas
 import pytest
-from conftest import Skywatch
+from conftest import Skywatch, wait_until
 from influxdb_client import BucketRetentionRules, InfluxDBClient, Point, WriteOptions, WritePrecision
 from influxdb_client.client.exceptions import InfluxDBError
 from influxdb_client.client.write_api import ASYNCHRONOUS, SYNCHRONOUS, PointSettings
@@ -198,12 +198,10 @@ def test_batches_survive_a_restart(skywatch_bin, tmp_path):
         with InfluxDBClient(url=server.url, token="", org="-") as client:
             with client.write_api(write_options=options, **callbacks.options()) as api:
                 api.write("db", "-", [f"m v={n} {n}" for n in range(10)])
-                while not callbacks.told["success"]:
-                    assert not callbacks.told["error"], callbacks.told["error"]
+                wait_until(lambda: callbacks.told["success"] or callbacks.told["error"], "the first batch", every=0.01)
                 assert server.stop() == 0
                 api.write("db", "-", [f"m v={n} {n}" for n in range(10, 20)])
-                while not callbacks.told["retry"]:
-                    assert not callbacks.told["error"], callbacks.told["error"]
+                wait_until(lambda: callbacks.told["retry"] or callbacks.told["error"], "a second attempt", every=0.01)
                 server.start()
         assert not callbacks.told["error"]
         assert server.rows("SELECT count(v) FROM m")[0][1] == 20
