@@ -471,6 +471,17 @@ def test_json_can_be_read(loaded):
         assert json.loads(answer)["results"][0]["series"][0]["values"] == [[0, 1]]
 
 
+def test_a_socket_instead_of_a_port(start_skywatch, tmp_path):
+    socket, config = tmp_path / "skywatch.sock", tmp_path / "skywatch.toml"
+    config.write_text(f'[http]\nunix-socket-enabled = true\nbind-socket = "{socket}"\n')
+    start_skywatch("--config", config).query("CREATE DATABASE db")
+    for line in ("insert m v=1 1", "select v from m"):
+        command = [need("influx", "influxdb-client"), "-socket", str(socket), "-database", "db", "-execute", line]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout == "name: m\ntime v\n---- -\n1    1\n"
+
+
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "compressed"])
 def test_a_file_is_imported(shared_skywatch, tmp_path, compressed):
     lines = [f"m,host=h{number % 7} v={number} {number + 1}" for number in range(20_000)]

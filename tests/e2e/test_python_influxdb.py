@@ -5,11 +5,13 @@ Every test runs against a real InfluxDB as well, so that what is expected here i
 
 import datetime
 import math
+import socket
 import warnings
 
 import numpy
 import pandas
 import pytest
+from conftest import wait_until
 from influxdb import DataFrameClient, InfluxDBClient, SeriesHelper
 from influxdb.exceptions import InfluxDBClientError, InfluxDBServerError
 from influxdb.resultset import ResultSet
@@ -318,6 +320,32 @@ def test_series_helper(client):
     assert client.get_list_measurements() == [{"name": "load.a"}]
     Load.commit()
     assert values(client.query('SELECT five FROM "load.b" WHERE core = \'1\'', epoch="s"), "five") == [9]
+
+
+@pytest.mark.parametrize("precision", [None, "s"])
+def test_points_over_udp(start_skywatch, tmp_path, precision):
+    """The listener's unit of time is set at the server; this client has it in each call."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        udp_port = free.getsockname()[1]
+    config = tmp_path / "skywatch.toml"
+    config.write_text(
+        f'[[udp]]\nenabled = true\nbind-address = "127.0.0.1:{udp_port}"\ndatabase = "udp"\nbatch-timeout = "10ms"\n'
+        f'precision = "{precision or "n"}"\n'
+    )
+    server = start_skywatch("--config", config)
+    client = InfluxDBClient("127.0.0.1", server.http_port, use_udp=True, udp_port=udp_port, database="udp")
+    client.write_points(power(), time_precision=precision)
+    client.write_points(["line v=1 1", "line v=2 2"], protocol="line")
+    dsn = InfluxDBClient.from_dsn(f"udp+influxdb://127.0.0.1:{server.http_port}/udp", udp_port=udp_port)
+    dsn.send_packet({"points": power(1), "tags": {"site": "x"}}, time_precision=precision)
+
+    def counts():
+        texts = ("SELECT count(watts) FROM power", "SELECT count(v) FROM line")
+        return [values(result, "count") for result in client.query("; ".join(texts), raise_errors=False)]
+
+    wait_until(lambda: counts() == [[11], [2]], "all points to arrive")
+    assert values(client.query("SELECT watts FROM power WHERE site = 'x'"), "time") == ["2023-01-01T00:00:00Z"]
 
 
 # Reading.
