@@ -13,7 +13,7 @@ from conftest import ROOT, need
 FOLDER = ROOT / "tests" / "clients-node"
 
 
-def run_node_tests(file, url, version):
+def run_node_tests(file, url, version, environment=None):
     """Runs one file; fails with Node's report, and unless every test in it ran and passed."""
     own_node = ROOT / ".node" / "bin" / "node"
     node = str(own_node) if own_node.exists() else need("node", "nodejs")
@@ -22,7 +22,7 @@ def run_node_tests(file, url, version):
     done = subprocess.run(
         [node, "--test", "--test-reporter=spec", file],
         cwd=FOLDER,
-        env={**os.environ, "INFLUXDB_URL": url, "INFLUXDB_VERSION": version, "FORCE_COLOR": "0"},
+        env={**os.environ, "INFLUXDB_URL": url, "INFLUXDB_VERSION": version, "FORCE_COLOR": "0", **(environment or {})},
         capture_output=True,
         text=True,
         timeout=120,
