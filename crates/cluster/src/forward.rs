@@ -66,6 +66,8 @@ impl NodeCore {
     /// Tells the forwarder of the catalogue's subscriptions.
     pub(crate) fn tell_subscriptions(&self) {
         if let Some(forwarder) = self.forwarder.get() {
+            // Of two changes at once, the one that is told last must tell of both.
+            let _telling = self.telling_subscriptions.lock();
             forwarder.reconcile(&subscriptions(&self.host.current()));
         }
     }

@@ -129,6 +129,8 @@ pub(crate) struct NodeCore {
     pub(crate) desk: Desk,
     /// Who takes copies of writes, once it was told.
     pub(crate) forwarder: OnceLock<Arc<dyn Forwarder>>,
+    /// Held while it is told what the catalogue says.
+    pub(crate) telling_subscriptions: Mutex<()>,
     pub(crate) counters: WriteCounters,
     closing: AtomicBool,
 }
@@ -157,6 +159,7 @@ impl Node {
             clock,
             desk: Desk::default(),
             forwarder: OnceLock::new(),
+            telling_subscriptions: Mutex::default(),
             counters: WriteCounters::default(),
             closing: AtomicBool::new(false),
         });

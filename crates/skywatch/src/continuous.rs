@@ -1,7 +1,14 @@
 //! Continuous queries wired to the node: it lists them, runs their statements, and keeps what is recorded of a run.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
+use parking_lot::Mutex;
 use skywatch_cluster::Node;
 use skywatch_cq::{ContinuousQuery, Host, PlannedRun, RunError, Service, ServiceConfig};
 use skywatch_model::FieldValue;
@@ -26,7 +33,8 @@ pub(crate) fn start(
     let host = NodeHost {
         node: Arc::clone(node),
         statistics: monitor::store(&settings.monitor, node),
-        cancel: CancelToken::new(),
+        under_way: Mutex::default(),
+        is_stopping: AtomicBool::new(false),
     };
     let config = ServiceConfig { run_interval, log_enabled, query_stats_enabled };
     let service = Service::start(Arc::new(host), config)?;
@@ -38,7 +46,9 @@ struct NodeHost {
     node: Arc<Node>,
     /// Where a run is recorded, if anything is.
     statistics: Option<NodeStore>,
-    cancel: CancelToken,
+    /// Of the run under way; each has its own, since KILL QUERY ends one run, not those after it.
+    under_way: Mutex<CancelToken>,
+    is_stopping: AtomicBool,
 }
 
 impl Host for NodeHost {
@@ -63,6 +73,11 @@ impl Host for NodeHost {
     }
 
     fn run(&self, run: &PlannedRun, now_ns: i64) -> Result<u64, RunError> {
+        let cancel = CancelToken::new();
+        *self.under_way.lock() = cancel.clone();
+        if self.is_stopping.load(Ordering::SeqCst) {
+            return Err("the server is shutting down".into());
+        }
         let request = QueryRequest::new(run.statement.to_string(), run.database.as_str(), now_ns);
         let mut outcome = Ok(0);
         let mut sink = |result: StatementResult| {
@@ -74,7 +89,7 @@ impl Host for NodeHost {
             }
             Ok(())
         };
-        self.node.executor().execute(&request, &self.cancel, &mut sink)?;
+        self.node.executor().execute(&request, &cancel, &mut sink)?;
         Ok(outcome.map_err(Box::<QueryError>::new)?)
     }
 
@@ -88,7 +103,8 @@ impl Host for NodeHost {
     }
 
     fn stop(&self) {
-        self.cancel.kill();
+        self.is_stopping.store(true, Ordering::SeqCst);
+        self.under_way.lock().kill();
     }
 }
 
@@ -98,5 +114,67 @@ fn points_written(result: &StatementResult) -> u64 {
     match value {
         Some(FieldValue::Integer(points)) => u64::try_from(points).unwrap_or(0),
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skywatch_cluster::{NodeConfig, WriteRequest};
+    use skywatch_cq::Planner;
+    use skywatch_model::line::Precision;
+    use skywatch_query::Limits;
+    use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
+
+    use super::*;
+
+    const MINUTE: i64 = 60_000_000_000;
+
+    fn node(directory: &std::path::Path) -> Arc<Node> {
+        Node::open(NodeConfig {
+            data_dir: directory.to_owned(),
+            durability: Durability::None,
+            memory: Arc::new(MemoryBudget::unlimited()),
+            cardinality: CardinalityLimits::default(),
+            limits: Limits::default(),
+            monitor: Arc::default(),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn a_killed_run_fails_alone_and_stopping_ends_them_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let node = node(directory.path());
+        let backend = node.executor().backend();
+        backend.create_database("db", None).unwrap();
+        let text = "CREATE CONTINUOUS QUERY q ON db BEGIN SELECT sum(v) INTO db.autogen.t FROM db.autogen.m GROUP BY \
+                    time(1m) END";
+        backend.create_continuous_query("db", "q", text).unwrap();
+        let body = (0..10).map(|minute| format!("m v=1 {}\n", minute * MINUTE)).collect::<String>();
+        node.write(&WriteRequest {
+            database: "db",
+            retention_policy: None,
+            precision: Precision::Nanosecond,
+            body: body.as_bytes(),
+            received_at_ns: 0,
+        })
+        .unwrap();
+        let host = NodeHost {
+            node,
+            statistics: None,
+            under_way: Mutex::default(),
+            is_stopping: AtomicBool::new(false),
+        };
+        let mut planner = Planner::default();
+        let mut next = |minute: i64| planner.plan(&host.queries().unwrap(), minute * MINUTE).0.pop().unwrap();
+        assert_eq!(host.run(&next(1), MINUTE).unwrap(), 1);
+        assert_eq!(host.run(&next(4), 4 * MINUTE).unwrap(), 3);
+        // As KILL QUERY does.
+        host.under_way.lock().kill();
+        assert_eq!(host.run(&next(5), 5 * MINUTE).unwrap(), 1);
+        host.stop();
+        let error = host.run(&next(6), 6 * MINUTE).unwrap_err();
+        assert!(error.to_string().contains("shutting down"), "{error}");
+        host.node.close();
     }
 }

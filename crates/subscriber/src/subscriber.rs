@@ -114,7 +114,6 @@ impl Subscriber {
 
 impl Forwarder for Subscriber {
     fn reconcile(&self, subscriptions: &[Subscribed]) {
-        // Held throughout: of two changes at once, the one that began last has the newer list.
         let mut tasks = self.tasks.lock();
         while tasks.try_join_next().is_some() {}
         let before = Arc::clone(&self.routes.read());
