@@ -19,7 +19,7 @@ import time
 import pytest
 import requests
 
-from conftest import free_port, need, wait_until
+from conftest import Process, answers, free_port, need, wait_until
 
 POINTS = """cpu,host=a\\ b,dc=x idle=97.5,cores=4i,state="up, \\"ok\\"",ok=true 1600000000000000000
 cpu,host=c,dc=x idle=3,cores=8i 1600000010000000000
@@ -241,7 +241,9 @@ def test_a_person_at_a_terminal(shell, server, tmp_path):
     terminal.type("show tag va\tfrom cpu with key in (ho\t)\r")
     terminal.expect("a b")
     terminal.expect("(2 rows)")
-    # Habits of influx.
+    script = tmp_path / "script"
+    script.write_text("insert answer v=42i 1;\nselect v\nfrom answer")
+    # Habits of influx, and of other shells.
     for typed, expected in [
         ("precision s\rselect used from mem", "1600000000     1"),
         ("insert mem used=2i 1600000001\rselect used from mem", "1600000001     2"),
@@ -256,10 +258,18 @@ def test_a_person_at_a_terminal(shell, server, tmp_path):
         ("\\timing\rshow databases", "time: "),
         ("\\d mem", "fieldKey   used"),
         ("\\o " + str(tmp_path / "out") + "\rshow databases\r\\o", "shell.autogen> "),
+        ("\\i " + str(script), "42"),
+        ("\\i /nowhere", "ERR: cannot read /nowhere: No such file"),
         ("nonsense", "ERR: error parsing query: found nonsense"),
     ]:
         terminal.type(typed + "\r")
         terminal.expect(expected)
+    terminal.type("select sum(used) from mem\r\\watch 0.2\r")
+    for _ in range(3):
+        terminal.expect("every 0.2 s")
+        terminal.expect("sum   3")
+    terminal.type("\x03")
+    terminal.expect("cancelled")
     # Pasted text is several statements, whatever it looks like.
     terminal.type("\x1b[200~show databases\nselect sum(used) as summed\nfrom mem\nshow measurements\x1b[201~\r")
     terminal.expect("summed  3")
@@ -391,6 +401,27 @@ def test_ctrl_c_ends_the_query_and_not_the_shell(skywatch_bin, stand_in, tmp_pat
         terminal.kill()
 
 
+def test_a_slow_server_does_not_hold_up_typing(skywatch_bin, stand_in):
+    asked, over = threading.Event(), threading.Event()
+
+    def behave(request):
+        asked.set()
+        over.wait(60)
+        request.answer(200, b'{"results":[]}\n')
+
+    terminal = Terminal([skywatch_bin, "query", "--url", stand_in(behave).url], SKYWATCH_HISTORY="")
+    try:
+        terminal.expect("> ")
+        terminal.type("select v from m\te")
+        assert asked.wait(20)
+        terminal.expect("select v from me")
+        terminal.type("\x15exit\r")
+        assert terminal.close() == 0
+    finally:
+        over.set()
+        terminal.kill()
+
+
 def test_bad_lines_are_named_and_their_neighbours_imported(run, server, skywatch_bin, tmp_path):
     good = [f"import,host=h{n % 50} v={n}i,w=1.5 {n}" for n in range(12_000)]
     lines = ["# DDL", 'CREATE DATABASE "imported" WITH DURATION INF NAME "autogen"', "# DML", "# CONTEXT-DATABASE: imported"]
@@ -417,12 +448,12 @@ def test_a_busy_server_is_waited_for_and_a_lost_one_told_of(stand_in, skywatch_b
     file = tmp_path / "points"
     file.write_text("".join(f"m,h={n} v={n}i {n}\n" for n in range(20_000)))
     # None: the connection breaks without an answer.
-    answers, got = iter([503, 429, None, 503, 500]), []
+    statuses, got = iter([503, 429, None, 503, 500]), []
     lock = threading.Lock()
 
     def busy(request):
         with lock:
-            status = next(answers, 204)
+            status = next(statuses, 204)
             if status == 204:
                 got.extend(request.body.splitlines())
         if status is None:
@@ -517,3 +548,72 @@ def test_credentials_and_certificates(stand_in, skywatch_bin, tmp_path):
     assert "me" in ask(secure, "--ca", certificate).stdout
     assert "me" in ask(secure, "--insecure").stdout
     assert "it holds no certificate" in ask(secure, "--ca", __file__).stderr
+
+
+@pytest.fixture
+def guarded_influxd(tmp_path):
+    """Debian's InfluxDB with authentication, and an administrator `root` with the password `it's "me"`."""
+    binary, http_port = need("influxd", "influxdb"), free_port()
+    config = tmp_path / "influxdb.conf"
+    config.write_text(
+        f"""
+reporting-disabled = true
+bind-address = "127.0.0.1:{free_port()}"
+[meta]
+dir = "{tmp_path}/meta"
+[data]
+dir = "{tmp_path}/data"
+wal-dir = "{tmp_path}/wal"
+[monitor]
+store-enabled = false
+[http]
+auth-enabled = true
+bind-address = "127.0.0.1:{http_port}"
+log-enabled = false
+"""
+    )
+    server = Process([binary, "run", "-config", config], tmp_path / "influxd.log").start()
+    server.url = f"http://127.0.0.1:{http_port}"
+    wait_until(lambda: not server.running() or answers(f"{server.url}/ping"), "influxd to answer /ping")
+    create = """CREATE USER root WITH PASSWORD 'it\\'s "me"' WITH ALL PRIVILEGES"""
+    assert "error" not in requests.post(f"{server.url}/query", data={"q": create}, timeout=30).json()["results"][0]
+    yield server
+    server.stop()
+
+
+def test_a_guarded_influxdb_lets_in_who_it_knows(guarded_influxd, shell, skywatch_bin, tmp_path):
+    url = guarded_influxd.url
+    points = tmp_path / "points"
+    points.write_text("# DDL\nCREATE DATABASE guarded\n# DML\n# CONTEXT-DATABASE: guarded\nm v=1i 1\n")
+
+    def run(*arguments, password=None, code=0):
+        env = {**os.environ, **({"SKYWATCH_USER": "root", "SKYWATCH_PASSWORD": password} if password else {})}
+        command = [skywatch_bin, *arguments, "--url", url]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
+        assert done.returncode == code, done
+        return done
+
+    password = "it's \"me\""
+    assert "statements failed: 0" in run("import", points, password=password).stdout
+    assert "guarded" in run("query", "SHOW DATABASES", password=password).stdout
+    assert "authorization failed" in run("query", "SHOW DATABASES", password="wrong", code=2).stderr
+    assert "SKYWATCH_PASSWORD" in run("query", "SHOW DATABASES", code=2).stderr
+    # At a terminal, nobody has to begin anew.
+    terminal = shell(url=url)
+    terminal.expect("shell> ")
+    terminal.type("show databases\r")
+    terminal.expect("ERR: ")
+    terminal.expect("shell> ")
+    terminal.type("auth\r")
+    terminal.expect("user: ")
+    terminal.type("root\r")
+    terminal.expect("password of root: ")
+    wait_until(lambda: not termios.tcgetattr(terminal.terminal)[3] & termios.ECHO, "no echo")
+    terminal.type(password + "\r")
+    terminal.expect("shell> ")
+    terminal.type("show databases\r")
+    assert password not in terminal.expect("guarded")
+    terminal.expect("shell> ")
+    terminal.type("\x04")
+    assert terminal.close() == 0
+    assert "auth" not in (tmp_path / "history").read_text()

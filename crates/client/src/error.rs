@@ -30,7 +30,7 @@ pub enum ClientError {
     },
     /// The server wants to know who asks, or does not believe it.
     #[error(
-        "{server} refuses: {reason}; give a user with --user (SKYWATCH_USER) and a password with SKYWATCH_PASSWORD, or a token with SKYWATCH_TOKEN"
+        "{server} refuses: {reason}; give a user with --user (SKYWATCH_USER) and a password with SKYWATCH_PASSWORD, or a token with SKYWATCH_TOKEN; in a shell: auth"
     )]
     Unauthorized {
         /// The server.

@@ -252,7 +252,11 @@ impl Place {
         let is_after =
             |first: &str, second: &str| before_last.is_some_and(|piece| piece.is(first)) && last.is(second);
         if follows(".") {
-            self.listings.extend(before_last.map(|database| Listing::Policies(name_of(&database))));
+            self.listings.extend(
+                before_last
+                    .filter(|piece| piece.kind != Kind::Symbol)
+                    .map(|database| Listing::Policies(name_of(&database))),
+            );
             self.listings.push(Listing::Measurements);
         } else if follows("ON") || is_after("DROP", "DATABASE") {
             self.listings.push(Listing::Databases);
@@ -482,6 +486,8 @@ mod tests {
             ("grant all privileges to ", vec![Users]),
             ("grant read on db to ", vec![Users]),
             ("insert ", vec![Measurements]),
+            ("select * from db.", vec![Policies("db".into()), Measurements]),
+            ("select * from db..", vec![Measurements]),
             ("select * from cpu where host =~ ", vec![]),
         ] {
             assert_eq!(at_end(text).listings, listings, "{text}");
