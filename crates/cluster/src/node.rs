@@ -34,6 +34,7 @@ use skywatch_storage::{
 };
 
 use crate::{
+    accounts::VerifiedPasswords,
     backup::Desk,
     cardinality::SeriesLimits,
     forward::Forwarder,
@@ -131,6 +132,8 @@ pub(crate) struct NodeCore {
     pub(crate) forwarder: OnceLock<Arc<dyn Forwarder>>,
     /// Held while it is told what the catalogue says.
     pub(crate) telling_subscriptions: Mutex<()>,
+    /// Passwords that were right.
+    pub(crate) verified: VerifiedPasswords,
     pub(crate) counters: WriteCounters,
     closing: AtomicBool,
 }
@@ -160,6 +163,7 @@ impl Node {
             desk: Desk::default(),
             forwarder: OnceLock::new(),
             telling_subscriptions: Mutex::default(),
+            verified: VerifiedPasswords::default(),
             counters: WriteCounters::default(),
             closing: AtomicBool::new(false),
         });

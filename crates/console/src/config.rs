@@ -9,6 +9,10 @@ pub struct ConsoleConfig {
     pub upstream_url: String,
     /// Dashboards (Grafana JSON, `*.json`) beside those that ship. Read on each request, so that edits show at once.
     pub dashboards_dir: Option<PathBuf>,
+    /// Whether the store's API shows a certificate for other names than this: it is in this very process.
+    pub any_certificate: bool,
+    /// Whether the store asks for a user: then dashboards and alerts do too.
+    pub asks_for_user: bool,
     /// Database that dashboards read when they do not name one.
     pub database: String,
     /// Version shown in the console.
@@ -21,6 +25,8 @@ impl ConsoleConfig {
         Self {
             upstream_url: upstream_url.into(),
             dashboards_dir: None,
+            any_certificate: false,
+            asks_for_user: false,
             database: "telegraf".into(),
             version: env!("CARGO_PKG_VERSION").into(),
         }

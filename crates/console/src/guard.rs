@@ -1,16 +1,16 @@
-//! Keeps other web sites out of the API and gives every response its security headers.
+//! Keeps other web sites and strangers out of the API and gives every response its security headers.
 //!
-//! The console has no log-in yet, so any page a person visits could otherwise make their browser send queries
+//! A console whose store asks nobody has no log-in, and a browser sends a log-in along unasked, so any page a person visits could otherwise make their browser send queries
 //! (`DROP DATABASE` among them) to a console on that person's machine.
 
 use axum::{
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
-use crate::error::ApiError;
+use crate::{error::ApiError, proxy, router::Console};
 
 /// Styles are inline because the chart, editor and component libraries set them from script.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -40,6 +40,22 @@ pub(crate) async fn same_site_only(request: Request, next: Next) -> Response {
         return ApiError::CrossSite.into_response();
     }
     next.run(request).await
+}
+
+/// Refuses whom the store would refuse, in its words: a browser then asks for a user and a password.
+pub(crate) async fn users_only(
+    State(console): State<Console>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let refusal = match console.config.asks_for_user {
+        true => proxy::refusal(&console, request.headers()).await?,
+        false => None,
+    };
+    match refusal {
+        Some(refusal) => Ok(refusal),
+        None => Ok(next.run(request).await),
+    }
 }
 
 /// Browsers say where a request comes from in `Sec-Fetch-Site`, older ones and plain-HTTP pages at least in `Origin`;

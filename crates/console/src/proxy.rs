@@ -50,6 +50,12 @@ pub(crate) async fn post_query(
     forward(&console, Method::POST, query.as_deref(), &headers, body).await
 }
 
+/// The store's refusal of whoever sends these headers, if it refuses.
+pub(crate) async fn refusal(console: &Console, headers: &HeaderMap) -> Result<Option<Response>, ApiError> {
+    let response = forward(console, Method::GET, Some("q=SHOW%20DATABASES"), headers, Bytes::new()).await?;
+    Ok(Some(response).filter(|response| !response.status().is_success()))
+}
+
 async fn forward(
     console: &Console,
     method: Method,

@@ -42,6 +42,7 @@ pub fn router(config: ConsoleConfig, alerts: Arc<dyn AlertsView>) -> Router {
         .connect_timeout(CONNECT_TIMEOUT)
         .no_gzip()
         .no_proxy()
+        .danger_accept_invalid_certs(config.any_certificate)
         .build()
         .unwrap_or_default();
     let console = Console {
@@ -51,12 +52,16 @@ pub fn router(config: ConsoleConfig, alerts: Arc<dyn AlertsView>) -> Router {
         http,
     };
 
-    let api = Router::new()
-        .route("/query", get(proxy::get_query).post(proxy::post_query))
-        .route("/info", get(info::serve))
+    // The store asks for itself; what is kept here asks it.
+    let ours = Router::new()
         .route("/dashboards", get(dashboards::list))
         .route("/dashboards/{uid}", get(dashboards::one))
         .route("/alerts", get(alerts::serve))
+        .layer(middleware::from_fn_with_state(console.clone(), guard::users_only));
+    let api = Router::new()
+        .route("/query", get(proxy::get_query).post(proxy::post_query))
+        .route("/info", get(info::serve))
+        .merge(ours)
         .fallback(any(no_such_api))
         .layer(middleware::from_fn(guard::same_site_only))
         .with_state(console);

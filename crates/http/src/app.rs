@@ -8,6 +8,7 @@ use hyper::{
     http::request::Parts,
 };
 
+use skywatch_query::Identity;
 use skywatch_storage::{Consumer, MemoryBudget};
 
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     httpd::HttpdSource,
     metrics::{Metrics, MetricsRegistry, MetricsSource, ProcessMetrics},
     params::Params,
+    peer::Peer,
     request_counts::RequestCounts,
     stats::HttpStats,
 };
@@ -35,6 +37,8 @@ pub(crate) struct App {
     pub queries: Gate,
     /// Steps of backups and restores.
     pub copies: Gate,
+    /// Passwords to be checked.
+    pub passwords: Gate,
     /// Who asks and writes, for `/debug/requests`.
     pub requests: RequestCounts,
     pub access_log: Option<AccessLog>,
@@ -73,6 +77,11 @@ impl App {
                 config.max_queued_queries,
                 config.queue_timeout,
             ),
+            passwords: Gate::new(
+                config.max_concurrent_passwords,
+                config.max_queued_passwords,
+                config.queue_timeout,
+            ),
             copies: Gate::new(config.max_concurrent_copies, config.max_queued_copies, config.queue_timeout),
             engine,
             config,
@@ -100,16 +109,22 @@ pub(crate) struct Head<'a> {
     pub url: Params,
     /// Form of the answer.
     pub format: Format,
+    /// Where it comes from.
+    pub peer: Peer,
+    /// Who sends it, once the router has found out.
+    pub identity: Identity,
 }
 
 impl<'a> Head<'a> {
     /// Reads what every handler needs.
-    pub(crate) fn new(parts: &'a Parts) -> Self {
+    pub(crate) fn new(parts: &'a Parts, peer: Peer) -> Self {
         let accept = header_text(parts, &ACCEPT);
         Self {
             parts,
             url: Params::parse(parts.uri.query().unwrap_or_default()),
             format: Format::from_accept(accept),
+            peer,
+            identity: Identity::Anonymous,
         }
     }
 

@@ -7,7 +7,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use skywatch_monitor::Monitor;
 use skywatch_storage::MemoryBudget;
 
-use crate::AccessLogConfig;
+use crate::{AccessLogConfig, AuthConfig};
 
 /// Settings of the HTTP server.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct HttpConfig {
     pub bind: String,
     /// A Unix socket to listen on as well.
     pub unix_socket: Option<UnixSocketConfig>,
+    /// How users are told apart; `None` lets everybody do everything.
+    pub auth: Option<AuthConfig>,
     /// Where requests are logged, if anywhere.
     pub access_log: Option<AccessLogConfig>,
     /// Log the bodies of writes.
@@ -46,6 +48,10 @@ pub struct HttpConfig {
     pub max_concurrent_copies: usize,
     /// Steps of backups and restores that may wait for their turn; further ones are answered with 503.
     pub max_queued_copies: usize,
+    /// Passwords being checked at once; each takes a thread, and a processor.
+    pub max_concurrent_passwords: usize,
+    /// Passwords that may wait to be checked; the requests of further ones are answered with 503.
+    pub max_queued_passwords: usize,
     /// How long a request may wait for its turn before it is answered with 503.
     pub queue_timeout: Duration,
     /// The same for writes.
@@ -73,6 +79,7 @@ impl Default for HttpConfig {
         Self {
             bind: "127.0.0.1:8086".to_owned(),
             unix_socket: None,
+            auth: None,
             access_log: None,
             write_tracing: false,
             headers: Vec::new(),
@@ -87,6 +94,8 @@ impl Default for HttpConfig {
             max_queued_queries: 1_024,
             max_concurrent_copies: 4,
             max_queued_copies: 64,
+            max_concurrent_passwords: 2,
+            max_queued_passwords: 256,
             queue_timeout: Duration::from_secs(30),
             write_queue_timeout: Duration::from_secs(30),
             header_timeout: Duration::from_secs(10),

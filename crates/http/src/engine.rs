@@ -1,7 +1,7 @@
 //! The node behind the API, as far as HTTP needs it.
 
 use skywatch_cluster::{
-    Node, NodeStatistics, PointsRequest, WriteError, WriteRequest, WriteSummary, backup::Backups,
+    Accounts, Node, NodeStatistics, PointsRequest, WriteError, WriteRequest, WriteSummary, backup::Backups,
 };
 use skywatch_model::line::PointBatch;
 use skywatch_query::{BackendError, CancelToken, DeleteRequest, QueryError, QueryRequest, ResultSink};
@@ -34,6 +34,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Copies databases out and in.
     fn backups(&self) -> &dyn Backups;
+
+    /// Who may log in.
+    fn accounts(&self) -> &dyn Accounts;
 }
 
 impl Engine for Node {
@@ -67,6 +70,10 @@ impl Engine for Node {
     }
 
     fn backups(&self) -> &dyn Backups {
+        self
+    }
+
+    fn accounts(&self) -> &dyn Accounts {
         self
     }
 }

@@ -13,6 +13,7 @@
 
 mod access_log;
 mod app;
+mod auth;
 mod bind;
 mod body;
 mod bucket;
@@ -40,6 +41,7 @@ mod stats;
 mod unix_socket;
 
 pub use access_log::{AccessLogConfig, BadStatusFilter, StatusFilter};
+pub use auth::{AuthConfig, InProcessUser};
 pub use config::{HttpConfig, UnixSocketConfig};
 pub use encode::encode_results;
 pub use engine::Engine;

@@ -1,5 +1,7 @@
 //! Passwords do not belong into logs: `p` of the URL, and the password of a statement that sets one.
 
+use std::borrow::Cow;
+
 use hyper::Uri;
 
 use crate::params::Params;
@@ -22,6 +24,11 @@ pub(crate) fn redacted_uri(uri: &Uri) -> String {
         params.replace("q", &statement);
     }
     format!("{}?{}", uri.path(), params.encode())
+}
+
+/// The text of a query as it may be logged.
+pub(crate) fn redacted_query(text: &str) -> Cow<'_, str> {
+    redacted_statement(text).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 /// The text of a query with `PASSWORD '...'` and `SET PASSWORD FOR u = '...'` blanked out; `None` when there is none.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hyper::{
     Response, StatusCode,
     body::{Body, Frame, SizeHint},
-    header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use tokio::sync::mpsc;
 
@@ -156,12 +156,14 @@ pub(crate) struct Failure {
     pub retry_after_secs: Option<u32>,
     /// What clients of 2.x read beside the text, such as `not found`.
     pub code: Option<&'static str>,
+    /// What credentials are asked for (401); in place of the header that repeats the error, as in InfluxDB.
+    pub challenge: Option<HeaderValue>,
 }
 
 impl Failure {
     /// A failure with this status.
     pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), retry_after_secs: None, code: None }
+        Self { status, text: text.into(), retry_after_secs: None, code: None, challenge: None }
     }
 
     /// 400.
@@ -172,6 +174,13 @@ impl Failure {
     /// 413, in InfluxDB's words.
     pub(crate) fn too_large() -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large")
+    }
+
+    /// 401, with a challenge for a user and a password of `realm`.
+    pub(crate) fn unauthorized(text: impl Into<String>, realm: &str) -> Self {
+        let challenge = HeaderValue::from_str(&format!("Basic realm=\"{realm}\""));
+        let challenge = challenge.unwrap_or(HeaderValue::from_static("Basic"));
+        Self { challenge: Some(challenge), ..Self::new(StatusCode::UNAUTHORIZED, text) }
     }
 
     /// 503, to be tried again.
@@ -202,7 +211,10 @@ impl Failure {
             None => error_body(&self.text, format, pretty),
         };
         let mut answer = answer(self.status, format.content_type(), body);
-        answer.headers_mut().insert(X_INFLUXDB_ERROR, error_header(&self.text));
+        match self.challenge {
+            Some(challenge) => answer.headers_mut().insert(WWW_AUTHENTICATE, challenge),
+            None => answer.headers_mut().insert(X_INFLUXDB_ERROR, error_header(&self.text)),
+        };
         if let Some(seconds) = self.retry_after_secs {
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -249,7 +261,8 @@ fn error_header(text: &str) -> HeaderValue {
     let end = text.floor_char_boundary(MAX_ERROR_HEADER_BYTES);
     let line: Vec<u8> =
         text.bytes().take(end).map(|byte| if byte < 0x20 || byte == 0x7F { b' ' } else { byte }).collect();
-    HeaderValue::from_bytes(&line).unwrap_or(HeaderValue::from_static("error"))
+    // Spaces at the ends are no part of a header.
+    HeaderValue::from_bytes(line.trim_ascii()).unwrap_or(HeaderValue::from_static("error"))
 }
 
 /// Plain text as Go's own handlers answer it.

@@ -14,11 +14,11 @@ use hyper::{
 
 use crate::{
     app::{App, Head, RequestBody},
+    auth::{self, Access},
     connection::Busy,
     encode::Format,
     handlers::{backup, buckets, debug, delete, introspection, ping, prometheus, query, write},
     peer::Peer,
-    request_counts::Kind,
     request_id::request_id,
     response::{Answer, Failure, answer, go_text},
     stats::{Active, Route},
@@ -82,17 +82,28 @@ impl Endpoint {
         }
     }
 
-    /// As what `/debug/requests` counts it.
-    const fn kind(self) -> Option<Kind> {
-        match self {
-            Self::Query => Some(Kind::Query),
-            Self::Write | Self::WriteV2 => Some(Kind::Write),
-            _ => None,
-        }
-    }
-
     fn allows(self, method: &Method) -> bool {
         self.allow().split(", ").any(|allowed| allowed == method.as_str())
+    }
+
+    /// Whom it answers, with authentication on.
+    fn access(self, app: &App) -> Access {
+        match self {
+            Self::Ping if app.config.auth.as_ref().is_some_and(|auth| auth.ping) => Access::User,
+            Self::Ping | Self::Health => Access::Open,
+            Self::Query => Access::ByContentAndBody,
+            Self::Write
+            | Self::WriteV2
+            | Self::DeleteV2
+            | Self::Buckets
+            | Self::Bucket
+            | Self::PrometheusWrite
+            | Self::PrometheusRead => Access::ByContent,
+            // Numbers, and names of databases.
+            Self::Vars | Self::Metrics => Access::User,
+            // Names and addresses of others; every point there is.
+            Self::Requests | Self::Profiles | Self::Backup(_) => Access::Admin,
+        }
     }
 
     const fn route(self) -> Route {
@@ -122,10 +133,7 @@ pub(crate) async fn handle(app: Arc<App>, request: Request<RequestBody>, busy: B
     });
     let (route, mut answer) = match endpoint {
         Some(endpoint) if endpoint.allows(&parts.method) => {
-            if let Some(kind) = endpoint.kind().filter(|_| parts.method != Method::OPTIONS) {
-                app.requests.count(None, peer, kind);
-            }
-            let mut answer = serve(&app, endpoint, &parts, &mut body).await;
+            let mut answer = serve(&app, endpoint, &parts, &mut body, peer).await;
             identify(&mut answer, &parts.headers, id);
             (endpoint.route(), answer)
         }
@@ -147,14 +155,22 @@ pub(crate) async fn handle(app: Arc<App>, request: Request<RequestBody>, busy: B
     answer
 }
 
-async fn serve(app: &Arc<App>, endpoint: Endpoint, parts: &Parts, body: &mut RequestBody) -> Answer {
+async fn serve(
+    app: &Arc<App>,
+    endpoint: Endpoint,
+    parts: &Parts,
+    body: &mut RequestBody,
+    peer: Peer,
+) -> Answer {
     if parts.method == Method::OPTIONS {
         let mut options = answer(StatusCode::OK, "application/json", "");
         options.headers_mut().remove(hyper::header::CONTENT_TYPE);
         return options;
     }
-    let head = Head::new(parts);
+    let mut head = Head::new(parts, peer);
+    let (format, pretty) = (head.format, head.url.is_true("pretty"));
     let outcome = async {
+        head.identity = auth::admit(app, endpoint.access(app), &head).await?;
         match endpoint {
             Endpoint::Ping => Ok(ping::ping(&head)),
             Endpoint::Health => Ok(ping::health()),
@@ -178,7 +194,7 @@ async fn serve(app: &Arc<App>, endpoint: Endpoint, parts: &Parts, body: &mut Req
         app.stats.panics.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; see the server's log"))
     });
-    outcome.unwrap_or_else(|failure| failure.into_answer(head.format, head.url.is_true("pretty")))
+    outcome.unwrap_or_else(|failure| failure.into_answer(format, pretty))
 }
 
 /// Reads what the client still sends though nobody wants it; not if it waits for `100 Continue`, which reading would

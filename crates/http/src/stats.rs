@@ -94,6 +94,8 @@ pub(crate) struct HttpStats {
     pub query_bytes: AtomicU64,
     /// Queries whose client went away before the end.
     pub queries_abandoned: AtomicU64,
+    /// Requests whose credentials were missing or wrong.
+    pub authentication_failures: AtomicU64,
     /// Panics caught in a request.
     pub panics: AtomicU64,
 }
@@ -115,6 +117,7 @@ impl HttpStats {
             points_dropped: AtomicU64::new(0),
             query_bytes: AtomicU64::new(0),
             queries_abandoned: AtomicU64::new(0),
+            authentication_failures: AtomicU64::new(0),
             panics: AtomicU64::new(0),
         })
     }
@@ -187,6 +190,11 @@ impl MetricsSource for HttpStats {
                 "skywatch_http_queries_abandoned_total",
                 "Queries whose client went away.",
                 &self.queries_abandoned,
+            ),
+            (
+                "skywatch_http_authentication_failures_total",
+                "Requests whose credentials were missing or wrong.",
+                &self.authentication_failures,
             ),
             ("skywatch_http_panics_total", "Panics caught in a request.", &self.panics),
         ];

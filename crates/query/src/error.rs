@@ -20,6 +20,9 @@ pub enum QueryError {
     /// Valid InfluxQL that the engine does not answer.
     #[error("{0} is not supported yet")]
     Unsupported(String),
+    /// Whoever asks may not; nothing of the query ran.
+    #[error("error authorizing query: {0}")]
+    Forbidden(String),
     /// A limit of [`crate::Limits`] was reached; the text names it.
     #[error("{0}")]
     LimitExceeded(String),
@@ -45,6 +48,8 @@ pub enum QueryError {
 pub enum QueryErrorClass {
     /// The text of the query (400 when nothing was sent yet, else an error in its statement's result).
     Caller,
+    /// Whoever asked for it lacks the right (403).
+    Forbidden,
     /// The same query can succeed later (503).
     Retry,
     /// The server is at fault (500).
@@ -55,6 +60,7 @@ impl QueryError {
     /// Who has to act; one place decides, the HTTP layer maps it to a status.
     pub const fn class(&self) -> QueryErrorClass {
         match self {
+            Self::Forbidden(_) => QueryErrorClass::Forbidden,
             Self::LimitExceeded(_)
             | Self::Interrupted(_)
             | Self::Closed(_)

@@ -7,7 +7,8 @@ use skywatch_monitor::Monitor;
 use skywatch_storage::MemoryBudget;
 
 use crate::{
-    Backend, CancelToken, Limits, Message, QueryError, ResultSeries, ResultSink, StatementResult,
+    Backend, CancelToken, Identity, Limits, Message, QueryError, ResultSeries, ResultSink, StatementResult,
+    access,
     exec::Pool,
     running::{Running, RunningQueries},
     statement,
@@ -31,10 +32,12 @@ pub struct QueryRequest {
     pub read_only: bool,
     /// What `now()` means: nanoseconds since the epoch.
     pub now_ns: i64,
+    /// Whose rights count.
+    pub identity: Identity,
 }
 
 impl QueryRequest {
-    /// A query on `database` (which may be empty) without chunking.
+    /// A query on `database` (which may be empty) without chunking, of somebody who may do everything.
     pub fn new(text: impl Into<String>, database: impl Into<String>, now_ns: i64) -> Self {
         Self {
             text: text.into(),
@@ -44,6 +47,7 @@ impl QueryRequest {
             chunk_rows: None,
             read_only: false,
             now_ns,
+            identity: Identity::Unrestricted,
         }
     }
 }
@@ -116,10 +120,12 @@ impl Executor {
     ) -> Result<(), QueryError> {
         let query = skywatch_influxql::parse_query_with(&request.text, &request.params)
             .map_err(|error| QueryError::Parse(error.to_string()))?;
+        access::authorize(&query, request, self.backend.as_ref())?;
         let timeout = self.limits.query_timeout;
         let deadline = (!timeout.is_zero()).then(|| Instant::now() + timeout);
         let cancel = deadline.map_or_else(|| cancel.clone(), |deadline| cancel.with_deadline(deadline));
-        let running = self.running.register(request, cancel, self.limits.max_concurrent_queries)?;
+        let running =
+            self.running.register(request, query.to_string(), cancel, self.limits.max_concurrent_queries)?;
         let mut statements = (0u32..).zip(&query.statements);
         for (statement_id, statement) in statements.by_ref() {
             if let Err(error) = self.statement(statement_id, statement, request, &running, sink) {

@@ -1,6 +1,7 @@
 //! Planning and vectorised execution of InfluxQL over shard snapshots. Blocking, no network, no async; the only
 //! clock it reads is the one for deadlines.
 
+mod access;
 mod backend;
 mod cancel;
 mod error;
@@ -17,6 +18,7 @@ mod running;
 mod statement;
 mod window;
 
+pub use access::{Identity, UserRights};
 pub use backend::{
     Administration, Backend, BackendError, ContinuousQueryInfo, DeleteRequest, GrantInfo, NewRetentionPolicy,
     RetentionPolicyInfo, RetentionPolicyUpdate, ShardGroupInfo, ShardInfo, SubscriptionInfo, UserInfo,

@@ -67,10 +67,11 @@ impl Drop for Running {
 }
 
 impl RunningQueries {
-    /// Enters a query; fails when `max_concurrent` (0: no limit) are running.
+    /// Enters a query under a text without passwords; fails when `max_concurrent` (0: no limit) are running.
     pub(crate) fn register(
         self: &Arc<Self>,
         request: &QueryRequest,
+        text: String,
         cancel: CancelToken,
         max_concurrent: usize,
     ) -> Result<Running, QueryError> {
@@ -83,7 +84,7 @@ impl RunningQueries {
         }
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let entry = Entry {
-            text: request.text.clone(),
+            text,
             database: request.database.clone(),
             started: Instant::now(),
             cancel: cancel.clone(),

@@ -110,6 +110,15 @@ pub(crate) struct RunArgs {
     /// Address of the HTTP API [default: 127.0.0.1:8086]
     #[arg(long, value_name = "ADDR:PORT", env = "SKYWATCH_HTTP_BIND")]
     pub(crate) http_bind: Option<BindAddress>,
+    /// Ask for a user and a password; see docs/security.md
+    #[arg(long, env = "SKYWATCH_AUTH")]
+    pub(crate) auth: bool,
+    /// What the challenge for a user and a password calls this server [default: InfluxDB]
+    #[arg(long, value_name = "NAME", env = "SKYWATCH_REALM")]
+    pub(crate) realm: Option<String>,
+    /// Take tokens (JWT) signed with this secret; better as an environment variable, which other users do not see
+    #[arg(long, value_name = "SECRET", env = "SKYWATCH_SHARED_SECRET", hide_env_values = true)]
+    pub(crate) shared_secret: Option<String>,
     /// Address of the console [default: 127.0.0.1:3000]
     #[arg(long, value_name = "ADDR:PORT", env = "SKYWATCH_CONSOLE_BIND")]
     pub(crate) console_bind: Option<BindAddress>,

@@ -13,6 +13,7 @@ mod console_server;
 mod continuous;
 mod ctl;
 mod export;
+mod exposure;
 mod import;
 mod inspect;
 mod listeners;

@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use skywatch_agent::{Agent, Config, DefaultConfig, default_toml};
 use skywatch_cluster::{Node, NodeConfig};
 use skywatch_console::{AlertsView, ConsoleConfig, NoAlerts};
-use skywatch_http::{HttpConfig, Server};
+use skywatch_http::{HttpConfig, InProcessUser, Server};
 use skywatch_listeners::Listeners;
 use skywatch_monitor::Monitor;
 use skywatch_query::Limits;
@@ -29,7 +29,7 @@ use crate::{
     allocator,
     cli::{DurabilityMode, RunArgs},
     config::{AgentChoice, RunSettings, SubscriberSettings},
-    console_server, continuous, listeners, logging, monitor, signals,
+    console_server, continuous, exposure, listeners, logging, monitor, signals,
 };
 
 /// How often the log is synced with `--durability interval`.
@@ -57,14 +57,20 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
     allocator::trim_beside(Arc::downgrade(&memory)).context("cannot start a thread")?;
     // Addresses first: a port in use is told before recovery of much data takes its time.
     let monitor = monitor::monitor(&settings);
-    let server = Server::bind(http_config(&settings, &memory, &monitor)).await?;
+    let agent_user = agent_user(&settings);
+    let mut config = http_config(&settings, &memory, &monitor);
+    if let Some(auth) = &mut config.auth {
+        auth.in_process.clone_from(&agent_user);
+    }
+    let server = Server::bind(config).await?;
     let console = match &settings.console.bind {
         Some(address) => Some(console_server::listen(address).await?),
         None => None,
     };
     let api_url = format!("http://{}", reachable(server.local_addr()));
     let listeners = listeners::bind(&settings.listeners).await?;
-    let agent = agent(&settings.agent, &api_url)?;
+    let agent = agent(&settings.agent, &api_url, agent_user)?;
+    exposure::warn(&settings, server.local_addr(), console.as_ref().map(|(_, address)| *address));
     if let Some(rules) = &settings.alerts {
         alerts::check(rules)?;
     }
@@ -197,12 +203,23 @@ struct StartedAgent {
     description: &'static str,
 }
 
+/// Who the agent of this process is to its own API, with authentication on: nobody else knows the password, and it
+/// ends with the process. An agent with a configuration of its own brings its own user.
+fn agent_user(settings: &RunSettings) -> Option<InProcessUser> {
+    (settings.http.auth.is_some() && settings.agent == AgentChoice::ThisHost).then(|| InProcessUser {
+        name: "skywatch-agent".to_owned(),
+        password: format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>()),
+    })
+}
+
 /// The agent to run, its configuration checked.
-fn agent(choice: &AgentChoice, api_url: &str) -> Result<Option<StartedAgent>> {
+fn agent(choice: &AgentChoice, api_url: &str, user: Option<InProcessUser>) -> Result<Option<StartedAgent>> {
     match choice {
         AgentChoice::Off => Ok(None),
         AgentChoice::ThisHost => {
-            let options = DefaultConfig::detect(api_url);
+            let mut options = DefaultConfig::detect(api_url);
+            options.user = user.map(|user| (user.name, user.password));
+            options.any_certificate = api_url.starts_with("https:");
             let description = if options.libvirt {
                 "this host and its virtual machines (libvirt), every 10 s"
             } else {
@@ -227,6 +244,8 @@ fn start_console(
 ) -> JoinHandle<()> {
     let config = ConsoleConfig {
         dashboards_dir: settings.console.dashboards_dir.clone(),
+        any_certificate: api_url.starts_with("https:"),
+        asks_for_user: settings.http.auth.is_some(),
         ..ConsoleConfig::new(api_url)
     };
     let router = skywatch_console::router(config, alerts);

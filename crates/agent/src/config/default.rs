@@ -13,6 +13,10 @@ pub struct DefaultConfig {
     pub url: String,
     /// Into which database.
     pub database: String,
+    /// User and password, where the server asks for them.
+    pub user: Option<(String, String)>,
+    /// Whether any certificate of the server will do: it is this very process.
+    pub any_certificate: bool,
     /// Whether to watch the virtual machines of this host.
     pub libvirt: bool,
 }
@@ -21,7 +25,7 @@ impl DefaultConfig {
     /// For this machine: with libvirt if one of its sockets is there.
     pub fn detect(url: impl Into<String>) -> Self {
         let libvirt = LIBVIRT_SOCKETS.iter().any(|socket| Path::new(socket).exists());
-        Self { url: url.into(), database: "telegraf".to_owned(), libvirt }
+        Self { url: url.into(), database: "telegraf".to_owned(), user: None, any_certificate: false, libvirt }
     }
 }
 
@@ -45,7 +49,14 @@ pub fn default_toml(options: &DefaultConfig) -> String {
 ",
     );
     let database = quote(&options.database);
-    writeln!(text, "  urls = [{}]\n  database = {database}\n", quote(&options.url)).ok();
+    writeln!(text, "  urls = [{}]\n  database = {database}", quote(&options.url)).ok();
+    if let Some((name, password)) = &options.user {
+        writeln!(text, "  username = {}\n  password = {}", quote(name), quote(password)).ok();
+    }
+    if options.any_certificate {
+        text.push_str("  insecure_skip_verify = true\n");
+    }
+    text.push('\n');
     text.push_str(
         "\
 [[inputs.cpu]]
@@ -87,6 +98,8 @@ mod tests {
             let options = DefaultConfig {
                 url: "http://127.0.0.1:8086".to_owned(),
                 database: "a\"b".to_owned(),
+                user: libvirt.then(|| ("u".to_owned(), "p".to_owned())),
+                any_certificate: libvirt,
                 libvirt,
             };
             let config = Config::parse_with(&default_toml(&options), "default", &|_| None).expect("valid");

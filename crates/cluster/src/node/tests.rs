@@ -273,3 +273,28 @@ fn what_is_stored_is_copied_for_those_who_subscribed() {
     assert!(lines[1].ends_with("v=4 2\n") && lines.len() == 3, "{lines:?}");
     assert_eq!(node.statistics().writes.copies_taken, 1);
 }
+
+#[test]
+fn a_user_logs_in_until_the_password_changes_or_the_user_goes() {
+    use crate::Accounts;
+
+    let directory = tempfile::tempdir().unwrap();
+    let node = open(directory.path()).unwrap();
+    assert!(!node.has_admin());
+    query(&node, "CREATE DATABASE db; CREATE USER u WITH PASSWORD 'one'; GRANT READ ON db TO u");
+    assert_eq!(node.verify("u", "two"), None);
+    assert_eq!(node.verify("nobody", "one"), None);
+    assert_eq!(node.recall("u", "one"), None, "never checked yet");
+    let user = node.verify("u", "one").unwrap();
+    assert_eq!((user.name.as_str(), user.admin, user.privileges.len()), ("u", false, 1));
+    assert_eq!(node.recall("u", "one"), Some(user));
+    query(&node, "SET PASSWORD FOR u = 'two'");
+    assert_eq!(node.recall("u", "one"), None);
+    assert!(node.verify("u", "two").is_some());
+    query(&node, "DROP USER u; CREATE USER u WITH PASSWORD 'three' WITH ALL PRIVILEGES");
+    assert_eq!(node.recall("u", "two"), None);
+    assert!(node.user("u").unwrap().admin && node.has_admin());
+    node.close();
+    drop(node);
+    assert!(open(directory.path()).unwrap().verify("u", "three").is_some(), "durable");
+}

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use skywatch_influxql::quote_ident;
 use skywatch_model::FieldValue;
-use skywatch_query::{CancelToken, QueryRequest, ResultSeries, StatementResult};
+use skywatch_query::{CancelToken, Identity, QueryRequest, ResultSeries, StatementResult};
 
 use crate::{
     app::{App, Head, RequestBody},
@@ -70,14 +70,15 @@ pub(crate) async fn list_or_create(
     body: &mut RequestBody,
 ) -> Result<Answer, Failure> {
     if head.parts.method == Method::GET {
-        let params = head.url.clone();
-        let page = run(app, move |app| list(app, &params)).await?;
+        let (params, identity) = (head.url.clone(), head.identity.clone());
+        let page = run(app, move |app| list(app, &identity, &params)).await?;
         return Ok(json_answer(StatusCode::OK, &page.to_json()));
     }
     let body = app.bodies.read(body).await?;
     let new: NewBucket = serde_json::from_slice(&body)
         .map_err(|error| Failure::bad_request(format!("buckets - cannot parse request body: {error}")))?;
-    let made = run(app, move |app| create(app, &new)).await?;
+    let identity = head.identity.clone();
+    let made = run(app, move |app| create(app, &identity, &new)).await?;
     Ok(json_answer(StatusCode::CREATED, &made.to_json()))
 }
 
@@ -87,11 +88,14 @@ pub(crate) async fn find_or_drop(app: &Arc<App>, head: &Head<'_>) -> Result<Answ
     // The slash of "database/policy" arrives encoded; a plus is a plus here.
     let id = Params::parse(&format!("id={}", id.replace('+', "%2B"))).get("id").to_owned();
     let is_drop = head.parts.method == Method::DELETE;
-    let found =
-        run(
-            app,
-            move |app| if is_drop { drop_bucket(app, &id).map(|()| None) } else { find(app, &id).map(Some) },
-        );
+    let identity = head.identity.clone();
+    let found = run(app, move |app| {
+        if is_drop {
+            drop_bucket(app, &identity, &id).map(|()| None)
+        } else {
+            find(app, &identity, &id).map(Some)
+        }
+    });
     Ok(match found.await? {
         Some(policy) => json_answer(StatusCode::OK, &policy.to_json()),
         None => no_content(head.format),
@@ -145,7 +149,7 @@ impl Page {
     }
 }
 
-fn list(app: &App, params: &Params) -> Result<Page, Failure> {
+fn list(app: &App, identity: &Identity, params: &Params) -> Result<Page, Failure> {
     let number = |name: &str, default: usize| match params.get(name) {
         "" => Ok(default),
         text => text
@@ -157,7 +161,7 @@ fn list(app: &App, params: &Params) -> Result<Page, Failure> {
     let wanted = |policy: &Policy| {
         (name.is_empty() || policy.is_named(name)) && (id.is_empty() || policy.is_named(id))
     };
-    let mut found: Vec<Policy> = policies(app)?.into_iter().filter(wanted).collect();
+    let mut found: Vec<Policy> = policies(app, identity)?.into_iter().filter(wanted).collect();
     if let Some(at) = found.iter().position(|policy| policy.is_named(after)) {
         found.drain(..=at);
     }
@@ -166,12 +170,12 @@ fn list(app: &App, params: &Params) -> Result<Page, Failure> {
     Ok(Page { policies, limit, offset, has_next })
 }
 
-fn find(app: &App, id: &str) -> Result<Policy, Failure> {
-    let found = policies(app)?.into_iter().find(|policy| policy.is_named(id));
+fn find(app: &App, identity: &Identity, id: &str) -> Result<Policy, Failure> {
+    let found = policies(app, identity)?.into_iter().find(|policy| policy.is_named(id));
     found.ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, format!("bucket {id:?} not found")))
 }
 
-fn create(app: &App, new: &NewBucket) -> Result<Policy, Failure> {
+fn create(app: &App, identity: &Identity, new: &NewBucket) -> Result<Policy, Failure> {
     let bucket =
         Bucket::parse(&new.name).map_err(|error| Failure::bad_request(format!("buckets - {error}")))?;
     let policy = match bucket.retention_policy.as_str() {
@@ -191,7 +195,7 @@ fn create(app: &App, new: &NewBucket) -> Result<Policy, Failure> {
         0 => String::new(),
         seconds => format!(" SHARD DURATION {seconds}s"),
     };
-    let known = policies(app)?;
+    let known = policies(app, identity)?;
     let id = format!("{}/{policy}", bucket.database);
     if known.iter().any(|known| known.bucket_name() == id) {
         let text = format!("bucket with name {id:?} already exists");
@@ -207,31 +211,39 @@ fn create(app: &App, new: &NewBucket) -> Result<Policy, Failure> {
             "CREATE DATABASE {database} WITH DURATION {duration} REPLICATION 1{shard_duration} NAME {policy}"
         )
     };
-    statement_done(app, &statement)?;
-    find(app, &id)
+    statement_done(app, identity, &statement)?;
+    find(app, identity, &id)
 }
 
-fn drop_bucket(app: &App, id: &str) -> Result<(), Failure> {
-    let found = find(app, id)?;
+fn drop_bucket(app: &App, identity: &Identity, id: &str) -> Result<(), Failure> {
+    let found = find(app, identity, id)?;
     let database = quote_ident(&found.database);
-    let is_last = policies(app)?.iter().filter(|policy| policy.database == found.database).count() == 1;
+    let is_last =
+        policies(app, identity)?.iter().filter(|policy| policy.database == found.database).count() == 1;
     let statement = if is_last {
         format!("DROP DATABASE {database}")
     } else {
         format!("DROP RETENTION POLICY {} ON {database}", quote_ident(&found.name))
     };
-    statement_done(app, &statement)
+    statement_done(app, identity, &statement)
 }
 
-fn statement_done(app: &App, statement: &str) -> Result<(), Failure> {
-    ask(app, &QueryRequest::new(statement, "", now_ns()), &CancelToken::new()).map(drop)
+fn statement_done(app: &App, identity: &Identity, statement: &str) -> Result<(), Failure> {
+    ask(app, &asked_by(identity, statement), &CancelToken::new()).map(drop)
+}
+
+fn asked_by(identity: &Identity, statement: impl Into<String>) -> QueryRequest {
+    QueryRequest { identity: identity.clone(), ..QueryRequest::new(statement, "", now_ns()) }
 }
 
 /// Every policy that the user may see.
-fn policies(app: &App) -> Result<Vec<Policy>, Failure> {
-    let question = |text: String| ask(app, &QueryRequest::new(text, "", now_ns()), &CancelToken::new());
+fn policies(app: &App, identity: &Identity) -> Result<Vec<Policy>, Failure> {
+    let question = |text: String| ask(app, &asked_by(identity, text), &CancelToken::new());
     let mut policies = Vec::new();
-    for database in texts(&question("SHOW DATABASES".to_owned())?, "name") {
+    let mut databases = texts(&question("SHOW DATABASES".to_owned())?, "name");
+    // Who may only write to a database may not see how it is kept.
+    databases.retain(|database| identity.may_read(database));
+    for database in databases {
         let results = question(format!("SHOW RETENTION POLICIES ON {}", quote_ident(&database)))?;
         policies.extend(policies_of(&database, &results));
     }

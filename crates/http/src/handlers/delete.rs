@@ -10,6 +10,7 @@ use skywatch_query::{BackendError, CancelToken, DeleteRequest, QueryRequest};
 
 use crate::{
     app::{App, Head, RequestBody},
+    auth,
     bucket::Bucket,
     delete_predicate::DeletePredicate,
     handlers::write::{now_ns, with_causes},
@@ -34,6 +35,7 @@ pub(crate) async fn delete(
 ) -> Result<Answer, Failure> {
     let bucket = Bucket::parse(head.url.get("bucket"))
         .map_err(|error| Failure::new(StatusCode::NOT_FOUND, format!("delete - bucket: {error}")))?;
+    auth::check_write(&head.identity, &bucket.database)?;
     let body = app.bodies.read(body).await?;
     let wanted: DeleteBody = serde_json::from_slice(&body)
         .map_err(|error| Failure::bad_request(format!("delete - cannot parse request body: {error}")))?;

@@ -21,10 +21,12 @@ use skywatch_storage::{Consumer, Exhausted, Reservation};
 
 use crate::{
     app::{App, Head, RequestBody},
+    auth,
     handlers::{
         query::{KillOnDrop, query_failure},
-        write::{check_consistency, count, failure, now_ns},
+        write::{check_consistency, check_rights, count, failure, now_ns},
     },
+    request_counts::Kind,
     response::{Answer, AnswerBody, Failure, no_content},
     small_query::{ask, texts},
 };
@@ -48,6 +50,8 @@ pub(crate) async fn write(
     if database.is_empty() {
         return Err(Failure::bad_request("database is required"));
     }
+    app.requests.count(head.identity.user_name(), head.peer, Kind::Write);
+    check_rights(app, &head.identity, &database)?;
     check_consistency(head)?;
     let retention_policy = head.url.get("rp").to_owned();
     let body = app.bodies.read(body).await?;
@@ -124,6 +128,8 @@ fn with_refused(
 pub(crate) async fn read(app: &Arc<App>, head: &Head<'_>, body: &mut RequestBody) -> Result<Answer, Failure> {
     let database = head.url.get("db").to_owned();
     let retention_policy = head.url.get("rp").to_owned();
+    app.requests.count(head.identity.user_name(), head.peer, Kind::Query);
+    auth::check_read(&head.identity, &database)?;
     let packed = app.bodies.read(body).await?;
     let message = app.bodies.unsnap(&packed, READ_REQUEST_BYTES_MAX)?;
     let queries =

@@ -15,17 +15,20 @@ use hyper::{
     header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
 };
 use skywatch_query::{
-    CancelToken, QueryError, QueryErrorClass, QueryRequest, ResultSink, SinkClosed, StatementResult,
+    CancelToken, Identity, QueryError, QueryErrorClass, QueryRequest, ResultSink, SinkClosed, StatementResult,
 };
 use skywatch_storage::{Consumer, Reservation};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::{
     app::{App, Head, RequestBody},
+    auth,
     bind::bound_parameters,
     encode::{EncodeOptions, Encoder, Outlet, TimeFormat},
     handlers::write::{now_ns, with_causes},
     params::{Params, multipart_boundary, parse_multipart},
+    redact::redacted_query,
+    request_counts::Kind,
     response::{Answer, AnswerBody, Failure, StreamBroken, StreamItem, no_content},
     row_limit::RowLimit,
 };
@@ -42,9 +45,13 @@ pub(crate) async fn query(
     head: &Head<'_>,
     body: &mut RequestBody,
 ) -> Result<Answer, Failure> {
+    // A user the head does not name may be named by the form.
+    let from_head = auth::of_head(app, head).await?;
     let params = read_params(app, head, body).await?;
+    let identity = auth::of_head_or_params(app, from_head, &params).await?;
+    app.requests.count(identity.user_name(), head.peer, Kind::Query);
     let pretty = params.is_true("pretty");
-    let job = match Job::new(head, &params) {
+    let job = match Job::new(head, &params, identity) {
         Ok(job) => job,
         Err(failure) => return Ok(failure.into_answer(head.format, pretty)),
     };
@@ -88,7 +95,7 @@ struct Job {
 }
 
 impl Job {
-    fn new(head: &Head<'_>, params: &Params) -> Result<Self, Failure> {
+    fn new(head: &Head<'_>, params: &Params, identity: Identity) -> Result<Self, Failure> {
         let text = params.get("q").trim();
         if text.is_empty() {
             return Err(Failure::bad_request("missing required parameter \"q\""));
@@ -102,6 +109,7 @@ impl Job {
             retention_policy: params.get("rp").to_owned(),
             chunk_rows: chunked.then_some(chunk_rows),
             read_only: head.parts.method == Method::GET,
+            identity,
             ..QueryRequest::new(text, params.get("db"), now_ns())
         };
         let options = EncodeOptions {
@@ -229,7 +237,7 @@ fn work(
         }
         Err(_panic) => {
             app.stats.panics.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(query = job.request.text, "a query panicked");
+            tracing::error!(query = %redacted_query(&job.request.text), "a query panicked");
             if sink.outlet.has_sent() {
                 break_stream(parts);
             }
@@ -259,12 +267,13 @@ fn run_unattended(app: &Arc<App>, job: Job, permit: OwnedSemaphorePermit) {
         let _permit = permit;
         let mut log_errors = |result: StatementResult| {
             if let Some(error) = result.error {
-                tracing::warn!(query = job.request.text, %error, "a statement of an asynchronous query failed");
+                let query = redacted_query(&job.request.text);
+                tracing::warn!(%query, %error, "a statement of an asynchronous query failed");
             }
             Ok(())
         };
         if let Err(error) = app.engine.query(&job.request, &CancelToken::new(), &mut log_errors) {
-            tracing::warn!(query = job.request.text, %error, "an asynchronous query failed");
+            tracing::warn!(query = %redacted_query(&job.request.text), %error, "an asynchronous query failed");
         }
     });
 }
@@ -274,6 +283,7 @@ pub(crate) fn query_failure(error: &QueryError) -> Failure {
     let text = with_causes(error);
     match error.class() {
         QueryErrorClass::Caller => Failure::bad_request(text),
+        QueryErrorClass::Forbidden => Failure::new(StatusCode::FORBIDDEN, text),
         QueryErrorClass::Retry => Failure::unavailable(text, 1),
         QueryErrorClass::Fatal => {
             tracing::error!(error = text, "a query failed");

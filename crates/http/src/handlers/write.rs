@@ -9,11 +9,14 @@ use std::{
 use hyper::{StatusCode, header::CONTENT_ENCODING};
 use skywatch_cluster::{WriteError, WriteErrorClass, WriteRequest, WriteSummary};
 use skywatch_model::line::Precision;
+use skywatch_query::Identity;
 
 use crate::{
     app::{App, Head, RequestBody},
+    auth,
     body::BodyBytes,
     bucket::Bucket,
+    request_counts::Kind,
     response::{Answer, Failure, no_content},
 };
 
@@ -86,6 +89,8 @@ async fn write(
     body: &mut RequestBody,
     target: Target,
 ) -> Result<Answer, Failure> {
+    app.requests.count(head.identity.user_name(), head.peer, Kind::Write);
+    check_rights(app, &head.identity, &target.database)?;
     let gzip = head.header(&CONTENT_ENCODING).eq_ignore_ascii_case("gzip");
     let body = app.bodies.read(body).await?;
     app.stats.write_bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
@@ -104,6 +109,14 @@ async fn write(
             Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; see the server's log"))
         }
     }
+}
+
+/// As InfluxDB a database that is not there is told before a right that is not.
+pub(crate) fn check_rights(app: &App, identity: &Identity, database: &str) -> Result<(), Failure> {
+    if *identity != Identity::Unrestricted && !app.engine.accounts().has_database(database) {
+        return Err(failure(&WriteError::DatabaseNotFound(database.to_owned())));
+    }
+    auth::check_write(identity, database)
 }
 
 /// Blocking.

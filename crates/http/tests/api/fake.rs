@@ -10,7 +10,8 @@ use std::{
 };
 
 use skywatch_cluster::{
-    NodeStatistics, PointsRequest, WriteError, WriteRequest, WriteStatistics, WriteSummary, backup::Backups,
+    Accounts, NodeStatistics, PointsRequest, WriteError, WriteRequest, WriteStatistics, WriteSummary,
+    backup::Backups,
 };
 use skywatch_http::Engine;
 use skywatch_model::{
@@ -21,6 +22,8 @@ use skywatch_query::{
     BackendError, CancelToken, DeleteRequest, Message, OutputColumn, QueryError, QueryRequest, ResultSeries,
     ResultSink, StatementResult,
 };
+
+use crate::accounts::FakeAccounts;
 
 /// A write as it arrived.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +46,7 @@ pub(crate) struct FakeEngine {
     pub stopped: AtomicU64,
     /// Queries that are running.
     pub running: AtomicU64,
+    pub accounts: FakeAccounts,
 }
 
 impl FakeEngine {
@@ -138,6 +142,10 @@ impl Engine for FakeEngine {
 
     fn backups(&self) -> &dyn Backups {
         self
+    }
+
+    fn accounts(&self) -> &dyn Accounts {
+        &self.accounts
     }
 }
 

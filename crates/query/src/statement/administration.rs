@@ -73,12 +73,15 @@ pub(super) fn show_grants(
     sender.series(table("", &["database", "privilege"], vec![databases, privileges]))
 }
 
-/// One table a database, empty ones too.
+/// One table a database that may be read, empty ones too.
 pub(super) fn show_continuous_queries(
     context: &Context<'_>,
     sender: &mut Sender<'_>,
 ) -> Result<(), QueryError> {
     for database in context.backend.databases()? {
+        if !context.request.identity.may_read(&database) {
+            continue;
+        }
         let queries = context.backend.continuous_queries(&database)?;
         let names = strings(queries.iter().map(|query| query.name.as_str().into()));
         let texts = strings(queries.iter().map(|query| query.text.as_str().into()));

@@ -14,7 +14,8 @@ use crate::{
 };
 
 pub(super) fn databases(context: &Context<'_>, sender: &mut Sender<'_>) -> Result<(), QueryError> {
-    let names = context.backend.databases()?;
+    let mut names = context.backend.databases()?;
+    names.retain(|name| context.request.identity.may_read(name) || context.request.identity.may_write(name));
     sender.series(table("databases", &["name"], vec![strings(names.into_iter().map(Arc::from))]))
 }
 
@@ -256,7 +257,8 @@ fn send_in_pieces<T>(
 }
 
 pub(super) fn queries(context: &Context<'_>, sender: &mut Sender<'_>) -> Result<(), QueryError> {
-    let queries = context.running.list();
+    let mut queries = context.running.list();
+    queries.retain(|query| context.request.identity.may_read(&query.database));
     let elapsed = |elapsed: std::time::Duration| {
         // InfluxDB rounds to the largest unit that is not zero.
         let nanoseconds = i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX);

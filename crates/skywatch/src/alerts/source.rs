@@ -71,7 +71,7 @@ fn collect(node: &Node, request: &QueryRequest, cancel: &CancelToken) -> Result<
 
 fn failure(error: &QueryError) -> QueryFailure {
     match error.class() {
-        QueryErrorClass::Caller => QueryFailure::Rejected(error.to_string()),
+        QueryErrorClass::Caller | QueryErrorClass::Forbidden => QueryFailure::Rejected(error.to_string()),
         QueryErrorClass::Retry | QueryErrorClass::Fatal => QueryFailure::Unavailable(error.to_string()),
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use anyhow::{Context, Result, bail};
 use hyper::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
-use skywatch_http::{AccessLogConfig, HttpConfig, UnixSocketConfig};
+use skywatch_http::{AccessLogConfig, AuthConfig, HttpConfig, UnixSocketConfig};
 
 use super::go_duration::GoDuration;
 use crate::{bind_address::BindAddress, cli::RunArgs};
@@ -33,6 +33,8 @@ pub(crate) struct HttpSettings {
     pub(crate) write_tracing: bool,
     pub(crate) pprof: bool,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// `None` lets everybody do everything.
+    pub(crate) auth: Option<AuthConfig>,
 }
 
 /// The section as written.
@@ -66,6 +68,12 @@ pub(super) struct HttpSection {
     flux_enabled: Option<bool>,
     flux_log_enabled: Option<bool>,
     headers: BTreeMap<String, String>,
+    auth_enabled: bool,
+    realm: Option<String>,
+    shared_secret: Option<String>,
+    ping_auth_enabled: bool,
+    pprof_auth_enabled: Option<bool>,
+    prom_read_auth_enabled: Option<bool>,
 }
 
 /// Where InfluxDB has its socket.
@@ -91,6 +99,7 @@ impl HttpSettings {
             unix_socket: unix_socket(&file)?,
             access_log: access_log(&file)?,
             headers: headers(&file)?,
+            auth: auth(args, &file)?,
             bind: args.http_bind.clone().or(file.bind).unwrap_or_else(|| BindAddress::loopback(8086)),
             max_body_bytes: file.max_body_bytes.unwrap_or(25_000_000),
             max_connections: file.max_connections.unwrap_or(4096),
@@ -122,6 +131,7 @@ impl HttpSettings {
             access_log: self.access_log.clone(),
             write_tracing: self.write_tracing,
             headers: self.headers.clone(),
+            auth: self.auth.clone(),
             max_row_limit: self.max_row_limit,
             pprof: self.pprof,
             max_body_size: self.max_body_bytes,
@@ -147,6 +157,35 @@ fn unix_socket(file: &HttpSection) -> Result<Option<UnixSocketConfig>> {
     let path = file.bind_socket.clone().unwrap_or_else(|| BIND_SOCKET.into());
     let socket = UnixSocketConfig { path, permissions, group: file.unix_socket_group };
     Ok(file.unix_socket_enabled.unwrap_or(false).then_some(socket))
+}
+
+/// With authentication on, profiles and Prometheus' reads always want a user: the keys that say so have no effect, and
+/// those that say otherwise are refused.
+fn auth(args: &RunArgs, file: &HttpSection) -> Result<Option<AuthConfig>> {
+    let is_on = args.auth || file.auth_enabled;
+    for (key, value) in [
+        ("pprof-auth-enabled", file.pprof_auth_enabled),
+        ("prom-read-auth-enabled", file.prom_read_auth_enabled),
+    ] {
+        if is_on && value == Some(false) {
+            bail!(
+                "[http] {key} is false: with auth-enabled nothing but /ping and /health is open; take the key away"
+            );
+        }
+    }
+    let realm = args.realm.clone().or_else(|| file.realm.clone()).unwrap_or_else(|| "InfluxDB".into());
+    if realm.contains(['"', '\\']) || HeaderValue::from_str(&realm).is_err() {
+        bail!(
+            "[http] realm is {realm:?}: it goes into a header, between quotes; leave out quotes and backslashes"
+        );
+    }
+    let secret = args.shared_secret.clone().or_else(|| file.shared_secret.clone());
+    Ok(is_on.then(|| AuthConfig {
+        realm,
+        shared_secret: secret.filter(|secret| !secret.is_empty()),
+        ping: file.ping_auth_enabled,
+        in_process: None,
+    }))
 }
 
 fn access_log(file: &HttpSection) -> Result<Option<AccessLogConfig>> {
@@ -230,11 +269,31 @@ mod tests {
     }
 
     #[test]
+    fn authentication_is_off_until_asked_for() {
+        assert_eq!(settings("[http]\nshared-secret = \"x\"").http.auth, None);
+        let auth = settings(
+            "[http]\nauth-enabled = true\nrealm = \"cloud\"\nshared-secret = \"x\"\nping-auth-enabled = true\n\
+             pprof-auth-enabled = true",
+        );
+        let auth = auth.http.server().auth.unwrap();
+        assert_eq!(
+            (auth.realm.as_str(), auth.shared_secret.as_deref(), auth.ping),
+            ("cloud", Some("x"), true)
+        );
+        let auth = settings("[http]\nauth-enabled = true\nshared-secret = \"\"").http.auth.unwrap();
+        assert_eq!((auth.realm.as_str(), auth.shared_secret), ("InfluxDB", None));
+        let args = crate::cli::RunArgs { auth: true, ..Default::default() };
+        assert!(super::HttpSettings::merge(&args, super::HttpSection::default()).unwrap().auth.is_some());
+    }
+
+    #[test]
     fn what_cannot_be_is_refused() {
         for (text, part) in [
             ("max-concurrent-queries = 0", "max-concurrent-queries"),
             ("enabled = false", "switched off"),
             ("flux-enabled = true", "Flux"),
+            ("auth-enabled = true\nprom-read-auth-enabled = false", "prom-read-auth-enabled"),
+            ("realm = 'a\"b'", "realm"),
             ("unix-socket-permissions = \"rwx\"", "0770"),
             ("access-log-status-filters = [\"4\"]", "access-log-status-filters"),
             ("headers = { \"a b\" = \"c\" }", "a b"),
