@@ -6,7 +6,8 @@ What may differ, and how it is made equal (nothing else is touched):
   it is still there when both are asked again;
 - `stddev`, `mean` and what else `functions.py` calls inexact: their last digits follow the order in which values are
   added up. InfluxDB goes series by series, and makes a mean over several shards of the shards' means; Skywatch gives the
-  same answer however series are spread over shards. Numbers are compared to 1e-9 of their size.
+  same answer however series are spread over shards. Numbers are compared to 1e-9 of their size; so are those of the
+  mathematical functions that no float holds exactly, which Go computes by its own approximations.
 
 Never asked, since InfluxDB's answer is any of several: which of the points that share a value a `percentile` stands
 for, which of the points with one time and value a selector stands for in a GROUP BY time, which of two calls that
@@ -23,7 +24,10 @@ from functions import FUNCTIONS
 COMPARED_HEADERS = ["Content-Type", "X-Influxdb-Error"]
 TOLERANCE = 1e-9
 NUMBER = re.compile(rb"(?<=[\[,])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?=[\],])")
-INEXACT = re.compile(r"\b(" + "|".join(function.name for function in FUNCTIONS if not function.exact) + r")\(")
+MATHEMATICAL = ["a?sin", "a?cos", "a?tan", "atan2", "exp", "ln", "log", "log2", "log10", "pow"]
+INEXACT = re.compile(
+    r"\b(" + "|".join([*MATHEMATICAL, *(function.name for function in FUNCTIONS if not function.exact)]) + r")\("
+)
 
 
 class Answer:

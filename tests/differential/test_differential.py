@@ -193,6 +193,13 @@ ON_PURPOSE = [
      '"tags":{"a":"1"}'),
     # SLIMIT in a subquery: InfluxDB ignores it.
     ("SELECT x FROM (SELECT max(i) AS x FROM m GROUP BY a SLIMIT 1)", '"values":[[1577836920000,5]]'),
+    # A window before the start of time: InfluxDB's arithmetic overflows, and nothing comes.
+    ("SELECT difference(max(i)) FROM m WHERE time < '2020-01-01T00:05:00Z' GROUP BY time(1m)", '"columns":["time","diff'),
+    # A period of one, for which InfluxDB panics.
+    ("SELECT chande_momentum_oscillator(f, 1) FROM m WHERE time < '2020-01-01T00:02:00Z'", "[[1577836800000,0],"),
+    # An integer below zero has a size; and a float less an integer, in a function in a condition, is a number.
+    ("SELECT abs(i) FROM m WHERE i = -2", "[[1577836800000,2]]"),
+    ("SELECT f FROM m WHERE abs(f - 4) < 1", "[[1577836860000,4]]"),
     # `now()` compared with a constant: InfluxDB takes it for a field that is missing.
     ("SELECT i FROM m WHERE now() > 1 AND i = 5", "[[1577836920000,5]]"),
 ]

@@ -1,6 +1,6 @@
 //! Columns of values and blocks of rows: what the storage engine hands to the query engine.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use crate::{FieldType, FieldValue};
 
@@ -206,6 +206,23 @@ impl Column {
     /// Whether row `index` has a value.
     pub fn is_valid(&self, index: usize) -> bool {
         self.valid.as_ref().is_none_or(|valid| valid.get(index))
+    }
+
+    /// A run of its rows.
+    pub fn slice(&self, rows: Range<usize>) -> Self {
+        let valid = self.valid.as_ref().map(|valid| {
+            let mut sliced = Bitmap::default();
+            rows.clone().for_each(|row| sliced.push(valid.get(row)));
+            sliced
+        });
+        let values = match &self.values {
+            Values::Float(values) => Values::Float(values[rows].to_vec()),
+            Values::Integer(values) => Values::Integer(values[rows].to_vec()),
+            Values::Unsigned(values) => Values::Unsigned(values[rows].to_vec()),
+            Values::String(values) => Values::String(values[rows].to_vec()),
+            Values::Boolean(values) => Values::Boolean(values[rows].to_vec()),
+        };
+        Self { values, valid: valid.filter(|valid| valid.count_set() < valid.len()) }
     }
 
     /// Adds rows without a value until there are `len`.

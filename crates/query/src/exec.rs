@@ -13,6 +13,7 @@ mod pool;
 mod raw;
 mod span;
 mod ties;
+mod transform;
 
 use std::sync::{
     Arc,
@@ -155,6 +156,9 @@ pub(crate) fn run(
     pool: &Pool,
     emit: &mut Emit<'_>,
 ) -> Result<(), QueryError> {
+    if !plan.branches.is_empty() {
+        return transform::run(plan, piece_rows, usage, pool, emit);
+    }
     let layout = block::Layout::new(plan);
     let mut order: Vec<usize> = (0..plan.sources.len()).collect();
     if !plan.ascending {

@@ -19,7 +19,7 @@ use skywatch_model::{Column, FieldValue, RowBlock};
 use skywatch_storage::{BlockStats, SpanStats, Sum};
 
 pub(crate) use extreme::{PointTime, SelectorConfig};
-pub(crate) use native::Native;
+pub(crate) use native::{Native, Number};
 
 /// Values that accompany a selected point: the other fields and tags of its row.
 pub(crate) type Aux = Option<Box<[Option<FieldValue>]>>;

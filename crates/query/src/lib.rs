@@ -16,6 +16,7 @@ mod output;
 mod plan;
 mod running;
 mod statement;
+mod transform;
 mod window;
 
 pub use access::{Identity, UserRights};

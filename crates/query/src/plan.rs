@@ -5,9 +5,12 @@
 //! ```text
 //! scan (sources, series predicate, range, scan fields) -> filter (condition)
 //!   -> group (dimensions) and window (windows, calls) or merge by time
-//!   -> fill -> limit -> transform (fields) -> output (columns)
+//!   -> fill -> limit -> compute (fields) -> output (columns)
 //! ```
+//!
+//! A query with transformations reads in branches, each a plan of its own; see [`Branch`].
 
+mod branch;
 mod compile;
 mod condition;
 mod expand;
@@ -33,6 +36,7 @@ use crate::{
     QueryError,
     expr::Expr,
     kernel::function::{CallConfig, Function},
+    transform::function::{Settings, TransformFunction},
     window::Windows,
 };
 
@@ -53,8 +57,14 @@ pub(crate) struct SelectPlan {
     pub(crate) dimensions: Vec<Arc<str>>,
     /// `GROUP BY time()`.
     pub(crate) windows: Option<Windows>,
+    /// Where empty windows are filled: the range, or more where a branch looks further back than it may read.
+    pub(crate) filled: TimeRange,
     /// Function calls; call `i` fills slot `i`.
     pub(crate) calls: Vec<CallPlan>,
+    /// Of a query with transformations: what is read, in place of calls.
+    pub(crate) branches: Vec<Branch>,
+    /// What the slots that branches fill hold; `None` where that is unknown, and nothing.
+    pub(crate) branch_types: Vec<Option<FieldType>>,
     /// References outside of calls; reference `j` fills slot `calls.len() + j`.
     pub(crate) references: Vec<Reference>,
     /// Selected expressions over the slots.
@@ -105,6 +115,47 @@ pub(crate) struct CallPlan {
     pub(crate) output: Option<FieldType>,
 }
 
+/// Part of a query with transformations: what is read in one go, and what becomes of it.
+///
+/// ```text
+///   SELECT mean(a), derivative(mean(b)), derivative(mean(c)), difference(d)   (the last only without GROUP BY time)
+///
+///   branch   mean(a)            over the range                -> slot 0
+///   branch   mean(b), mean(c)   from a window before it on    -> derivative -> slots 1, 2
+///   branch   d                  as it is stored               -> difference -> slot 3
+/// ```
+///
+/// Slots are joined by time.
+#[derive(Debug)]
+pub(crate) struct Branch {
+    /// What is read: calls, or one field as it is stored. Has no limit.
+    pub(crate) plan: SelectPlan,
+    /// For each of its calls, or its field, what becomes of the points.
+    pub(crate) outputs: Vec<BranchOutput>,
+}
+
+/// The way of points through transformations to a slot.
+#[derive(Debug)]
+pub(crate) struct BranchOutput {
+    /// Index into the calls of the branch; 0 for its field.
+    pub(crate) call: usize,
+    /// Type of its points; `None` where they do not exist.
+    pub(crate) points: Option<FieldType>,
+    /// Transformations, innermost first.
+    pub(crate) transforms: Vec<TransformCall>,
+    /// Which slot they fill.
+    pub(crate) slot: usize,
+}
+
+/// A transformation and its parameters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TransformCall {
+    /// Which one.
+    pub(crate) function: &'static TransformFunction,
+    /// How it is parametrised.
+    pub(crate) settings: Settings,
+}
+
 /// A field or tag selected outside of calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reference {
@@ -116,10 +167,35 @@ pub(crate) enum Reference {
     Unknown,
 }
 
+impl CallPlan {
+    /// Type of its answers, also where the argument is unknown but the function answers the same type to all.
+    pub(crate) fn default_type(&self) -> Option<FieldType> {
+        if self.argument.is_none() && !self.function.fixed_output {
+            return None;
+        }
+        self.output.or_else(|| (self.function.output)(FieldType::Float))
+    }
+}
+
 impl SelectPlan {
     /// Whether rows are shown as they are stored.
     pub(crate) fn is_raw(&self) -> bool {
         self.calls.is_empty()
+    }
+
+    /// Type of a slot in which a number may stand for null; `None` if nothing is known of it, so that it stays null.
+    #[expect(clippy::option_option, reason = "the inner option is whether the slot holds values of one type")]
+    pub(crate) fn slot_type(&self, slot: usize) -> Option<Option<FieldType>> {
+        if !self.branches.is_empty() {
+            return self.branch_types.get(slot).copied().flatten().map(Some);
+        }
+        match slot.checked_sub(self.calls.len()) {
+            None => self.calls[slot].default_type().map(Some),
+            Some(reference) => match self.references.get(reference)? {
+                Reference::Field(field) => Some(Some(self.scan_fields[*field].wanted)),
+                Reference::Tag(_) | Reference::Unknown => Some(None),
+            },
+        }
     }
 
     /// Time shown for aggregates over everything: the start of the range, or 0 when it is unbounded.
@@ -133,9 +209,20 @@ pub(crate) fn plan_select(
     select: &Select,
     context: &SourceContext<'_>,
 ) -> Result<Option<SelectPlan>, QueryError> {
-    let compiled = compile::compile(select, context.now_ns)?;
-    let sources = source::resolve(&Outer { select, range: compiled.range }, context)?;
+    let compiled = compile::compile(select, context.now_ns, context.inherits_interval)?;
+    let readable = branch::readable(&compiled, select, context);
+    let range = branch::widest(&compiled, select).intersect(readable);
+    let sources = source::resolve(&Outer { select, range, readable }, context)?;
     let schema = Schema::of(&sources);
     let expanded = expand::expand(&compiled, select, &schema)?;
-    resolve::resolve(&compiled, expanded, sources, &schema, select, context)
+    let plan = if branch::applies(&expanded.fields) {
+        branch::resolve(&compiled, &expanded, sources, &schema, select, context)?
+    } else {
+        let reading = resolve::Reading::whole(&compiled, select, context.now_ns);
+        resolve::resolve(&compiled, expanded, sources, &schema, select, &reading)?
+    };
+    if let Some(plan) = &plan {
+        resolve::check_buckets(plan, context.max_buckets)?;
+    }
+    Ok(plan)
 }

@@ -39,6 +39,16 @@ pub(super) fn run(run: &Run<'_>, groups: &[Group], emit: &mut Emit<'_>) -> Resul
     Ok(())
 }
 
+/// What each call answers in one group; the members are shared out among threads if `divide`.
+pub(super) fn answers(
+    run: &Run<'_>,
+    shared: &Shared,
+    group: &Group,
+    divide: bool,
+) -> Result<Vec<Points>, QueryError> {
+    Worker::new(run, shared).group(group, divide)
+}
+
 /// Whole groups are the tasks.
 fn many_groups(
     run: &Run<'_>,
@@ -60,7 +70,7 @@ fn many_groups(
 }
 
 /// What is the same for all groups.
-struct Shared {
+pub(super) struct Shared {
     /// Calls that have to see every row.
     scanned: Vec<usize>,
     /// Calls for which the ends of the series suffice.
@@ -69,7 +79,7 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(run: &Run<'_>) -> Self {
+    pub(super) fn new(run: &Run<'_>) -> Self {
         let asked = (0..run.plan.calls.len()).filter(|call| run.plan.calls[*call].argument.is_some());
         let (edges, scanned) = asked.partition(|call| edge::applies(run, &run.plan.calls[*call]));
         Self { scanned, edges, attempts: Attempts::new(run.plan) }

@@ -110,7 +110,7 @@ impl Filler<'_> {
 
     /// The first and the last window to fill, in the order asked for; `None` for an end that is left open.
     fn bounds(&self, first_point: i64) -> (i64, Option<i64>) {
-        let range = self.plan.range;
+        let range = self.plan.filled;
         let start = (range.start != MIN_TIME).then(|| self.windows.of(range.start).0);
         let end = self.windows.of(range.end).0;
         if self.plan.ascending { (start.unwrap_or(first_point), Some(end)) } else { (end, start) }

@@ -10,7 +10,7 @@ use crate::{
     OutputColumn, QueryError,
     expr::{Expr, Frame, Place, Vector, VectorBuilder},
     kernel::Points,
-    plan::{Reference, SelectPlan},
+    plan::SelectPlan,
 };
 
 /// Joins the points of all calls by time. Where a call has no point, its slot is null.
@@ -113,19 +113,7 @@ pub(super) fn apply_default(frame: &mut Frame, plan: &SelectPlan, carry: &mut Ve
 /// The number that stands for null in a slot, in the slot's type if that is numeric. Calls whose argument, and with
 /// it the type, is unknown stay null.
 fn default_number(plan: &SelectPlan, slot: usize) -> Option<FieldValue> {
-    let wanted = match slot.checked_sub(plan.calls.len()) {
-        None => {
-            let call = &plan.calls[slot];
-            if call.argument.is_none() && !call.function.fixed_output {
-                return None;
-            }
-            call.output.or_else(|| (call.function.output)(FieldType::Float))
-        }
-        Some(reference) => match plan.references.get(reference)? {
-            Reference::Field(field) => Some(plan.scan_fields[*field].wanted),
-            Reference::Tag(_) | Reference::Unknown => None,
-        },
-    };
+    let wanted = plan.slot_type(slot)?;
     let (float, integer) = match plan.fill {
         Fill::Integer(value) => (value as f64, value),
         Fill::Number(value) => (value, value as i64),
@@ -207,10 +195,6 @@ fn slice(column: &OutputColumn, start: usize, end: usize) -> OutputColumn {
         }
         OutputColumn::Mixed(values) => OutputColumn::Mixed(values[start..end].to_vec()),
         OutputColumn::Lists(lists) => OutputColumn::Lists(lists[start..end].to_vec()),
-        OutputColumn::Values(_) => {
-            let mut values = VectorBuilder::with_capacity(end - start);
-            (start..end).for_each(|row| values.push(column.get(row)));
-            values.finish().into_output(end - start)
-        }
+        OutputColumn::Values(column) => OutputColumn::Values(column.slice(start..end)),
     }
 }

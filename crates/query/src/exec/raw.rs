@@ -6,7 +6,7 @@
 //! sooner: see [`sorted`]. Rows of a subquery that selects without `GROUP BY time()` are all of one window, and come
 //! series by series.
 
-use std::ops::Range;
+use std::{ops::Range, vec::IntoIter};
 
 use super::{
     Emit, Run,
@@ -21,15 +21,17 @@ mod gather;
 mod sorted;
 mod stream;
 
-use gather::Gather;
+pub(super) use append::Appender;
+pub(super) use gather::Gather;
+use sorted::Sorted;
 use stream::{Stream, advance_all};
 
 /// Groups that one task reads.
 const GROUPS_PER_TASK_MAX: usize = 64;
 /// From so many series on, rows are merged on one thread while another writes them.
 const MEMBERS_TO_PIPELINE: usize = 16;
-/// Rows merged between two looks at whether the query is to go on.
-const ROWS_PER_CHECK: u64 = 4096;
+/// Rows that a heap merges between two looks at whether the query is to go on.
+const ROWS_PER_STEP: usize = 4096;
 
 pub(super) fn run(run: &Run<'_>, groups: &[Group], emit: &mut Emit<'_>) -> Result<(), QueryError> {
     if let [group] = groups
@@ -45,121 +47,28 @@ pub(super) fn run(run: &Run<'_>, groups: &[Group], emit: &mut Emit<'_>) -> Resul
     super::in_order(run, tasks.len(), &work, emit)
 }
 
-/// The merge of one group.
-struct Merge<'a> {
+/// The merge of one group, step by step.
+pub(super) struct Merge<'a> {
     run: &'a Run<'a>,
     group: &'a Group,
+    /// Clusters of shards still to come, in the order of the query.
+    clusters: IntoIter<Range<usize>>,
+    /// The one being merged.
+    cluster: Option<Cluster<'a>>,
+    quota: Quota,
+}
+
+/// What OFFSET and LIMIT leave.
+#[derive(Clone, Copy)]
+struct Quota {
     /// Rows still to skip.
     skip: u64,
     /// Rows still wanted.
     wanted: u64,
 }
 
-impl<'a> Merge<'a> {
-    fn new(run: &'a Run<'a>, group: &'a Group) -> Self {
-        let wanted = if run.plan.limit == 0 { u64::MAX } else { run.plan.limit };
-        Self { run, group, skip: run.plan.offset, wanted }
-    }
-
-    fn run(mut self, emit: &mut Emit<'_>) -> Result<(), QueryError> {
-        let mut gather = Gather::new(self.run, self.group);
-        for cluster in self.clusters() {
-            if self.wanted == 0 {
-                break;
-            }
-            let streams = self.open(cluster)?;
-            self.cluster(streams, &mut gather, emit)?;
-        }
-        gather.finish(emit)
-    }
-
-    /// Reads on all threads, then merges on one of them while this one emits.
-    fn pipelined(mut self, emit: &mut Emit<'_>) -> Result<(), QueryError> {
-        let pool = self.run.pool;
-        let mut gather = Gather::new(self.run, self.group);
-        for cluster in self.clusters() {
-            if self.wanted == 0 {
-                break;
-            }
-            let streams = self.open(cluster)?;
-            let state = parking_lot::Mutex::new((self, gather, Some(streams)));
-            let work = |_: usize, emit: &mut Emit<'_>| {
-                let (merge, gather, streams) = &mut *state.lock();
-                merge.cluster(streams.take().unwrap_or_default(), gather, emit)
-            };
-            pool::beside(pool, &work, emit)?;
-            (self, gather, _) = state.into_inner();
-        }
-        gather.finish(emit)
-    }
-
-    /// Clusters of shards in the order of the query.
-    fn clusters(&self) -> Vec<Range<usize>> {
-        let mut clusters = self.group.clusters.clone();
-        if !self.run.plan.ascending {
-            clusters.reverse();
-        }
-        clusters
-    }
-
-    /// The series of a cluster that have rows, each at its first one.
-    fn open(&self, cluster: Range<usize>) -> Result<Vec<Stream<'a>>, QueryError> {
-        let mut members: Vec<usize> = cluster.collect();
-        if !self.run.plan.ascending && self.run.source.order != RowOrder::Series {
-            members.reverse();
-        }
-        let needed = self.skip.saturating_add(self.wanted);
-        // Of a lone series more than its first row may be wanted at once.
-        let heads = needed == 1 || (needed < u64::MAX && members.len() > 1);
-        let open = |&member: &usize| Stream::new(&self.group.members[member], member, needed, heads);
-        advance_all(self.run, members.iter().map(open).collect())
-    }
-
-    fn cluster(
-        &mut self,
-        mut streams: Vec<Stream<'a>>,
-        gather: &mut Gather<'_>,
-        emit: &mut Emit<'_>,
-    ) -> Result<(), QueryError> {
-        if let [stream] = streams.as_mut_slice() {
-            return self.single(stream, gather, emit);
-        }
-        if self.run.source.order == RowOrder::Series {
-            return streams.iter_mut().try_for_each(|stream| self.single(stream, gather, emit));
-        }
-        let members: Vec<usize> = streams.iter().map(|stream| stream.member).collect();
-        let ties = match self.run.source.order {
-            RowOrder::Heap => Ties::new(self.run, self.group, &members),
-            RowOrder::TimeThenSeries | RowOrder::Series => Ties::by_place(members.len()),
-        };
-        match ties.total_order() {
-            Some(ranks) if self.skip == 0 && self.wanted == u64::MAX => {
-                sorted::merge(self.run, streams, ranks, gather, emit)
-            }
-            _ => self.merge(&ties, streams, gather, emit),
-        }
-    }
-
-    /// A lone series needs no heap: its blocks pass through.
-    fn single(
-        &mut self,
-        stream: &mut Stream<'a>,
-        gather: &mut Gather<'_>,
-        emit: &mut Emit<'_>,
-    ) -> Result<(), QueryError> {
-        loop {
-            if self.wanted == 0 {
-                return Ok(());
-            }
-            let rows = self.cut(0..stream.block.times.len());
-            gather.rows(stream.member, &stream.block, rows, emit)?;
-            if self.wanted == 0 || !stream.advance(self.run)? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// What OFFSET and LIMIT leave of the next rows.
+impl Quota {
+    /// What is left of the next rows.
     fn cut(&mut self, rows: Range<usize>) -> Range<usize> {
         let skipped = (self.skip as usize).min(rows.len());
         let taken =
@@ -168,37 +77,171 @@ impl<'a> Merge<'a> {
         self.wanted -= taken as u64;
         rows.start + skipped..rows.start + skipped + taken
     }
+}
 
-    fn merge(
+impl<'a> Merge<'a> {
+    pub(super) fn new(run: &'a Run<'a>, group: &'a Group) -> Self {
+        let wanted = if run.plan.limit == 0 { u64::MAX } else { run.plan.limit };
+        let mut clusters = group.clusters.clone();
+        if !run.plan.ascending {
+            clusters.reverse();
+        }
+        let quota = Quota { skip: run.plan.offset, wanted };
+        Self { run, group, clusters: clusters.into_iter(), cluster: None, quota }
+    }
+
+    fn run(mut self, emit: &mut Emit<'_>) -> Result<(), QueryError> {
+        let mut gather = Gather::new(self.run, self.group);
+        while self.step(&mut gather, emit)? {}
+        gather.finish(emit)
+    }
+
+    /// Merges some more rows; false when there are none left.
+    pub(super) fn step(&mut self, gather: &mut Gather<'_>, emit: &mut Emit<'_>) -> Result<bool, QueryError> {
+        if self.cluster.is_none() {
+            self.cluster = self.next_cluster()?;
+        }
+        let Some(cluster) = &mut self.cluster else { return Ok(false) };
+        if !cluster.step(self.run, &mut self.quota, gather, emit)? {
+            self.cluster = None;
+        }
+        Ok(true)
+    }
+
+    /// Reads on all threads, then merges on one of them while this one emits.
+    fn pipelined(mut self, emit: &mut Emit<'_>) -> Result<(), QueryError> {
+        let (run, pool) = (self.run, self.run.pool);
+        let mut gather = Gather::new(run, self.group);
+        while let Some(cluster) = self.next_cluster()? {
+            let state = parking_lot::Mutex::new((cluster, self.quota, gather));
+            let work = |_: usize, emit: &mut Emit<'_>| {
+                let (cluster, quota, gather) = &mut *state.lock();
+                while cluster.step(run, quota, gather, emit)? {}
+                Ok(())
+            };
+            pool::beside(pool, &work, emit)?;
+            (_, self.quota, gather) = state.into_inner();
+        }
+        gather.finish(emit)
+    }
+
+    /// Opens the next cluster; `None` after the last, or when no more rows are wanted.
+    fn next_cluster(&mut self) -> Result<Option<Cluster<'a>>, QueryError> {
+        if self.quota.wanted == 0 {
+            return Ok(None);
+        }
+        let Some(members) = self.clusters.next() else { return Ok(None) };
+        let mut streams = self.open(members)?;
+        if streams.len() == 1 || self.run.source.order == RowOrder::Series {
+            streams.reverse();
+            return Ok(Some(Cluster::InTurn(streams)));
+        }
+        let members: Vec<usize> = streams.iter().map(|stream| stream.member).collect();
+        let ties = match self.run.source.order {
+            RowOrder::Heap => Ties::new(self.run, self.group, &members),
+            RowOrder::TimeThenSeries | RowOrder::Series => Ties::by_place(members.len()),
+        };
+        Ok(Some(match ties.total_order() {
+            Some(ranks) if self.quota.skip == 0 && self.quota.wanted == u64::MAX => {
+                Cluster::Sorted(Sorted::new(self.run, streams, ranks))
+            }
+            _ => Cluster::Heap(Heap::new(self.run, ties, streams)),
+        }))
+    }
+
+    /// The series of a cluster that have rows, each at its first one.
+    fn open(&self, cluster: Range<usize>) -> Result<Vec<Stream<'a>>, QueryError> {
+        let mut members: Vec<usize> = cluster.collect();
+        if !self.run.plan.ascending && self.run.source.order != RowOrder::Series {
+            members.reverse();
+        }
+        let needed = self.quota.skip.saturating_add(self.quota.wanted);
+        // Of a lone series more than its first row may be wanted at once.
+        let heads = needed == 1 || (needed < u64::MAX && members.len() > 1);
+        let open = |&member: &usize| Stream::new(&self.group.members[member], member, needed, heads);
+        advance_all(self.run, members.iter().map(open).collect())
+    }
+}
+
+/// The series of one cluster being merged.
+enum Cluster<'a> {
+    /// A lone one needs no merging: its blocks pass through. So do those of several that follow each other; the last
+    /// comes first.
+    InTurn(Vec<Stream<'a>>),
+    /// Tags tell the order of rows of one time.
+    Sorted(Sorted<'a>),
+    /// As InfluxDB's heap leaves them.
+    Heap(Heap<'a>),
+}
+
+impl<'a> Cluster<'a> {
+    /// Merges some more rows; false when there are none left.
+    fn step(
         &mut self,
-        ties: &Ties,
-        mut streams: Vec<Stream<'a>>,
+        run: &Run<'a>,
+        quota: &mut Quota,
         gather: &mut Gather<'_>,
         emit: &mut Emit<'_>,
-    ) -> Result<(), QueryError> {
-        let item = |stream: &Stream<'_>, index: usize| {
+    ) -> Result<bool, QueryError> {
+        match self {
+            Self::InTurn(streams) => {
+                let Some(stream) = streams.last_mut() else { return Ok(false) };
+                let rows = quota.cut(0..stream.block.times.len());
+                gather.rows(stream.member, &stream.block, rows, emit)?;
+                if quota.wanted > 0 && !stream.advance(run)? {
+                    streams.pop();
+                }
+                Ok(quota.wanted > 0 && !streams.is_empty())
+            }
+            Self::Sorted(sorted) => sorted.step(run, gather, emit),
+            Self::Heap(heap) => heap.step(run, quota, gather, emit),
+        }
+    }
+}
+
+/// Whether an item of the heap precedes another.
+type Less = fn(&Item, &Item) -> bool;
+
+/// Series in a heap, each by its next row.
+struct Heap<'a> {
+    ties: Ties,
+    streams: Vec<Stream<'a>>,
+    heap: GoHeap<Item, Less>,
+}
+
+impl<'a> Heap<'a> {
+    fn new(run: &Run<'a>, ties: Ties, streams: Vec<Stream<'a>>) -> Self {
+        let item = |(index, stream): (usize, &Stream<'_>)| {
             ties.item(index, stream.block.times[stream.row], &stream.block, stream.row)
         };
-        let items = streams.iter().enumerate().map(|(index, stream)| item(stream, index)).collect();
-        let ascending = self.run.plan.ascending;
-        let mut heap = GoHeap::new(items, |a: &Item, b: &Item| Item::less(a, b, ascending));
-        let mut merged = 0u64;
-        while self.wanted > 0
-            && let Some(next) = heap.pop()
-        {
-            merged += 1;
-            if merged.is_multiple_of(ROWS_PER_CHECK) {
-                self.run.usage.cancel.check()?;
+        let items = streams.iter().enumerate().map(item).collect();
+        let less: Less =
+            if run.plan.ascending { |a, b| Item::less(a, b, true) } else { |a, b| Item::less(a, b, false) };
+        Self { heap: GoHeap::new(items, less), ties, streams }
+    }
+
+    fn step(
+        &mut self,
+        run: &Run<'a>,
+        quota: &mut Quota,
+        gather: &mut Gather<'_>,
+        emit: &mut Emit<'_>,
+    ) -> Result<bool, QueryError> {
+        run.usage.cancel.check()?;
+        for _ in 0..ROWS_PER_STEP {
+            if quota.wanted == 0 {
+                return Ok(false);
             }
-            let index = next.stream;
-            let stream = &mut streams[index];
-            let rows = self.cut(stream.row..stream.row + 1);
+            let Some(next) = self.heap.pop() else { return Ok(false) };
+            let stream = &mut self.streams[next.stream];
+            let rows = quota.cut(stream.row..stream.row + 1);
             gather.rows(stream.member, &stream.block, rows, emit)?;
             stream.row += 1;
-            if stream.row < stream.block.times.len() || stream.advance(self.run)? {
-                heap.push(item(stream, index));
+            if stream.row < stream.block.times.len() || stream.advance(run)? {
+                let time = stream.block.times[stream.row];
+                self.heap.push(self.ties.item(next.stream, time, &stream.block, stream.row));
             }
         }
-        Ok(())
+        Ok(true)
     }
 }

@@ -2,6 +2,8 @@
 
 use skywatch_model::FieldValue;
 
+use super::scalar::as_float;
+
 /// A function of one row's values.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MathFunction(&'static Entry);
@@ -83,27 +85,18 @@ impl MathFunction {
                 FieldValue::Integer(_) | FieldValue::Unsigned(_) => first.clone(),
                 FieldValue::String(_) | FieldValue::Boolean(_) => return None,
             }),
-            Apply::Unary(function) => number(first).map(function).map(FieldValue::Float),
+            Apply::Unary(function) => as_float(first).map(function).map(FieldValue::Float),
             Apply::Pair(function) => {
-                let second = number(args.get(1)?.as_ref()?)?;
-                number(first).map(|first| FieldValue::Float(function(first, second)))
+                let second = as_float(args.get(1)?.as_ref()?)?;
+                as_float(first).map(|first| FieldValue::Float(function(first, second)))
             }
             Apply::Pow => pow(first, args.get(1)?.as_ref()?),
         }
     }
 }
 
-fn number(value: &FieldValue) -> Option<f64> {
-    match value {
-        FieldValue::Float(value) => Some(*value),
-        FieldValue::Integer(value) => Some(*value as f64),
-        FieldValue::Unsigned(value) => Some(*value as f64),
-        FieldValue::String(_) | FieldValue::Boolean(_) => None,
-    }
-}
-
 fn pow(base: &FieldValue, exponent: &FieldValue) -> Option<FieldValue> {
-    let power = number(base)?.powf(number(exponent)?);
+    let power = as_float(base)?.powf(as_float(exponent)?);
     Some(match (base, exponent) {
         (FieldValue::Integer(_), FieldValue::Integer(_)) => FieldValue::Integer(power as i64),
         (FieldValue::Unsigned(_), FieldValue::Unsigned(_)) => FieldValue::Unsigned(power as u64),

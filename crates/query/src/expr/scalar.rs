@@ -65,7 +65,8 @@ fn incomparable(op: BinaryOp) -> Option<FieldValue> {
     op.is_comparison().then_some(FieldValue::Boolean(false))
 }
 
-fn as_float(value: &FieldValue) -> Option<f64> {
+/// A number as a float.
+pub(crate) fn as_float(value: &FieldValue) -> Option<f64> {
     match value {
         FieldValue::Float(value) => Some(*value),
         FieldValue::Integer(value) => Some(*value as f64),

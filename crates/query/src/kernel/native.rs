@@ -13,6 +13,9 @@ pub(crate) trait Native: Clone + Send + Sync + std::fmt::Debug + 'static {
     /// The values of a column, if they are of this type.
     fn slice(values: &Values) -> Option<&[Self]>;
 
+    /// The same, to add values.
+    fn vec_mut(values: &mut Values) -> Option<&mut Vec<Self>>;
+
     /// Out of a value of this type.
     fn from_value(value: &FieldValue) -> Option<Self>;
 
@@ -63,6 +66,13 @@ macro_rules! native {
             const TYPE: FieldType = FieldType::$variant;
 
             fn slice(values: &Values) -> Option<&[Self]> {
+                match values {
+                    Values::$variant(values) => Some(values),
+                    _ => None,
+                }
+            }
+
+            fn vec_mut(values: &mut Values) -> Option<&mut Vec<Self>> {
                 match values {
                     Values::$variant(values) => Some(values),
                     _ => None,

@@ -1,10 +1,12 @@
 //! Checks of a SELECT that need no schema, in InfluxDB's order and wording; its times taken apart.
 
 use skywatch_influxql::{BinaryOp, Call, Expr, Fill, Select, fold, split_condition};
-use skywatch_model::{MAX_TIME, MIN_TIME, TimeRange};
+use skywatch_model::{FieldValue, MAX_TIME, MIN_TIME, TimeRange};
 
 use super::parameters;
-use crate::{QueryError, expr::MathFunction, kernel::function};
+use crate::{QueryError, expr::MathFunction, kernel::function, transform::function as transformation};
+
+pub(super) mod transform;
 
 /// A SELECT whose parts are checked.
 #[derive(Debug)]
@@ -21,7 +23,8 @@ pub(super) struct Compiled {
     pub(super) interval: Option<(i64, i64)>,
 }
 
-pub(super) fn compile(select: &Select, now_ns: i64) -> Result<Compiled, QueryError> {
+/// Checks a SELECT; `inherits_interval` tells that its `GROUP BY time()` is that of the query around it.
+pub(super) fn compile(select: &Select, now_ns: i64, inherits_interval: bool) -> Result<Compiled, QueryError> {
     let utc = jiff::tz::TimeZone::UTC;
     let zone = select.time_zone.as_ref().map_or(&utc, skywatch_influxql::TimeZone::zone);
     let (condition, bounds) = split_condition(select.condition.as_ref(), now_ns, zone)
@@ -34,7 +37,13 @@ pub(super) fn compile(select: &Select, now_ns: i64) -> Result<Compiled, QueryErr
     let range = TimeRange::new(bounds.min.unwrap_or(MIN_TIME), bounds.max.unwrap_or(open_end));
     let mut time_column = "time".to_owned();
     let mut fields = Vec::new();
-    let mut survey = Survey { only_selectors: true, limit: select.limit, ..Survey::default() };
+    let mut survey = Survey {
+        only_selectors: true,
+        limit: select.limit,
+        has_interval: interval.is_some(),
+        inherits_interval,
+        ..Survey::default()
+    };
     for field in &select.fields {
         if matches!(&field.expr, Expr::VarRef(reference) if reference.name == "time") {
             if let Some(alias) = &field.alias {
@@ -42,12 +51,14 @@ pub(super) fn compile(select: &Select, now_ns: i64) -> Result<Compiled, QueryErr
             }
             continue;
         }
-        let expr = fold(&field.expr, now_ns, zone).map_err(|error| QueryError::invalid(error.to_string()))?;
+        let folded =
+            |expr: &Expr| fold(expr, now_ns, zone).map_err(|error| QueryError::invalid(error.to_string()));
+        let expr = folded(&fold_functions(&folded(&field.expr)?))?;
         survey.allow_wildcard = true;
         survey.expr(&expr)?;
         fields.push((expr, field.alias.clone()));
     }
-    survey.validate(&fields, select.fill, interval.is_some())?;
+    survey.validate(&fields, select.fill)?;
     Ok(Compiled { fields, time_column, condition, range, interval })
 }
 
@@ -174,6 +185,10 @@ struct Survey {
     alone: Option<&'static str>,
     /// LIMIT of the SELECT.
     limit: u64,
+    has_interval: bool,
+    inherits_interval: bool,
+    /// A mathematical function inside a transformation, which has no place for it.
+    misplaced: Option<String>,
 }
 
 impl Survey {
@@ -212,9 +227,15 @@ impl Survey {
     fn call(&mut self, call: &Call) -> Result<(), QueryError> {
         if let Some(function) = MathFunction::find(&call.name) {
             expect_args(&call.name, function.args(), call.args.len())?;
+            if call.args.iter().all(|arg| is_literal(arg) || matches!(arg, Expr::Regex(_))) {
+                return Err(QueryError::invalid("field must contain at least one variable"));
+            }
             return call.args.iter().filter(|arg| !is_literal(arg)).try_for_each(|arg| self.expr(arg));
         }
         self.calls += 1;
+        if let Some(function) = transformation::find(&call.name) {
+            return self.transform(function, &call.args);
+        }
         if call.name == "distinct" {
             self.has_distinct = true;
             return self.distinct(&call.args);
@@ -268,12 +289,7 @@ impl Survey {
         }
     }
 
-    fn validate(
-        &self,
-        fields: &[(Expr, Option<String>)],
-        fill: Fill,
-        has_interval: bool,
-    ) -> Result<(), QueryError> {
+    fn validate(&self, fields: &[(Expr, Option<String>)], fill: Fill) -> Result<(), QueryError> {
         if let Some(name) = self.alone.filter(|_| self.calls > 1) {
             return Err(not_alone(name));
         }
@@ -283,7 +299,7 @@ impl Survey {
             "fill(none) must be used with a function"
         } else if self.calls == 0 && fill == Fill::Linear {
             "fill(linear) must be used with a function"
-        } else if self.calls == 0 && has_interval {
+        } else if self.calls == 0 && self.has_interval {
             "GROUP BY requires at least one aggregate function"
         } else if self.has_distinct && (self.calls != 1 || self.has_plain_references) {
             "aggregate function distinct() cannot be combined with other functions or fields"
@@ -292,7 +308,10 @@ impl Survey {
         } else if self.has_plain_references && self.calls > 1 {
             "mixing multiple selector functions with tags or fields is not supported"
         } else {
-            return Ok(());
+            return match &self.misplaced {
+                Some(name) => Err(QueryError::invalid(format!("unsupported call: {name}"))),
+                None => Ok(()),
+            };
         };
         Err(QueryError::invalid(error))
     }
@@ -300,6 +319,42 @@ impl Survey {
 
 fn not_alone(name: &str) -> QueryError {
     QueryError::invalid(format!("selector function {name}() cannot be combined with other functions"))
+}
+
+/// The expression with mathematical functions of constants computed.
+fn fold_functions(expr: &Expr) -> Expr {
+    match expr {
+        Expr::Paren(inner) => match fold_functions(inner) {
+            inner if is_literal(&inner) => inner,
+            inner => Expr::Paren(Box::new(inner)),
+        },
+        Expr::Binary(binary) => {
+            Expr::binary(binary.op, fold_functions(&binary.lhs), fold_functions(&binary.rhs))
+        }
+        Expr::Call(call) => {
+            let call = Call { name: call.name.clone(), args: call.args.iter().map(fold_functions).collect() };
+            constant(&call).unwrap_or(Expr::Call(call))
+        }
+        other => other.clone(),
+    }
+}
+
+/// The value of a mathematical function of numbers.
+fn constant(call: &Call) -> Option<Expr> {
+    let function = MathFunction::find(&call.name).filter(|function| function.args() == call.args.len())?;
+    let number = |arg: &Expr| match arg {
+        Expr::Integer(value) => Some(FieldValue::Integer(*value)),
+        Expr::Unsigned(value) => Some(FieldValue::Unsigned(*value)),
+        Expr::Number(value) => Some(FieldValue::Float(*value)),
+        _ => None,
+    };
+    let args: Option<Vec<_>> = call.args.iter().map(|arg| number(arg).map(Some)).collect();
+    match function.apply(&args?)? {
+        FieldValue::Integer(value) => Some(Expr::Integer(value)),
+        FieldValue::Unsigned(value) => Some(Expr::Unsigned(value)),
+        FieldValue::Float(value) => Some(Expr::Number(value)),
+        FieldValue::String(_) | FieldValue::Boolean(_) => None,
+    }
 }
 
 const fn is_literal(expr: &Expr) -> bool {

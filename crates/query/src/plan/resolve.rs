@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use skywatch_influxql::{Call, DataType, Expr as Ast, Select, Source, VarRef};
-use skywatch_model::FieldType;
+use skywatch_influxql::{Call, DataType, Expr as Ast, Fill, Select, Source, VarRef};
+use skywatch_model::{FieldType, TimeRange};
 
 use super::{
-    CallPlan, Condition, NamedSource, Reference, ScanField, Schema, SelectPlan, SourceContext,
-    compile::Compiled, condition::literal, expand::Expanded, names, parameters, types::field_type,
+    CallPlan, Condition, NamedSource, Reference, ScanField, Schema, SelectPlan, compile::Compiled,
+    condition::literal, expand::Expanded, names, parameters, types::field_type,
 };
 use crate::{
     QueryError,
@@ -19,16 +19,52 @@ use crate::{
     window::Windows,
 };
 
+/// What of a query is read: all of it, or a branch.
+pub(super) struct Reading {
+    /// Which rows.
+    pub(super) range: TimeRange,
+    /// Where empty windows are filled.
+    pub(super) filled: TimeRange,
+    /// Interval and offset of windows.
+    pub(super) interval: Option<(i64, i64)>,
+    /// What empty windows hold.
+    pub(super) fill: Fill,
+    /// Rows per series; 0 is no limit.
+    pub(super) limit: u64,
+    /// Rows skipped per series.
+    pub(super) offset: u64,
+    /// Whether a selector that stands alone shows the times of its points.
+    pub(super) own_times: bool,
+    /// What `now()` is.
+    pub(super) now_ns: i64,
+}
+
+impl Reading {
+    /// All of a query.
+    pub(super) const fn whole(compiled: &Compiled, select: &Select, now_ns: i64) -> Self {
+        Self {
+            range: compiled.range,
+            filled: compiled.range,
+            interval: compiled.interval,
+            fill: select.fill,
+            limit: select.limit,
+            offset: select.offset,
+            own_times: true,
+            now_ns,
+        }
+    }
+}
+
 pub(super) fn resolve(
     compiled: &Compiled,
     expanded: Expanded,
     sources: Vec<NamedSource>,
     schema: &Schema,
     select: &Select,
-    context: &SourceContext<'_>,
+    reading: &Reading,
 ) -> Result<Option<SelectPlan>, QueryError> {
     let zone = select.time_zone.as_ref().map(|zone| zone.zone().clone());
-    let windows = compiled.interval.map(|(interval, offset)| Windows::new(interval, offset, zone.clone()));
+    let windows = reading.interval.map(|(interval, offset)| Windows::new(interval, offset, zone.clone()));
     let mut slots = Slots::default();
     // Calls come first, so that their number is known when references get their slots.
     expanded.fields.iter().for_each(|(expr, _)| slots.collect(expr));
@@ -38,7 +74,11 @@ pub(super) fn resolve(
     }
     let lone_selector = matches!(slots.calls.as_slice(), [(_, call)] if call.function.selector);
     let selector = SelectorConfig {
-        time: if lone_selector && windows.is_none() { PointTime::Own } else { PointTime::Window },
+        time: if lone_selector && windows.is_none() && reading.own_times {
+            PointTime::Own
+        } else {
+            PointTime::Window
+        },
         with_aux: !slots.references.is_empty(),
     };
     for (_, call) in &mut slots.calls {
@@ -48,40 +88,41 @@ pub(super) fn resolve(
         call.config.origin =
             if compiled.range.start == skywatch_model::MIN_TIME { 0 } else { compiled.range.start };
         // The clock is all that differs between two runs of one query.
-        call.config.seed = context.now_ns as u64;
+        call.config.seed = reading.now_ns as u64;
     }
     let refusal = slots.calls.iter().find_map(|(_, call)| refused_argument(call));
     let condition = compiled.condition.as_ref().map(|condition| {
         Condition::resolve(condition, schema, &mut |name, data_type| slots.scan(name, field_type(data_type)?))
     });
-    let plan = SelectPlan {
+    Ok(Some(SelectPlan {
         columns: names::columns(&compiled.time_column, &expanded.fields),
         sources,
         reads_subquery: reads_subquery(select),
-        range: compiled.range,
+        range: reading.range,
+        filled: reading.filled,
         scan_fields: slots.scan_fields,
         condition,
         dimensions: expanded.dimensions,
         windows,
         calls: slots.calls.into_iter().map(|(_, call)| call).collect(),
+        branches: Vec::new(),
+        branch_types: Vec::new(),
         refusal,
         references: slots.references.into_iter().map(|(_, reference)| reference).collect(),
         fields,
         types: expanded.types,
-        fill: select.fill,
+        fill: reading.fill,
         ascending: select.ascending(),
-        limit: select.limit,
-        offset: select.offset,
+        limit: reading.limit,
+        offset: reading.offset,
         series_limit: select.slimit,
         series_offset: select.soffset,
         zone,
         keeps_nan: false,
-    };
-    check_buckets(&plan, context.max_buckets)?;
-    Ok(Some(plan))
+    }))
 }
 
-fn reads_subquery(select: &Select) -> bool {
+pub(super) fn reads_subquery(select: &Select) -> bool {
     select.from.iter().any(|source| matches!(source, Source::Subquery(_)))
 }
 
@@ -94,7 +135,8 @@ fn refused_argument(call: &CallPlan) -> Option<String> {
     })
 }
 
-fn check_buckets(plan: &SelectPlan, max_buckets: u64) -> Result<(), QueryError> {
+/// Refuses more windows than may be asked for.
+pub(super) fn check_buckets(plan: &SelectPlan, max_buckets: u64) -> Result<(), QueryError> {
     let Some(windows) = &plan.windows else { return Ok(()) };
     if max_buckets == 0 || plan.range.start == skywatch_model::MIN_TIME {
         return Ok(());
@@ -122,21 +164,13 @@ struct Slots {
 impl Slots {
     /// Gives every call and reference of an expression its place.
     fn collect(&mut self, expr: &Ast) {
-        match expr {
-            Ast::Call(call) if MathFunction::find(&call.name).is_some() => {
-                call.args.iter().for_each(|arg| self.collect(arg));
-            }
+        visit_leaves(expr, &mut |leaf| match leaf {
             Ast::Call(call) => self.call(call),
             Ast::VarRef(name) => {
                 self.reference(name);
             }
-            Ast::Binary(binary) => {
-                self.collect(&binary.lhs);
-                self.collect(&binary.rhs);
-            }
-            Ast::Paren(inner) => self.collect(inner),
             _ => {}
-        }
+        });
     }
 
     fn call(&mut self, call: &Call) {
@@ -221,25 +255,46 @@ impl Slots {
 
     /// The expression over the slots.
     fn expr(&self, expr: &Ast) -> Expr {
-        match expr {
-            Ast::Paren(inner) => self.expr(inner),
-            Ast::Binary(binary) => {
-                Expr::Binary(binary.op, Box::new(self.expr(&binary.lhs)), Box::new(self.expr(&binary.rhs)))
+        over_slots(expr, &|leaf| match leaf {
+            Ast::VarRef(name) => {
+                let reference = self.references.iter().position(|(known, _)| known == name);
+                reference.map(|index| self.calls.len() + index)
             }
-            Ast::VarRef(name) => match self.references.iter().position(|(known, _)| known == name) {
-                Some(index) => Expr::Slot(self.calls.len() + index),
-                None => Expr::Null,
-            },
-            Ast::Call(call) => {
-                if let Some(function) = MathFunction::find(&call.name) {
-                    return Expr::Math(function, call.args.iter().map(|arg| self.expr(arg)).collect());
-                }
-                match self.calls.iter().position(|(known, _)| known == call) {
-                    Some(index) => Expr::Slot(index),
-                    None => Expr::Null,
-                }
-            }
-            other => literal(other).unwrap_or(Expr::Null),
+            Ast::Call(call) => self.calls.iter().position(|(known, _)| known == call),
+            _ => None,
+        })
+    }
+}
+
+/// Calls `visit` with everything in an expression that is read: references, and calls that are not computed row by row.
+pub(super) fn visit_leaves<'a>(expr: &'a Ast, visit: &mut dyn FnMut(&'a Ast)) {
+    match expr {
+        Ast::Call(call) if MathFunction::find(&call.name).is_some() => {
+            call.args.iter().for_each(|arg| visit_leaves(arg, visit));
         }
+        Ast::Call(_) | Ast::VarRef(_) => visit(expr),
+        Ast::Binary(binary) => {
+            visit_leaves(&binary.lhs, visit);
+            visit_leaves(&binary.rhs, visit);
+        }
+        Ast::Paren(inner) => visit_leaves(inner, visit),
+        _ => {}
+    }
+}
+
+/// The expression over slots, which `slot_of` tells of what is read.
+pub(super) fn over_slots(expr: &Ast, slot_of: &dyn Fn(&Ast) -> Option<usize>) -> Expr {
+    let over = |expr: &Ast| over_slots(expr, slot_of);
+    match expr {
+        Ast::Paren(inner) => over(inner),
+        Ast::Binary(binary) => {
+            Expr::Binary(binary.op, Box::new(over(&binary.lhs)), Box::new(over(&binary.rhs)))
+        }
+        Ast::Call(call) => match MathFunction::find(&call.name) {
+            Some(function) => Expr::Math(function, call.args.iter().map(over).collect()),
+            None => slot_of(expr).map_or(Expr::Null, Expr::Slot),
+        },
+        Ast::VarRef(_) => slot_of(expr).map_or(Expr::Null, Expr::Slot),
+        other => literal(other).unwrap_or(Expr::Null),
     }
 }

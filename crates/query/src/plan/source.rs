@@ -47,6 +47,10 @@ pub(crate) struct SourceContext<'a> {
     pub(crate) retention_policy: &'a str,
     /// What `now()` is.
     pub(crate) now_ns: i64,
+    /// Of a subquery: the times that the statement around it may read.
+    pub(crate) readable: Option<TimeRange>,
+    /// Of a subquery: whether its `GROUP BY time()` is that of the query around it.
+    pub(crate) inherits_interval: bool,
     /// Most windows; 0 is no limit.
     pub(crate) max_buckets: u64,
     /// Answers subqueries.
@@ -84,6 +88,8 @@ pub(crate) struct Outer<'a> {
     pub(crate) select: &'a Select,
     /// The times it reads.
     pub(crate) range: TimeRange,
+    /// The times that anything in the statement may read.
+    pub(crate) readable: TimeRange,
 }
 
 /// The sources of a FROM clause, sorted by name.

@@ -1,12 +1,13 @@
 //! Types of selected expressions: operators refuse operands they cannot work on, in InfluxDB's words.
 
-use skywatch_influxql::{BinaryExpr, BinaryOp, DataType, Expr};
+use skywatch_influxql::{BinaryExpr, BinaryOp, Call, DataType, Expr};
 use skywatch_model::FieldType;
 
 use crate::{
     QueryError,
     expr::MathFunction,
     kernel::function::{self, Function},
+    transform::function as transformation,
 };
 
 /// Checks every selected expression, and tells the types of their values. References carry their types as casts.
@@ -30,6 +31,7 @@ fn type_of(expr: &Expr) -> Result<Option<DataType>, QueryError> {
             }
             None
         }
+        Expr::Call(call) if transformation::find(&call.name).is_some() => transformed_type(call)?,
         Expr::Call(call) => match call.args.first() {
             Some(Expr::Call(_)) => Some(DataType::Integer),
             Some(Expr::VarRef(name)) => name
@@ -48,6 +50,16 @@ fn type_of(expr: &Expr) -> Result<Option<DataType>, QueryError> {
         }
         _ => None,
     })
+}
+
+/// Type of a transformation's answers, whatever it transforms.
+fn transformed_type(call: &Call) -> Result<Option<DataType>, QueryError> {
+    let (Some(function), Some(points)) = (transformation::find(&call.name), call.args.first()) else {
+        return Ok(None);
+    };
+    let points = type_of(points)?;
+    let of_points = || points.and_then(field_type).map(|points| function.nominal.of(points));
+    Ok(function.nominal.fixed().or_else(of_points).map(super::expand::cast))
 }
 
 /// Type of a function's answer. It has one even for an argument it will refuse, since operators complain first.

@@ -39,6 +39,8 @@ pub(super) fn sources<'a>(context: &Context<'a>, subqueries: &'a dyn Subqueries)
         database: &context.request.database,
         retention_policy: &context.request.retention_policy,
         now_ns: context.request.now_ns,
+        readable: None,
+        inherits_interval: false,
         max_buckets: context.limits.max_select_buckets,
         subqueries,
     }

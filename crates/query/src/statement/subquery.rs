@@ -37,12 +37,18 @@ impl<'a> Nested<'a> {
     }
 
     fn answer(&self, select: &Select, outer: &Outer<'_>) -> Result<Answer, QueryError> {
-        let select = inherit(select, outer, self.interval.borrow().as_ref())?;
+        let (select, inherits_interval) = inherit(select, outer, self.interval.borrow().as_ref())?;
         let mut shard = MemoryShard::for_answer(BLOCK_ROWS);
-        let context = SourceContext { subqueries: self, ..sources(self.context, self) };
+        let context = SourceContext {
+            subqueries: self,
+            readable: Some(outer.readable),
+            inherits_interval,
+            ..sources(self.context, self)
+        };
         let mut order = RowOrder::Heap;
         if let Some(mut plan) = plan::plan_select(&select, &context)? {
             order = match (plan.is_raw(), &plan.windows) {
+                _ if !plan.branches.is_empty() => RowOrder::TimeThenSeries,
                 (true, _) => RowOrder::Heap,
                 (false, None) => RowOrder::Series,
                 (false, Some(_)) => RowOrder::TimeThenSeries,
@@ -90,8 +96,12 @@ impl Subqueries for Nested<'_> {
 }
 
 /// What a subquery takes over from the query around it: times, order, grouping. An interval is that of the nearest query
-/// around that has one.
-fn inherit(select: &Select, outer: &Outer<'_>, interval: Option<&Expr>) -> Result<Select, QueryError> {
+/// around that has one; it is told whether there is such an interval.
+fn inherit(
+    select: &Select,
+    outer: &Outer<'_>,
+    interval: Option<&Expr>,
+) -> Result<(Select, bool), QueryError> {
     let mut select = select.clone();
     if !select.order_by.is_empty() && select.ascending() != outer.select.ascending() {
         return Err(QueryError::invalid(
@@ -113,10 +123,9 @@ fn inherit(select: &Select, outer: &Outer<'_>, interval: Option<&Expr>) -> Resul
             select.group_by.push(dimension.clone());
         }
     }
-    if !grouped && has_calls(&select) {
-        select.group_by.extend(interval.cloned());
-    }
-    Ok(select)
+    let interval = interval.filter(|_| !grouped && has_calls(&select));
+    select.group_by.extend(interval.cloned());
+    Ok((select, interval.is_some()))
 }
 
 fn bound_times(select: &mut Select, range: TimeRange) {

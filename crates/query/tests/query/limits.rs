@@ -253,3 +253,29 @@ fn lists_of_series_and_tag_values_are_streamed_within_the_budget() {
     }
     assert_eq!(memory.used_bytes_total(), 0);
 }
+
+#[test]
+fn transformations_of_rows_stream_and_windows_of_values_are_bounded() {
+    let run = |max_query_memory_bytes, query: &str| {
+        let limits = Limits { max_query_memory_bytes, worker_threads: 0, ..Limits::default() };
+        answer(limits, query)["results"][0].clone()
+    };
+    // Rows of a series are held block after block, whatever comes of them; here it is one sum of twenty thousand.
+    let last = "SELECT cumulative_sum(v) FROM m LIMIT 1 OFFSET 19999";
+    let rows = run(400_000, last);
+    assert_eq!(rows["series"][0]["values"].as_array().map(Vec::len), Some(1), "{rows}");
+    // One transformation that answers late does not make the answers of another pile up.
+    let late = "SELECT moving_average(v, 3), elapsed(v) FROM m GROUP BY h LIMIT 1 OFFSET 1500";
+    assert!(run(200_000, late)["error"].is_null());
+    // A window of values has to be held.
+    let window = run(250_000, "SELECT moving_average(v, 20000) FROM m");
+    assert!(window["error"].to_string().contains("max-query-memory limit exceeded"), "{window}");
+    // As many predictions as there are nanoseconds in a century are refused rather than made.
+    let query = "SELECT holt_winters(mean(v), 3155760000000000000, 0) FROM m WHERE time >= 0 AND time < 20u GROUP BY time(1u)";
+    let predictions = run(1_000_000, query);
+    assert!(predictions["error"].to_string().contains("max-query-memory limit exceeded"), "{predictions}");
+    let season =
+        "SELECT holt_winters(mean(v), 1, 10000) FROM m WHERE time >= 0 AND time < 20u GROUP BY time(1ns)";
+    let simplex = run(100_000_000, season);
+    assert!(simplex["error"].to_string().contains("max-query-memory limit exceeded"), "{simplex}");
+}

@@ -8,7 +8,7 @@ use crate::expr::Vector;
 
 /// A column being made.
 #[derive(Debug)]
-pub(super) struct Appender {
+pub(in crate::exec) struct Appender {
     values: Values,
     /// Which rows have a value; `None` as long as all have.
     valid: Option<Bitmap>,
@@ -17,12 +17,12 @@ pub(super) struct Appender {
 
 impl Appender {
     /// Without rows.
-    pub(super) fn new(field_type: FieldType) -> Self {
+    pub(in crate::exec) fn new(field_type: FieldType) -> Self {
         Self { values: Values::empty(field_type), valid: None, any_valid: false }
     }
 
     /// Adds rows of a column; of one that is absent, as many nulls.
-    pub(super) fn rows(&mut self, column: Option<&Column>, rows: Range<usize>) {
+    pub(in crate::exec) fn rows(&mut self, column: Option<&Column>, rows: Range<usize>) {
         let Some(column) = column.filter(|column| column.values.field_type() == self.values.field_type())
         else {
             debug_assert!(column.is_none(), "a column of another type than {:?}", self.values.field_type());
@@ -99,7 +99,7 @@ impl Appender {
     }
 
     /// As a vector.
-    pub(super) fn take_vector(&mut self) -> Vector {
+    pub(in crate::exec) fn take_vector(&mut self) -> Vector {
         self.take().map_or(Vector::Null, Vector::Column)
     }
 }

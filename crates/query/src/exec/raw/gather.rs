@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Rows of one group, column by column.
-pub(super) struct Gather<'a> {
+pub(in crate::exec) struct Gather<'a> {
     run: &'a Run<'a>,
     group: &'a Group,
     /// Rows collected so far.
@@ -42,7 +42,7 @@ enum Source {
 }
 
 impl<'a> Gather<'a> {
-    pub(super) fn new(run: &'a Run<'a>, group: &'a Group) -> Self {
+    pub(in crate::exec) fn new(run: &'a Run<'a>, group: &'a Group) -> Self {
         let source = |reference: &Reference| match reference {
             Reference::Field(field) => {
                 Source::Field(*field, Appender::new(run.plan.scan_fields[*field].wanted))
@@ -129,8 +129,13 @@ impl<'a> Gather<'a> {
         Ok(self.run.piece_rows - self.times.len())
     }
 
+    /// Emits what there is, though more follows.
+    pub(in crate::exec) fn hand_out(&mut self, emit: &mut Emit<'_>) -> Result<(), QueryError> {
+        if self.times.is_empty() { Ok(()) } else { self.flush(true, emit) }
+    }
+
     /// Emits what is left.
-    pub(super) fn finish(mut self, emit: &mut Emit<'_>) -> Result<(), QueryError> {
+    pub(in crate::exec) fn finish(mut self, emit: &mut Emit<'_>) -> Result<(), QueryError> {
         if self.times.is_empty() { Ok(()) } else { self.flush(false, emit) }
     }
 

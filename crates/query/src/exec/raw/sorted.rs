@@ -14,25 +14,40 @@ use crate::QueryError;
 /// About how many rows are sorted at once: so that keys stay in the processor's caches and a stop is noticed soon.
 const BATCH_ROWS: usize = 32 << 10;
 
-/// Merges series by time and, at one time, by rank; ranks are `0..streams.len()`.
-pub(super) fn merge(
-    run: &Run<'_>,
-    streams: Vec<Stream<'_>>,
-    ranks: &[u32],
-    gather: &mut Gather<'_>,
-    emit: &mut Emit<'_>,
-) -> Result<(), QueryError> {
-    let mut ranked: Vec<(u32, Stream<'_>)> = ranks.iter().copied().zip(streams).collect();
-    ranked.sort_by_key(|(rank, _)| *rank);
-    let mut streams: Vec<Stream<'_>> = ranked.into_iter().map(|(_, stream)| stream).collect();
-    if !run.plan.ascending {
-        streams.reverse();
+/// Series merged by time and, at one time, by rank.
+pub(super) struct Sorted<'a> {
+    /// Those that have rows left, by rank; the other way round when the newest come first.
+    streams: Vec<Stream<'a>>,
+    /// Of the rows of a batch; kept for the next.
+    keys: Vec<u128>,
+}
+
+impl<'a> Sorted<'a> {
+    /// Before the first row; ranks are `0..streams.len()`.
+    pub(super) fn new(run: &Run<'a>, streams: Vec<Stream<'a>>, ranks: &[u32]) -> Self {
+        let mut ranked: Vec<(u32, Stream<'_>)> = ranks.iter().copied().zip(streams).collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        let mut streams: Vec<Stream<'_>> = ranked.into_iter().map(|(_, stream)| stream).collect();
+        if !run.plan.ascending {
+            streams.reverse();
+        }
+        Self { streams, keys: Vec::new() }
     }
-    let mut keys: Vec<u128> = Vec::new();
-    while !streams.is_empty() {
+
+    /// Merges a batch; false when there are no rows left.
+    pub(super) fn step(
+        &mut self,
+        run: &Run<'a>,
+        gather: &mut Gather<'_>,
+        emit: &mut Emit<'_>,
+    ) -> Result<bool, QueryError> {
+        let Self { streams, keys } = self;
+        if streams.is_empty() {
+            return Ok(false);
+        }
         run.usage.cancel.check()?;
         let clock = Clock { ascending: run.plan.ascending };
-        let ends = batch(&streams, clock);
+        let ends = batch(streams, clock);
         keys.clear();
         for (index, (stream, end)) in streams.iter().zip(&ends).enumerate() {
             let index = (index as u128) << 32;
@@ -42,14 +57,14 @@ pub(super) fn merge(
         run.usage.hold(keys.len() * size_of::<u128>())?;
         keys.sort_unstable();
         let picks = keys.iter().map(|key| ((*key >> 32) as u32, *key as u32));
-        gather.scattered(&streams, picks, emit)?;
+        gather.scattered(streams, picks, emit)?;
         run.usage.release(keys.len() * size_of::<u128>());
         for (stream, end) in streams.iter_mut().zip(ends) {
             stream.row = end;
         }
-        streams = replaced(run, streams)?;
+        *streams = replaced(run, std::mem::take(streams))?;
+        Ok(!streams.is_empty())
     }
-    Ok(())
 }
 
 /// Times as keys that ascend in the order of the query.
