@@ -24,6 +24,8 @@ use crate::{
 
 /// Longest line; a connection that sends a longer one is closed.
 const LINE_BYTES_MAX: usize = 64 << 10;
+/// Room for one read.
+const READ_BYTES: usize = 16 << 10;
 /// Connections at once; further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 1_024;
 /// Pieces of lines that wait for the parser, from all connections.
@@ -130,6 +132,8 @@ async fn converse(
     add(&counters.connections_active, 1);
     let mut buffer = Vec::new();
     loop {
+        // What lies there is read in large pieces, whatever the last lines have left of the buffer.
+        buffer.reserve(READ_BYTES);
         let read = tokio::select! {
             () = told_to_stop(&mut stop) => break,
             read = stream.read_buf(&mut buffer) => read,
@@ -195,7 +199,7 @@ fn take(lines: &[u8], parser: &Parser, batch: &mut PointBatch<'static>, counters
             Err(error) => {
                 add(&counters.parse_failures, 1);
                 let line = String::from_utf8_lossy(line);
-                tracing::info!(%line, %error, "unable to parse line");
+                tracing::info!(?line, %error, "unable to parse line");
             }
         }
     }

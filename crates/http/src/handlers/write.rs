@@ -124,7 +124,7 @@ fn store(app: &App, received: &BodyBytes, gzip: bool, target: &Target) -> Result
     let unpacked = if gzip { Some(app.bodies.gunzip(received)?) } else { None };
     let body = unpacked.as_ref().unwrap_or(received);
     if app.config.write_tracing {
-        tracing::info!(body = %String::from_utf8_lossy(body), "Write body received by handler");
+        tracing::info!(body = ?String::from_utf8_lossy(body), "Write body received by handler");
     }
     let request = WriteRequest {
         database: &target.database,
