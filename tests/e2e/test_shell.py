@@ -259,6 +259,8 @@ def test_a_person_at_a_terminal(shell, server, tmp_path):
         ("\\d mem", "fieldKey   used"),
         ("\\o " + str(tmp_path / "out") + "\rshow databases\r\\o", "shell.autogen> "),
         ("\\i " + str(script), "42"),
+        ("connect http://127.0.0.1:1", "ERR: cannot reach http://127.0.0.1:1: Connection refused"),
+        ("connect " + server, server + ": "),
         ("\\i /nowhere", "ERR: cannot read /nowhere: No such file"),
         ("nonsense", "ERR: error parsing query: found nonsense"),
     ]:
