@@ -8,7 +8,7 @@ from conftest import Process, answers, free_port, need, wait_until
 
 # What our engine has no true counterpart of; docs/metrics.md tells why.
 LEFT_OUT = {
-    "httpd": {"authFail", "pointsWrittenFail", "statusReq"},
+    "httpd": {"pointsWrittenFail", "statusReq"},
     "runtime": {
         "Frees",
         "HeapObjects",

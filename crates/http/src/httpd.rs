@@ -21,6 +21,7 @@ impl StatisticsSource for HttpdSource {
         let httpd = Statistic::new("httpd").tag("bind", app.local_addr.to_string());
         statistics.push(httpd.values([
             ("authFail", count(&stats.authentication_failures)),
+            ("authFail", count(&stats.authentication_failures)),
             ("clientError", stats.errors(4)),
             ("pingReq", stats.count(Route::Ping)),
             ("pointsWrittenDropped", count(&stats.points_dropped)),
