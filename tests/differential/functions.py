@@ -113,6 +113,6 @@ FUNCTIONS = [
              suits=end_is_after_1970),
     Function("top", more=tags_and_size, selector=True, alone=True, suits=values_differ, wildcard=False),
     Function("bottom", more=tags_and_size, selector=True, alone=True, suits=values_differ, wildcard=False),
-    Function("sample", takes=ALL, more=", 1000", selector=True, suits=everything_is_drawn, weight=0.6),
+    Function("sample", takes=ALL, more=", 5000", selector=True, suits=everything_is_drawn, weight=0.6),
     Function("integral", more=unit, gives="float", exact=False, suits=line_is_one, weight=0.6),
 ]

@@ -13,7 +13,7 @@ from sources import NUMBERS, Source
 
 PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*$")
 KEYWORDS = {"select", "from", "field", "value", "group", "time", "key", "keys", "tag", "on", "all", "any", "default"}
-ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "UTC", "Australia/Lord_Howe"]
+ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "UTC"]
 #: Subqueries within subqueries.
 DEPTH_MAX = 3
 
@@ -75,8 +75,10 @@ class Generator:
             source = self.subquery(source, others, depth + 1, descending)
         aggregate = self.chance(0.65)
         by_time = aggregate and self.chance(0.6)
-        # Descending, groups that are all of one window come in either order to the query around them.
-        groups = [] if inner and descending and aggregate and not by_time else self.groups(source)
+        groups = self.groups(source)
+        if inner and ((aggregate and descending and not by_time) or not (aggregate or source.policies_apart)):
+            # Groups that are all of one window, and rows of one time, come in either order to the query around them.
+            groups = []
         # Within a subquery, InfluxDB gives the windows of one group after those of another to the query around it.
         has_references = aggregate and not inner and self.chance(0.12)
         shape = Shape(aggregate, by_time, groups, descending, has_references)
@@ -95,7 +97,8 @@ class Generator:
             self.rng.shuffle(dimensions)
         if dimensions:
             parts.append("GROUP BY " + ", ".join(dimensions))
-        if (by_time and self.chance(0.6)) or self.chance(0.05):
+        # Raw rows of a subquery are filled with numbers whatever their type.
+        if (by_time and self.chance(0.6)) or (self.chance(0.05) and (aggregate or not inner)):
             # Filled windows of a subquery's groups come group by group, which InfluxDB takes for new windows.
             parts.append("fill(none)" if inner and groups else self.fill())
         if descending or self.chance(0.15):
@@ -193,7 +196,7 @@ class Generator:
             text += f" {self.one_of('&', '|', '^')} {self.one_of('true', 'false', text)}"
         elif kind < 0.42:
             # Of a subquery InfluxDB shows the value whatever the cast.
-            casts = ["float", "integer"] if its in NUMBERS else [its]
+            casts = ["float", "integer"] if its in NUMBERS and source.fits_integers else [its]
             cast = "field" if source.is_subquery or inner else self.one_of("field", *casts)
             text += f"::{cast}"
             if cast != "field" and cast != its:
@@ -261,7 +264,8 @@ class Generator:
             and (not shape.has_references or function.selector)
             and (name not in source.inexact or function.name in ("count", "sum", "mean"))
             and function.suits(shape, source, name)
-            and not (inner and function.name == "sample")
+            # Points of their own times within windows come in an order of their own to the query around.
+            and not (inner and function.name in ("sample", "top", "bottom"))
             and not (shape.has_references and not self.row_is_known(shape, source, name, function))
         ]
         if not found:
@@ -287,8 +291,10 @@ class Generator:
         plain = not inner and not source.is_subquery and not shape.has_references
         if function.wildcard and plain and not source.inexact and self.chance(0.05):
             return self.one_of("*", "/^[a-m]/", "*::field")
-        if self.chance(0.05) and source.fields[name] in NUMBERS and not source.is_subquery:
-            return self.quoted(name) + self.one_of("::float", "::integer", "::field")
+        if self.chance(0.05) and name in source.numbers and source.fits_integers and not source.is_subquery:
+            cast = self.one_of("::float", "::integer", "::field")
+            # Within a subquery InfluxDB does not tell of operands that do not fit.
+            return self.quoted(name) + ("::field" if inner else cast)
         return self.quoted(name)
 
     def computed(self, source, text, its, exact):

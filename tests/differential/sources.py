@@ -31,6 +31,8 @@ class Source:
     #: Fields that may differ from server to server in their last digits: they are not compared with anything.
     inexact: frozenset = frozenset()
     is_subquery: bool = False
+    #: Whether every float is within the integers.
+    fits_integers: bool = True
     #: Bare name of the measurement; of a subquery, that of the innermost one.
     name: str = ""
     #: Retention policies that have points of it.
@@ -69,7 +71,7 @@ FIXED = [
     ),
     fixed(
         "types", "m", {"f": "float", "i": "integer", "s": "string", "t": "boolean"},
-        {"a": ["1", "2", ""], "b": ["x", "y", ""]}, 15 * 60 * SECOND, ["1m", "4m", "1h"],
+        {"a": ["1", "2", ""], "b": ["x", "y", ""]}, 15 * 60 * SECOND, ["1m", "4m", "1h"], fits_integers=False,
     ),
     fixed(
         "sparse", "sparse", {"v": "float", "n": "integer", "late": "integer", "s": "string"}, {"k": ["x", "y", "z"]},

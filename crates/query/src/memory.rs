@@ -110,8 +110,11 @@ impl MemoryShard {
         }
         known.tag_keys.extend(tags.iter().map(|(key, _)| Arc::clone(key)));
         let series = SeriesRef(self.series.len() as u32);
-        let position =
-            known.series.partition_point(|other| self.series[other.0 as usize].key.as_ref() < key.as_str());
+        // The key leaves empty tags out, by which an answer is ordered too.
+        let position = known.series.partition_point(|other| {
+            let other = &self.series[other.0 as usize];
+            if self.whole { *other.tags < *tags } else { other.key.as_ref() < key.as_str() }
+        });
         known.series.insert(position, series);
         self.series.push(MemorySeries { key: key.into(), tags, times, columns: kept });
     }
