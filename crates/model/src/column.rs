@@ -203,6 +203,11 @@ impl Column {
         }
     }
 
+    /// Number of rows that have a value.
+    pub fn count_values(&self) -> usize {
+        self.valid.as_ref().map_or(self.values.len(), Bitmap::count_set)
+    }
+
     /// Whether row `index` has a value.
     pub fn is_valid(&self, index: usize) -> bool {
         self.valid.as_ref().is_none_or(|valid| valid.get(index))

@@ -15,9 +15,12 @@ mod span;
 mod ties;
 mod transform;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 use parking_lot::Mutex;
@@ -25,7 +28,10 @@ pub(crate) use pool::Pool;
 use skywatch_model::{Column, TimeRange, Values};
 use skywatch_storage::{BlockStream, Consumer, MemoryBudget, Order, ReadError, Reservation, Scanner};
 
-use crate::{CancelToken, Limits, OutputColumn, QueryError, ResultSeries, plan::SelectPlan};
+use crate::{
+    CancelToken, Limits, OutputColumn, QueryError, ResultSeries,
+    plan::{NamedSource, SelectPlan},
+};
 
 /// What a running query may use and has used.
 #[derive(Debug)]
@@ -77,10 +83,16 @@ impl<'a> Usage<'a> {
         let limit = self.limits.max_select_point;
         if limit > 0 && total > limit {
             return Err(QueryError::LimitExceeded(format!(
-                "max-select-point limit exceeded: ({total}/{limit})"
+                // InfluxDB's own spelling.
+                "max-select-point limit exceeed: ({total}/{limit})"
             )));
         }
         Ok(())
+    }
+
+    /// Points read so far.
+    pub(crate) fn points_read(&self) -> u64 {
+        self.points.load(Ordering::Relaxed)
     }
 
     /// Counts bytes of intermediate values.
@@ -136,8 +148,10 @@ impl<'a> Usage<'a> {
     fn check_series(&self, series: usize) -> Result<(), QueryError> {
         let limit = self.limits.max_select_series;
         if limit > 0 && series as u64 > limit {
+            // InfluxDB stops counting at the first one too many.
             return Err(QueryError::LimitExceeded(format!(
-                "max-select-series limit exceeded: ({series}/{limit})"
+                "max-select-series limit exceeded: ({}/{limit})",
+                limit + 1
             )));
         }
         Ok(())
@@ -184,6 +198,56 @@ pub(crate) fn run(
         }
     }
     Ok(())
+}
+
+/// What a plan reads of one of its sources.
+#[derive(Debug, Default)]
+pub(crate) struct SourceCost {
+    /// The measurement.
+    pub(crate) name: Arc<str>,
+    /// Its shards that have series of it.
+    pub(crate) shards: u64,
+    /// Its series, in every shard that has them.
+    pub(crate) series: u64,
+    /// See [`skywatch_storage::ScanCost`].
+    pub(crate) cached_values: u64,
+    /// Segments, counted once each.
+    pub(crate) files: u64,
+    /// See [`skywatch_storage::ScanCost`].
+    pub(crate) blocks: u64,
+    /// See [`skywatch_storage::ScanCost`].
+    pub(crate) block_bytes: u64,
+}
+
+/// What a plan reads of those fields of its sources, without reading it.
+pub(crate) fn cost(
+    plan: &SelectPlan,
+    sources: &[NamedSource],
+    fields: &[Arc<str>],
+    usage: &Usage<'_>,
+) -> Result<Vec<SourceCost>, QueryError> {
+    let layout = block::Layout::new(plan);
+    let mut costs = Vec::new();
+    for source in sources {
+        let groups = groups::build(plan, source, &layout, usage)?;
+        let scanners: Vec<_> =
+            source.shards.iter().map(|shard| shard.scanner(&source.name, fields)).collect();
+        let mut cost = SourceCost { name: Arc::clone(&source.name), ..SourceCost::default() };
+        let (mut shards, mut files) = (BTreeSet::new(), BTreeSet::new());
+        for member in groups.iter().flat_map(|group| &group.members) {
+            usage.cancel.check()?;
+            let scan = scanners[member.shard].scan(member.series, plan.range, Order::Ascending)?.cost();
+            shards.insert(member.shard);
+            files.extend(scan.segments.into_iter().map(|segment| (member.shard, segment)));
+            cost.series += 1;
+            cost.cached_values += scan.cached_values;
+            cost.blocks += scan.blocks;
+            cost.block_bytes += scan.block_bytes;
+        }
+        (cost.shards, cost.files) = (shards.len() as u64, files.len() as u64);
+        costs.push(cost);
+    }
+    Ok(costs)
 }
 
 /// Rows and pieces of series handed from thread to thread at a time.
@@ -247,7 +311,7 @@ fn text_bytes(column: &Column) -> usize {
 struct Run<'a> {
     plan: &'a SelectPlan,
     layout: &'a block::Layout,
-    source: &'a crate::plan::NamedSource,
+    source: &'a NamedSource,
     /// One per shard of the source.
     scanners: &'a [Box<dyn Scanner + 'a>],
     piece_rows: usize,

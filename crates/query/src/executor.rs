@@ -1,14 +1,18 @@
 //! Runs queries: parses, runs statement after statement, and hands their results to the sink.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Instant};
+use std::{
+    num::NonZeroUsize,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use skywatch_influxql::Statement;
+use skywatch_influxql::{Query, Statement};
 use skywatch_monitor::Monitor;
 use skywatch_storage::MemoryBudget;
 
 use crate::{
-    Backend, CancelToken, Identity, Limits, Message, QueryError, ResultSeries, ResultSink, StatementResult,
-    access,
+    Backend, CancelToken, Identity, Interrupt, Limits, Message, QueryError, ResultSeries, ResultSink,
+    StatementResult, access,
     exec::Pool,
     running::{Running, RunningQueries},
     statement,
@@ -110,8 +114,7 @@ impl Executor {
 
     /// Runs every statement of the request, in order, and sends what they answer. A statement that fails sends
     /// its error in its result, and the later ones are not run, as in InfluxDB. `Err` means that the whole
-    /// request failed: before anything was sent (its text is no InfluxQL, too many queries) or because the sink
-    /// closed.
+    /// request failed: before anything was sent, because its text is no InfluxQL, or because the sink closed.
     pub fn execute(
         &self,
         request: &QueryRequest,
@@ -124,11 +127,38 @@ impl Executor {
         let timeout = self.limits.query_timeout;
         let deadline = (!timeout.is_zero()).then(|| Instant::now() + timeout);
         let cancel = deadline.map_or_else(|| cancel.clone(), |deadline| cancel.with_deadline(deadline));
-        let running =
-            self.running.register(request, query.to_string(), cancel, self.limits.max_concurrent_queries)?;
+        let text = query.to_string();
+        let limit = self.limits.max_concurrent_queries;
+        let running = match self.running.register(request, text.clone(), cancel, limit) {
+            Ok(running) => running,
+            Err(error) => return Ok(sink.send(failed(0, error))?),
+        };
+        let watch = SlowQuery {
+            started: Instant::now(),
+            limits: &self.limits,
+            id: running.id(),
+            text: &text,
+            request,
+        };
+        let outcome = self.statements(&query, request, &running, &watch, sink);
+        watch.ended();
+        outcome
+    }
+
+    fn statements(
+        &self,
+        query: &Query,
+        request: &QueryRequest,
+        running: &Running,
+        watch: &SlowQuery<'_>,
+        sink: &mut dyn ResultSink,
+    ) -> Result<(), QueryError> {
         let mut statements = (0u32..).zip(&query.statements);
         for (statement_id, statement) in statements.by_ref() {
-            if let Err(error) = self.statement(statement_id, statement, request, &running, sink) {
+            if let Err(error) = self.statement(statement_id, statement, request, running, sink) {
+                if matches!(error, QueryError::Interrupted(Interrupt::Timeout)) {
+                    watch.timed_out();
+                }
                 if matches!(error, QueryError::Closed(_)) {
                     return Err(error);
                 }
@@ -164,6 +194,36 @@ impl Executor {
         let mut sender = Sender { statement_id, sink, zone: None, held: Vec::new(), held_rows: 0, request };
         let outcome = statement::run(&context, statement, &mut sender)?;
         sender.finish(outcome)
+    }
+}
+
+/// Logs a query that takes long.
+struct SlowQuery<'a> {
+    started: Instant,
+    limits: &'a Limits,
+    id: u64,
+    text: &'a str,
+    request: &'a QueryRequest,
+}
+
+impl SlowQuery<'_> {
+    fn ended(&self) {
+        let threshold = self.limits.log_queries_after;
+        if !threshold.is_zero() && self.started.elapsed() > threshold {
+            self.log("Detected slow query", "threshold", threshold);
+        }
+    }
+
+    fn timed_out(&self) {
+        if self.limits.log_timedout_queries {
+            self.log("query timed out", "timeout", self.limits.query_timeout);
+        }
+    }
+
+    fn log(&self, what: &str, bound: &str, span: Duration) {
+        let Self { id, text, request: QueryRequest { database, .. }, .. } = self;
+        let span = statement::go_duration(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX));
+        tracing::warn!("{what}: {text} (qid: {id}, database: {database}, {bound}: {span})");
     }
 }
 

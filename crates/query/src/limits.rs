@@ -9,6 +9,10 @@ pub struct Limits {
     pub max_concurrent_queries: usize,
     /// How long a query may run (`query-timeout`); zero means for ever.
     pub query_timeout: Duration,
+    /// A query that runs longer is logged (`log-queries-after`); zero logs none.
+    pub log_queries_after: Duration,
+    /// Whether a query that `query_timeout` stopped is logged (`log-timedout-queries`).
+    pub log_timedout_queries: bool,
     /// How long `SELECT INTO` waits for room for its points (`write-timeout`).
     pub write_timeout: Duration,
     /// Points a SELECT may read (`max-select-point`).
@@ -29,6 +33,8 @@ impl Default for Limits {
         Self {
             max_concurrent_queries: 0,
             query_timeout: Duration::ZERO,
+            log_queries_after: Duration::ZERO,
+            log_timedout_queries: false,
             write_timeout: Duration::from_secs(10),
             max_select_point: 0,
             max_select_series: 0,

@@ -51,6 +51,11 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Its number.
+    pub(crate) const fn id(&self) -> u64 {
+        self.id
+    }
+
     pub(crate) const fn cancel(&self) -> &CancelToken {
         &self.cancel
     }
@@ -79,7 +84,7 @@ impl RunningQueries {
         if max_concurrent > 0 && queries.len() >= max_concurrent {
             return Err(QueryError::LimitExceeded(format!(
                 "max-concurrent-queries limit exceeded({}, {max_concurrent})",
-                queries.len() + 1
+                queries.len()
             )));
         }
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;

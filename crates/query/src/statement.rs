@@ -3,16 +3,21 @@
 mod administration;
 mod cardinality;
 mod change;
+mod explain;
 mod into;
+mod measurements;
 mod monitor;
 mod qualify;
 mod select;
+mod shards;
 mod show;
 mod subquery;
 mod tags;
 mod union;
 
 use std::{fmt::Display, sync::Arc};
+
+pub(crate) use show::go_duration;
 
 use skywatch_influxql::{Show, Statement};
 use skywatch_model::{TimeRange, Values};
@@ -56,8 +61,8 @@ pub(crate) fn run(
         }
         Statement::Select(select) => select::run(context, select, sender)?,
         Statement::Show(show) => show_statement(context, show, sender)?,
-        Statement::Explain(_) => return Err(unsupported("EXPLAIN")),
-        Statement::KillQuery(kill) if kill.host.is_some() => return Err(unsupported("KILL QUERY ON")),
+        Statement::Explain(explain) => explain::run(context, explain, sender)?,
+        // A single server takes every host for itself, as InfluxDB does.
         Statement::KillQuery(kill) => context.running.kill(kill.id)?,
         // InfluxDB warns of every other change, not of this one.
         Statement::Delete(delete) => change::delete(context, delete)?,
@@ -91,7 +96,7 @@ fn show_statement(context: &Context<'_>, show: &Show, sender: &mut Sender<'_>) -
     match show {
         Show::Databases => show::databases(context, sender),
         Show::RetentionPolicies(show) => show::retention_policies(context, show, sender),
-        Show::Measurements(show) => show::measurements(context, show, sender),
+        Show::Measurements(show) => measurements::run(context, show, sender),
         Show::FieldKeys(show) => show::field_keys(context, show, sender),
         Show::Series(show) => show::series(context, show, sender),
         Show::TagKeys(show) => tags::keys(context, show, sender),
@@ -106,8 +111,8 @@ fn show_statement(context: &Context<'_>, show: &Show, sender: &mut Sender<'_>) -
         Show::Subscriptions => administration::show_subscriptions(context, sender),
         Show::Users => administration::show_users(context, sender),
         Show::Grants(show) => administration::show_grants(context, show, sender),
-        Show::Shards => Err(unsupported("SHOW SHARDS")),
-        Show::ShardGroups => Err(unsupported("SHOW SHARD GROUPS")),
+        Show::Shards => shards::shards(context, sender),
+        Show::ShardGroups => shards::groups(context, sender),
         Show::Stats(show) => monitor::statistics(context, show.module.as_deref(), sender),
         Show::Diagnostics(show) => monitor::diagnostics(context, show.module.as_deref(), sender),
     }

@@ -5,6 +5,7 @@
 mod agent;
 mod console;
 mod continuous;
+mod coordinator;
 mod data;
 mod go_duration;
 mod http;
@@ -24,6 +25,7 @@ use serde::Deserialize;
 pub(crate) use agent::AgentChoice;
 pub(crate) use console::ConsoleSettings;
 pub(crate) use continuous::ContinuousSettings;
+pub(crate) use coordinator::CoordinatorSettings;
 pub(crate) use data::DataSettings;
 pub(crate) use http::HttpSettings;
 use influxdb::Ignored;
@@ -43,6 +45,7 @@ pub(crate) struct RunSettings {
     pub(crate) data: DataSettings,
     pub(crate) http: HttpSettings,
     pub(crate) monitor: MonitorSettings,
+    pub(crate) coordinator: CoordinatorSettings,
     pub(crate) continuous: ContinuousSettings,
     pub(crate) subscriber: SubscriberSettings,
     pub(crate) listeners: ListenerSettings,
@@ -63,6 +66,7 @@ struct FileConfig {
     data: data::DataSection,
     http: http::HttpSection,
     monitor: monitor::MonitorSection,
+    coordinator: coordinator::CoordinatorSection,
     #[serde(rename = "continuous_queries")]
     continuous: continuous::ContinuousSection,
     subscriber: subscriber::SubscriberSection,
@@ -96,6 +100,7 @@ impl FileConfig {
         keys.note(self.bind_address, "bind-address (backups go through the HTTP API)");
         self.meta.note(&mut keys);
         self.data.note(&mut keys);
+        self.coordinator.note(&mut keys);
         self.retention.note(&mut keys);
         self.shard_precreation.note(&mut keys);
         self.logging.note(&mut keys);
@@ -129,6 +134,7 @@ impl RunSettings {
             data: DataSettings::merge(args, file.data),
             http: HttpSettings::merge(args, file.http)?,
             monitor: MonitorSettings::merge(args, file.monitor),
+            coordinator: CoordinatorSettings::merge(&file.coordinator),
             continuous: ContinuousSettings::merge(&file.continuous),
             subscriber: SubscriberSettings::merge(file.subscriber),
             listeners: ListenerSettings::merge(file.udp, file.graphite, &file.collectd, &file.opentsdb)?,

@@ -19,7 +19,6 @@ use skywatch_console::{AlertsView, ConsoleConfig, NoAlerts};
 use skywatch_http::{HttpConfig, InProcessUser, Server};
 use skywatch_listeners::Listeners;
 use skywatch_monitor::Monitor;
-use skywatch_query::Limits;
 use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
 use skywatch_subscriber::Subscriber;
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
@@ -175,10 +174,7 @@ fn node_config(settings: &RunSettings, memory: Arc<MemoryBudget>, monitor: &Arc<
             max_series_per_database: settings.data.max_series_per_database,
             max_values_per_tag: settings.data.max_values_per_tag,
         },
-        limits: Limits {
-            query_timeout: Duration::from_secs(settings.http.query_timeout_secs),
-            ..Limits::default()
-        },
+        limits: settings.coordinator.limits(settings.http.query_timeout_secs),
         monitor: Arc::clone(monitor),
     }
 }

@@ -42,8 +42,8 @@ pub use error::{ErrorClass, MaintenanceError, OpenError, WriteError};
 pub use index::SeriesSketch;
 pub use options::{Durability, StoreOptions, VersionPolicy};
 pub use read::{
-    BlockStats, BlockStream, End, Order, ReadError, ScanBlock, Scanner, SeriesRef, ShardRead, SpanStats, Sum,
-    TagPredicate,
+    BlockStats, BlockStream, End, Order, ReadError, ScanBlock, ScanCost, Scanner, SeriesRef, ShardRead,
+    SpanStats, Sum, TagPredicate,
 };
 pub use shard::{
     ChoreWork, DeleteReport, PinnedFile, PinnedShard, RecoveryReport, Rejected, Shard, ShardId, ShardStats,

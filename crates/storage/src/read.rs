@@ -4,7 +4,7 @@
 //! and scans each of them into blocks. A block carries statistics where they are exact, so that an aggregate
 //! that covers the block never decodes it.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use regex::Regex;
 use skywatch_model::{FieldType, FieldValue, RowBlock, TimeRange};
@@ -142,6 +142,24 @@ pub trait ScanBlock: Send {
 pub trait BlockStream: Send {
     /// The next block.
     fn next_block(&mut self) -> Result<Option<Box<dyn ScanBlock + '_>>, ReadError>;
+
+    /// What is left to be read, without reading it.
+    fn cost(&self) -> ScanCost {
+        ScanCost::default()
+    }
+}
+
+/// What a scan reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScanCost {
+    /// Values in memory, also those that deletes hide.
+    pub cached_values: u64,
+    /// Numbers of the segments that have blocks of it.
+    pub segments: BTreeSet<u64>,
+    /// Blocks of single fields.
+    pub blocks: u64,
+    /// Their bytes on disk, with their timestamps.
+    pub block_bytes: u64,
 }
 
 /// Reads series of one measurement: what does not depend on the series has been looked up once.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use skywatch_model::{Column, FieldValue, RowBlock, TimeRange};
 
 use crate::{
-    BlockStats, BlockStream, End, Order, ReadError, ScanBlock, SpanStats,
+    BlockStats, BlockStream, End, Order, ReadError, ScanBlock, ScanCost, SpanStats,
     memtable::{MemRows, MemScan},
     merge::{Rows, gather, merge},
     rows::FieldId,
@@ -52,6 +52,24 @@ impl Source<'_> {
             Fate::Whole => Some(self),
             Fate::Part => Some(Self::Masked(Box::new(self), masks)),
             Fate::Gone => None,
+        }
+    }
+
+    /// Adds what reading it costs.
+    fn add_cost(&self, cost: &mut ScanCost) {
+        match self {
+            Self::Block(segment, block) => {
+                cost.segments.insert(segment.meta().number);
+                let (blocks, bytes) = block.field_blocks();
+                cost.blocks += blocks;
+                cost.block_bytes += bytes;
+            }
+            Self::Memory(scan, rows) => {
+                let rows = scan.gather(rows, false);
+                let values = rows.columns.iter().flatten().map(Column::count_values);
+                cost.cached_values += values.sum::<usize>() as u64;
+            }
+            Self::Masked(source, _) => source.add_cost(cost),
         }
     }
 
@@ -165,6 +183,12 @@ impl BlockStream for Scan<'_> {
             let block = Cluster { sources, fields: self.fields, range: self.range };
             Box::new(block) as Box<dyn ScanBlock + '_>
         }))
+    }
+
+    fn cost(&self) -> ScanCost {
+        let mut cost = ScanCost::default();
+        self.clusters.0.iter().for_each(|placed| placed.source.add_cost(&mut cost));
+        cost
     }
 }
 

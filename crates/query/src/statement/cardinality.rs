@@ -11,12 +11,14 @@ use std::{
     sync::Arc,
 };
 
-use skywatch_influxql::{ShowCardinality, ShowTagValuesCardinality};
+use skywatch_influxql::{Expr, ShowCardinality, ShowTagValuesCardinality, WildcardKind};
 use skywatch_model::TimeRange;
 use skywatch_storage::{SeriesSketch, ShardRead, TagPredicate};
 
 use super::{Context, Shards, cut, integers, show, table, tags, union::Union};
-use crate::{QueryError, exec::Usage, executor::Sender};
+use crate::{OutputColumn, QueryError, ResultSeries, exec::Usage, executor::Sender};
+
+type Tags = Arc<[(Arc<str>, Arc<str>)]>;
 
 /// As many series, counted in every shard that has them, are not worth an estimate.
 const EXACT_SERIES_MAX: u64 = 100_000;
@@ -27,12 +29,7 @@ struct Chosen {
     tags: TagPredicate,
 }
 
-fn refuse_groups(filter: &ShowCardinality) -> Result<(), QueryError> {
-    if filter.group_by.is_empty() { Ok(()) } else { Err(super::unsupported("GROUP BY in SHOW CARDINALITY")) }
-}
-
 fn choose(context: &Context<'_>, filter: &ShowCardinality) -> Result<Chosen, QueryError> {
-    refuse_groups(filter)?;
     let database = context.database(filter.database.as_deref())?;
     let condition = tags::Condition::of(context, filter.condition.as_ref())?;
     let measurements = show::by_policy(context, database, &filter.from, condition.range)?;
@@ -41,7 +38,7 @@ fn choose(context: &Context<'_>, filter: &ShowCardinality) -> Result<Chosen, Que
 
 /// Whether InfluxDB would answer from its estimate of the whole database.
 fn is_estimate(filter: &ShowCardinality) -> bool {
-    !filter.exact && filter.from.is_empty() && filter.condition.is_none()
+    !filter.exact && filter.from.is_empty() && filter.condition.is_none() && filter.group_by.is_empty()
 }
 
 /// What an estimate is made of: all measurements of the database, all its shards.
@@ -49,26 +46,103 @@ fn whole_database(
     context: &Context<'_>,
     filter: &ShowCardinality,
 ) -> Result<(Vec<Arc<str>>, Shards), QueryError> {
-    refuse_groups(filter)?;
     let database = context.database(filter.database.as_deref())?;
     tags::measurements(context, database, &[], TimeRange::ALL)
 }
 
-/// One row per measurement that counts anything.
+/// One row per measurement, and per group of its series, that counts anything.
 fn per_measurement(
     filter: &ShowCardinality,
     chosen: &Chosen,
+    usage: &Usage<'_>,
     sender: &mut Sender<'_>,
-    count: impl Fn(&str, &Shards) -> Result<u64, QueryError>,
+    count: impl Fn(&str, &Shards, &TagPredicate) -> Result<u64, QueryError>,
 ) -> Result<(), QueryError> {
+    let keys = chosen.dimensions(&filter.group_by)?;
     for (name, shards) in &chosen.measurements {
-        let count = count(name, shards)?;
-        if count > 0 {
-            let rows = cut([count as i64], filter.offset, filter.limit);
-            sender.series(table(name, &["count"], vec![integers(rows)]))?;
+        for group in chosen.groups(name, shards, &keys, usage)? {
+            let count = count(name, shards, &group.predicate)?;
+            if count > 0 {
+                let rows = cut([count as i64], filter.offset, filter.limit);
+                sender.series(group.series(name, integers(rows)))?;
+            }
         }
     }
     Ok(())
+}
+
+/// Series of a measurement that GROUP BY puts together.
+struct Group {
+    tags: Tags,
+    predicate: TagPredicate,
+}
+
+impl Group {
+    fn series(self, name: &str, counts: OutputColumn) -> ResultSeries {
+        ResultSeries { tags: self.tags, ..table(name, &["count"], vec![counts]) }
+    }
+}
+
+impl Chosen {
+    /// The tag keys that GROUP BY names, sorted.
+    fn dimensions(&self, group_by: &[Expr]) -> Result<Vec<Arc<str>>, QueryError> {
+        let mut keys: BTreeSet<Arc<str>> = BTreeSet::new();
+        let all = || {
+            let of_shards = |(name, shards): (&Arc<str>, &Shards)| {
+                shards.iter().flat_map(|shard| shard.tag_keys(name)).collect::<Vec<_>>()
+            };
+            self.measurements.iter().flat_map(of_shards)
+        };
+        for dimension in group_by {
+            match dimension {
+                Expr::VarRef(tag) => keys.extend([Arc::from(tag.name.as_str())]),
+                Expr::Wildcard(None | Some(WildcardKind::Tag)) => keys.extend(all()),
+                Expr::Regex(regex) => keys.extend(all().filter(|key| regex.is_match(key))),
+                other => {
+                    let text = format!("SHOW CARDINALITY cannot GROUP BY {other}: only by tags");
+                    return Err(QueryError::invalid(text));
+                }
+            }
+        }
+        Ok(keys.into_iter().collect())
+    }
+
+    /// The groups of a measurement's series, sorted by tags; all in one without keys.
+    fn groups(
+        &self,
+        name: &str,
+        shards: &Shards,
+        keys: &[Arc<str>],
+        usage: &Usage<'_>,
+    ) -> Result<Vec<Group>, QueryError> {
+        /// What a value takes in a set; its text is the index's own.
+        const VALUE_BYTES: usize = 64;
+        if keys.is_empty() {
+            return Ok(vec![Group { tags: Arc::new([]), predicate: self.tags.clone() }]);
+        }
+        let mut found: BTreeSet<Vec<Arc<str>>> = BTreeSet::new();
+        let mut held = Vec::new();
+        for shard in shards {
+            let series = shard.select_series(name, &self.tags);
+            let _series = usage.hold_while(size_of_val(series.as_slice()))?;
+            for series in series {
+                if found.insert(shard.tag_values_of(series, keys)) {
+                    usage.cancel.check()?;
+                    held.push(usage.hold_while(keys.len() * VALUE_BYTES)?);
+                }
+            }
+        }
+        let group = |values: Vec<Arc<str>>| {
+            let tags: Tags = keys.iter().cloned().zip(values).collect();
+            let equal = |(key, value): &(Arc<str>, Arc<str>)| TagPredicate::Equal {
+                key: Arc::clone(key),
+                value: Arc::clone(value),
+            };
+            let all = std::iter::once(self.tags.clone()).chain(tags.iter().map(equal)).collect();
+            Group { predicate: TagPredicate::And(all), tags }
+        };
+        Ok(found.into_iter().map(group).collect())
+    }
 }
 
 /// Distinct series of a measurement that satisfy a condition on tags.
@@ -115,8 +189,8 @@ pub(super) fn series(
     let usage = context.usage();
     if !is_estimate(filter) {
         let chosen = choose(context, filter)?;
-        return per_measurement(filter, &chosen, sender, |name, shards| {
-            count_series(name, shards, &chosen.tags, &usage)
+        return per_measurement(filter, &chosen, &usage, sender, |name, shards, tags| {
+            count_series(name, shards, tags, &usage)
         });
     }
     let (names, shards) = whole_database(context, filter)?;
@@ -140,6 +214,9 @@ pub(super) fn measurements(
         return sender.series(table("", &["cardinality estimation"], vec![integers([names.len() as i64])]));
     }
     let chosen = choose(context, filter)?;
+    if !filter.group_by.is_empty() {
+        return grouped_measurements(context, filter, &chosen, sender);
+    }
     let has_series = |(name, shards): &(&Arc<str>, &Shards)| match &chosen.tags {
         TagPredicate::All => true,
         predicate => shards.iter().any(|shard| shard.count_series(name, predicate) > 0),
@@ -151,6 +228,28 @@ pub(super) fn measurements(
     sender.series(table("", &["count"], vec![integers([total])]))
 }
 
+/// How many measurements have series in each group.
+fn grouped_measurements(
+    context: &Context<'_>,
+    filter: &ShowCardinality,
+    chosen: &Chosen,
+    sender: &mut Sender<'_>,
+) -> Result<(), QueryError> {
+    let usage = context.usage();
+    let keys = chosen.dimensions(&filter.group_by)?;
+    let mut counts: BTreeMap<Tags, i64> = BTreeMap::new();
+    for (name, shards) in &chosen.measurements {
+        for group in chosen.groups(name, shards, &keys, &usage)? {
+            *counts.entry(group.tags).or_default() += 1;
+        }
+    }
+    for (tags, count) in counts {
+        let group = Group { tags, predicate: TagPredicate::All };
+        sender.series(group.series("", integers(cut([count], filter.offset, filter.limit))))?;
+    }
+    Ok(())
+}
+
 pub(super) fn tag_keys(
     context: &Context<'_>,
     filter: &ShowCardinality,
@@ -158,8 +257,8 @@ pub(super) fn tag_keys(
 ) -> Result<(), QueryError> {
     let chosen = choose(context, filter)?;
     let usage = context.usage();
-    per_measurement(filter, &chosen, sender, |name, shards| {
-        Ok(tags::tag_keys(name, shards, &chosen.tags, &usage)?.len() as u64)
+    per_measurement(filter, &chosen, &usage, sender, |name, shards, tags| {
+        Ok(tags::tag_keys(name, shards, tags, &usage)?.len() as u64)
     })
 }
 
@@ -170,9 +269,9 @@ pub(super) fn tag_values(
 ) -> Result<(), QueryError> {
     let chosen = choose(context, &show.cardinality)?;
     let usage = context.usage();
-    per_measurement(&show.cardinality, &chosen, sender, |name, shards| {
+    per_measurement(&show.cardinality, &chosen, &usage, sender, |name, shards, tags| {
         let mut count = 0;
-        tags::for_each_tag_value(name, shards, &chosen.tags, &show.key, &usage, &mut |_, _| {
+        tags::for_each_tag_value(name, shards, tags, &show.key, &usage, &mut |_, _| {
             count += 1;
             Ok(true)
         })?;
@@ -186,7 +285,8 @@ pub(super) fn field_keys(
     sender: &mut Sender<'_>,
 ) -> Result<(), QueryError> {
     let chosen = choose(context, filter)?;
-    per_measurement(filter, &chosen, sender, |name, shards| {
+    let usage = context.usage();
+    per_measurement(filter, &chosen, &usage, sender, |name, shards, _| {
         let fields = shards.iter().flat_map(|shard| shard.fields(name));
         Ok(fields.map(|(field, _)| field).collect::<BTreeSet<_>>().len() as u64)
     })

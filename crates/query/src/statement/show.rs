@@ -1,12 +1,11 @@
-//! SHOW of databases, policies, measurements, fields, series and queries.
+//! SHOW of databases, policies, fields, series and queries.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use skywatch_influxql::{
-    Measurement, MeasurementName, ShowFieldKeys, ShowMeasurements, ShowRetentionPolicies, ShowSeries, Source,
+    Measurement, MeasurementName, ShowFieldKeys, ShowRetentionPolicies, ShowSeries, Source,
 };
 use skywatch_model::{Column, FieldType, TimeRange, Values};
-use skywatch_storage::{ShardRead, TagPredicate};
 
 use super::{Context, Shards, cut, integers, strings, table, tags::Condition, union::Union};
 use crate::{
@@ -41,7 +40,7 @@ pub(super) fn retention_policies(
 }
 
 /// A duration of whole microseconds or more as Go writes it: `168h0m0s`, `1m30s`, `1.5s`, `74µs`.
-pub(super) fn go_duration(nanoseconds: i64) -> String {
+pub(crate) fn go_duration(nanoseconds: i64) -> String {
     const SECOND: u64 = 1_000_000_000;
     let sign = if nanoseconds < 0 { "-" } else { "" };
     let total = nanoseconds.unsigned_abs();
@@ -70,63 +69,6 @@ pub(super) fn go_duration(nanoseconds: i64) -> String {
         }
     };
     format!("{sign}{text}")
-}
-
-pub(super) fn measurements(
-    context: &Context<'_>,
-    show: &ShowMeasurements,
-    sender: &mut Sender<'_>,
-) -> Result<(), QueryError> {
-    if show.all_databases || show.all_retention_policies {
-        return Err(super::unsupported("SHOW MEASUREMENTS ON *"));
-    }
-    let database = context.database(show.database.as_deref())?;
-    let condition = Condition::of(context, show.condition.as_ref())?;
-    if condition.mentions_time {
-        return Err(QueryError::invalid("SHOW MEASUREMENTS doesn't support time in WHERE clause"));
-    }
-    let shards = match show.retention_policy.as_deref() {
-        Some(policy) => context.backend.shards(database, policy, condition.range),
-        None => match context.all_shards(database, condition.range) {
-            // Of a database that is not there, InfluxDB shows nothing.
-            Err(QueryError::Backend(BackendError::DatabaseNotFound(_))) => Ok(Vec::new()),
-            Err(QueryError::Backend(error)) => Err(error),
-            Err(other) => return Err(other),
-            Ok(shards) => Ok(shards),
-        },
-    }?;
-    let wanted = |name: &str| match &show.source {
-        Some(Source::Measurement(Measurement { name: wanted, .. })) => names(wanted, name),
-        Some(Source::Subquery(_)) | None => true,
-    };
-    let found = expand_measurements(&shards, wanted).into_iter();
-    let found = found.filter(|name| has_tags(&shards, name, &condition.tags));
-    let found = cut(found, show.offset, show.limit);
-    if found.is_empty() {
-        return Ok(());
-    }
-    sender.series(table("measurements", &["name"], vec![strings(found)]))
-}
-
-/// Whether a measurement as a whole satisfies a condition on tags. InfluxDB looks at each comparison by itself: `=`
-/// wants some series with that value, `!=` wants the tag to exist and no series with that value.
-fn has_tags(shards: &[Arc<dyn ShardRead>], measurement: &str, predicate: &TagPredicate) -> bool {
-    let values =
-        |key: &str| shards.iter().flat_map(|shard| shard.tag_values(measurement, key)).collect::<Vec<_>>();
-    match predicate {
-        TagPredicate::All => true,
-        TagPredicate::None => false,
-        TagPredicate::Equal { key, value } => values(key).contains(value),
-        TagPredicate::Matches { key, regex } => values(key).iter().any(|value| regex.is_match(value)),
-        TagPredicate::And(all) => all.iter().all(|inner| has_tags(shards, measurement, inner)),
-        TagPredicate::Or(any) => any.iter().any(|inner| has_tags(shards, measurement, inner)),
-        TagPredicate::Not(inner) => match &**inner {
-            TagPredicate::Equal { key, .. } | TagPredicate::Matches { key, .. } if values(key).is_empty() => {
-                false
-            }
-            inner => !has_tags(shards, measurement, inner),
-        },
-    }
 }
 
 /// Whether a source names a measurement.

@@ -26,18 +26,20 @@ const DEPTH_MAX: u32 = 16;
 pub(super) struct Nested<'a> {
     context: &'a Context<'a>,
     usage: &'a Usage<'a>,
-    depth: Cell<u32>,
-    /// `GROUP BY time()` of the nearest query around that has one.
-    interval: RefCell<Option<Expr>>,
+    descent: Descent,
 }
 
 impl<'a> Nested<'a> {
     pub(super) const fn new(context: &'a Context<'a>, usage: &'a Usage<'a>) -> Self {
-        Self { context, usage, depth: Cell::new(0), interval: RefCell::new(None) }
+        Self { context, usage, descent: Descent::new() }
     }
 
-    fn answer(&self, select: &Select, outer: &Outer<'_>) -> Result<Answer, QueryError> {
-        let (select, inherits_interval) = inherit(select, outer, self.interval.borrow().as_ref())?;
+    fn answer(
+        &self,
+        select: &Select,
+        outer: &Outer<'_>,
+        inherits_interval: bool,
+    ) -> Result<Answer, QueryError> {
         let mut shard = MemoryShard::for_answer(BLOCK_ROWS);
         let context = SourceContext {
             subqueries: self,
@@ -46,7 +48,7 @@ impl<'a> Nested<'a> {
             ..sources(self.context, self)
         };
         let mut order = RowOrder::Heap;
-        if let Some(mut plan) = plan::plan_select(&select, &context)? {
+        if let Some(mut plan) = plan::plan_select(select, &context)? {
             order = match (plan.is_raw(), &plan.windows) {
                 _ if !plan.branches.is_empty() => RowOrder::TimeThenSeries,
                 (true, _) => RowOrder::Heap,
@@ -79,6 +81,31 @@ impl<'a> Nested<'a> {
 
 impl Subqueries for Nested<'_> {
     fn run(&self, select: &Select, outer: &Outer<'_>) -> Result<Answer, QueryError> {
+        self.descent.enter(select, outer, |select, inherits| self.answer(select, outer, inherits))
+    }
+}
+
+/// The way down through subqueries.
+pub(super) struct Descent {
+    depth: Cell<u32>,
+    /// `GROUP BY time()` of the nearest query around that has one.
+    interval: RefCell<Option<Expr>>,
+}
+
+impl Descent {
+    /// At the outermost query.
+    pub(super) const fn new() -> Self {
+        Self { depth: Cell::new(0), interval: RefCell::new(None) }
+    }
+
+    /// Goes one subquery down and back; `visit` sees it with what it takes over from the queries around it, and whether
+    /// an interval is among that.
+    pub(super) fn enter<T>(
+        &self,
+        select: &Select,
+        outer: &Outer<'_>,
+        visit: impl FnOnce(&Select, bool) -> Result<T, QueryError>,
+    ) -> Result<T, QueryError> {
         if self.depth.get() == DEPTH_MAX {
             return Err(QueryError::invalid(format!("subqueries nest deeper than {DEPTH_MAX}")));
         }
@@ -88,10 +115,11 @@ impl Subqueries for Nested<'_> {
         if let Some(own) = own {
             self.interval.replace(Some(own.clone()));
         }
-        let answer = self.answer(select, outer);
+        let inherited = inherit(select, outer, self.interval.borrow().as_ref());
+        let visited = inherited.and_then(|(select, inherits_interval)| visit(&select, inherits_interval));
         self.depth.set(self.depth.get() - 1);
         self.interval.replace(around);
-        answer
+        visited
     }
 }
 

@@ -119,6 +119,13 @@ impl BlockHead<'_> {
         self.times.iter().chain(&versions).map(|chunk| chunk.len + CRC_LEN).sum()
     }
 
+    /// How many wanted fields it has, and their bytes with those of its timestamps.
+    pub(crate) fn field_blocks(&self) -> (u64, u64) {
+        let fields = self.fields.iter().flatten().map(|field| field.cell.chunk.len + CRC_LEN);
+        let (count, bytes) = fields.fold((0, 0), |(count, bytes), len| (count + 1, bytes + len));
+        (count, bytes + self.time_bytes())
+    }
+
     /// Whether the block has a wanted field at all.
     fn has_wanted_fields(&self) -> bool {
         self.fields.iter().any(Option::is_some)
