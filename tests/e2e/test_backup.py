@@ -330,8 +330,8 @@ def test_bad_lines_of_an_import_are_named(skywatch_bin, skywatch, tmp_path):
     for words in ("line 2: ", "line 6: ", "field type conflict", "bad lines: 2, points refused: 1"):
         assert words in told, told
     assert skywatch.rows("SELECT v FROM m", epoch="ns") == [[1, 1], [3, 3], [5, 5]]
-    told = run(skywatch_bin, "import", "--url", f"http://127.0.0.1:{free_port()}", "--db", "db", file, code=1)
-    assert "--from-line 1" in told, told
+    told = run(skywatch_bin, "import", "--url", f"http://127.0.0.1:{free_port()}", "--db", "db", file, code=2)
+    assert "is the server running" in told, told
     told = run(skywatch_bin, "import", "--url", skywatch.url, "--db", "other", file, code=1)
     assert "database not found" in told and "--from-line 1" in told, told
     skywatch.query("CREATE DATABASE later")
