@@ -1,38 +1,4 @@
-//! Any body can be read; the short path agrees with the exact one; what was read can be written and read again.
+//! See `skywatch_fuzz_targets`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use skywatch_model::{
-    line::{ParseOptions, PointBatch, Precision, parse, parse_exactly},
-    series,
-};
-
-const OPTIONS: ParseOptions = ParseOptions { precision: Precision::Nanosecond, default_time_ns: 42 };
-
-fuzz_target!(|body: &[u8]| {
-    let (mut batch, mut exact) = (PointBatch::new(), PointBatch::new());
-    let errors = parse(body, OPTIONS, &mut batch);
-    assert_eq!(errors, parse_exactly(body, OPTIONS, &mut exact));
-    assert_eq!(batch.rejected(), exact.rejected());
-    let points = format!("{batch:?}");
-    assert_eq!(points, format!("{exact:?}"));
-
-    let mut text = String::new();
-    for point in batch.points() {
-        let key = point.series_key();
-        let (measurement, tags) = series::parse_key(key);
-        assert_eq!(measurement, point.measurement());
-        assert_eq!(series::make_key(&measurement, tags), key);
-        assert_eq!(point.series_hash(), series::fnv1a64(key.as_bytes()));
-        point.append_line(&mut text);
-    }
-    let mut again = PointBatch::new();
-    assert_eq!(parse(text.as_bytes(), OPTIONS, &mut again), []);
-    assert_eq!(points, format!("{again:?}"));
-    for (point, copy) in batch.points().zip(again.points()) {
-        let mut pushed = PointBatch::new();
-        pushed.push(point.series_key(), point.time(), point.fields()).expect("it was read");
-        assert_eq!(format!("{point:?}"), format!("{:?}", pushed.point(0)));
-        assert_eq!(format!("{copy:?}"), format!("{point:?}"));
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| skywatch_fuzz_targets::run("line_protocol", bytes));

@@ -70,6 +70,12 @@ impl Lexer {
         ch
     }
 
+    /// The end of the text, whatever is left of it.
+    pub(crate) fn end(&mut self) -> Token {
+        self.next = self.chars.len();
+        simple(Kind::Eof, self.next)
+    }
+
     /// The next token. Regexes are never found here, as `/` also divides: see [`Self::regex`].
     pub(crate) fn token(&mut self) -> Token {
         let at = self.next;

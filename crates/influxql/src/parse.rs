@@ -23,6 +23,9 @@ use crate::{
 /// How deep parentheses, calls and subqueries may nest: the parser and all that walk its trees recurse.
 const NESTING_MAX: u32 = 128;
 
+/// How many tokens a text may have, spaces and comments among them: each costs memory, as does what it becomes.
+const TOKENS_MAX: usize = 1_000_000;
+
 type Result<T> = std::result::Result<T, SyntaxError>;
 
 /// Reads all statements of a text.
@@ -32,7 +35,15 @@ pub fn parse_query(text: &str) -> std::result::Result<Query, ParseError> {
 
 /// Reads all statements of a text in which `$name` stands for one of `params`.
 pub fn parse_query_with(text: &str, params: &Params) -> std::result::Result<Query, ParseError> {
-    Ok(Parser::new(text, params).query()?)
+    let mut parser = Parser::new(text, params);
+    let query = parser.query();
+    if parser.read == TOKENS_MAX {
+        return Err(SyntaxError::Plain(format!(
+            "query has more than {TOKENS_MAX} words and signs: ask it in several requests"
+        ))
+        .into());
+    }
+    Ok(query?)
 }
 
 /// Reads one expression, to the end of the text.
@@ -46,8 +57,10 @@ pub fn parse_expr(text: &str) -> std::result::Result<crate::Expr, ParseError> {
 
 struct Parser<'p> {
     lexer: Lexer,
-    /// Every token read so far.
+    /// Every token of this statement read so far.
     tokens: Vec<Token>,
+    /// How many tokens were read in all.
+    read: usize,
     /// Index into `tokens` of the next one; less than its length after stepping back.
     next: usize,
     params: &'p Params,
@@ -56,7 +69,7 @@ struct Parser<'p> {
 
 impl<'p> Parser<'p> {
     fn new(text: &str, params: &'p Params) -> Self {
-        Self { lexer: Lexer::new(text), tokens: Vec::new(), next: 0, params, nesting: 0 }
+        Self { lexer: Lexer::new(text), tokens: Vec::new(), read: 0, next: 0, params, nesting: 0 }
     }
 
     fn query(&mut self) -> Result<Query> {
@@ -70,6 +83,8 @@ impl<'p> Parser<'p> {
                 _ if !separated => return Err(self.unexpected(&token, &[";"])),
                 _ => {
                     self.unscan();
+                    self.tokens.drain(..self.next);
+                    self.next = 0;
                     statements.push(self.statement()?);
                     separated = false;
                 }
@@ -161,7 +176,9 @@ impl Parser<'_> {
 
     fn scan_with(&mut self, lex: fn(&mut Lexer) -> Token) -> Token {
         if self.next == self.tokens.len() {
-            let token = lex(&mut self.lexer);
+            let token = if self.read == TOKENS_MAX { self.lexer.end() } else { lex(&mut self.lexer) };
+            self.read += 1;
+            self.read = self.read.min(TOKENS_MAX);
             self.tokens.push(token);
         }
         let mut token = self.tokens[self.next].clone();
