@@ -160,6 +160,7 @@ impl<T: Number> Machine<T> for Smooth {
 
     fn push(&mut self, _time: i64, value: T) -> Option<f64> {
         let answer = self.next(value.to_f64());
-        self.hold.pass(answer)
+        // A derivative of zero that is no longer zero is no answer.
+        self.hold.pass(answer).filter(|answer| !answer.is_infinite() || self.order != Order::Derivative)
     }
 }
