@@ -7,7 +7,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use skywatch_monitor::Monitor;
 use skywatch_storage::MemoryBudget;
 
-use crate::{AccessLogConfig, AuthConfig};
+use crate::{AccessLogConfig, AuthConfig, TlsConfig};
 
 /// Settings of the HTTP server.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct HttpConfig {
     pub bind: String,
     /// A Unix socket to listen on as well.
     pub unix_socket: Option<UnixSocketConfig>,
+    /// The certificate of HTTPS; `None` serves plain HTTP. The Unix socket is always plain.
+    pub tls: Option<TlsConfig>,
     /// How users are told apart; `None` lets everybody do everything.
     pub auth: Option<AuthConfig>,
     /// Where requests are logged, if anywhere.
@@ -80,6 +82,7 @@ impl Default for HttpConfig {
             bind: "127.0.0.1:8086".to_owned(),
             unix_socket: None,
             auth: None,
+            tls: None,
             access_log: None,
             write_tracing: false,
             headers: Vec::new(),

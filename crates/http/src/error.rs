@@ -44,6 +44,9 @@ pub enum ServeError {
         /// Address and port.
         address: String,
     },
+    /// The certificate cannot be used.
+    #[error("cannot serve HTTPS")]
+    Tls(#[from] crate::TlsError),
     /// Anything else the operating system answered.
     #[error("cannot listen on {address}")]
     Listen {

@@ -19,6 +19,7 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
     Engine, HttpConfig, MetricsRegistry, ServeError,
@@ -28,6 +29,7 @@ use crate::{
     peer::Peer,
     router,
     stats::Active,
+    tls::Tls,
     unix_socket::UnixSocket,
 };
 
@@ -43,6 +45,7 @@ const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConten
 pub struct Server {
     listener: TcpListener,
     unix: Option<UnixSocket>,
+    tls: Option<Tls>,
     access_log: Option<AccessLog>,
     local_addr: SocketAddr,
     config: HttpConfig,
@@ -52,6 +55,8 @@ pub struct Server {
 impl Server {
     /// Takes the configured address. Clients can connect from now on; they are answered by [`Self::serve`].
     pub async fn bind(config: HttpConfig) -> Result<Self, ServeError> {
+        // A certificate that cannot be used is told before the address is taken.
+        let tls = config.tls.as_ref().map(Tls::load).transpose()?;
         let listener = listen(&config.bind).await?;
         let local_addr = listener
             .local_addr()
@@ -62,7 +67,7 @@ impl Server {
             AccessLog::open(config).map_err(|source| ServeError::AccessLog { path, source })
         });
         let access_log = access_log.transpose()?;
-        Ok(Self { listener, unix, access_log, local_addr, config, registry: Arc::default() })
+        Ok(Self { listener, unix, tls, access_log, local_addr, config, registry: Arc::default() })
     }
 
     /// The address taken, with the real port when 0 was asked for.
@@ -86,11 +91,14 @@ impl Server {
             tokio::select! {
                 () = &mut shutdown => break,
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, peer)) => admit(&app, &mut connections, stream, peer.into(), &stop),
+                    Ok((stream, peer)) => {
+                        let tls = self.tls.as_ref().map(Tls::acceptor);
+                        admit(&app, &mut connections, stream, tls, peer.into(), &stop);
+                    }
                     Err(error) => refused(&error).await,
                 },
                 accepted = accept_local(self.unix.as_ref()) => match accepted {
-                    Ok(stream) => admit(&app, &mut connections, stream, Peer::Local, &stop),
+                    Ok(stream) => admit(&app, &mut connections, stream, None, Peer::Local, &stop),
                     Err(error) => refused(&error).await,
                 },
                 Some(_) = connections.join_next() => {}
@@ -197,6 +205,7 @@ fn admit(
     app: &Arc<App>,
     connections: &mut JoinSet<()>,
     stream: impl Stream,
+    tls: Option<TlsAcceptor>,
     peer: Peer,
     stop: &watch::Receiver<bool>,
 ) {
@@ -213,13 +222,24 @@ fn admit(
     let (app, stop) = (Arc::clone(app), stop.clone());
     connections.spawn(async move {
         let _open = open;
-        converse(app, stream, peer, stop).await;
+        stream.prepare();
+        let Some(tls) = tls else { return converse(app, stream, peer, stop).await };
+        // The connection counts from its first byte on; who does not greet in time is let go.
+        match timeout(app.config.header_timeout, tls.accept(stream)).await {
+            Ok(Ok(stream)) => converse(app, stream, peer, stop).await,
+            Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
+            Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+        }
     });
 }
 
 /// Serves one connection to its end.
-async fn converse(app: Arc<App>, stream: impl Stream, peer: Peer, mut stop: watch::Receiver<bool>) {
-    stream.prepare();
+async fn converse(
+    app: Arc<App>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
+    mut stop: watch::Receiver<bool>,
+) {
     let config = &app.config;
     let patience =
         Patience { idle: config.idle_timeout, head: config.header_timeout, send: config.send_timeout };

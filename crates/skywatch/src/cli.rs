@@ -110,6 +110,12 @@ pub(crate) struct RunArgs {
     /// Address of the HTTP API [default: 127.0.0.1:8086]
     #[arg(long, value_name = "ADDR:PORT", env = "SKYWATCH_HTTP_BIND")]
     pub(crate) http_bind: Option<BindAddress>,
+    /// Serve HTTPS with this certificate (PEM); renewed when the file changes
+    #[arg(long, value_name = "FILE", env = "SKYWATCH_HTTPS_CERTIFICATE")]
+    pub(crate) https_certificate: Option<PathBuf>,
+    /// The certificate's key (PEM) [default: in the same file]
+    #[arg(long, value_name = "FILE", env = "SKYWATCH_HTTPS_PRIVATE_KEY")]
+    pub(crate) https_private_key: Option<PathBuf>,
     /// Ask for a user and a password; see docs/security.md
     #[arg(long, env = "SKYWATCH_AUTH")]
     pub(crate) auth: bool,

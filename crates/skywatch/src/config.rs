@@ -65,6 +65,7 @@ struct FileConfig {
     log: Option<String>,
     data: data::DataSection,
     http: http::HttpSection,
+    tls: http::TlsSection,
     monitor: monitor::MonitorSection,
     coordinator: coordinator::CoordinatorSection,
     #[serde(rename = "continuous_queries")]
@@ -132,7 +133,7 @@ impl RunSettings {
         let (ignored, level) = (file.ignored(), file.logging.filter());
         Ok(Self {
             data: DataSettings::merge(args, file.data),
-            http: HttpSettings::merge(args, file.http)?,
+            http: HttpSettings::merge(args, file.http, &file.tls)?,
             monitor: MonitorSettings::merge(args, file.monitor),
             coordinator: CoordinatorSettings::merge(&file.coordinator),
             continuous: ContinuousSettings::merge(&file.continuous),

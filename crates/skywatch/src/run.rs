@@ -66,7 +66,8 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
         Some(address) => Some(console_server::listen(address).await?),
         None => None,
     };
-    let api_url = format!("http://{}", reachable(server.local_addr()));
+    let scheme = if settings.http.tls.is_some() { "https" } else { "http" };
+    let api_url = format!("{scheme}://{}", reachable(server.local_addr()));
     let listeners = listeners::bind(&settings.listeners).await?;
     let agent = agent(&settings.agent, &api_url, agent_user)?;
     exposure::warn(&settings, server.local_addr(), console.as_ref().map(|(_, address)| *address));

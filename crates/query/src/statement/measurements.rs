@@ -35,10 +35,12 @@ pub(super) fn run(
             false => sender.series(table("measurements", &["name"], vec![strings(names)])),
         };
     }
-    let databases = match database {
+    let mut databases = match database {
         Some(name) => vec![name.to_owned()],
         None => context.backend.databases()?,
     };
+    // Of every database means of every one that may be read.
+    databases.retain(|name| context.request.identity.may_read(name));
     let mut rows: BTreeSet<[Arc<str>; 3]> = BTreeSet::new();
     for database in databases {
         context.cancel.check()?;

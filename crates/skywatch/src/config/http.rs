@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use anyhow::{Context, Result, bail};
 use hyper::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
-use skywatch_http::{AccessLogConfig, AuthConfig, HttpConfig, UnixSocketConfig};
+use skywatch_http::{AccessLogConfig, AuthConfig, HttpConfig, TlsConfig, TlsVersion, UnixSocketConfig};
 
 use super::go_duration::GoDuration;
 use crate::{bind_address::BindAddress, cli::RunArgs};
@@ -35,6 +35,8 @@ pub(crate) struct HttpSettings {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// `None` lets everybody do everything.
     pub(crate) auth: Option<AuthConfig>,
+    /// `None` serves plain HTTP.
+    pub(crate) tls: Option<TlsConfig>,
 }
 
 /// The section as written.
@@ -68,6 +70,9 @@ pub(super) struct HttpSection {
     flux_enabled: Option<bool>,
     flux_log_enabled: Option<bool>,
     headers: BTreeMap<String, String>,
+    https_enabled: bool,
+    https_certificate: Option<PathBuf>,
+    https_private_key: Option<PathBuf>,
     auth_enabled: bool,
     realm: Option<String>,
     shared_secret: Option<String>,
@@ -82,7 +87,7 @@ const BIND_SOCKET: &str = "/var/run/influxdb.sock";
 const SOCKET_PERMISSIONS: &str = "0777";
 
 impl HttpSettings {
-    pub(super) fn merge(args: &RunArgs, file: HttpSection) -> Result<Self> {
+    pub(super) fn merge(args: &RunArgs, file: HttpSection, tls_section: &TlsSection) -> Result<Self> {
         if file.enabled == Some(false) {
             bail!(
                 "[http] enabled is false: the HTTP API cannot be switched off; bind it to 127.0.0.1 instead"
@@ -100,6 +105,7 @@ impl HttpSettings {
             access_log: access_log(&file)?,
             headers: headers(&file)?,
             auth: auth(args, &file)?,
+            tls: tls(args, &file, tls_section)?,
             bind: args.http_bind.clone().or(file.bind).unwrap_or_else(|| BindAddress::loopback(8086)),
             max_body_bytes: file.max_body_bytes.unwrap_or(25_000_000),
             max_connections: file.max_connections.unwrap_or(4096),
@@ -132,6 +138,7 @@ impl HttpSettings {
             write_tracing: self.write_tracing,
             headers: self.headers.clone(),
             auth: self.auth.clone(),
+            tls: self.tls.clone(),
             max_row_limit: self.max_row_limit,
             pprof: self.pprof,
             max_body_size: self.max_body_bytes,
@@ -157,6 +164,39 @@ fn unix_socket(file: &HttpSection) -> Result<Option<UnixSocketConfig>> {
     let path = file.bind_socket.clone().unwrap_or_else(|| BIND_SOCKET.into());
     let socket = UnixSocketConfig { path, permissions, group: file.unix_socket_group };
     Ok(file.unix_socket_enabled.unwrap_or(false).then_some(socket))
+}
+
+/// InfluxDB's `[tls]`: what HTTPS speaks.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct TlsSection {
+    ciphers: Vec<String>,
+    min_version: Option<String>,
+    max_version: Option<String>,
+}
+
+fn tls(args: &RunArgs, file: &HttpSection, section: &TlsSection) -> Result<Option<TlsConfig>> {
+    let version = |text: &Option<String>, default: TlsVersion| match text.as_deref() {
+        None | Some("") => Ok(default),
+        Some(text) => text.parse::<TlsVersion>().context("[tls]"),
+    };
+    let (min_version, max_version) = (
+        version(&section.min_version, TlsVersion::Tls12)?,
+        version(&section.max_version, TlsVersion::Tls13)?,
+    );
+    if !file.https_enabled && args.https_certificate.is_none() {
+        return Ok(None);
+    }
+    let certificate = args.https_certificate.clone().or_else(|| file.https_certificate.clone());
+    let private_key = args.https_private_key.clone().or_else(|| file.https_private_key.clone());
+    Ok(Some(TlsConfig {
+        certificate: certificate
+            .context("[http] https-enabled is true, and https-certificate names no file")?,
+        private_key: private_key.filter(|path| !path.as_os_str().is_empty()),
+        min_version,
+        max_version,
+        ciphers: section.ciphers.clone(),
+    }))
 }
 
 /// With authentication on, profiles and Prometheus' reads always want a user: the keys that say so have no effect, and
@@ -283,7 +323,12 @@ mod tests {
         let auth = settings("[http]\nauth-enabled = true\nshared-secret = \"\"").http.auth.unwrap();
         assert_eq!((auth.realm.as_str(), auth.shared_secret), ("InfluxDB", None));
         let args = crate::cli::RunArgs { auth: true, ..Default::default() };
-        assert!(super::HttpSettings::merge(&args, super::HttpSection::default()).unwrap().auth.is_some());
+        assert!(
+            super::HttpSettings::merge(&args, super::HttpSection::default(), &super::TlsSection::default())
+                .unwrap()
+                .auth
+                .is_some()
+        );
     }
 
     #[test]
@@ -293,6 +338,8 @@ mod tests {
             ("enabled = false", "switched off"),
             ("flux-enabled = true", "Flux"),
             ("auth-enabled = true\nprom-read-auth-enabled = false", "prom-read-auth-enabled"),
+            ("https-enabled = true", "https-certificate"),
+            ("max-row-limit = 0\n[tls]\nmin-version = \"tls1.0\"", "tls1.2"),
             ("realm = 'a\"b'", "realm"),
             ("unix-socket-permissions = \"rwx\"", "0770"),
             ("access-log-status-filters = [\"4\"]", "access-log-status-filters"),
