@@ -8,6 +8,7 @@ mod into;
 mod measurements;
 mod monitor;
 mod qualify;
+mod schema_condition;
 mod select;
 mod shards;
 mod show;

@@ -15,7 +15,7 @@ use skywatch_influxql::{Expr, ShowCardinality, ShowTagValuesCardinality, Wildcar
 use skywatch_model::TimeRange;
 use skywatch_storage::{SeriesSketch, ShardRead, TagPredicate};
 
-use super::{Context, Shards, cut, integers, show, table, tags, union::Union};
+use super::{Context, Shards, cut, integers, schema_condition::Condition, show, table, tags, union::Union};
 use crate::{OutputColumn, QueryError, ResultSeries, exec::Usage, executor::Sender};
 
 type Tags = Arc<[(Arc<str>, Arc<str>)]>;
@@ -23,17 +23,17 @@ type Tags = Arc<[(Arc<str>, Arc<str>)]>;
 /// As many series, counted in every shard that has them, are not worth an estimate.
 const EXACT_SERIES_MAX: u64 = 100_000;
 
-/// The measurements a filter chooses, each with its shards, and the filter's condition on tags.
+/// The measurements a filter chooses, each with its shards, and the filter's condition.
 struct Chosen {
     measurements: BTreeMap<Arc<str>, Shards>,
-    tags: TagPredicate,
+    condition: Condition,
 }
 
 fn choose(context: &Context<'_>, filter: &ShowCardinality) -> Result<Chosen, QueryError> {
     let database = context.database(filter.database.as_deref())?;
-    let condition = tags::Condition::of(context, filter.condition.as_ref())?;
+    let condition = Condition::of(context, filter.condition.as_ref())?;
     let measurements = show::by_policy(context, database, &filter.from, condition.range)?;
-    Ok(Chosen { measurements, tags: condition.tags })
+    Ok(Chosen { measurements, condition })
 }
 
 /// Whether InfluxDB would answer from its estimate of the whole database.
@@ -117,13 +117,14 @@ impl Chosen {
     ) -> Result<Vec<Group>, QueryError> {
         /// What a value takes in a set; its text is the index's own.
         const VALUE_BYTES: usize = 64;
+        let chosen = self.condition.series_of(name, shards)?;
         if keys.is_empty() {
-            return Ok(vec![Group { tags: Arc::new([]), predicate: self.tags.clone() }]);
+            return Ok(vec![Group { tags: Arc::new([]), predicate: chosen }]);
         }
         let mut found: BTreeSet<Vec<Arc<str>>> = BTreeSet::new();
         let mut held = Vec::new();
         for shard in shards {
-            let series = shard.select_series(name, &self.tags);
+            let series = shard.select_series(name, &chosen);
             let _series = usage.hold_while(size_of_val(series.as_slice()))?;
             for series in series {
                 if found.insert(shard.tag_values_of(series, keys)) {
@@ -138,7 +139,7 @@ impl Chosen {
                 key: Arc::clone(key),
                 value: Arc::clone(value),
             };
-            let all = std::iter::once(self.tags.clone()).chain(tags.iter().map(equal)).collect();
+            let all = std::iter::once(chosen.clone()).chain(tags.iter().map(equal)).collect();
             Group { predicate: TagPredicate::And(all), tags }
         };
         Ok(found.into_iter().map(group).collect())
@@ -217,11 +218,14 @@ pub(super) fn measurements(
     if !filter.group_by.is_empty() {
         return grouped_measurements(context, filter, &chosen, sender);
     }
-    let has_series = |(name, shards): &(&Arc<str>, &Shards)| match &chosen.tags {
-        TagPredicate::All => true,
-        predicate => shards.iter().any(|shard| shard.count_series(name, predicate) > 0),
-    };
-    let total = chosen.measurements.iter().filter(has_series).count() as i64;
+    let mut total = 0;
+    for (name, shards) in &chosen.measurements {
+        let has_series = match chosen.condition.series_of(name, shards)? {
+            TagPredicate::All => true,
+            predicate => shards.iter().any(|shard| shard.count_series(name, &predicate) > 0),
+        };
+        total += i64::from(has_series);
+    }
     if total == 0 {
         return Ok(());
     }

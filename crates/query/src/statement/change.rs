@@ -9,7 +9,7 @@ use skywatch_influxql::{
 use skywatch_model::{FieldType, TimeRange};
 use skywatch_storage::ShardRead;
 
-use super::{Context, administration, tags, unsupported};
+use super::{Context, administration, schema_condition::Condition, tags, unsupported};
 use crate::{BackendError, DeleteRequest, NewRetentionPolicy, QueryError, RetentionPolicyUpdate};
 
 /// The shortest retention there is: one hour.
@@ -125,7 +125,7 @@ fn remove(
     if let Some(condition) = condition {
         refuse_fields(condition, &measurements, &shards)?;
     }
-    let condition = tags::Condition::of(context, condition)?;
+    let condition = Condition::of(context, condition)?;
     check_times(condition.range != TimeRange::ALL)?;
     if measurements.is_empty() {
         return Ok(());
@@ -133,7 +133,7 @@ fn remove(
     let request = DeleteRequest {
         retention_policy: None,
         measurements,
-        predicate: condition.tags,
+        predicate: condition.tags()?,
         range: condition.range,
     };
     Ok(context.backend.delete(database, &request)?)

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use skywatch_influxql::{Measurement, ShowMeasurements, Source};
 use skywatch_storage::{ShardRead, TagPredicate};
 
-use super::{Context, Shards, cut, show::names, strings, table, tags::Condition};
+use super::{Context, Shards, cut, schema_condition::Condition, show::names, strings, table};
 use crate::{BackendError, QueryError, executor::Sender, plan::expand_measurements};
 
 pub(super) fn run(
@@ -22,14 +22,19 @@ pub(super) fn run(
         Some(Source::Measurement(Measurement { name: wanted, .. })) => names(wanted, name),
         Some(Source::Subquery(_)) | None => true,
     };
-    let found = |shards: &Shards| {
-        let names = expand_measurements(shards, wanted).into_iter();
-        names.filter(|name| has_tags(shards, name, &condition.tags)).collect::<Vec<_>>()
+    let found = |shards: &Shards| -> Result<Vec<Arc<str>>, QueryError> {
+        let mut names = Vec::new();
+        for name in expand_measurements(shards, wanted) {
+            if has_tags(shards, &name, &condition.measurement(&name)?) {
+                names.push(name);
+            }
+        }
+        Ok(names)
     };
     if !show.all_databases && !show.all_retention_policies {
         let shards =
             of_database(context, database.unwrap_or(""), show.retention_policy.as_deref(), &condition)?;
-        let names = cut(found(&shards), show.offset, show.limit);
+        let names = cut(found(&shards)?, show.offset, show.limit);
         return match names.is_empty() {
             true => Ok(()),
             false => sender.series(table("measurements", &["name"], vec![strings(names)])),
@@ -51,7 +56,7 @@ pub(super) fn run(
             let shards = context.backend.shards(&database, &policy.name, condition.range)?;
             let place: [Arc<str>; 2] = [database.as_str().into(), policy.name.as_str().into()];
             let row = |name| [name, Arc::clone(&place[0]), Arc::clone(&place[1])];
-            rows.extend(found(&shards).into_iter().map(row));
+            rows.extend(found(&shards)?.into_iter().map(row));
         }
     }
     let rows = cut(rows, show.offset, show.limit);

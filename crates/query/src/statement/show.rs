@@ -7,7 +7,7 @@ use skywatch_influxql::{
 };
 use skywatch_model::{Column, FieldType, TimeRange, Values};
 
-use super::{Context, Shards, cut, integers, strings, table, tags::Condition, union::Union};
+use super::{Context, Shards, cut, integers, schema_condition::Condition, strings, table, union::Union};
 use crate::{
     BackendError, OutputColumn, QueryError, ResultSeries, executor::Sender, plan::expand_measurements,
 };
@@ -155,8 +155,9 @@ pub(super) fn series(
     let found = by_policy(context, database, &show.from, condition.range)?;
     let mut keys = Union::new(&usage);
     for (name, shards) in &found {
+        let chosen = condition.series_of(name, shards)?;
         for shard in shards {
-            keys.add_series(shard, name, &condition.tags)?;
+            keys.add_series(shard, name, &chosen)?;
         }
     }
     let limit = if show.limit == 0 { usize::MAX } else { show.limit as usize };

@@ -1,39 +1,16 @@
-//! SHOW TAG KEYS and SHOW TAG VALUES; conditions of SHOW statements.
+//! SHOW TAG KEYS and SHOW TAG VALUES.
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use jiff::tz::TimeZone;
-use skywatch_influxql::{Expr, ShowTagKeys, ShowTagValues, Source, TagKeyFilter, split_condition};
+use skywatch_influxql::{ShowTagKeys, ShowTagValues, Source, TagKeyFilter};
 use skywatch_model::TimeRange;
 use skywatch_storage::{SeriesRef, ShardRead, TagPredicate};
 
-use super::{Context, Shards, cut, show::names, strings, table, union::Union};
+use super::{Context, Shards, cut, schema_condition::Condition, show::names, strings, table, union::Union};
 use crate::{QueryError, exec::Usage, executor::Sender, plan};
 
 /// How many series are looked at before the query looks whether it is to stop.
 const SERIES_PER_CHECK: usize = 1024;
-
-/// The WHERE of a statement about the schema: on tags and time.
-#[derive(Debug)]
-pub(super) struct Condition {
-    pub(super) tags: TagPredicate,
-    pub(super) range: TimeRange,
-    /// Whether it bounds the time at all.
-    pub(super) mentions_time: bool,
-}
-
-impl Condition {
-    pub(super) fn of(context: &Context<'_>, condition: Option<&Expr>) -> Result<Self, QueryError> {
-        let (rest, bounds) = split_condition(condition, context.request.now_ns, &TimeZone::UTC)
-            .map_err(|error| QueryError::invalid(error.to_string()))?;
-        let tags = match rest {
-            Some(rest) => plan::tags_only(&rest)
-                .ok_or_else(|| QueryError::invalid("invalid tag comparison operator"))?,
-            None => TagPredicate::All,
-        };
-        Ok(Self { tags, range: bounds.range(), mentions_time: !bounds.is_unbounded() })
-    }
-}
 
 /// Measurements of a database, over all its retention policies, that FROM names.
 pub(super) fn measurements(
@@ -65,7 +42,8 @@ pub(super) fn keys(
     let usage = context.usage();
     for name in measurements {
         context.cancel.check()?;
-        let keys = cut(tag_keys(&name, &shards, &condition.tags, &usage)?, show.offset, show.limit);
+        let chosen = condition.series_of(&name, &shards)?;
+        let keys = cut(tag_keys(&name, &shards, &chosen, &usage)?, show.offset, show.limit);
         if !keys.is_empty() {
             sender.series(table(&name, &["tagKey"], vec![strings(keys)]))?;
         }
@@ -112,7 +90,8 @@ pub(super) fn values(
         let mut pairs = (Vec::new(), Vec::new());
         let mut held = Vec::new();
         let (mut skip, mut wanted) = (show.offset, if show.limit == 0 { u64::MAX } else { show.limit });
-        for_each_tag_value(&name, &shards, &condition.tags, &show.key, &usage, &mut |key, value| {
+        let chosen = condition.series_of(&name, &shards)?;
+        for_each_tag_value(&name, &shards, &chosen, &show.key, &usage, &mut |key, value| {
             if skip > 0 {
                 skip -= 1;
                 return Ok(true);
