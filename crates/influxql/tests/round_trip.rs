@@ -532,12 +532,12 @@ fn long_lists_of_alternatives_stay_shallow() {
 #[test]
 fn nesting_is_bounded() {
     for text in [
-        format!("SELECT {}a{} FROM b", "(".repeat(1_000_000), ")".repeat(1_000_000)),
-        format!("SELECT {}a{} FROM b", "f(".repeat(1_000_000), ")".repeat(1_000_000)),
-        format!("SELECT a {}", "FROM (SELECT a ".repeat(1_000_000)),
-        format!("SELECT a{} FROM b", " + a".repeat(1_000_000)),
-        format!("SELECT a FROM b WHERE {}", "a = (".repeat(1_000_000)),
-        format!("SELECT {}a FROM b", "-(".repeat(1_000_000)),
+        format!("SELECT {}a{} FROM b", "(".repeat(100_000), ")".repeat(1_000_000)),
+        format!("SELECT {}a{} FROM b", "f(".repeat(100_000), ")".repeat(1_000_000)),
+        format!("SELECT a {}", "FROM (SELECT a ".repeat(100_000)),
+        format!("SELECT a{} FROM b", " + a".repeat(100_000)),
+        format!("SELECT a FROM b WHERE {}", "a = (".repeat(100_000)),
+        format!("SELECT {}a FROM b", "-(".repeat(100_000)),
     ] {
         let error = parse_query(&text).unwrap_err().to_string();
         assert!(error.contains("deep"), "{error}");
