@@ -27,6 +27,7 @@ use skywatch_influxql::{Fill, Select};
 use skywatch_model::{FieldType, TimeRange};
 
 pub(crate) use condition::{Bound, Condition, matches as tags_match, tags_only};
+pub(crate) use expand::ranked_tags;
 use source::Schema;
 pub(crate) use source::{
     Answer, NamedSource, Outer, RowOrder, SourceContext, Subqueries, expand_measurements,

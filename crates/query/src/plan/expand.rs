@@ -112,7 +112,7 @@ fn expand_call(
 }
 
 /// The tags among the arguments of `top` and `bottom` are shown beside it.
-fn ranked_tags(mut expr: &Expr) -> Vec<(Expr, Option<String>)> {
+pub(crate) fn ranked_tags(mut expr: &Expr) -> Vec<(Expr, Option<String>)> {
     while let Expr::Paren(inner) = expr {
         expr = inner;
     }

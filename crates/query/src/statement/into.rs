@@ -1,19 +1,20 @@
 //! SELECT ... INTO: rows become points, which are written in batches while the query runs.
 
 use std::{
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 use skywatch_influxql::{Expr, Fill, Select, Target};
 use skywatch_model::{
-    FieldRef,
+    FieldRef, FieldValue,
     line::{PointBatch, PushError},
     series,
 };
 
 use super::{Context, integers, select, table};
-use crate::{BackendError, OutputColumn, QueryError, ResultSeries, exec::Usage, executor::Sender};
+use crate::{BackendError, OutputColumn, QueryError, ResultSeries, exec::Usage, executor::Sender, plan};
 
 /// Points of a batch, as in InfluxDB.
 const BATCH_POINTS: usize = 10_000;
@@ -34,11 +35,21 @@ pub(super) fn run(context: &Context<'_>, select: &Select, sender: &mut Sender<'_
         dense.fill = Fill::None;
     }
     let usage = context.usage();
-    let mut writer = Writer::new(context, &usage, target);
+    let mut writer = Writer::new(context, &usage, target, tag_columns(select));
     select::each_series(context, &dense, BATCH_POINTS, &usage, &mut |series| writer.series(&series))?;
     let written = writer.finish()?;
     let values = vec![OutputColumn::Time(vec![0]), integers([written])];
     sender.series(table("result", &["time", "written"], values))
+}
+
+/// The tags among the arguments of `top` and `bottom`: shown as columns, they are written as tags.
+fn tag_columns(select: &Select) -> Vec<String> {
+    let shown = select.fields.iter().flat_map(|field| plan::ranked_tags(&field.expr));
+    let name = |tag| match tag {
+        Expr::VarRef(tag) => Some(tag.name),
+        _ => None,
+    };
+    shown.filter_map(|(tag, _)| name(tag)).collect()
 }
 
 /// Gathers rows and writes them.
@@ -46,6 +57,8 @@ struct Writer<'a> {
     context: &'a Context<'a>,
     usage: &'a Usage<'a>,
     target: &'a Target,
+    /// Columns that stay tags.
+    tag_columns: Vec<String>,
     batch: PointBatch<'static>,
     /// What the batch counts for.
     held_bytes: usize,
@@ -53,23 +66,44 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(context: &'a Context<'a>, usage: &'a Usage<'a>, target: &'a Target) -> Self {
-        Self { context, usage, target, batch: PointBatch::new(), held_bytes: 0, written: 0 }
+    fn new(
+        context: &'a Context<'a>,
+        usage: &'a Usage<'a>,
+        target: &'a Target,
+        tag_columns: Vec<String>,
+    ) -> Self {
+        Self { context, usage, target, tag_columns, batch: PointBatch::new(), held_bytes: 0, written: 0 }
     }
 
     /// Adds the rows of a series: its tags stay tags, its columns become fields.
     fn series(&mut self, series: &ResultSeries) -> Result<(), QueryError> {
         let measurement = self.target.measurement.as_deref().unwrap_or(&series.name);
-        let key = series::make_key(measurement, series.tags.iter().map(|(key, value)| (&**key, &**value)));
         let mut times: &[i64] = &[];
         let mut fields: Vec<(&str, &OutputColumn)> = Vec::new();
+        let mut tag_columns: Vec<(&str, &OutputColumn)> = Vec::new();
         for (name, values) in series.columns.iter().zip(&series.values) {
             match values {
                 OutputColumn::Time(values) => times = values,
+                values if self.tag_columns.iter().any(|tag| **tag == **name) => {
+                    tag_columns.push((name, values));
+                }
                 values => fields.push((name, values)),
             }
         }
-        times.iter().enumerate().try_for_each(|(row, time)| self.row(&key, *time, row, &fields))
+        let shared = series::make_key(measurement, series.tags.iter().map(|(key, value)| (&**key, &**value)));
+        for (row, time) in times.iter().enumerate() {
+            if tag_columns.is_empty() {
+                self.row(&shared, *time, row, &fields)?;
+                continue;
+            }
+            let own = tag_columns.iter().filter_map(|(name, column)| match column.get(row) {
+                Some(FieldValue::String(value)) => Some((*name, value)),
+                _ => None,
+            });
+            let grouped = series.tags.iter().map(|(key, value)| (&**key, Arc::clone(value)));
+            self.row(&series::make_key(measurement, grouped.chain(own)), *time, row, &fields)?;
+        }
+        Ok(())
     }
 
     /// Adds a row; one without values is none.
