@@ -37,7 +37,7 @@ pub fn restore(
     let plans = plans(&record, selection)?;
     let files = plans.iter().flat_map(|plan| &plan.shards);
     let files: Vec<_> = files.flat_map(|shard| shard.files.iter().map(|file| (shard.id, file))).collect();
-    let total = files.iter().map(|(_, file)| file.size_bytes).sum();
+    let total = files.iter().fold(0, |bytes: u64, (_, file)| bytes.saturating_add(file.size_bytes));
     let mut task = progress.task("checking", total);
     let problems = check_files(&directory, files.iter().copied(), &mut task)?;
     if !problems.is_empty() {

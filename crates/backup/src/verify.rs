@@ -72,7 +72,8 @@ fn verify_one(directory: &Directory, number: u64, progress: Progress) -> Result<
         Err(error) => return Err(error),
     };
     verification.files = record.files().count();
-    verification.bytes = record.files().map(|(_, file)| file.size_bytes).sum();
+    verification.bytes =
+        record.files().fold(0, |bytes: u64, (_, file)| bytes.saturating_add(file.size_bytes));
     let mut task = progress.task(&format!("backup {number}"), verification.bytes);
     verification.problems = check_files(directory, record.files(), &mut task)?;
     task.finish();

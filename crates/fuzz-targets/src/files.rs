@@ -1,11 +1,11 @@
 //! Files on disk: whatever is in them, looking at one tells what is wrong with it and ends.
 //!
 //! A log, a segment, an index or a manifest is read to its last byte, every block decoded, as `skywatch inspect` does,
-//! from a file system in memory. Checksums catch most damage first; what is behind them is reached by inputs that leave
-//! them whole, which a coverage-guided fuzzer finds and keeps.
+//! from a file system in memory. Checksums catch most damage first, so half of the inputs have theirs put right (`checksums`).
 
 use std::{path::Path, sync::Arc};
 
+use skywatch_backup::Progress;
 use skywatch_meta::CatalogueHost;
 use skywatch_storage::{
     fs::{Fs, SimFs},
@@ -55,5 +55,21 @@ pub(crate) fn catalogue(bytes: &[u8]) {
             assert!(catalogue.database(&database.name).is_some(), "{} is listed only", database.name);
         }
         let _live = catalogue.live_shards().count();
+    }
+}
+
+/// The record of a backup whose files are gone: they are looked for, and each is told.
+pub(crate) fn backup(bytes: &[u8]) {
+    let directory = tempfile::tempdir().expect("a directory for temporary files");
+    std::fs::write(directory.path().join("backup-0000000001.json"), bytes).expect("the directory is ours");
+    if let Ok(backups) = skywatch_backup::verify(directory.path(), Progress::Quiet) {
+        for backup in backups {
+            assert!(
+                backup.problems.len() >= backup.files,
+                "{} files and {:?}",
+                backup.files,
+                backup.problems
+            );
+        }
     }
 }

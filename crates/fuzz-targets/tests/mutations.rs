@@ -11,10 +11,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use skywatch_fuzz_targets::{Mutator, TARGETS, Target};
+use skywatch_fuzz_targets::{Checksums, Mutator, Seed, TARGETS, Target};
 
 /// Inputs of a target in a usual run, whatever the time.
 const INPUTS_MAX: u64 = 20_000;
+
+/// Most memory that all targets of a process may take: inputs are short, so what they make is too.
+const MEMORY_BYTES_MAX: u64 = 1 << 30;
+
+/// The most this process has had so far; 0 where the system does not tell.
+fn peak_memory_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+    peak.map_or(0, |kibibytes: u64| kibibytes * 1024)
+}
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -25,7 +36,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// The good input of a target.
-fn seeds(target: &Target) -> Vec<Vec<u8>> {
+fn seeds(target: &Target) -> Vec<Seed> {
     let mut paths: Vec<PathBuf> = target.seeds.iter().map(|path| root().join(path)).collect();
     if let Ok(folder) = fs::read_dir(root().join("fuzz/seeds").join(target.name)) {
         paths.extend(folder.map(|entry| entry.expect("can be read").path()));
@@ -34,6 +45,7 @@ fn seeds(target: &Target) -> Vec<Vec<u8>> {
     paths
         .iter()
         .map(|path| fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+        .map(|bytes| Seed::new(bytes, target.checksums))
         .collect()
 }
 
@@ -41,10 +53,10 @@ fn run(name: &str) {
     let target = TARGETS.iter().find(|target| target.name == name).expect("is a target");
     let seeds = seeds(target);
     assert!(!seeds.is_empty(), "{name} has no seeds");
-    seeds.iter().for_each(|seed| (target.run)(seed));
+    seeds.iter().for_each(|seed| (target.run)(seed.bytes()));
     let (seed, seconds) = (number("FUZZ_SEED").unwrap_or(1), number("FUZZ_SECONDS"));
     println!("{name}: {} seeds, FUZZ_SEED={seed}", seeds.len());
-    let deadline = Instant::now() + Duration::from_secs(seconds.unwrap_or(3));
+    let deadline = Instant::now() + Duration::from_secs(seconds.unwrap_or(2));
     let mut mutator = Mutator::new(seed);
     let mut inputs = 0;
     while Instant::now() < deadline && (seconds.is_some() || inputs < INPUTS_MAX) {
@@ -58,51 +70,70 @@ fn run(name: &str) {
     }
     println!("{name}: {inputs} inputs");
     assert!(inputs > 0);
+    let peak = peak_memory_bytes();
+    assert!(peak <= MEMORY_BYTES_MAX, "{name} took {peak} bytes of memory");
 }
 
-#[test]
-fn influxql() {
-    run("influxql");
+macro_rules! targets {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            run(stringify!($name));
+        })*
+
+        #[test]
+        fn every_target_is_run() {
+            assert_eq!(TARGETS.iter().map(|target| target.name).collect::<Vec<_>>(), [$(stringify!($name)),*]);
+        }
+    };
 }
 
-#[test]
-fn line_protocol() {
-    run("line_protocol");
+targets! {
+    influxql
+    line_protocol
+    snappy
+    prometheus_write
+    prometheus_read
+    graphite
+    parameters
+    multipart
+    bound_parameters
+    delete_predicate
+    authorization
+    wal
+    segment
+    index
+    manifest
+    catalogue
+    backup
 }
 
+/// Were one overlooked, nothing behind it would be reached.
 #[test]
-fn wal() {
-    run("wal");
-}
-
-#[test]
-fn segment() {
-    run("segment");
-}
-
-#[test]
-fn index() {
-    run("index");
-}
-
-#[test]
-fn manifest() {
-    run("manifest");
-}
-
-#[test]
-fn catalogue() {
-    run("catalogue");
+fn the_checksums_of_good_files_are_known() {
+    for target in TARGETS.iter().filter(|target| target.checksums != Checksums::None) {
+        for seed in seeds(target) {
+            assert_eq!(seed.sealed(), seed.bytes(), "{}", target.name);
+            if target.checksums == Checksums::Behind {
+                for at in 0..seed.bytes().len() {
+                    let mut input = seed.clone();
+                    input.flip(at);
+                    assert_ne!(input.sealed(), input.bytes(), "{} at {at} is under no checksum", target.name);
+                }
+            }
+        }
+    }
 }
 
 #[test]
 fn damage_is_the_same_for_the_same_seed() {
-    let seeds = [b"SELECT a FROM b".to_vec(), b"SHOW SERIES".to_vec()];
+    let texts = [b"SELECT a FROM b".to_vec(), b"SHOW SERIES".to_vec()];
+    let seeds = texts.clone().map(|text| Seed::new(text, Checksums::None));
     let inputs = |seed| {
         let mut mutator = Mutator::new(seed);
         (0..100).map(|_| mutator.mutated(&seeds)).collect::<Vec<_>>()
     };
     assert_eq!(inputs(1), inputs(1));
     assert_ne!(inputs(1), inputs(2));
-    assert!(inputs(1).iter().filter(|input| !seeds.contains(input)).count() > 80);
+    assert!(inputs(1).iter().filter(|input| !texts.contains(input)).count() > 80);
 }

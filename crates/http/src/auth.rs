@@ -174,6 +174,14 @@ fn check_token(app: &App, auth: &AuthConfig, token: &str) -> Result<Identity, Fa
     app.engine.accounts().user(&name).map(Identity::User).ok_or_else(|| refused(app, auth, "user not found"))
 }
 
+/// The user that a header names: a password is not looked at, a token has to be in order.
+pub(crate) fn named_user(header: &str, secret: &str, now_secs: i64) -> Option<String> {
+    match Credentials::of_header(header)? {
+        Credentials::Password { user, .. } => Some(user),
+        Credentials::Bearer(token) => jwt::user_of(&token, secret, now_secs).ok(),
+    }
+}
+
 fn is_in_process(auth: &AuthConfig, user: &str, password: &str) -> bool {
     auth.in_process.as_ref().is_some_and(|known| {
         user == known.name && bool::from(password.as_bytes().ct_eq(known.password.as_bytes()))

@@ -23,6 +23,8 @@ mod delete_predicate;
 mod encode;
 mod engine;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod handlers;
 mod httpd;

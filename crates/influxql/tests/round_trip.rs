@@ -110,7 +110,8 @@ fn tree(operators: &'static [BinaryOp]) -> impl Strategy<Value = Expr> {
             3 => (prop::sample::select(operators), inner.clone(), inner.clone())
                 .prop_map(|(op, lhs, rhs)| joined(op, lhs, rhs)),
             1 => inner.prop_map(|inner| Expr::Paren(Box::new(inner))),
-            1 => ("[a-z]{1,4}_f", vec(argument, 0..3))
+            // They lose their capitals, and may stand in quotes.
+            1 => ("[a-z]{1,4}_f|[a-zé0-9 ()\"'\\\\\n,.]{1,4}_f", vec(argument, 0..3))
                 .prop_map(|(name, args)| Expr::Call(Call { name, args })),
         ]
     })

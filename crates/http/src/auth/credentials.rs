@@ -40,7 +40,7 @@ impl Credentials {
     }
 
     /// `Bearer` and `Token` are spelt so; `Basic` in any case.
-    fn of_header(header: &str) -> Option<Self> {
+    pub(super) fn of_header(header: &str) -> Option<Self> {
         let (scheme, value) = header.split_once(' ')?;
         match scheme {
             "Bearer" if !value.is_empty() && !value.contains(' ') => Some(Self::Bearer(value.to_owned())),

@@ -46,7 +46,8 @@ async fn refused_samples_are_told_beside_the_nodes_own() {
     let server = TestServer::start().await;
     let message = write_request(&[("__name__", "up"), ("a", "two\nlines")], &[(1.0, 1), (2.0, 2)]);
     let reply = write(&server, "db=db0", &message).await;
-    let reason = "name cannot be written as line protocol: it ends in a backslash or contains a line feed";
+    let reason = "name cannot be written as line protocol: it ends in a backslash, contains a line feed, \
+                  or begins with a tab, a NUL or #";
     assert_eq!(reply.status(), 400);
     assert_eq!(reply.header("X-Influxdb-Error"), format!("partial write: {reason} dropped=2"));
     let reply = write(&server, "db=conflict", &message).await;

@@ -61,7 +61,11 @@ impl Display for BinaryOp {
 
 impl Display for Call {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}(", self.name)?;
+        // The one keyword that is a function too.
+        match self.name.as_str() {
+            "distinct" => f.write_str("distinct(")?,
+            name => write!(f, "{}(", quote_ident(name))?,
+        }
         write_list(f, &self.args, ", ")?;
         f.write_str(")")
     }

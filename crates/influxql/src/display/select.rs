@@ -76,6 +76,10 @@ impl Display for Target {
         write_qualifiers(f, self.database.as_deref(), self.retention_policy.as_deref())?;
         match &self.measurement {
             Some(name) => f.write_str(&quote_ident(name)),
+            // A name has to stand before it, if only an empty one.
+            None if self.database.is_none() && self.retention_policy.is_none() => {
+                f.write_str("\"\".:MEASUREMENT")
+            }
             None => f.write_str(":MEASUREMENT"),
         }
     }

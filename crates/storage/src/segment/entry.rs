@@ -352,7 +352,9 @@ impl<'a> Entry<'a> {
                     cursor.skip(chunks)?;
                     continue;
                 }
-                end = Some((reader.remaining() - cells, cursor.after(chunks)?));
+                let behind =
+                    reader.remaining().checked_sub(cells).ok_or(Malformed("cells exceed the input"))?;
+                end = Some((behind, cursor.after(chunks)?));
             }
             for (index, block) in blocks.iter_mut().enumerate() {
                 let position = positions.get_mut(index);

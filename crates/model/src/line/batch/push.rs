@@ -13,9 +13,12 @@ pub enum PushError {
     /// A field has no name.
     #[error("all fields must have non-empty names")]
     EmptyFieldName,
-    /// A name or key that cannot be written as line protocol: it ends in a backslash, or has a line feed that no
-    /// backslash escapes.
-    #[error("name cannot be written as line protocol: it ends in a backslash or contains a line feed")]
+    /// A name or key that cannot be written as line protocol: it ends in a backslash, has a line feed that no backslash
+    /// escapes, or begins like a comment or with blanks that a reader passes over.
+    #[error(
+        "name cannot be written as line protocol: it ends in a backslash, contains a line feed, or begins with a tab, \
+         a NUL or #"
+    )]
     Unwritable,
     /// NaN and infinities cannot be stored.
     #[error("NaN and infinite values are unsupported")]
@@ -84,7 +87,8 @@ impl PointBatch<'_> {
         if length > series::MAX_KEY_LENGTH {
             return Err(PushError::KeyTooLong { length });
         }
-        if !is_writable(name) {
+        // Behind a comma blanks are part of a name, behind the key's space they are not.
+        if !is_writable(name) || (self.scratch.fields.is_empty() && name.starts_with(['\t', '\0'])) {
             return Err(PushError::Unwritable);
         }
         let text_length = if let FieldRef::String(text) = value { text.len() } else { 0 };
@@ -121,7 +125,7 @@ impl PointBatch<'_> {
         if let Some(series) = self.find_series(series_key, table_hash) {
             return Ok(series);
         }
-        if !is_writable(series_key) {
+        if !is_writable(series_key) || series_key.starts_with(['\t', '\0', '#']) {
             return Err(PushError::Unwritable);
         }
         if self.arena.len() + 2 * series_key.len() > Self::MAX_TEXT {
@@ -166,6 +170,11 @@ mod tests {
             ("m", 0, Some(("a\nb", FieldRef::Integer(1))), PushError::Unwritable),
             ("m,t=a\nb", 0, Some(one[0]), PushError::Unwritable),
             ("m\\", 0, Some(one[0]), PushError::Unwritable),
+            ("\0m", 0, Some(one[0]), PushError::Unwritable),
+            ("\tm,t=a", 0, Some(one[0]), PushError::Unwritable),
+            ("#m", 0, Some(one[0]), PushError::Unwritable),
+            ("m", 0, Some(("\0v", FieldRef::Integer(1))), PushError::Unwritable),
+            ("m", 0, Some(("\tv", FieldRef::Integer(1))), PushError::Unwritable),
             ("", 0, Some(one[0]), PushError::NoMeasurement),
             (",t=a", 0, Some(one[0]), PushError::NoMeasurement),
             (&long, 0, Some(one[0]), PushError::KeyTooLong { length }),
