@@ -147,6 +147,13 @@ def test_who_does_not_greet_is_let_go(start, tmp_path):
         assert silent.recv(1) == b"", "closed by the server"
 
 
+def test_plain_http_is_told_where_it_is(start, tmp_path):
+    cert, key = certificate(tmp_path, "one")
+    server = start(cert, key)
+    answer = requests.post(f"http://127.0.0.1:{server.port}/write?db=db", data="m v=1 1", timeout=30)
+    assert (answer.status_code, answer.text) == (400, "Client sent an HTTP request to an HTTPS server.\n")
+
+
 def test_files_that_cannot_be_used_are_named(skywatch_bin, tmp_path):
     cert, key = certificate(tmp_path, "one")
     _, other = certificate(tmp_path, "two")

@@ -215,11 +215,15 @@ fn not_found(path: &str) -> Answer {
     if !path.starts_with("/api/v2/") {
         return go_text(StatusCode::NOT_FOUND, "404 page not found\n");
     }
-    let message = match path {
-        "/api/v2/query" => "Flux is not served here: send InfluxQL to /query".to_owned(),
-        _ => format!("{path} is not served here"),
+    let failure = match path {
+        // As InfluxDB answers where Flux is switched off.
+        "/api/v2/query" => Failure::new(
+            StatusCode::FORBIDDEN,
+            "Flux query service disabled: Flux is not served here, send InfluxQL to /query",
+        ),
+        _ => Failure::new(StatusCode::NOT_FOUND, format!("{path} is not served here")),
     };
-    Failure::new(StatusCode::NOT_FOUND, message).into_v2().into_answer(Format::Json, false)
+    failure.into_v2().into_answer(Format::Json, false)
 }
 
 /// The request's name, and leave for browsers on other sites.

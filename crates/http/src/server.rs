@@ -13,13 +13,13 @@ use std::{
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream, UnixStream, lookup_host},
     sync::watch,
     task::JoinSet,
     time::{sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
     Engine, HttpConfig, MetricsRegistry, ServeError,
@@ -39,6 +39,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What a connection over the limit gets to read.
 const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
     Content-Length: 33\r\nRetry-After: 1\r\nConnection: close\r\n\r\n{\"error\":\"too many connections\"}\n";
+
+/// What a client gets to read that speaks plain HTTP where HTTPS is spoken; Go's servers say the same.
+const HTTP_TO_HTTPS: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
 /// A server that listens but does not answer yet.
 #[derive(Debug)]
@@ -182,6 +186,9 @@ trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 
     /// Writes what fits without waiting.
     fn write_at_once(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Looks at the first bytes without taking them.
+    fn look<'a>(&'a self, head: &'a mut [u8]) -> impl Future<Output = io::Result<usize>> + Send + 'a;
 }
 
 impl Stream for TcpStream {
@@ -193,11 +200,20 @@ impl Stream for TcpStream {
     fn write_at_once(&self, bytes: &[u8]) -> io::Result<usize> {
         self.try_write(bytes)
     }
+
+    fn look<'a>(&'a self, head: &'a mut [u8]) -> impl Future<Output = io::Result<usize>> + Send + 'a {
+        self.peek(head)
+    }
 }
 
 impl Stream for UnixStream {
     fn write_at_once(&self, bytes: &[u8]) -> io::Result<usize> {
         self.try_write(bytes)
+    }
+
+    async fn look(&self, _head: &mut [u8]) -> io::Result<usize> {
+        // Nothing is encrypted on it, so nobody has to know.
+        Ok(0)
     }
 }
 
@@ -225,12 +241,27 @@ fn admit(
         stream.prepare();
         let Some(tls) = tls else { return converse(app, stream, peer, stop).await };
         // The connection counts from its first byte on; who does not greet in time is let go.
-        match timeout(app.config.header_timeout, tls.accept(stream)).await {
-            Ok(Ok(stream)) => converse(app, stream, peer, stop).await,
+        match timeout(app.config.header_timeout, greet(tls, stream)).await {
+            Ok(Ok(Some(stream))) => converse(app, stream, peer, stop).await,
+            Ok(Ok(None)) => tracing::debug!(%peer, "plain HTTP where HTTPS is spoken"),
             Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
             Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
         }
     });
+}
+
+/// Shakes hands; `None` if the client speaks plain HTTP, and has been told.
+async fn greet<S: Stream>(tls: TlsAcceptor, mut stream: S) -> io::Result<Option<TlsStream<S>>> {
+    let mut head = [0; 5];
+    let looked = stream.look(&mut head).await?;
+    if !matches!(&head[..looked], b"GET /" | b"HEAD " | b"POST " | b"PUT /" | b"OPTIO") {
+        return tls.accept(stream).await.map(Some);
+    }
+    // What has arrived is read, since closing before would cost the client the answer.
+    let _taken = stream.read(&mut [0; 4096]).await?;
+    stream.write_all(HTTP_TO_HTTPS).await?;
+    stream.shutdown().await?;
+    Ok(None)
 }
 
 /// Serves one connection to its end.

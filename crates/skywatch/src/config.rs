@@ -101,6 +101,8 @@ impl FileConfig {
         keys.note(self.bind_address, "bind-address (backups go through the HTTP API)");
         self.meta.note(&mut keys);
         self.data.note(&mut keys);
+        self.http.note(&mut keys);
+        self.subscriber.note(&mut keys);
         self.coordinator.note(&mut keys);
         self.retention.note(&mut keys);
         self.shard_precreation.note(&mut keys);

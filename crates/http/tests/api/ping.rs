@@ -71,6 +71,7 @@ async fn unknown_v2_paths_are_404_in_json() {
     assert_eq!(body["code"], "not found");
     assert_eq!(body["message"], "/api/v2/orgs is not served here");
     let reply = server.post("/api/v2/query?org=x", "{}").await;
+    assert_eq!(reply.status(), 403);
     assert!(reply.text().contains("InfluxQL"), "{}", reply.text());
 }
 

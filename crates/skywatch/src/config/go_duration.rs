@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 /// A duration in Go's notation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[serde(try_from = "toml::Value")]
 pub(crate) struct GoDuration(pub(crate) Duration);
 
 /// The text is no duration.
@@ -26,10 +26,15 @@ const UNITS: [(&str, f64); 8] = [
     ("h", 3_600e9),
 ];
 
-impl TryFrom<String> for GoDuration {
+impl TryFrom<toml::Value> for GoDuration {
     type Error = BadDuration;
 
-    fn try_from(text: String) -> Result<Self, BadDuration> {
+    fn try_from(written: toml::Value) -> Result<Self, BadDuration> {
+        let text = match written {
+            toml::Value::String(text) => text,
+            // InfluxDB's sample writes a zero without quotes.
+            other => other.to_string(),
+        };
         parse(&text).map(Self).ok_or(BadDuration(text))
     }
 }

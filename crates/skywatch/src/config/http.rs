@@ -7,7 +7,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use skywatch_http::{AccessLogConfig, AuthConfig, HttpConfig, TlsConfig, TlsVersion, UnixSocketConfig};
 
-use super::go_duration::GoDuration;
+use super::{go_duration::GoDuration, influxdb::IgnoredKeys};
 use crate::{bind_address::BindAddress, cli::RunArgs};
 
 /// How the HTTP API is served.
@@ -79,6 +79,22 @@ pub(super) struct HttpSection {
     ping_auth_enabled: bool,
     pprof_auth_enabled: Option<bool>,
     prom_read_auth_enabled: Option<bool>,
+}
+
+impl HttpSection {
+    /// With authentication on, profiles and Prometheus' reads always want a user, whatever these keys say.
+    pub(super) fn note(&self, keys: &mut IgnoredKeys) {
+        for (key, value) in [
+            ("pprof-auth-enabled", self.pprof_auth_enabled),
+            ("prom-read-auth-enabled", self.prom_read_auth_enabled),
+        ] {
+            if self.auth_enabled && value == Some(false) {
+                keys.add(format!(
+                    "[http] {key} = false (with authentication only /ping and /health are open)"
+                ));
+            }
+        }
+    }
 }
 
 /// Where InfluxDB has its socket.
@@ -199,20 +215,8 @@ fn tls(args: &RunArgs, file: &HttpSection, section: &TlsSection) -> Result<Optio
     }))
 }
 
-/// With authentication on, profiles and Prometheus' reads always want a user: the keys that say so have no effect, and
-/// those that say otherwise are refused.
 fn auth(args: &RunArgs, file: &HttpSection) -> Result<Option<AuthConfig>> {
     let is_on = args.auth || file.auth_enabled;
-    for (key, value) in [
-        ("pprof-auth-enabled", file.pprof_auth_enabled),
-        ("prom-read-auth-enabled", file.prom_read_auth_enabled),
-    ] {
-        if is_on && value == Some(false) {
-            bail!(
-                "[http] {key} is false: with auth-enabled nothing but /ping and /health is open; take the key away"
-            );
-        }
-    }
     let realm = args.realm.clone().or_else(|| file.realm.clone()).unwrap_or_else(|| "InfluxDB".into());
     if realm.contains(['"', '\\']) || HeaderValue::from_str(&realm).is_err() {
         bail!(

@@ -33,6 +33,11 @@ impl IgnoredKeys {
         }
     }
 
+    /// Notes a setting, in words of its own.
+    pub(super) fn add(&mut self, setting: String) {
+        self.0.push(setting);
+    }
+
     /// Says which they were; once logging has begun.
     pub(crate) fn log(&self) {
         if !self.0.is_empty() {

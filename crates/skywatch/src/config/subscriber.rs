@@ -3,10 +3,9 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
 use skywatch_subscriber::SubscriberConfig;
 
-use super::go_duration::GoDuration;
+use super::{go_duration::GoDuration, influxdb::section};
 
 /// Whether and how subscriptions are served.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,16 +19,18 @@ pub(crate) struct SubscriberSettings {
     pub(crate) write_buffer_size: usize,
 }
 
-/// The section as written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub(super) struct SubscriberSection {
-    enabled: Option<bool>,
-    http_timeout: Option<GoDuration>,
-    insecure_skip_verify: bool,
-    ca_certs: Option<PathBuf>,
-    write_concurrency: Option<usize>,
-    write_buffer_size: Option<usize>,
+section! {
+    /// The section as written; each queue has a bound of its own, so that a common one has no effect.
+    SubscriberSection "subscriber"
+    reads {
+        enabled: Option<bool>,
+        http_timeout: Option<GoDuration>,
+        insecure_skip_verify: bool,
+        ca_certs: Option<PathBuf>,
+        write_concurrency: Option<usize>,
+        write_buffer_size: Option<usize>,
+    }
+    ignores { total_buffer_bytes }
 }
 
 impl SubscriberSettings {
