@@ -134,6 +134,46 @@ class Skywatch(Process):
         return result["series"][0]["values"] if "series" in result else []
 
 
+class Influxd(Process):
+    """Debian's InfluxDB 1.6.7 in a directory of its own, on free ports of loopback; telemetry off.
+
+    `data`, `http` and `monitor` are further keys of those sections, `sections` is more text of its configuration.
+    """
+
+    def __init__(self, directory, data="", http="log-enabled = false", monitor="store-enabled = false", sections=""):
+        binary = need("influxd", "influxdb")
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.directory = Path(directory) / "influxd"
+        self.directory.mkdir(parents=True)
+        config = self.directory / "influxdb.conf"
+        config.write_text(
+            f"""
+reporting-disabled = true
+bind-address = "127.0.0.1:{free_port()}"
+[meta]
+dir = "{self.directory}/meta"
+[data]
+dir = "{self.directory}/data"
+wal-dir = "{self.directory}/wal"
+index-version = "inmem"
+{data}
+[monitor]
+{monitor}
+[http]
+bind-address = "127.0.0.1:{self.port}"
+{http}
+{sections}"""
+        )
+        super().__init__([binary, "run", "-config", config], self.directory / "influxd.log")
+
+    def start(self):
+        super().start()
+        wait_until(lambda: not self.running() or answers(f"{self.url}/ping"), "influxd to answer /ping")
+        assert self.running(), self.output()
+        return self
+
+
 @pytest.fixture(scope="session")
 def skywatch_bin():
     """The binary under test: SKYWATCH_BIN, or the debug build."""
@@ -170,32 +210,8 @@ def skywatch(start_skywatch):
 
 @pytest.fixture(scope="session")
 def influxd(tmp_path_factory):
-    """Debian's InfluxDB 1.6.7 on loopback, telemetry and self-monitoring off."""
-    binary = need("influxd", "influxdb")
-    directory = tmp_path_factory.mktemp("influxd")
-    http_port, rpc_port = free_port(), free_port()
-    config = directory / "influxdb.conf"
-    config.write_text(
-        f"""
-reporting-disabled = true
-bind-address = "127.0.0.1:{rpc_port}"
-[meta]
-dir = "{directory}/meta"
-[data]
-dir = "{directory}/data"
-wal-dir = "{directory}/wal"
-index-version = "inmem"
-[monitor]
-store-enabled = false
-[http]
-bind-address = "127.0.0.1:{http_port}"
-log-enabled = false
-"""
-    )
-    server = Process([binary, "run", "-config", config], directory / "influxd.log").start()
-    server.url = f"http://127.0.0.1:{http_port}"
-    wait_until(lambda: not server.running() or answers(f"{server.url}/ping"), "influxd to answer /ping")
-    assert server.running(), server.output()
+    """Debian's InfluxDB 1.6.7, for all tests that keep to data of their own."""
+    server = Influxd(tmp_path_factory.mktemp("influxd")).start()
     yield server
     server.stop()
 

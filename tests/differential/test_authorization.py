@@ -9,7 +9,7 @@ import json
 import time
 
 import pytest
-from conftest import Process, Skywatch, answers, free_port, need, wait_until
+from conftest import Influxd, Skywatch, answers
 from pair import Difference, Pair
 
 SECRET = "s3cret"
@@ -96,31 +96,8 @@ ADMIN = ("root", "rootpw")
 @pytest.fixture(scope="module")
 def servers(skywatch_bin, tmp_path_factory):
     """Both, with authentication on and nobody in them."""
-    directory = tmp_path_factory.mktemp("influxd")
-    http, rpc = free_port(), free_port()
-    (directory / "influxdb.conf").write_text(
-        f"""
-reporting-disabled = true
-bind-address = "127.0.0.1:{rpc}"
-[meta]
-dir = "{directory}/meta"
-[data]
-dir = "{directory}/data"
-wal-dir = "{directory}/wal"
-[monitor]
-store-enabled = false
-[http]
-bind-address = "127.0.0.1:{http}"
-log-enabled = false
-auth-enabled = true
-shared-secret = "{SECRET}"
-"""
-    )
-    command = [need("influxd", "influxdb"), "run", "-config", directory / "influxdb.conf"]
-    influxd = Process(command, directory / "influxd.log").start()
-    influxd.url = f"http://127.0.0.1:{http}"
-    wait_until(lambda: not influxd.running() or answers(f"{influxd.url}/ping"), "influxd to answer /ping")
-    assert influxd.running(), influxd.output()
+    guarded = f'log-enabled = false\nauth-enabled = true\nshared-secret = "{SECRET}"'
+    influxd = Influxd(tmp_path_factory.mktemp("guarded"), http=guarded).start()
     skywatch = Skywatch(
         skywatch_bin, tmp_path_factory.mktemp("skywatch"), "--auth", "--shared-secret", SECRET
     ).start()

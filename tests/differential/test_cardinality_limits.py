@@ -5,7 +5,7 @@ left, known ones too; what Skywatch does then is tested in tests/e2e/test_cardin
 """
 
 import pytest
-from conftest import Process, answers, free_port, need, wait_until
+from conftest import Influxd
 from pair import Pair
 
 SERIES_MAX = 5
@@ -14,34 +14,11 @@ VALUES_MAX = 3
 
 @pytest.fixture
 def limited_pair(start_skywatch, tmp_path):
-    binary = need("influxd", "influxdb")
-    http_port = free_port()
-    config = tmp_path / "influxdb.conf"
-    config.write_text(
-        f"""
-reporting-disabled = true
-bind-address = "127.0.0.1:{free_port()}"
-[meta]
-dir = "{tmp_path}/meta"
-[data]
-dir = "{tmp_path}/tsm"
-wal-dir = "{tmp_path}/wal"
-index-version = "inmem"
-max-series-per-database = {SERIES_MAX}
-max-values-per-tag = {VALUES_MAX}
-[monitor]
-store-enabled = false
-[http]
-bind-address = "127.0.0.1:{http_port}"
-log-enabled = false
-"""
-    )
-    influxd = Process([binary, "run", "-config", config], tmp_path / "influxd.log").start()
-    url = f"http://127.0.0.1:{http_port}"
-    wait_until(lambda: not influxd.running() or answers(f"{url}/ping"), "influxd to answer /ping")
+    limits = f"max-series-per-database = {SERIES_MAX}\nmax-values-per-tag = {VALUES_MAX}\n"
+    influxd = Influxd(tmp_path, data=limits).start()
     ours = tmp_path / "skywatch.toml"
-    ours.write_text(f"[data]\nmax-series-per-database = {SERIES_MAX}\nmax-values-per-tag = {VALUES_MAX}\n")
-    yield Pair(url, start_skywatch("--config", str(ours)).url)
+    ours.write_text(f"[data]\n{limits}")
+    yield Pair(influxd.url, start_skywatch("--config", str(ours)).url)
     influxd.stop()
 
 

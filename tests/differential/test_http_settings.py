@@ -7,7 +7,7 @@ import threading
 
 import pytest
 import requests
-from conftest import Process, Skywatch, answers, free_port, need, wait_until
+from conftest import Influxd, Skywatch, answers, wait_until
 
 POINTS = "\n".join(f"m,t={n % 2} v={n} {n}" for n in range(12))
 
@@ -25,10 +25,9 @@ STATEMENTS = [
 ]
 
 
-def section(directory, port):
+def keys(directory):
+    """Of [http]."""
     return f"""
-[http]
-bind-address = "127.0.0.1:{port}"
 log-enabled = true
 access-log-path = "{directory}/access.log"
 max-row-limit = 5
@@ -49,26 +48,11 @@ def pair(skywatch_bin, tmp_path):
     for name in ("influxd", "skywatch"):
         directory = tmp_path / name
         directory.mkdir()
-        port = free_port()
-        config = directory / "server.conf"
         if name == "influxd":
-            config.write_text(
-                f"""
-reporting-disabled = true
-bind-address = "127.0.0.1:{free_port()}"
-[meta]
-dir = "{directory}/meta"
-[data]
-dir = "{directory}/data"
-wal-dir = "{directory}/wal"
-[monitor]
-store-enabled = false
-{section(directory, port)}"""
-            )
-            server = Process([need("influxd", "influxdb"), "run", "-config", config], directory / "influxd.log")
-            server.url = f"http://127.0.0.1:{port}"
+            server = Influxd(directory, http=keys(directory))
         else:
-            config.write_text(section(directory, port))
+            config = directory / "skywatch.toml"
+            config.write_text(f"[http]\n{keys(directory)}")
             server = Skywatch(skywatch_bin, directory, "--config", config)
         server.directory = directory
         started.append(server.start())

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 import requests
-from conftest import Process, Skywatch, answers, free_port, need, wait_until
+from conftest import Influxd, Skywatch, answers, free_port, wait_until
 
 QUESTIONS = "SELECT * FROM /.*/; SHOW SERIES; SHOW FIELD KEYS; SHOW RETENTION POLICIES"
 
@@ -63,34 +63,6 @@ CASES = {
         "a.b.c.d 1 1600000000\na.b.c.d.e 2 1600000001\n",
     ),
 }
-
-
-class Influxd(Process):
-    """A real InfluxDB with listeners of its own."""
-
-    def __init__(self, directory, sections):
-        binary = need("influxd", "influxdb")
-        http_port = free_port()
-        self.url = f"http://127.0.0.1:{http_port}"
-        config = directory / "influxdb.conf"
-        config.write_text(
-            f"""
-reporting-disabled = true
-bind-address = "127.0.0.1:{free_port()}"
-[meta]
-dir = "{directory}/meta"
-[data]
-dir = "{directory}/data"
-wal-dir = "{directory}/wal"
-index-version = "inmem"
-[monitor]
-store-enabled = false
-[http]
-bind-address = "127.0.0.1:{http_port}"
-log-enabled = false
-{sections}"""
-        )
-        super().__init__([binary, "run", "-config", config], directory / "influxd.log")
 
 
 def sections(cases):
@@ -160,7 +132,7 @@ def test_graphite_and_udp_beside_a_real_influxd(skywatch_bin, tmp_path):
         directory.mkdir()
         text, ports = sections(cases)
         if name == "influxd":
-            server = Influxd(directory, text)
+            server = Influxd(directory, sections=text)
         else:
             config = directory / "skywatch.toml"
             config.write_text(text)

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from conftest import Process, Skywatch, answers, free_port, need, wait_until
+from conftest import Influxd, Skywatch, wait_until
 from datasets import HOUR, T0
 from pair import Pair
 
@@ -179,32 +179,12 @@ def test_measurements_of_every_database(both):
 def bounded(skywatch_bin, tmp_path_factory):
     """A real InfluxDB and Skywatch with the same [coordinator]."""
     directory = tmp_path_factory.mktemp("bounded")
-    http_port = free_port()
-    config = directory / "influxdb.conf"
-    config.write_text(
-        f"""
-reporting-disabled = true
-bind-address = "127.0.0.1:{free_port()}"
-[meta]
-dir = "{directory}/meta"
-[data]
-dir = "{directory}/data"
-wal-dir = "{directory}/wal"
-[monitor]
-store-enabled = false
-[http]
-bind-address = "127.0.0.1:{http_port}"
-{COORDINATOR}"""
-    )
     ours = directory / "skywatch.toml"
     ours.write_text(COORDINATOR)
-    influxd = Process([need("influxd", "influxdb"), "run", "-config", config], directory / "influxd.log").start()
+    influxd = Influxd(directory, sections=COORDINATOR)
     skywatch = Skywatch(skywatch_bin, directory, "--config", ours)
     try:
-        url = f"http://127.0.0.1:{http_port}"
-        wait_until(lambda: not influxd.running() or answers(f"{url}/ping"), "influxd to answer /ping")
-        assert influxd.running(), influxd.output()
-        pair = Pair(url, skywatch.start().url)
+        pair = Pair(influxd.start().url, skywatch.start().url)
         pair.query("CREATE DATABASE db")
         assert pair.write(points(), db="db").status == 204
         yield pair, influxd, skywatch

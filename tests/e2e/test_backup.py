@@ -363,7 +363,7 @@ def test_an_export_of_influx_inspect_is_imported(skywatch_bin, influxd, skywatch
     requests.post(url, data={"q": "CREATE DATABASE src"}, timeout=30)
     lines = "\n".join(f'cpu,host=h{n % 3} v={n},t="x {n}" {n + 1}' for n in range(500))
     assert requests.post(f"{influxd.url}/write?db=src", data=lines, timeout=30).status_code == 204
-    directory = next(part for part in influxd.command if part.endswith("influxdb.conf")).rsplit("/", 1)[0]
+    directory = influxd.directory
     command = [tool, "export", "-database", "src", "-datadir", f"{directory}/data", "-waldir", f"{directory}/wal"]
     run(*command, "-out", tmp_path / "x")
     run(skywatch_bin, "import", "--url", skywatch.url, tmp_path / "x")

@@ -8,12 +8,11 @@ import time
 
 import pytest
 import requests
-from conftest import Process, answers, free_port, need, wait_until
+from conftest import Influxd, wait_until
 
 SECOND = 1_000_000_000
+MONITOR = 'store-interval = "1s"'
 SETTINGS = """
-[monitor]
-store-interval = "1s"
 [continuous_queries]
 run-interval = "100ms"
 query-stats-enabled = true
@@ -33,28 +32,7 @@ QUERIES = {
 @pytest.fixture(scope="module")
 def busy_influxd(tmp_path_factory):
     """Debian's InfluxDB 1.6.7 that looks for due queries as often as we do here."""
-    binary = need("influxd", "influxdb")
-    directory = tmp_path_factory.mktemp("influxd-continuous")
-    http_port, rpc_port = free_port(), free_port()
-    config = directory / "influxdb.conf"
-    config.write_text(
-        f"""
-reporting-disabled = true
-bind-address = "127.0.0.1:{rpc_port}"
-[meta]
-dir = "{directory}/meta"
-[data]
-dir = "{directory}/data"
-wal-dir = "{directory}/wal"
-[http]
-bind-address = "127.0.0.1:{http_port}"
-log-enabled = false
-{SETTINGS}"""
-    )
-    server = Process([binary, "run", "-config", config], directory / "influxd.log").start()
-    server.url = f"http://127.0.0.1:{http_port}"
-    wait_until(lambda: not server.running() or answers(f"{server.url}/ping"), "influxd to answer /ping")
-    assert server.running(), server.output()
+    server = Influxd(tmp_path_factory.mktemp("continuous"), monitor=MONITOR, sections=SETTINGS).start()
     yield server
     server.stop()
 
@@ -62,7 +40,7 @@ log-enabled = false
 @pytest.fixture
 def busy(start_skywatch, tmp_path):
     config = tmp_path / "skywatch.toml"
-    config.write_text(SETTINGS)
+    config.write_text(f"[monitor]\n{MONITOR}\n{SETTINGS}")
     return start_skywatch("--config", config, monitor=True)
 
 
@@ -171,11 +149,11 @@ def test_they_run_again_after_a_restart_unless_switched_off(busy, start_skywatch
     wait_until(lambda: last_time(busy.url, "plain"), "a run")
     busy.stop()
     config = tmp_path / "skywatch.toml"
-    config.write_text(SETTINGS.replace("run-interval", "enabled = false\nrun-interval"))
+    config.write_text(f"[monitor]\n{MONITOR}\n" + SETTINGS.replace("run-interval", "enabled = false\nrun-interval"))
     off = start_skywatch("--config", config, monitor=True)
     assert ask(off.url, "SHOW STATS FOR 'cq'", "") == []
     latest = last_time(off.url, "plain")
     off.stop()
-    config.write_text(SETTINGS)
+    config.write_text(f"[monitor]\n{MONITOR}\n{SETTINGS}")
     again = start_skywatch("--config", config, monitor=True)
     wait_until(lambda: last_time(again.url, "plain") > latest, "a run after the restart")

@@ -4,7 +4,7 @@ import os
 
 import pytest
 import requests
-from conftest import Process, answers, free_port, need, wait_until
+from conftest import Influxd, wait_until
 
 # What our engine has no true counterpart of; docs/metrics.md tells why.
 LEFT_OUT = {
@@ -36,30 +36,7 @@ LEFT_OUT = {
 @pytest.fixture(scope="module")
 def monitored_influxd(tmp_path_factory):
     """Debian's InfluxDB 1.6.7 that records its statistics every second."""
-    binary = need("influxd", "influxdb")
-    directory = tmp_path_factory.mktemp("influxd-monitored")
-    http_port, rpc_port = free_port(), free_port()
-    config = directory / "influxdb.conf"
-    config.write_text(
-        f"""
-reporting-disabled = true
-bind-address = "127.0.0.1:{rpc_port}"
-[meta]
-dir = "{directory}/meta"
-[data]
-dir = "{directory}/data"
-wal-dir = "{directory}/wal"
-[monitor]
-store-interval = "1s"
-[http]
-bind-address = "127.0.0.1:{http_port}"
-log-enabled = false
-"""
-    )
-    server = Process([binary, "run", "-config", config], directory / "influxd.log").start()
-    server.url = f"http://127.0.0.1:{http_port}"
-    wait_until(lambda: not server.running() or answers(f"{server.url}/ping"), "influxd to answer /ping")
-    assert server.running(), server.output()
+    server = Influxd(tmp_path_factory.mktemp("monitored"), monitor='store-interval = "1s"').start()
     yield server
     server.stop()
 

@@ -19,7 +19,7 @@ import time
 import pytest
 import requests
 
-from conftest import Process, answers, free_port, need, wait_until
+from conftest import Influxd, answers, free_port, need, wait_until
 
 POINTS = """cpu,host=a\\ b,dc=x idle=97.5,cores=4i,state="up, \\"ok\\"",ok=true 1600000000000000000
 cpu,host=c,dc=x idle=3,cores=8i 1600000010000000000
@@ -555,28 +555,7 @@ def test_credentials_and_certificates(stand_in, skywatch_bin, tmp_path):
 @pytest.fixture
 def guarded_influxd(tmp_path):
     """Debian's InfluxDB with authentication, and an administrator `root` with the password `it's "me"`."""
-    binary, http_port = need("influxd", "influxdb"), free_port()
-    config = tmp_path / "influxdb.conf"
-    config.write_text(
-        f"""
-reporting-disabled = true
-bind-address = "127.0.0.1:{free_port()}"
-[meta]
-dir = "{tmp_path}/meta"
-[data]
-dir = "{tmp_path}/data"
-wal-dir = "{tmp_path}/wal"
-[monitor]
-store-enabled = false
-[http]
-auth-enabled = true
-bind-address = "127.0.0.1:{http_port}"
-log-enabled = false
-"""
-    )
-    server = Process([binary, "run", "-config", config], tmp_path / "influxd.log").start()
-    server.url = f"http://127.0.0.1:{http_port}"
-    wait_until(lambda: not server.running() or answers(f"{server.url}/ping"), "influxd to answer /ping")
+    server = Influxd(tmp_path, http="auth-enabled = true\nlog-enabled = false").start()
     create = """CREATE USER root WITH PASSWORD 'it\\'s "me"' WITH ALL PRIVILEGES"""
     assert "error" not in requests.post(f"{server.url}/query", data={"q": create}, timeout=30).json()["results"][0]
     yield server

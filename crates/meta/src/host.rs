@@ -271,9 +271,10 @@ mod tests {
         first.apply(&create_database("a")).unwrap();
         assert_eq!(read(include_bytes!("../tests/golden/catalogue-v1.json")), first);
         assert_eq!(read(include_bytes!("../tests/golden/catalogue-v2.json")), full());
-        let later =
-            encode(&first).iter().map(|&byte| if byte == b'2' { b'3' } else { byte }).collect::<Vec<_>>();
-        let error = decode(Path::new(FILE_NAME), &later).unwrap_err().to_string();
+        let written = String::from_utf8(encode(&first)).unwrap();
+        let later = written.replacen(&format!("catalogue {FORMAT_VERSION} "), "catalogue 3 ", 1);
+        assert_ne!(later, written);
+        let error = decode(Path::new(FILE_NAME), later.as_bytes()).unwrap_err().to_string();
         assert!(error.contains("version 3") && error.contains("newer skywatch"), "{error}");
     }
 }
