@@ -45,6 +45,9 @@ impl Value {
     }
 }
 
+/// What a reader passes over before a key or the first field, and no backslash escapes.
+pub(super) const BLANKS: [char; 2] = ['\t', '\0'];
+
 impl<'a> PointBatch<'a> {
     /// Takes the text that body spans point into.
     pub(in crate::line) fn set_body(&mut self, body: Body<'a>) {
@@ -115,10 +118,23 @@ impl<'a> PointBatch<'a> {
     /// Completes the point whose fields are in `scratch.fields` and whose values were pushed.
     pub(in crate::line) fn finish_point(&mut self, series: u32, time: i64, line: u32) {
         self.keep_last_of_repeated_fields();
+        self.put_readable_field_first();
         let measurement = self.series[series as usize].measurement;
         let shape = self.find_or_insert_shape(measurement);
         self.set_latest_shape(measurement, shape);
         self.finish_point_of_shape(series, shape, time, line);
+    }
+
+    /// Behind a comma a tab or NUL is part of a name, behind the key's space it is not: another field goes first.
+    fn put_readable_field_first(&mut self) {
+        let fields = &self.scratch.fields;
+        let readable = fields.iter().position(|field| !self.text(field.name).starts_with(BLANKS));
+        let position = readable.unwrap_or(0);
+        if position > 0 {
+            let values_start = self.values.len() - self.scratch.fields.len();
+            self.scratch.fields[..=position].rotate_right(1);
+            self.values[values_start..=values_start + position].rotate_right(1);
+        }
     }
 
     /// Completes a point whose values were pushed in the order of `shape`'s fields.

@@ -1,6 +1,6 @@
 //! Filling a batch from values instead of text.
 
-use super::{PointBatch, ShapeField, field_key_length};
+use super::{PointBatch, ShapeField, build::BLANKS, field_key_length};
 use crate::{MAX_TIME, MIN_TIME, series, value::FieldRef};
 
 /// Why [`PointBatch::push`] refused a point.
@@ -74,6 +74,10 @@ impl PointBatch<'_> {
         if self.scratch.fields.is_empty() {
             return Err(PushError::NoFields);
         }
+        // Every line begins with one that does not.
+        if self.scratch.fields.iter().all(|field| self.text(field.name).starts_with(BLANKS)) {
+            return Err(PushError::Unwritable);
+        }
         let series = self.push_series(series_key)?;
         self.finish_point(series, time, 0);
         Ok(())
@@ -87,8 +91,7 @@ impl PointBatch<'_> {
         if length > series::MAX_KEY_LENGTH {
             return Err(PushError::KeyTooLong { length });
         }
-        // Behind a comma blanks are part of a name, behind the key's space they are not.
-        if !is_writable(name) || (self.scratch.fields.is_empty() && name.starts_with(['\t', '\0'])) {
+        if !is_writable(name) {
             return Err(PushError::Unwritable);
         }
         let text_length = if let FieldRef::String(text) = value { text.len() } else { 0 };
@@ -125,7 +128,7 @@ impl PointBatch<'_> {
         if let Some(series) = self.find_series(series_key, table_hash) {
             return Ok(series);
         }
-        if !is_writable(series_key) || series_key.starts_with(['\t', '\0', '#']) {
+        if !is_writable(series_key) || series_key.starts_with(BLANKS) || series_key.starts_with('#') {
             return Err(PushError::Unwritable);
         }
         if self.arena.len() + 2 * series_key.len() > Self::MAX_TEXT {
@@ -153,6 +156,16 @@ fn is_writable(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_field_that_begins_with_a_tab_is_not_the_first() {
+        let mut batch = PointBatch::new();
+        let [one, two, three] = [1, 2, 3].map(FieldRef::Integer);
+        batch.push("m", 5, [("\tv", one), ("a", one), ("\0w", two), ("a", three)]).expect("can be written");
+        let mut line = String::new();
+        batch.points().for_each(|point| point.append_line(&mut line));
+        assert_eq!(line, "m a=3i,\tv=1i,\0w=2i 5\n");
+    }
 
     #[test]
     fn pushed_points_are_checked_and_refused_ones_leave_nothing() {

@@ -344,7 +344,7 @@ fn expected_names_with_escapes_are_not_taken_for_text_without() {
     assert_eq!(names("m a\\ b=1i\nm a b=2i"), ["\"a b\": Integer(1)"]);
     assert_eq!(
         names("m a=1i,\tv=2i,a=3i\nm \tv=4i,a=5i"),
-        ["\"\\tv\": Integer(2), \"a\": Integer(3)", "\"v\": Integer(4), \"a\": Integer(5)"]
+        ["\"a\": Integer(3), \"\\tv\": Integer(2)", "\"v\": Integer(4), \"a\": Integer(5)"]
     );
 }
 
