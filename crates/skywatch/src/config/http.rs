@@ -341,7 +341,6 @@ mod tests {
             ("max-concurrent-queries = 0", "max-concurrent-queries"),
             ("enabled = false", "switched off"),
             ("flux-enabled = true", "Flux"),
-            ("auth-enabled = true\nprom-read-auth-enabled = false", "prom-read-auth-enabled"),
             ("https-enabled = true", "https-certificate"),
             ("max-row-limit = 0\n[tls]\nmin-version = \"tls1.0\"", "tls1.2"),
             ("realm = 'a\"b'", "realm"),
@@ -353,5 +352,15 @@ mod tests {
             let error = settings_error(&format!("[http]\n{text}"));
             assert!(error.contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn doors_that_stay_shut_are_named() {
+        let ignored = |text: &str| format!("{:?}", settings(&format!("[http]\n{text}")).ignored);
+        let open = "prom-read-auth-enabled = false\npprof-auth-enabled = false";
+        let named = ignored(&format!("auth-enabled = true\n{open}"));
+        assert!(named.contains("prom-read-auth-enabled") && named.contains("pprof-auth-enabled"), "{named}");
+        // Without authentication every door is open anyway.
+        assert_eq!(ignored(open), ignored(""));
     }
 }
