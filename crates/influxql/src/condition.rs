@@ -174,7 +174,7 @@ fn in_range(time: i128) -> Result<i64, ConditionError> {
 }
 
 /// What InfluxDB calls the type inside, as its error messages tell it.
-const fn type_name(expr: &Expr) -> &'static str {
+pub const fn type_name(expr: &Expr) -> &'static str {
     match expr {
         Expr::Binary(_) => "*influxql.BinaryExpr",
         Expr::Paren(_) => "*influxql.ParenExpr",

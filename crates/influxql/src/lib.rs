@@ -26,7 +26,7 @@ pub use ast::{
     ShowSeries, ShowStats, ShowTagKeys, ShowTagValues, ShowTagValuesCardinality, SortField, Source,
     Statement, SubscriptionMode, TagKeyFilter, Target, TimeZone, VarRef, WildcardKind,
 };
-pub use condition::{ConditionError, TimeBounds, fold, split_condition};
+pub use condition::{ConditionError, TimeBounds, fold, split_condition, type_name};
 pub use display::{quote_ident, quote_string};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use error::ParseError;

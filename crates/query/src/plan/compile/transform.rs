@@ -180,23 +180,11 @@ fn season(name: &str, season: &Expr) -> Result<u64, QueryError> {
     }
 }
 
-/// What InfluxDB calls an expression.
+/// What InfluxDB calls an argument.
 const fn type_name(expr: &Expr) -> &'static str {
     match expr {
-        Expr::Binary(_) => "*influxql.BinaryExpr",
-        Expr::Paren(_) => "*influxql.ParenExpr",
         // A time has been a call of `now()`.
-        Expr::Call(_) | Expr::Time(_) => "*influxql.Call",
-        Expr::VarRef(_) => "*influxql.VarRef",
-        Expr::Distinct(_) => "*influxql.Distinct",
-        Expr::Wildcard(_) => "*influxql.Wildcard",
-        Expr::Regex(_) => "*influxql.RegexLiteral",
-        Expr::Integer(_) => "*influxql.IntegerLiteral",
-        Expr::Unsigned(_) => "*influxql.UnsignedLiteral",
-        Expr::Number(_) => "*influxql.NumberLiteral",
-        Expr::String(_) => "*influxql.StringLiteral",
-        Expr::Boolean(_) => "*influxql.BooleanLiteral",
-        Expr::Duration(_) => "*influxql.DurationLiteral",
-        Expr::List(_) => "*influxql.ListLiteral",
+        Expr::Time(_) => "*influxql.Call",
+        other => skywatch_influxql::type_name(other),
     }
 }
