@@ -44,6 +44,16 @@ def fill(server, first):
     pytest.fail("the disk does not get full")
 
 
+def fill_up(filler):
+    """Takes all the room that is left."""
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while file.write(bytes(512)):
+                pass
+        except OSError:
+            pass
+
+
 def numbers(server):
     return [n for _, n in server.rows("SELECT n FROM m")]
 
@@ -78,10 +88,16 @@ def test_full_disk(small_disk, start_skywatch, crash):
     assert server.rows("SELECT count(n) FROM m")[0][1] >= acknowledged
     assert server.rows("SHOW FIELD KEYS") == [["n", "integer"], ["text", "string"]]
 
+    filler = small_disk / "filler"
     if crash:
+        # Not a byte is left: not for the first log file of the new process either.
+        fill_up(filler)
         server.kill()
         server.start()
         check(server, acknowledged)
+        assert server.write(batch(acknowledged)).status_code in (500, 503)
+        check(server, acknowledged)
+        filler.unlink()
 
     ballast.unlink()
     wait_until(lambda: server.write(batch(acknowledged)).status_code == 204, "a write with room on the disk", 15)
@@ -106,12 +122,7 @@ def test_a_delete_on_a_full_disk(small_disk, start_skywatch):
     server.query("CREATE DATABASE db")
     acknowledged, _ = fill(server, 0)
     filler = small_disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while file.write(bytes(512)):
-                pass
-        except OSError:
-            pass
+    fill_up(filler)
     answer = server.query("DELETE FROM m WHERE time <= 100")["results"][0]
     if "error" in answer:
         check(server, acknowledged)

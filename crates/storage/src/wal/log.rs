@@ -40,7 +40,8 @@ pub(crate) struct Log {
 
 #[derive(Debug)]
 struct Tail {
-    file: Arc<dyn File>,
+    /// `None` until the disk, full when the log was opened, has room for it: the next append tries again.
+    file: Option<Arc<dyn File>>,
     path: PathBuf,
     /// Number of `file`.
     sequence: u64,
@@ -70,19 +71,27 @@ struct Poison {
 }
 
 impl Log {
-    /// Starts a log in `dir` with a new, empty file.
+    /// Starts a log in `dir` with a new, empty file. A full disk does not keep it from starting: what it holds can
+    /// be read, and the first append with room again creates the file.
     pub(crate) fn create(
         fs: Arc<dyn Fs>,
         dir: &Path,
         sequence: u64,
         durability: Durability,
     ) -> Result<Self, FsError> {
-        let (path, file) = create_file(&*fs, dir, sequence)?;
+        let file = match create_file(&*fs, dir, sequence) {
+            Ok(file) => Some(file),
+            Err(error) if is_disk_full(&error) => {
+                tracing::error!(%error, "the disk is full; writes are refused until it has room");
+                None
+            }
+            Err(error) => return Err(error),
+        };
         let tail = Tail {
+            next_sequence: sequence + u64::from(file.is_some()),
             file,
-            path,
+            path: file_path(dir, sequence),
             sequence,
-            next_sequence: sequence + 1,
             len_bytes: frame::FILE_HEADER_LEN as u64,
             end: 0,
             unsynced: Vec::new(),
@@ -141,9 +150,10 @@ impl Log {
     }
 
     fn append_bytes(&self, tail: &mut Tail, bytes: &[u8]) -> Result<(), WriteError> {
-        if let Err(source) = tail.file.append(bytes) {
+        let file = self.file(tail)?;
+        if let Err(source) = file.append(bytes) {
             // What was written of it must go, or the next record would follow garbage.
-            if let Err(error) = tail.file.truncate(tail.len_bytes) {
+            if let Err(error) = file.truncate(tail.len_bytes) {
                 self.poison_with(&tail.path, &error);
             }
             return Err(FsError { action: "write", path: tail.path.clone(), source }.into());
@@ -151,6 +161,14 @@ impl Log {
         tail.len_bytes += bytes.len() as u64;
         tail.end += bytes.len() as u64;
         Ok(())
+    }
+
+    /// The file that appends go to; created now if the disk was full when the log was opened.
+    fn file(&self, tail: &mut Tail) -> Result<Arc<dyn File>, WriteError> {
+        match &tail.file {
+            Some(file) => Ok(Arc::clone(file)),
+            None => Ok(self.begin_file(tail)?),
+        }
     }
 
     /// The end of everything appended so far.
@@ -203,11 +221,12 @@ impl Log {
     fn sync_files(&self) -> Option<Position> {
         let (end, current, earlier) = {
             let mut tail = self.tail.lock();
-            (tail.end, (tail.path.clone(), Arc::clone(&tail.file)), std::mem::take(&mut tail.unsynced))
+            (tail.end, (tail.path.clone(), tail.file.clone()), std::mem::take(&mut tail.unsynced))
         };
-        for (path, file) in earlier.iter().chain([&current]) {
+        let (path, file) = current;
+        for (path, file) in earlier.into_iter().chain(file.map(|file| (path, file))) {
             if let Err(error) = file.sync() {
-                self.poison_with(path, &error);
+                self.poison_with(&path, &error);
                 return None;
             }
         }
@@ -230,17 +249,24 @@ impl Log {
 
     fn rotate_tail(&self, tail: &mut Tail) -> Result<u64, WriteError> {
         self.check_poison()?;
+        self.begin_file(tail)?;
+        Ok(tail.sequence)
+    }
+
+    /// Makes a new file the one that appends go to.
+    fn begin_file(&self, tail: &mut Tail) -> Result<Arc<dyn File>, FsError> {
         let sequence = tail.next_sequence;
         tail.next_sequence += 1;
-        let (path, file) = create_file(&*self.fs, &self.dir, sequence)?;
-        let old_path = std::mem::replace(&mut tail.path, path);
-        let old_file = std::mem::replace(&mut tail.file, file);
-        if self.durability != Durability::None {
+        let file = create_file(&*self.fs, &self.dir, sequence)?;
+        let old_path = std::mem::replace(&mut tail.path, file_path(&self.dir, sequence));
+        if let Some(old_file) = tail.file.replace(Arc::clone(&file))
+            && self.durability != Durability::None
+        {
             tail.unsynced.push((old_path, old_file));
         }
         tail.len_bytes = frame::FILE_HEADER_LEN as u64;
         tail.sequence = sequence;
-        Ok(sequence)
+        Ok(file)
     }
 
     /// An error if the log no longer acknowledges anything.
@@ -262,7 +288,7 @@ impl Log {
 }
 
 /// Creates a log file whose name and header survive a power cut together with the first record synced after them.
-fn create_file(fs: &dyn Fs, dir: &Path, sequence: u64) -> Result<(PathBuf, Arc<dyn File>), FsError> {
+fn create_file(fs: &dyn Fs, dir: &Path, sequence: u64) -> Result<Arc<dyn File>, FsError> {
     let path = file_path(dir, sequence);
     let create = || -> Result<Arc<dyn File>, FsError> {
         let file = fs.create(&path).map_err(FsError::on("create", &path))?;
@@ -271,7 +297,7 @@ fn create_file(fs: &dyn Fs, dir: &Path, sequence: u64) -> Result<(PathBuf, Arc<d
         Ok(file)
     };
     match create() {
-        Ok(file) => Ok((path, file)),
+        Ok(file) => Ok(file),
         Err(error) => {
             // Leave the name free for the next attempt, if the disk lets us; the error to report is the first.
             if error.source.kind() != std::io::ErrorKind::AlreadyExists {
@@ -280,6 +306,11 @@ fn create_file(fs: &dyn Fs, dir: &Path, sequence: u64) -> Result<(PathBuf, Arc<d
             Err(error)
         }
     }
+}
+
+fn is_disk_full(error: &FsError) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.source.kind(), StorageFull | QuotaExceeded)
 }
 
 #[cfg(test)]

@@ -185,3 +185,18 @@ fn the_format_is_the_documented_one() {
     assert_eq!(logged(&fs), (0..40).chain([1030, 2005, 2006, 3301]).collect::<Vec<u32>>());
     assert!(written == kept, "the bytes of a log have changed");
 }
+
+#[test]
+fn a_log_opened_on_a_full_disk_begins_with_the_first_append_that_finds_room() {
+    let fs = SimFs::default();
+    fs.fill_disk_at(fs.operations());
+    let log = create(&fs);
+    log.define([definition(10)], Vec::new());
+    assert!(log.append(&record(1)).is_err());
+    log.sync().expect("nothing was appended");
+    fs.free_space();
+    let end = log.append(&record(1)).unwrap();
+    log.wait(end).unwrap();
+    assert_eq!(logged(&fs), [10, 1]);
+    assert_eq!(log.rotate().unwrap(), 3, "the number that found no room is not used again");
+}
