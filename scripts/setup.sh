@@ -11,7 +11,7 @@ RUST_VERSION=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 NODE_MAJOR_MIN=20
 purpose=${1:-build}
 
-build_packages=(build-essential pkg-config libvirt-dev ca-certificates curl python3 python3-venv)
+build_packages=(build-essential pkg-config libvirt-dev libssl-dev zlib1g-dev ca-certificates curl python3 python3-venv)
 test_packages=(influxdb influxdb-client openssl prometheus libvirt-daemon-system libvirt-clients qemu-system-x86 chromium)
 bench_packages=(influxdb victoria-metrics)
 

@@ -5,6 +5,7 @@ mod input_task;
 mod input_thread;
 mod output_task;
 mod run_once;
+mod service_task;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -14,11 +15,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
-use crate::config::{Config, ConfigError, ConfigErrors, ConfiguredInput, ConfiguredOutput};
+use crate::config::{
+    AgentSettings, Config, ConfigError, ConfigErrors, ConfiguredInput, ConfiguredOutput, InputOptions,
+};
 use crate::delivery::Totals;
+use crate::inputs::INPUTS;
 use crate::metric::Metric;
-use crate::registry;
-use crate::schedule::precision;
+use crate::outputs::OUTPUTS;
+use crate::registry::{Source, names};
+use crate::schedule::{Schedule, precision};
 use crate::shape::InputShape;
 
 /// How long the last flush of all outputs together may take.
@@ -78,7 +83,7 @@ impl Agent {
     /// An agent of this configuration, which must have an input.
     pub fn new(config: Config) -> Result<Self, ConfigErrors> {
         if config.inputs.is_empty() {
-            return Err(missing(&config, "inputs", registry::input_names()));
+            return Err(missing(&config, "inputs", names(INPUTS)));
         }
         let mut tags = config.global_tags.clone();
         if !config.agent.omit_hostname {
@@ -99,7 +104,7 @@ impl Agent {
 
     fn start(self, periodic: bool) -> Result<Started, AgentError> {
         if self.config.outputs.is_empty() {
-            return Err(missing(&self.config, "outputs", registry::output_names()).into());
+            return Err(missing(&self.config, "outputs", names(OUTPUTS)).into());
         }
         self.config.warnings.iter().for_each(|warning| warn!("{warning}"));
         let (stop, stopped) = watch::channel(false);
@@ -114,12 +119,25 @@ impl Agent {
             senders.push(sender);
         }
         let mut inputs = Vec::new();
-        for input in self.config.inputs {
-            let task = input_task::InputTask::new(input, &agent, Arc::clone(&tags), senders.clone())?;
-            inputs.push(if periodic {
-                tokio::spawn(task.run(stopped.clone()))
-            } else {
-                tokio::spawn(task.run_once())
+        for ConfiguredInput { id, options, input } in self.config.inputs {
+            let (tags, senders) = (Arc::clone(&tags), senders.clone());
+            inputs.push(match input {
+                Source::Polled(input) => {
+                    let task = input_task::InputTask::new(id, options, input, &agent, tags, senders)?;
+                    if periodic {
+                        tokio::spawn(task.run(stopped.clone()))
+                    } else {
+                        tokio::spawn(task.run_once())
+                    }
+                }
+                Source::Service(service) => {
+                    let interval = options.interval.unwrap_or(agent.interval);
+                    let offset = options.collection_offset.unwrap_or(agent.collection_offset);
+                    let schedule = Schedule::new(interval, offset, agent.round_interval, wall_clock_ns());
+                    let shape = service_shape(options, &agent, tags);
+                    let task = service_task::ServiceTask { id, service, shape, outputs: senders, schedule };
+                    tokio::spawn(task.run(stopped.clone()))
+                }
             });
         }
         Ok(Started { inputs, outputs, stop })
@@ -178,13 +196,22 @@ fn hostname(configured: &str) -> String {
 }
 
 fn input_shape(
-    input: &mut ConfiguredInput,
-    agent: &crate::config::AgentSettings,
+    options: InputOptions,
+    agent: &AgentSettings,
     global_tags: Arc<BTreeMap<String, String>>,
 ) -> InputShape {
-    let options = std::mem::take(&mut input.options);
     let interval = options.interval.unwrap_or(agent.interval);
     let unit = precision(options.precision.unwrap_or(agent.precision), interval);
+    InputShape::new(options, global_tags, agent, unit)
+}
+
+/// A service's own times are kept to the nanosecond unless its table has a `precision`.
+fn service_shape(
+    options: InputOptions,
+    agent: &AgentSettings,
+    global_tags: Arc<BTreeMap<String, String>>,
+) -> InputShape {
+    let unit = options.precision.unwrap_or(1);
     InputShape::new(options, global_tags, agent, unit)
 }
 

@@ -22,11 +22,13 @@ pub use default::{DefaultConfig, default_toml};
 pub(crate) use duration::display as display_duration;
 pub use env::Lookup;
 pub use error::{ConfigError, ConfigErrors, Place};
-pub use plugin_options::{InputOptions, OutputOptions, Rename};
-pub use section::Section;
+pub use plugin_options::{AggregatorOptions, InputOptions, OutputOptions, ProcessorOptions, Rename};
+pub use section::{Scalar, Section};
 
-use crate::input::Input;
+use crate::aggregator::Aggregator;
 use crate::output::Output;
+use crate::processor::Processor;
+use crate::registry::Source;
 
 /// A whole configuration, its plugins built and not yet started.
 #[derive(Debug, Default)]
@@ -37,6 +39,10 @@ pub struct Config {
     pub global_tags: BTreeMap<String, String>,
     /// Every `[[inputs.NAME]]`, in the order of the files.
     pub inputs: Vec<ConfiguredInput>,
+    /// Every `[[processors.NAME]]`, in the order of the files.
+    pub processors: Vec<ConfiguredProcessor>,
+    /// Every `[[aggregators.NAME]]`.
+    pub aggregators: Vec<ConfiguredAggregator>,
     /// Every `[[outputs.NAME]]`.
     pub outputs: Vec<ConfiguredOutput>,
     /// What works otherwise than its author may expect; to be shown to the user.
@@ -53,7 +59,31 @@ pub struct ConfiguredInput {
     /// Options every input has.
     pub options: InputOptions,
     /// The input itself.
-    pub input: Box<dyn Input>,
+    pub input: Source,
+}
+
+/// One `[[processors.NAME]]`.
+#[derive(Debug)]
+pub struct ConfiguredProcessor {
+    /// How logs name it.
+    pub id: PluginId,
+    /// Options every processor has.
+    pub options: ProcessorOptions,
+    /// The instance that sees the inputs' metrics.
+    pub processor: Box<dyn Processor>,
+    /// The instance that sees the aggregators' metrics.
+    pub after_aggregators: Box<dyn Processor>,
+}
+
+/// One `[[aggregators.NAME]]`.
+#[derive(Debug)]
+pub struct ConfiguredAggregator {
+    /// How logs name it.
+    pub id: PluginId,
+    /// Options every aggregator has.
+    pub options: AggregatorOptions,
+    /// The aggregator itself.
+    pub aggregator: Box<dyn Aggregator>,
 }
 
 /// One `[[outputs.NAME]]`.
@@ -70,7 +100,7 @@ pub struct ConfiguredOutput {
 /// A plugin as logs name it: `inputs.cpu`, or `inputs.cpu::alias`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginId {
-    /// `inputs` or `outputs`.
+    /// `inputs`, `processors`, `aggregators` or `outputs`.
     pub kind: &'static str,
     /// The plugin's name.
     pub name: &'static str,

@@ -1,4 +1,4 @@
-//! The inputs: one file per collector, parsing apart from scraping.
+//! The inputs: one file per collector, parsing apart from scraping, and the table by which the configuration finds them.
 
 pub(crate) mod cpu;
 pub(crate) mod disk;
@@ -12,3 +12,19 @@ pub(crate) mod processes;
 pub(crate) mod swap;
 pub(crate) mod system;
 mod udev;
+
+use crate::registry::{InputEntry, polled};
+
+/// Every input there is.
+pub const INPUTS: &[InputEntry] = &[
+    polled("cpu", cpu::build),
+    polled("disk", disk::build),
+    polled("diskio", diskio::build),
+    polled("kernel", kernel::build),
+    polled("libvirt", libvirt::build),
+    polled("mem", mem::build),
+    polled("net", net::build),
+    polled("processes", processes::build),
+    polled("swap", swap::build),
+    polled("system", system::build),
+];

@@ -7,7 +7,8 @@
 //!   libvirt +                                   +-- Delivery -- file
 //! ```
 //!
-//! - [`Config`] reads Telegraf's TOML and builds the plugins that [`INPUTS`] and [`OUTPUTS`] list.
+//! - [`Config`] reads Telegraf's TOML and builds the plugins that the tables in
+//!   [`inputs`], [`processors`], [`aggregators`] and [`outputs`] list.
 //! - [`Agent`] runs them: until told to stop, once, or as a test that prints lines.
 //! - [`Delivery`](delivery::Delivery) decides about batches, retries and drops; it does no I/O.
 //!
@@ -15,21 +16,38 @@
 //! waits for. An output that hangs fills its own buffer and no other.
 
 pub mod agent;
+pub mod aggregator;
 pub mod config;
 pub mod delivery;
 pub mod input;
 pub mod metric;
 pub mod output;
+pub mod parser;
+pub mod processor;
+pub mod serializer;
+pub mod service;
 
+mod aggregators;
+mod context;
 mod filter;
 mod inputs;
 mod line;
+mod net;
 mod outputs;
+mod parsers;
 mod paths;
+mod processors;
 mod registry;
 mod schedule;
+mod serializers;
 mod shape;
 
 pub use agent::{Agent, AgentError, Report};
+pub use aggregators::AGGREGATORS;
 pub use config::{Config, ConfigErrors, DefaultConfig, default_toml};
-pub use registry::{INPUTS, InputEntry, OUTPUTS, OutputEntry, input_names, output_names};
+pub use inputs::INPUTS;
+pub use outputs::OUTPUTS;
+pub use parsers::PARSERS;
+pub use processors::PROCESSORS;
+pub use registry::{Entry, InputEntry, Named, Source, names};
+pub use serializers::SERIALIZERS;

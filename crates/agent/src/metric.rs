@@ -4,6 +4,7 @@
 //! them (the serialiser may sort); a metric without fields never leaves the agent.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use skywatch_model::FieldValue;
@@ -15,6 +16,10 @@ pub enum Kind {
     Counter,
     /// Goes up and down.
     Gauge,
+    /// Observations counted by upper bounds, with their count and sum.
+    Histogram,
+    /// Observations by quantile, with their count and sum.
+    Summary,
     /// Nothing is known about it.
     #[default]
     Untyped,
@@ -23,8 +28,36 @@ pub enum Kind {
 /// A field's or tag's key. Most are literals in a collector, hence the `Cow`.
 pub type Key = Cow<'static, str>;
 
+/// Tells the source of some metrics, once, that nobody holds any of them any longer: each metric and each copy of it
+/// keeps a clone, and the last one to go calls.
+#[derive(Clone)]
+pub struct Delivered(#[expect(dead_code, reason = "held to be dropped")] Arc<Call>);
+
+struct Call(Option<Box<dyn FnOnce() + Send + Sync>>);
+
+impl Delivered {
+    /// Calls `then` when the last clone is dropped.
+    pub fn new(then: impl FnOnce() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Call(Some(Box::new(then)))))
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if let Some(then) = self.0.take() {
+            then();
+        }
+    }
+}
+
+impl fmt::Debug for Delivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Delivered")
+    }
+}
+
 /// A measurement's name, its tags and fields, and when they were read.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Metric {
     /// The measurement.
     pub name: Cow<'static, str>,
@@ -34,12 +67,49 @@ pub struct Metric {
     pub time_ns: i64,
     /// See [`Kind`].
     pub kind: Kind,
+    tracking: Option<Delivered>,
+}
+
+/// Whether they say the same; who waits for their delivery does not matter.
+impl PartialEq for Metric {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.tags == other.tags
+            && self.fields == other.fields
+            && self.time_ns == other.time_ns
+            && self.kind == other.kind
+    }
 }
 
 impl Metric {
     /// A metric without tags and fields, read at `time_ns` (nanoseconds since the Unix epoch).
     pub fn new(name: impl Into<Cow<'static, str>>, time_ns: i64) -> Self {
-        Self { name: name.into(), tags: Vec::new(), fields: Vec::new(), time_ns, kind: Kind::Untyped }
+        Self {
+            name: name.into(),
+            tags: Vec::new(),
+            fields: Vec::new(),
+            time_ns,
+            kind: Kind::Untyped,
+            tracking: None,
+        }
+    }
+
+    /// A metric made from this one: the same name, tags, time, kind and tracking, and no fields yet.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            tags: self.tags.clone(),
+            fields: Vec::new(),
+            time_ns: self.time_ns,
+            kind: self.kind,
+            tracking: self.tracking.clone(),
+        }
+    }
+
+    /// Has `delivered` dropped together with the last copy of this metric.
+    pub(crate) fn track(&mut self, delivered: Delivered) {
+        self.tracking = Some(delivered);
     }
 
     /// Sets the kind.
@@ -109,6 +179,23 @@ impl Metric {
         }
     }
 
+    /// Takes a tag away and returns its value.
+    pub fn remove_tag(&mut self, key: &str) -> Option<String> {
+        let at = self.tags.binary_search_by(|(k, _)| k.as_ref().cmp(key)).ok()?;
+        Some(self.tags.remove(at).1)
+    }
+
+    /// Takes a field away and returns its value.
+    pub fn remove_field(&mut self, key: &str) -> Option<FieldValue> {
+        let at = self.fields.iter().position(|(k, _)| k == key)?;
+        Some(self.fields.remove(at).1)
+    }
+
+    /// The fields, for changing their values and keys in place. Keys must stay unique.
+    pub fn fields_mut(&mut self) -> &mut Vec<(Key, FieldValue)> {
+        &mut self.fields
+    }
+
     /// Keeps the tags whose key passes.
     pub fn retain_tags(&mut self, mut keep: impl FnMut(&str) -> bool) {
         self.tags.retain(|(key, _)| keep(key));
@@ -171,6 +258,25 @@ mod tests {
         assert_eq!(tags, [("a", "2"), ("b", "4"), ("c", "3")]);
         assert_eq!(m.tag_value("b"), Some("4"));
         assert_eq!(m.tag_value("x"), None);
+    }
+
+    #[test]
+    fn the_last_copy_of_the_last_metric_tells_of_the_delivery() {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        let calls = Arc::new(AtomicU32::new(0));
+        let seen = Arc::clone(&calls);
+        let delivered = Delivered::new(move || {
+            seen.fetch_add(1, Ordering::Relaxed);
+        });
+        let mut first = Metric::new("m", 0);
+        let mut second = Metric::new("m", 1);
+        first.track(delivered.clone());
+        second.track(delivered);
+        let derived = first.child().field("x", 1_i64);
+        drop((first, second));
+        assert_eq!(calls.load(Ordering::Relaxed), 0, "what was made of the first is still under way");
+        drop(derived);
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
     }
 
     #[test]

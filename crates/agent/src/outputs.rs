@@ -1,4 +1,11 @@
-//! The outputs, one file each.
+//! The outputs: one file each, and the table by which the configuration finds them.
 
 pub(crate) mod file;
 pub(crate) mod influxdb;
+
+use crate::output::Output;
+use crate::registry::Entry;
+
+/// Every output there is.
+pub const OUTPUTS: &[Entry<dyn Output>] =
+    &[Entry { name: "file", build: file::build }, Entry { name: "influxdb", build: influxdb::build }];

@@ -10,8 +10,8 @@ use tracing::{debug, error, info, warn};
 
 use super::input_thread::InputThread;
 use super::{AgentError, Gathered, input_shape, jitter, nanos, wall_clock_ns};
-use crate::config::{AgentSettings, ConfiguredInput, PluginId, display_duration};
-use crate::input::GatherError;
+use crate::config::{AgentSettings, InputOptions, PluginId, display_duration};
+use crate::input::{GatherError, Input};
 use crate::metric::Metric;
 use crate::schedule::Schedule;
 use crate::shape::InputShape;
@@ -48,21 +48,23 @@ pub(super) struct InputReport {
 
 impl InputTask {
     pub(super) fn new(
-        mut input: ConfiguredInput,
+        id: PluginId,
+        options: InputOptions,
+        input: Box<dyn Input>,
         agent: &AgentSettings,
         global_tags: Arc<BTreeMap<String, String>>,
         outputs: Vec<mpsc::Sender<Gathered>>,
     ) -> Result<Self, AgentError> {
-        let interval = input.options.interval.unwrap_or(agent.interval);
-        let offset = input.options.collection_offset.unwrap_or(agent.collection_offset);
-        let jitter = input.options.collection_jitter.unwrap_or(agent.collection_jitter);
-        let shape = input_shape(&mut input, agent, global_tags);
-        let is_delta = input.input.is_delta();
-        let thread = InputThread::start(&thread_name(&input.id), input.input)
-            .map_err(|source| AgentError::Thread { plugin: input.id.to_string(), source })?;
+        let interval = options.interval.unwrap_or(agent.interval);
+        let offset = options.collection_offset.unwrap_or(agent.collection_offset);
+        let jitter = options.collection_jitter.unwrap_or(agent.collection_jitter);
+        let shape = input_shape(options, agent, global_tags);
+        let is_delta = input.is_delta();
+        let thread = InputThread::start(&thread_name(&id), input)
+            .map_err(|source| AgentError::Thread { plugin: id.to_string(), source })?;
         Ok(Self {
-            health: Health::new(input.id.to_string()),
-            id: input.id,
+            health: Health::new(id.to_string()),
+            id,
             thread,
             is_delta,
             shape,
@@ -157,7 +159,7 @@ impl InputTask {
 }
 
 /// Also when the agent itself is gone.
-async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
+pub(super) async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
     stopped.wait_for(|stop| *stop).await.ok();
 }
 

@@ -7,7 +7,9 @@ use tracing::error;
 use super::input_task::{DELTA_PAUSE, SINGLE_GATHER_MAX, thread_name};
 use super::input_thread::InputThread;
 use super::{Agent, AgentError, Report, Started, finish, input_shape, wall_clock_ns};
+use crate::config::ConfiguredInput;
 use crate::line;
+use crate::registry::Source;
 use skywatch_model::serialize::SerializeOptions;
 
 impl Agent {
@@ -19,12 +21,14 @@ impl Agent {
         let options =
             SerializeOptions { uint_support: true, sort_fields: true, ..SerializeOptions::default() };
         let mut threads = Vec::new();
-        for mut input in self.config.inputs {
-            let shape = input_shape(&mut input, &self.config.agent, self.global_tags.clone());
-            let is_delta = input.input.is_delta();
-            let thread = InputThread::start(&thread_name(&input.id), input.input)
-                .map_err(|source| AgentError::Thread { plugin: input.id.to_string(), source })?;
-            threads.push((input.id, thread, is_delta, shape));
+        for ConfiguredInput { id, options, input } in self.config.inputs {
+            // A service has nothing to show at once.
+            let Source::Polled(input) = input else { continue };
+            let shape = input_shape(options, &self.config.agent, self.global_tags.clone());
+            let is_delta = input.is_delta();
+            let thread = InputThread::start(&thread_name(&id), input)
+                .map_err(|source| AgentError::Thread { plugin: id.to_string(), source })?;
+            threads.push((id, thread, is_delta, shape));
         }
         let first: Vec<_> = threads
             .iter()

@@ -120,8 +120,8 @@ async fn an_input_that_hangs_or_panics_costs_only_itself() {
         path.display()
     );
     let mut config = config(&text);
-    config.inputs[0].input = Box::new(Hangs);
-    config.inputs[1].input = Box::new(Panics);
+    config.inputs[0].input = Source::Polled(Box::new(Hangs));
+    config.inputs[1].input = Source::Polled(Box::new(Panics));
     let start = std::time::Instant::now();
     let agent = Agent::new(config).expect("inputs");
     let report = agent.run(tokio::time::sleep(Duration::from_millis(1100))).await.expect("ran");

@@ -29,7 +29,8 @@ pub enum ConfigError {
     },
     /// A table that is neither a plugin nor the agent's.
     #[error(
-        "{at}: unknown table [{table}]; known are [agent], [global_tags], [[inputs.NAME]], [[outputs.NAME]]"
+        "{at}: unknown table [{table}]; known are [agent], [global_tags], [[inputs.NAME]], [[processors.NAME]], \
+         [[aggregators.NAME]], [[outputs.NAME]]"
     )]
     UnknownTable {
         /// File and line.
@@ -42,7 +43,7 @@ pub enum ConfigError {
     UnsupportedKind {
         /// File and line.
         at: Place,
-        /// `processors`, `aggregators` or `secretstores`.
+        /// `secretstores`.
         kind: String,
         /// The plugin.
         name: String,
@@ -52,7 +53,7 @@ pub enum ConfigError {
     UnknownPlugin {
         /// File and line.
         at: Place,
-        /// `inputs` or `outputs`.
+        /// `inputs`, `processors`, `aggregators` or `outputs`.
         kind: String,
         /// As written.
         name: String,

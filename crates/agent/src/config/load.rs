@@ -5,15 +5,20 @@ use std::path::{Path, PathBuf};
 
 use super::env::Lookup;
 use super::error::{ConfigError, ConfigErrors, Place};
-use super::plugin_options::{InputOptions, OutputOptions};
+use super::plugin_options::{AggregatorOptions, InputOptions, OutputOptions, ProcessorOptions};
 use super::section::Section;
 use super::tree::{self, Entry, Node, Value};
-use super::{Config, ConfiguredInput, ConfiguredOutput, PluginId};
+use super::{Config, ConfiguredAggregator, ConfiguredInput, ConfiguredOutput, ConfiguredProcessor, PluginId};
+use crate::aggregators::AGGREGATORS;
+use crate::context::Context;
+use crate::inputs::INPUTS;
+use crate::outputs::OUTPUTS;
 use crate::paths::HostPaths;
+use crate::processors::PROCESSORS;
 use crate::registry;
 
 /// Tables of the original that hold plugins of kinds there are none of here.
-const UNSUPPORTED_KINDS: [&str; 3] = ["processors", "aggregators", "secretstores"];
+const UNSUPPORTED_KINDS: [&str; 1] = ["secretstores"];
 
 impl Config {
     /// Reads files, then every `*.conf` below the directories (in lexical order), with the
@@ -44,7 +49,7 @@ impl Config {
 
 struct Loader<'a> {
     env: &'a Lookup<'a>,
-    paths: HostPaths,
+    context: Context,
     config: Config,
     agent_seen: bool,
     errors: Vec<ConfigError>,
@@ -54,7 +59,7 @@ impl<'a> Loader<'a> {
     fn new(env: &'a Lookup<'a>) -> Self {
         Self {
             env,
-            paths: HostPaths::from_env(env),
+            context: Context { paths: HostPaths::from_env(env) },
             config: Config::default(),
             agent_seen: false,
             errors: Vec::new(),
@@ -111,10 +116,12 @@ impl<'a> Loader<'a> {
             "agent" => self.agent(file, entry),
             "global_tags" | "tags" => self.global_tags(file, entry),
             "inputs" | "plugins" => self.plugins(file, "inputs", entry),
+            "processors" => self.plugins(file, "processors", entry),
+            "aggregators" => self.plugins(file, "aggregators", entry),
             "outputs" => self.plugins(file, "outputs", entry),
             kind if UNSUPPORTED_KINDS.contains(&kind) => self.unsupported(file, entry),
             // The oldest form of the original's files: inputs without their prefix.
-            name if registry::input(name).is_some() => self.plugin(file, "inputs", entry),
+            name if registry::is_input(name) => self.plugin(file, "inputs", entry),
             _ => self.errors.push(ConfigError::UnknownTable { at, table: entry.key }),
         }
     }
@@ -173,10 +180,11 @@ impl<'a> Loader<'a> {
             let Some(section) = self.section(file, &format!("{kind}.{}", entry.key), line, node) else {
                 continue;
             };
-            let built = if kind == "inputs" {
-                self.input(&entry.key, section)
-            } else {
-                self.output(&entry.key, section)
+            let built = match kind {
+                "inputs" => self.input(&entry.key, section),
+                "processors" => self.processor(&entry.key, section),
+                "aggregators" => self.aggregator(&entry.key, section),
+                _ => self.output(&entry.key, section),
             };
             if let Err(error) = built {
                 self.errors.push(error);
@@ -185,29 +193,40 @@ impl<'a> Loader<'a> {
     }
 
     fn input(&mut self, name: &str, mut section: Section) -> Result<(), ConfigError> {
-        let entry = registry::input(name).ok_or_else(|| ConfigError::UnknownPlugin {
-            at: section.place(),
-            kind: "inputs".to_owned(),
-            name: name.to_owned(),
-            known: registry::input_names(),
-        })?;
+        let entry = registry::find(INPUTS, "inputs", name, &section)?;
         let options = InputOptions::from_section(&mut section)?;
-        let input = (entry.build)(&mut section, &self.paths)?;
+        let input = entry.build(&mut section, &self.context)?;
         let id = PluginId { kind: "inputs", name: entry.name, alias: options.alias.clone() };
         self.config.inputs.push(ConfiguredInput { id, options, input });
         self.finish(section);
         Ok(())
     }
 
+    fn processor(&mut self, name: &str, mut section: Section) -> Result<(), ConfigError> {
+        let entry = registry::find(PROCESSORS, "processors", name, &section)?;
+        let options = ProcessorOptions::from_section(&mut section)?;
+        let after_aggregators = (entry.build)(&mut section.clone(), &self.context)?;
+        let processor = (entry.build)(&mut section, &self.context)?;
+        let id = PluginId { kind: "processors", name: entry.name, alias: options.alias.clone() };
+        self.config.processors.push(ConfiguredProcessor { id, options, processor, after_aggregators });
+        self.finish(section);
+        Ok(())
+    }
+
+    fn aggregator(&mut self, name: &str, mut section: Section) -> Result<(), ConfigError> {
+        let entry = registry::find(AGGREGATORS, "aggregators", name, &section)?;
+        let options = AggregatorOptions::from_section(&mut section)?;
+        let aggregator = (entry.build)(&mut section, &self.context)?;
+        let id = PluginId { kind: "aggregators", name: entry.name, alias: options.alias.clone() };
+        self.config.aggregators.push(ConfiguredAggregator { id, options, aggregator });
+        self.finish(section);
+        Ok(())
+    }
+
     fn output(&mut self, name: &str, mut section: Section) -> Result<(), ConfigError> {
-        let entry = registry::output(name).ok_or_else(|| ConfigError::UnknownPlugin {
-            at: section.place(),
-            kind: "outputs".to_owned(),
-            name: name.to_owned(),
-            known: registry::output_names(),
-        })?;
+        let entry = registry::find(OUTPUTS, "outputs", name, &section)?;
         let options = OutputOptions::from_section(&mut section)?;
-        let output = (entry.build)(&mut section)?;
+        let output = (entry.build)(&mut section, &self.context)?;
         let id = PluginId { kind: "outputs", name: entry.name, alias: options.alias.clone() };
         self.config.outputs.push(ConfiguredOutput { id, options, output });
         self.finish(section);

@@ -115,6 +115,70 @@ impl OutputOptions {
     }
 }
 
+/// Options every processor has.
+#[derive(Debug, Default)]
+pub struct ProcessorOptions {
+    /// The instance's own name.
+    pub alias: Option<String>,
+    /// Its place among the processors; equal ones keep the order of the files.
+    pub order: i64,
+    /// What it is applied to; what it does not select passes it by unchanged.
+    pub filter: Filter,
+}
+
+impl ProcessorOptions {
+    pub(super) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
+        let options = Self {
+            alias: section.string("alias")?,
+            order: section.integer("order")?.unwrap_or(0),
+            filter: Filter::from_section(section)?,
+        };
+        common_without_effect(section)?;
+        Ok(options)
+    }
+}
+
+/// Options every aggregator has. Durations in nanoseconds.
+#[derive(Debug)]
+pub struct AggregatorOptions {
+    /// The instance's own name.
+    pub alias: Option<String>,
+    /// Length of its windows; above zero.
+    pub period: i64,
+    /// How much later than its window's end a metric's time may be.
+    pub delay: i64,
+    /// How much earlier than its window's start a metric's time may be.
+    pub grace: i64,
+    /// Take what it aggregates away from the outputs.
+    pub drop_original: bool,
+    /// How measurements are renamed.
+    pub rename: Rename,
+    /// Tags for metrics that do not carry them.
+    pub tags: BTreeMap<String, String>,
+    /// What it aggregates; what it does not select passes it by unchanged.
+    pub filter: Filter,
+}
+
+impl AggregatorOptions {
+    pub(super) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
+        let options = Self {
+            alias: section.string("alias")?,
+            period: section.duration("period")?.unwrap_or(30_000_000_000),
+            delay: section.duration("delay")?.unwrap_or(100_000_000),
+            grace: section.duration("grace")?.unwrap_or(0),
+            drop_original: section.boolean("drop_original")?.unwrap_or(false),
+            rename: Rename::from_section(section)?,
+            tags: section.string_table("tags")?.unwrap_or_default(),
+            filter: Filter::from_section(section)?,
+        };
+        if options.period == 0 {
+            return Err(section.bad("period", "must be above zero"));
+        }
+        common_without_effect(section)?;
+        Ok(options)
+    }
+}
+
 /// `startup_error_behavior` is always `retry` here: what cannot be reached is tried again.
 fn common_without_effect(section: &mut Section) -> Result<(), ConfigError> {
     if let Some(behaviour) = section.string("startup_error_behavior")?

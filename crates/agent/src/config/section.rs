@@ -11,7 +11,7 @@ use super::tree::{Entry, Node, Value};
 pub(crate) type Lists = Vec<(String, Vec<String>)>;
 
 /// One table. Options are taken out of it; [`finish`](Self::finish) finds what is left over.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Section {
     file: String,
     name: String,
@@ -19,6 +19,30 @@ pub struct Section {
     entries: Vec<Entry>,
     asked: BTreeMap<&'static str, usize>,
     warnings: Vec<String>,
+    /// Keys that nobody asked for, of this table once it is read and of tables inside.
+    leftovers: Vec<Leftover>,
+}
+
+/// A key that nobody asked for.
+#[derive(Debug, Clone)]
+struct Leftover {
+    at: Place,
+    section: String,
+    key: String,
+    known: String,
+}
+
+/// A value of no type in particular, as in a table of mappings.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scalar {
+    /// In quotes.
+    String(String),
+    /// A whole number.
+    Integer(i64),
+    /// A number with a fraction or an exponent.
+    Float(f64),
+    /// `true` or `false`.
+    Boolean(bool),
 }
 
 impl Section {
@@ -30,6 +54,7 @@ impl Section {
             entries,
             asked: BTreeMap::new(),
             warnings: Vec::new(),
+            leftovers: Vec::new(),
         }
     }
 
@@ -71,6 +96,104 @@ impl Section {
             },
             other => self.absent_or_wrong(key, "an integer", other),
         }
+    }
+
+    /// An integer of any sign.
+    pub fn integer(&mut self, key: &'static str) -> Result<Option<i64>, ConfigError> {
+        match self.take(key) {
+            Some(Node { value: Value::Integer(value), .. }) => Ok(Some(value)),
+            other => self.absent_or_wrong(key, "an integer", other),
+        }
+    }
+
+    /// A number, with or without a fraction.
+    pub fn float(&mut self, key: &'static str) -> Result<Option<f64>, ConfigError> {
+        match self.take(key) {
+            Some(Node { value: Value::Float(value), .. }) => Ok(Some(value)),
+            Some(Node { value: Value::Integer(value), .. }) => Ok(Some(value as f64)),
+            other => self.absent_or_wrong(key, "a number", other),
+        }
+    }
+
+    /// A list of numbers, with or without fractions.
+    pub fn floats(&mut self, key: &'static str) -> Result<Option<Vec<f64>>, ConfigError> {
+        let Some(node) = self.take(key) else { return Ok(None) };
+        let Value::Array(items) = node.value else {
+            return self.absent_or_wrong(key, "a list of numbers", Some(node));
+        };
+        let mut numbers = Vec::with_capacity(items.len());
+        for item in items {
+            numbers.push(match item.value {
+                Value::Float(value) => value,
+                Value::Integer(value) => value as f64,
+                _ => return self.absent_or_wrong(key, "a list of numbers", Some(item)),
+            });
+        }
+        Ok(Some(numbers))
+    }
+
+    /// A list of integers.
+    pub fn integers(&mut self, key: &'static str) -> Result<Option<Vec<i64>>, ConfigError> {
+        let Some(node) = self.take(key) else { return Ok(None) };
+        let Value::Array(items) = node.value else {
+            return self.absent_or_wrong(key, "a list of integers", Some(node));
+        };
+        let mut numbers = Vec::with_capacity(items.len());
+        for item in items {
+            let Value::Integer(value) = item.value else {
+                return self.absent_or_wrong(key, "a list of integers", Some(item));
+            };
+            numbers.push(value);
+        }
+        Ok(Some(numbers))
+    }
+
+    /// A table of values of any simple type, in the order of the file.
+    pub fn scalars(&mut self, key: &'static str) -> Result<Option<Vec<(String, Scalar)>>, ConfigError> {
+        let entries = match self.take(key) {
+            Some(Node { value: Value::Table(entries), .. }) => entries,
+            other => return self.absent_or_wrong(key, "a table", other),
+        };
+        let mut scalars = Vec::with_capacity(entries.len());
+        for Entry { key: name, node, .. } in entries {
+            let scalar = match node.value {
+                Value::String(text) => Scalar::String(text),
+                Value::Integer(number) => Scalar::Integer(number),
+                Value::Float(number) => Scalar::Float(number),
+                Value::Boolean(value) => Scalar::Boolean(value),
+                Value::Datetime(_) | Value::Array(_) | Value::Table(_) => {
+                    return self.absent_or_wrong(key, "a table of texts, numbers and booleans", Some(node));
+                }
+            };
+            scalars.push((name, scalar));
+        }
+        Ok(Some(scalars))
+    }
+
+    /// Every table of an array of tables (`[[inputs.snmp.field]]`), or a single table; none if there is no such key.
+    /// `read` takes the options out of each; what it leaves over becomes an error of this section.
+    pub fn sections<T>(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(&mut Self) -> Result<T, ConfigError>,
+    ) -> Result<Vec<T>, ConfigError> {
+        let nodes = match self.take(key) {
+            None => return Ok(Vec::new()),
+            Some(Node { value: Value::Array(nodes), .. }) => nodes,
+            Some(node) => vec![node],
+        };
+        let mut read_ones = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            let Value::Table(entries) = node.value else {
+                return Err(self.wrong_type(key, "a table", &node));
+            };
+            let mut inside = Self::new(&self.file, format!("{}.{key}", self.name), node.line, entries);
+            read_ones.push(read(&mut inside)?);
+            inside.end();
+            self.warnings.append(&mut inside.warnings);
+            self.leftovers.append(&mut inside.leftovers);
+        }
+        Ok(read_ones)
     }
 
     /// A list of strings; a single string counts as a list of one.
@@ -145,21 +268,28 @@ impl Section {
     }
 
     /// Ends reading: any key left over is an error that lists those there are.
-    pub(crate) fn finish(self) -> Result<Vec<String>, Vec<ConfigError>> {
-        if self.entries.is_empty() {
+    pub(crate) fn finish(mut self) -> Result<Vec<String>, Vec<ConfigError>> {
+        self.end();
+        if self.leftovers.is_empty() {
             return Ok(self.warnings);
         }
-        let known = self.asked.keys().copied().collect::<Vec<_>>().join(", ");
         Err(self
-            .entries
+            .leftovers
             .into_iter()
-            .map(|entry| ConfigError::UnknownKey {
+            .map(|Leftover { at, section, key, known }| ConfigError::UnknownKey { at, section, key, known })
+            .collect())
+    }
+
+    fn end(&mut self) {
+        let known = self.asked.keys().copied().collect::<Vec<_>>().join(", ");
+        for entry in std::mem::take(&mut self.entries) {
+            self.leftovers.push(Leftover {
                 at: Place { file: self.file.clone(), line: entry.line },
                 section: self.name.clone(),
                 key: entry.key,
                 known: known.clone(),
-            })
-            .collect())
+            });
+        }
     }
 
     /// A tag's value: strings, and what people write without quotes.
@@ -208,13 +338,17 @@ impl Section {
     ) -> Result<Option<T>, ConfigError> {
         match node {
             None => Ok(None),
-            Some(node) => Err(ConfigError::WrongType {
-                at: Place { file: self.file.clone(), line: node.line },
-                section: self.name.clone(),
-                key: key.to_owned(),
-                expected,
-                found: node.value.type_name(),
-            }),
+            Some(node) => Err(self.wrong_type(key, expected, &node)),
+        }
+    }
+
+    fn wrong_type(&self, key: &str, expected: &'static str, node: &Node) -> ConfigError {
+        ConfigError::WrongType {
+            at: Place { file: self.file.clone(), line: node.line },
+            section: self.name.clone(),
+            key: key.to_owned(),
+            expected,
+            found: node.value.type_name(),
         }
     }
 

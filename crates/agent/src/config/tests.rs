@@ -93,23 +93,26 @@ fn old_forms_still_load() {
 
 #[test]
 fn every_fault_is_named_with_its_line() {
-    let text = "[agent]\n  intervall = '10s'\n[[inputs.cpu]]\n  percpu = 'yes'\n[[inputs.smart]]\n[[outputs.kafka]]\n\
-                [[processors.rename]]\n[wrong]\n[[inputs.mem]]\n  colect = true\n  interval = '0s'\n";
+    let text = "[agent]\n  intervall = '10s'\n[[inputs.cpu]]\n  percpu = 'yes'\n[[inputs.smart]]\n[[outputs.loki]]\n\
+                [[processors.lua]]\n[wrong]\n[[inputs.mem]]\n  colect = true\n  interval = '0s'\n";
     let errors = errors(text);
     assert!(
         errors[0].starts_with("telegraf.conf:2: unknown option `intervall` in [agent]; options that exist: ")
     );
     assert!(errors[0].contains("flush_interval, flush_jitter, hostname"));
-    let rest: Vec<_> = errors[1..].iter().map(String::as_str).collect();
+    // The lists of plugins that exist grow; that they are there is enough.
+    let rest: Vec<_> = errors[1..].iter().map(|error| error.split(" that exist: ").next()).collect();
     assert_eq!(
         rest,
         [
-            "telegraf.conf:4: `percpu` in [inputs.cpu] must be true or false, not a string",
-            "telegraf.conf:5: unknown plugin inputs.smart; inputs that exist: cpu, disk, diskio, kernel, libvirt, mem, net, processes, swap, system",
-            "telegraf.conf:11: `interval` in [inputs.mem]: must be above zero",
-            "telegraf.conf:6: unknown plugin outputs.kafka; outputs that exist: file, influxdb",
-            "telegraf.conf:7: [[processors.rename]]: processors are not supported yet",
-            "telegraf.conf:8: unknown table [wrong]; known are [agent], [global_tags], [[inputs.NAME]], [[outputs.NAME]]",
+            Some("telegraf.conf:4: `percpu` in [inputs.cpu] must be true or false, not a string"),
+            Some("telegraf.conf:5: unknown plugin inputs.smart; inputs"),
+            Some("telegraf.conf:11: `interval` in [inputs.mem]: must be above zero"),
+            Some("telegraf.conf:6: unknown plugin outputs.loki; outputs"),
+            Some("telegraf.conf:7: unknown plugin processors.lua; processors"),
+            Some(
+                "telegraf.conf:8: unknown table [wrong]; known are [agent], [global_tags], [[inputs.NAME]], [[processors.NAME]], [[aggregators.NAME]], [[outputs.NAME]]"
+            ),
         ]
     );
 }

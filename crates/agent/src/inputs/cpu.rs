@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::proc_stat::{CpuTimes, cpu_times};
 use crate::config::{ConfigError, Section};
+use crate::context::Context;
 use crate::input::{Accumulator, GatherError, Input, read_text};
 use crate::metric::{Kind, Metric};
 use crate::paths::HostPaths;
@@ -21,14 +22,14 @@ struct Cpu {
     last: BTreeMap<String, CpuTimes>,
 }
 
-pub(crate) fn build(section: &mut Section, paths: &HostPaths) -> Result<Box<dyn Input>, ConfigError> {
+pub(crate) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn Input>, ConfigError> {
     Ok(Box::new(Cpu {
         percpu: section.boolean("percpu")?.unwrap_or(true),
         totalcpu: section.boolean("totalcpu")?.unwrap_or(true),
         collect_cpu_time: section.boolean("collect_cpu_time")?.unwrap_or(false),
         report_active: section.boolean("report_active")?.unwrap_or(false),
         core_tags: section.boolean("core_tags")?.unwrap_or(false),
-        paths: paths.clone(),
+        paths: context.paths.clone(),
         last: BTreeMap::new(),
     }))
 }
@@ -211,7 +212,7 @@ mod tests {
         let root = dir.path().display().to_string();
         let paths = HostPaths::from_env(&|name| (name == "HOST_PROC").then(|| root.clone()));
         let mut section = crate::config::section_for_tests("collect_cpu_time = true\npercpu = false");
-        let mut cpu = build(&mut section, &paths).expect("valid");
+        let mut cpu = build(&mut section, &Context { paths }).expect("valid");
         let mut gather = |stat: &str| {
             std::fs::write(dir.path().join("stat"), stat).expect("written");
             let mut acc = Accumulator::new(0);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::udev;
 use crate::config::{ConfigError, Section};
+use crate::context::Context;
 use crate::input::{Accumulator, GatherError, Input, read_text};
 use crate::metric::{Kind, Metric};
 use crate::paths::HostPaths;
@@ -18,7 +19,7 @@ struct Disk {
     paths: HostPaths,
 }
 
-pub(crate) fn build(section: &mut Section, paths: &HostPaths) -> Result<Box<dyn Input>, ConfigError> {
+pub(crate) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn Input>, ConfigError> {
     let mount_points = section.strings("mount_points")?.unwrap_or_default();
     // Its name before 0.10, still accepted.
     let legacy = section.strings("mountpoints")?.unwrap_or_default();
@@ -26,7 +27,7 @@ pub(crate) fn build(section: &mut Section, paths: &HostPaths) -> Result<Box<dyn 
         mount_points: if mount_points.is_empty() { legacy } else { mount_points },
         ignore_fs: section.strings("ignore_fs")?.unwrap_or_default(),
         ignore_mount_opts: section.strings("ignore_mount_opts")?.unwrap_or_default(),
-        paths: paths.clone(),
+        paths: context.paths.clone(),
     }))
 }
 
@@ -304,8 +305,7 @@ bad line
     #[test]
     fn this_machine_has_a_root() {
         let mut acc = Accumulator::new(0);
-        let mut input =
-            build(&mut crate::config::section_for_tests(""), &HostPaths::default()).expect("valid");
+        let mut input = build(&mut crate::config::section_for_tests(""), &Context::default()).expect("valid");
         input.gather(&mut acc).expect("mountinfo is readable");
         let (metrics, _) = acc.into_parts();
         assert!(metrics.iter().any(|m| m.tag_value("path") == Some("/")), "{metrics:?}");

@@ -5,6 +5,7 @@ use std::fs;
 
 use super::udev;
 use crate::config::{ConfigError, Section};
+use crate::context::Context;
 use crate::filter::glob::Globs;
 use crate::input::{Accumulator, GatherError, Input, read_text};
 use crate::metric::{Kind, Metric};
@@ -26,7 +27,7 @@ struct DiskIo {
     last_ns: i64,
 }
 
-pub(crate) fn build(section: &mut Section, paths: &HostPaths) -> Result<Box<dyn Input>, ConfigError> {
+pub(crate) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn Input>, ConfigError> {
     let devices = section.strings("devices")?.filter(|list| !list.is_empty());
     Ok(Box::new(DiskIo {
         devices: devices
@@ -36,7 +37,7 @@ pub(crate) fn build(section: &mut Section, paths: &HostPaths) -> Result<Box<dyn 
         skip_serial_number: section.boolean("skip_serial_number")?.unwrap_or(true),
         device_tags: section.strings("device_tags")?.unwrap_or_default(),
         name_templates: section.strings("name_templates")?.unwrap_or_default(),
-        paths: paths.clone(),
+        paths: context.paths.clone(),
         last: BTreeMap::new(),
         last_ns: 0,
     }))

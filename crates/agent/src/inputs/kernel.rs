@@ -5,6 +5,7 @@ use std::fs;
 
 use super::proc_stat::{number, numbers};
 use crate::config::{ConfigError, Section};
+use crate::context::Context;
 use crate::input::{Accumulator, GatherError, Input, read_text};
 use crate::metric::{Kind, Metric};
 use crate::paths::HostPaths;
@@ -36,13 +37,13 @@ struct Kernel {
     paths: HostPaths,
 }
 
-pub(crate) fn build(section: &mut Section, paths: &HostPaths) -> Result<Box<dyn Input>, ConfigError> {
+pub(crate) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn Input>, ConfigError> {
     let collect = section.strings("collect")?.unwrap_or_default();
     if let Some(unknown) = collect.iter().find(|name| !matches!(name.as_str(), "ksm" | "psi")) {
         return Err(section.bad("collect", format!("{unknown:?} is neither \"ksm\" nor \"psi\"")));
     }
     let has = |name: &str| collect.iter().any(|c| c == name);
-    Ok(Box::new(Kernel { ksm: has("ksm"), psi: has("psi"), paths: paths.clone() }))
+    Ok(Box::new(Kernel { ksm: has("ksm"), psi: has("psi"), paths: context.paths.clone() }))
 }
 
 impl Input for Kernel {
@@ -172,7 +173,7 @@ mod tests {
     #[test]
     fn unknown_collections_are_refused() {
         let mut section = crate::config::section_for_tests("collect = ['ksm', 'xyz']");
-        let error = build(&mut section, &HostPaths::default()).expect_err("unknown");
+        let error = build(&mut section, &Context::default()).expect_err("unknown");
         assert!(error.to_string().contains("\"xyz\""), "{error}");
     }
 }

@@ -24,8 +24,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::config::{ConfigError, Section};
+use crate::context::Context;
 use crate::input::{Accumulator, GatherError, Input};
-use crate::paths::HostPaths;
 use options::Options;
 use points::{Domain, add_points};
 use quarantine::Quarantine;
@@ -49,7 +49,7 @@ struct Libvirt {
     bulk_paused_until: Option<Instant>,
 }
 
-pub(crate) fn build(section: &mut Section, _: &HostPaths) -> Result<Box<dyn Input>, ConfigError> {
+pub(crate) fn build(section: &mut Section, _: &Context) -> Result<Box<dyn Input>, ConfigError> {
     Ok(Box::new(Libvirt::new(Options::from_section(section)?)))
 }
 

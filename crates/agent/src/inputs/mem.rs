@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::{ConfigError, Section};
+use crate::context::Context;
 use crate::input::{Accumulator, GatherError, Input, read_text};
 use crate::metric::{Kind, Metric};
 use crate::paths::HostPaths;
@@ -14,9 +15,9 @@ struct Mem {
     paths: HostPaths,
 }
 
-pub(crate) fn build(section: &mut Section, paths: &HostPaths) -> Result<Box<dyn Input>, ConfigError> {
+pub(crate) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn Input>, ConfigError> {
     let extended = section.boolean("collect_extended")?.unwrap_or(false);
-    Ok(Box::new(Mem { extended, paths: paths.clone() }))
+    Ok(Box::new(Mem { extended, paths: context.paths.clone() }))
 }
 
 impl Input for Mem {

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::config::{ConfigError, Section};
+use crate::context::Context;
 use crate::filter::glob::Globs;
 use crate::input::{Accumulator, GatherError, Input, read_text};
 use crate::metric::{Kind, Metric};
@@ -20,7 +21,7 @@ struct Net {
     paths: HostPaths,
 }
 
-pub(crate) fn build(section: &mut Section, paths: &HostPaths) -> Result<Box<dyn Input>, ConfigError> {
+pub(crate) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn Input>, ConfigError> {
     let interfaces = section.strings("interfaces")?.filter(|list| !list.is_empty());
     // Deprecated in the original and without effect there as well.
     section.boolean("ignore_protocol_stats")?;
@@ -29,7 +30,7 @@ pub(crate) fn build(section: &mut Section, paths: &HostPaths) -> Result<Box<dyn 
             .map(|list| Globs::compile(&list, ""))
             .transpose()
             .map_err(|why| section.bad("interfaces", why))?,
-        paths: paths.clone(),
+        paths: context.paths.clone(),
     }))
 }
 
@@ -189,7 +190,7 @@ Inter-|   Receive                                                |  Transmit
     fn speed_is_an_integer() {
         let mut acc = Accumulator::new(0);
         let mut input =
-            build(&mut crate::config::section_for_tests("interfaces = ['lo']"), &HostPaths::default())
+            build(&mut crate::config::section_for_tests("interfaces = ['lo']"), &Context::default())
                 .expect("valid");
         input.gather(&mut acc).expect("readable");
         let (metrics, _) = acc.into_parts();

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::config::{ConfigError, Section};
+use crate::context::Context;
 use crate::input::{Accumulator, GatherError, Input};
 use crate::metric::{Kind, Metric};
 use crate::paths::HostPaths;
@@ -13,11 +14,11 @@ struct Processes {
     paths: HostPaths,
 }
 
-pub(crate) fn build(section: &mut Section, paths: &HostPaths) -> Result<Box<dyn Input>, ConfigError> {
+pub(crate) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn Input>, ConfigError> {
     section.without_effect("use_sudo", "only other systems than Linux need it");
     section.without_effect("force_ps", "processes are read from /proc");
     section.without_effect("force_proc", "processes are read from /proc");
-    Ok(Box::new(Processes { paths: paths.clone() }))
+    Ok(Box::new(Processes { paths: context.paths.clone() }))
 }
 
 impl Input for Processes {
@@ -152,8 +153,7 @@ mod tests {
     #[test]
     fn this_process_is_one_of_them() {
         let mut acc = Accumulator::new(0);
-        let mut input =
-            build(&mut crate::config::section_for_tests(""), &HostPaths::default()).expect("valid");
+        let mut input = build(&mut crate::config::section_for_tests(""), &Context::default()).expect("valid");
         input.gather(&mut acc).expect("readable");
         let (metrics, _) = acc.into_parts();
         assert!(matches!(metrics[0].field_value("total"), Some(Integer(n)) if *n >= 1));

@@ -2,6 +2,7 @@
 
 use super::mem::MemInfo;
 use crate::config::{ConfigError, Section};
+use crate::context::Context;
 use crate::input::{Accumulator, GatherError, Input, read_text};
 use crate::metric::{Kind, Metric};
 use crate::paths::HostPaths;
@@ -15,8 +16,8 @@ struct Swap {
     paths: HostPaths,
 }
 
-pub(crate) fn build(_: &mut Section, paths: &HostPaths) -> Result<Box<dyn Input>, ConfigError> {
-    Ok(Box::new(Swap { paths: paths.clone() }))
+pub(crate) fn build(_: &mut Section, context: &Context) -> Result<Box<dyn Input>, ConfigError> {
+    Ok(Box::new(Swap { paths: context.paths.clone() }))
 }
 
 impl Input for Swap {

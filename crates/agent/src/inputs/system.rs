@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use crate::config::{ConfigError, Section};
+use crate::context::Context;
 use crate::input::{Accumulator, GatherError, Input, read_text};
 use crate::metric::{Kind, Metric};
 use crate::paths::HostPaths;
@@ -42,14 +43,14 @@ struct System {
     paths: HostPaths,
 }
 
-pub(crate) fn build(section: &mut Section, paths: &HostPaths) -> Result<Box<dyn Input>, ConfigError> {
+pub(crate) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn Input>, ConfigError> {
     let include = section.strings("include")?.unwrap_or_else(|| vec!["legacy".to_owned()]);
     if let Some(unknown) = include.iter().find(|name| !GROUPS.contains(&name.as_str())) {
         return Err(section.bad("include", format!("{unknown:?} is none of {}", GROUPS.join(", "))));
     }
     section.without_effect("os_cache_ttl", "the files are read each time");
     section.without_effect("dmi_cache_ttl", "the files are read each time");
-    Ok(Box::new(System { include: include.into_iter().collect(), paths: paths.clone() }))
+    Ok(Box::new(System { include: include.into_iter().collect(), paths: context.paths.clone() }))
 }
 
 impl Input for System {
@@ -273,7 +274,7 @@ mod tests {
         let gather = |options: &str| {
             let mut acc = Accumulator::new(0);
             let mut input =
-                build(&mut crate::config::section_for_tests(options), &HostPaths::default()).expect("valid");
+                build(&mut crate::config::section_for_tests(options), &Context::default()).expect("valid");
             input.gather(&mut acc).expect("readable");
             acc.into_parts().0
         };
@@ -291,6 +292,6 @@ mod tests {
     #[test]
     fn unknown_groups_are_refused() {
         let mut section = crate::config::section_for_tests("include = ['network']");
-        assert!(build(&mut section, &HostPaths::default()).is_err());
+        assert!(build(&mut section, &Context::default()).is_err());
     }
 }

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use skywatch_model::serialize::SerializeOptions;
 
 use crate::config::{ConfigError, Section};
+use crate::context::Context;
 use crate::line;
 use crate::output::{Batch, Output, OutputFuture, WriteOutcome};
 
@@ -20,7 +21,7 @@ struct FileOutput {
     open: BTreeMap<String, File>,
 }
 
-pub(crate) fn build(section: &mut Section) -> Result<Box<dyn Output>, ConfigError> {
+pub(crate) fn build(section: &mut Section, _: &Context) -> Result<Box<dyn Output>, ConfigError> {
     let files = section.strings("files")?.unwrap_or_else(|| vec!["stdout".to_owned()]);
     if let Some(format) = section.string("data_format")?
         && format != "influx"
@@ -94,7 +95,7 @@ mod tests {
         let path = dir.path().join("out.lp");
         std::fs::write(&path, "before\n").expect("written");
         let mut section = crate::config::section_for_tests(&format!("files = ['{}']", path.display()));
-        let mut output = build(&mut section).expect("valid");
+        let mut output = build(&mut section, &Context::default()).expect("valid");
         let batch: Batch = Arc::from(vec![
             Arc::new(Metric::new("m", 7).tag("a", "b c").field("x", 1_u64)),
             Arc::new(Metric::new("m", 8).field("x", f64::NAN)),
@@ -107,7 +108,7 @@ mod tests {
     #[tokio::test]
     async fn a_directory_that_is_missing_may_come() {
         let mut section = crate::config::section_for_tests("files = ['/nonexistent/out.lp']");
-        let mut output = build(&mut section).expect("valid");
+        let mut output = build(&mut section, &Context::default()).expect("valid");
         let batch: Batch = Arc::from(vec![Arc::new(Metric::new("m", 7).field("x", 1.0))]);
         assert!(matches!(output.write(batch).await, WriteOutcome::Retry { .. }));
     }

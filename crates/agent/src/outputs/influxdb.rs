@@ -16,11 +16,13 @@ use std::time::Duration;
 
 use rand::seq::SliceRandom;
 
+use crate::net::http::shown;
 use answer::Answer;
-use client::{Client, Target, shown};
+use client::{Client, Target};
 use options::Options;
 
 use crate::config::{ConfigError, Section};
+use crate::context::Context;
 use crate::line;
 use crate::metric::Metric;
 use crate::output::{Batch, Output, OutputFuture, WriteOutcome};
@@ -38,7 +40,7 @@ impl fmt::Debug for InfluxDb {
     }
 }
 
-pub(crate) fn build(section: &mut Section) -> Result<Box<dyn Output>, ConfigError> {
+pub(crate) fn build(section: &mut Section, _: &Context) -> Result<Box<dyn Output>, ConfigError> {
     let options = Options::from_section(section)?;
     let client = Client::new(&options).map_err(|why| section.bad("urls", why))?;
     Ok(Box::new(InfluxDb { options, client }))

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{RequestBuilder, Response, Url};
 
 use super::answer::{self, Answer};
-use super::options::{Options, Tls};
+use super::options::Options;
+use crate::net::http::{self, describe, shown};
 
 /// Most of an answer that is read: enough for any error, and no more than a stray page may cost.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -34,14 +34,11 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(options: &Options) -> Result<Self, String> {
-        let builder = reqwest::Client::builder()
+        let http = http::client(&options.tls, options.timeout)?
             .user_agent(&options.user_agent)
-            .default_headers(headers(options)?)
-            // A write that is redirected would lose its body or its credentials on the way.
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(options.timeout)
-            .timeout(options.timeout);
-        let http = tls(builder, &options.tls)?.build().map_err(|error| describe(&error))?;
+            .default_headers(http::headers("http_headers", &options.http_headers)?)
+            .build()
+            .map_err(|error| describe(&error))?;
         Ok(Self {
             http,
             timeout: options.timeout,
@@ -127,15 +124,6 @@ impl Client {
     }
 }
 
-/// A URL for messages: its password is nobody's business.
-pub(super) fn shown(url: &Url) -> Url {
-    let mut shown = url.clone();
-    // Neither fails: the scheme is http or https.
-    shown.set_username("").ok();
-    shown.set_password(None).ok();
-    shown
-}
-
 async fn read(mut response: Response) -> Result<(reqwest::StatusCode, Option<String>, String), String> {
     let status = response.status();
     let retry_after =
@@ -155,43 +143,4 @@ fn compress(text: &str) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
     let written = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
     written.expect("writing to memory does not fail")
-}
-
-fn headers(options: &Options) -> Result<HeaderMap, String> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in &options.http_headers {
-        let bad = |what| format!("http_headers: {name:?} has {what}");
-        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad("no valid name"))?;
-        headers.insert(key, HeaderValue::from_str(value).map_err(|_| bad("no valid value"))?);
-    }
-    Ok(headers)
-}
-
-fn tls(builder: reqwest::ClientBuilder, tls: &Tls) -> Result<reqwest::ClientBuilder, String> {
-    let read = |path: &str| std::fs::read(path).map_err(|error| format!("{path}: {error}"));
-    let mut builder = builder.danger_accept_invalid_certs(tls.insecure_skip_verify);
-    if let Some(path) = &tls.ca {
-        let certificates = reqwest::Certificate::from_pem_bundle(&read(path)?)
-            .map_err(|error| format!("{path}: {error}"))?;
-        builder = certificates.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
-    }
-    if let Some((certificate, key)) = &tls.identity {
-        let pem = [read(certificate)?, b"\n".to_vec(), read(key)?].concat();
-        let identity =
-            reqwest::Identity::from_pem(&pem).map_err(|error| format!("{certificate}: {error}"))?;
-        builder = builder.identity(identity);
-    }
-    Ok(builder)
-}
-
-/// The whole chain of causes without the URL, which may hold a password: reqwest's own text says
-/// only that the request failed.
-fn describe(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text = inner.to_string();
-        cause = inner.source();
-    }
-    if text.is_empty() { "the request failed".to_owned() } else { text }
 }

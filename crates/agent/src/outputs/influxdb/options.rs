@@ -7,6 +7,7 @@ use reqwest::Url;
 use skywatch_model::serialize::SerializeOptions;
 
 use crate::config::{ConfigError, Section};
+use crate::net::tls::ClientTls;
 
 /// What `[[outputs.influxdb]]` sets.
 pub(super) struct Options {
@@ -30,17 +31,7 @@ pub(super) struct Options {
     pub(super) serialize: SerializeOptions,
     /// Whether lines carry their time.
     pub(super) timed: bool,
-    pub(super) tls: Tls,
-}
-
-/// Options of TLS.
-#[derive(Debug, Default)]
-pub(super) struct Tls {
-    /// A file of certificate authorities besides the system's.
-    pub(super) ca: Option<String>,
-    /// Certificate and key to identify with.
-    pub(super) identity: Option<(String, String)>,
-    pub(super) insecure_skip_verify: bool,
+    pub(super) tls: ClientTls,
 }
 
 impl Options {
@@ -102,25 +93,7 @@ impl Options {
                 max_line_bytes: section.count("influx_max_line_bytes")?.filter(|&limit| limit > 0),
             },
             timed: !section.boolean("influx_omit_timestamp")?.unwrap_or(false),
-            tls: Tls::from_section(section)?,
-        })
-    }
-}
-
-impl Tls {
-    fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
-        let ca = section.string("tls_ca")?.filter(|path| !path.is_empty());
-        let certificate = section.string("tls_cert")?.filter(|path| !path.is_empty());
-        let key = section.string("tls_key")?.filter(|path| !path.is_empty());
-        let identity = match (certificate, key) {
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            (None, None) => None,
-            _ => return Err(section.bad("tls_cert", "tls_cert and tls_key belong together")),
-        };
-        Ok(Self {
-            ca,
-            identity,
-            insecure_skip_verify: section.boolean("insecure_skip_verify")?.unwrap_or(false),
+            tls: ClientTls::from_section(section)?,
         })
     }
 }

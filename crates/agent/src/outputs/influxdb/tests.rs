@@ -80,7 +80,7 @@ fn output(url: &str, options: &str) -> Box<dyn Output> {
 
 fn output_of(urls: &[&str], options: &str) -> Box<dyn Output> {
     let mut section = section_for_tests(&format!("urls = {urls:?}\n{options}"));
-    let output = build(&mut section).expect("valid");
+    let output = build(&mut section, &Context::default()).expect("valid");
     assert!(section.finish().is_ok());
     output
 }

@@ -1,0 +1,157 @@
+//! TLS as a client: the options that every plugin that connects has, and what is made of them.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use crate::config::{ConfigError, Section};
+
+/// `tls_ca`, `tls_cert`, `tls_key`, `tls_server_name`, `tls_min_version`, `insecure_skip_verify`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ClientTls {
+    /// Whether the table asks for TLS: `tls_enable`, or any other of the options.
+    pub(crate) enabled: bool,
+    /// A file of certificate authorities instead of the system's.
+    pub(crate) ca: Option<String>,
+    /// Files of the certificate and the key to identify with.
+    pub(crate) identity: Option<(String, String)>,
+    /// The name to ask for and to verify, where it is not the host's.
+    pub(crate) server_name: Option<String>,
+    /// Refuse TLS 1.2.
+    pub(crate) only_tls13: bool,
+    /// Accept any certificate.
+    pub(crate) insecure_skip_verify: bool,
+}
+
+impl ClientTls {
+    /// Takes the options out of a plugin's table.
+    pub(crate) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
+        let mut text = |key| Ok::<_, ConfigError>(section.string(key)?.filter(|text| !text.is_empty()));
+        let (ca, certificate, key) = (text("tls_ca")?, text("tls_cert")?, text("tls_key")?);
+        let (server_name, min_version) = (text("tls_server_name")?, text("tls_min_version")?);
+        let (ca, certificate, key) =
+            (ca.or(text("ssl_ca")?), certificate.or(text("ssl_cert")?), key.or(text("ssl_key")?));
+        if text("tls_key_pwd")?.is_some() {
+            return Err(
+                section.bad("tls_key_pwd", "keys with a password are not supported; decrypt the file")
+            );
+        }
+        let identity = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => return Err(section.bad("tls_cert", "tls_cert and tls_key belong together")),
+        };
+        let only_tls13 = match min_version.as_deref() {
+            None | Some("TLS12") => false,
+            Some("TLS13") => true,
+            Some(other) => {
+                let reason = format!("{other:?} is neither \"TLS12\" nor \"TLS13\"");
+                return Err(section.bad("tls_min_version", reason));
+            }
+        };
+        section.without_effect("tls_cipher_suites", "the TLS library has no weak cipher suites");
+        section.without_effect("tls_renegotiation_method", "the TLS library never renegotiates");
+        let insecure_skip_verify = section.boolean("insecure_skip_verify")?.unwrap_or(false);
+        let enabled = section
+            .boolean("tls_enable")?
+            .unwrap_or(ca.is_some() || identity.is_some() || server_name.is_some() || insecure_skip_verify);
+        Ok(Self { enabled, ca, identity, server_name, only_tls13, insecure_skip_verify })
+    }
+
+    /// The configuration of a TLS connection. Reads the files named; an error names the file.
+    pub(crate) fn client_config(&self) -> Result<ClientConfig, String> {
+        let provider = Arc::new(ring::default_provider());
+        let versions: &[_] = match self.only_tls13 {
+            true => &[&rustls::version::TLS13],
+            false => &[&rustls::version::TLS12, &rustls::version::TLS13],
+        };
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(versions)
+            .map_err(|error| error.to_string())?;
+        let builder = if self.insecure_skip_verify {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)))
+        } else {
+            builder.with_root_certificates(self.roots()?)
+        };
+        match &self.identity {
+            None => Ok(builder.with_no_client_auth()),
+            Some((certificate, key)) => builder
+                .with_client_auth_cert(read_certificates(certificate)?, read_key(key)?)
+                .map_err(|error| format!("{certificate}, {key}: {error}")),
+        }
+    }
+
+    fn roots(&self) -> Result<RootCertStore, String> {
+        let mut roots = RootCertStore::empty();
+        let path = self.ca.as_deref().unwrap_or("/etc/ssl/certs/ca-certificates.crt");
+        match read_certificates(path) {
+            Ok(certificates) => {
+                let (added, ignored) = roots.add_parsable_certificates(certificates);
+                if added == 0 && self.ca.is_some() {
+                    return Err(format!(
+                        "{path}: no certificate in it can be used ({ignored} cannot be read)"
+                    ));
+                }
+            }
+            Err(error) if self.ca.is_some() => return Err(error),
+            // A system without authorities trusts nobody; connections say so.
+            Err(_) => {}
+        }
+        Ok(roots)
+    }
+}
+
+/// The certificates of a PEM file.
+pub(crate) fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|error| format!("{path}: {error}"))
+}
+
+/// The private key of a PEM file.
+pub(crate) fn read_key(path: &str) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| format!("{path}: {error}"))
+}
+
+/// Verifies nobody, as `insecure_skip_verify` asks; signatures are checked all the same.
+#[derive(Debug)]
+struct Anyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
