@@ -22,12 +22,12 @@
 //!
 //! Conservation: collected = stored + rejected + dropped + buffered + in flight. See [`Delivery::check`].
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::metric::Metric;
-use crate::output::{Batch, WriteOutcome};
+use crate::output::{Batch, Fates, WriteOutcome};
 
 /// First back-off after a failed write.
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
@@ -256,6 +256,11 @@ impl Delivery {
                 self.reject(rejected, reason, out);
                 self.stored(batch.len() - rejected, out);
             }
+            WriteOutcome::Each(fates) => {
+                if !self.sort(now, &batch, fates, random, out) {
+                    return;
+                }
+            }
             WriteOutcome::Rejected { reason } => {
                 if !self.split(&batch) {
                     self.reject(batch.len(), reason, out);
@@ -275,6 +280,35 @@ impl Delivery {
             }
         }
         self.continue_writing(out);
+    }
+
+    /// Counts what is known of each metric; false if some have to be written again later.
+    fn sort(
+        &mut self,
+        now: Duration,
+        batch: &Batch,
+        fates: Fates,
+        random: f64,
+        out: &mut Vec<Command>,
+    ) -> bool {
+        let Fates { rejected, kept, reason, after } = fates;
+        let rejected: BTreeMap<usize, String> =
+            rejected.into_iter().filter(|(index, _)| *index < batch.len()).collect();
+        let kept: BTreeSet<usize> = kept.into_iter().filter(|index| !rejected.contains_key(index)).collect();
+        let again: Batch =
+            kept.iter().filter_map(|&index| batch.get(index)).map(Arc::clone).collect::<Vec<_>>().into();
+        let stored = batch.len() - rejected.len() - again.len();
+        if let Some(first) = rejected.values().next() {
+            self.reject(rejected.len(), first.clone(), out);
+        }
+        if again.is_empty() {
+            self.stored(stored, out);
+            return true;
+        }
+        self.totals.stored += stored as u64;
+        self.put_back(&again);
+        self.failed(now, reason, after, random, out);
+        false
     }
 
     fn stored(&mut self, metrics: usize, out: &mut Vec<Command>) {

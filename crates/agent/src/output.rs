@@ -34,13 +34,15 @@ pub trait Output: Send + fmt::Debug {
 pub enum WriteOutcome {
     /// All of it is stored.
     Stored,
-    /// The destination stored what it could and refused `rejected` metrics for good.
+    /// The destination stored what it could and refused `rejected` metrics for good, without telling which.
     Partial {
         /// How many were refused.
         rejected: usize,
         /// The destination's words.
         reason: String,
     },
+    /// What became of each metric is known.
+    Each(Fates),
     /// The destination refused the batch as it is for good; a smaller part of it may pass.
     Rejected {
         /// The destination's words.
@@ -58,4 +60,17 @@ pub enum WriteOutcome {
         /// How long the destination asked to be left alone.
         after: Option<Duration>,
     },
+}
+
+/// What became of the metrics of a batch, by their indices. What neither list names is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Fates {
+    /// Refused for good, each with the reason.
+    pub rejected: Vec<(usize, String)>,
+    /// Not stored now; they may be later. Written again as [`WriteOutcome::Retry`] would have it.
+    pub kept: Vec<usize>,
+    /// What went wrong with those that are kept.
+    pub reason: String,
+    /// How long the destination asked to be left alone.
+    pub after: Option<Duration>,
 }

@@ -1,12 +1,14 @@
 //! The data formats that are written: one file each, and the table by which `data_format` finds them.
 
+pub(crate) mod influx;
+
 use crate::config::{ConfigError, Section};
 use crate::context::Context;
 use crate::registry::{self, Entry};
 use crate::serializer::Serializer;
 
 /// Every format there is.
-pub const SERIALIZERS: &[Entry<dyn Serializer>] = &[];
+pub const SERIALIZERS: &[Entry<dyn Serializer>] = &[Entry { name: "influx", build: influx::build }];
 
 /// The serializer that a plugin's table asks for by `data_format` (`influx` without it), with its options.
 pub(crate) fn from_section(

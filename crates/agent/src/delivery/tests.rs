@@ -192,6 +192,28 @@ fn part_of_a_batch_refused_is_counted_and_not_sent_again() {
 }
 
 #[test]
+fn metrics_whose_fate_is_known_are_sorted() {
+    let mut story = Story::new(4, 10);
+    story.collect(4);
+    let fates = Fates {
+        rejected: vec![(1, "no such topic".to_owned())],
+        kept: vec![3, 2],
+        reason: "broker gone".to_owned(),
+        after: None,
+    };
+    let told = story.written(WriteOutcome::Each(fates));
+    assert_eq!(told[0], "Rejected { metrics: 1, reason: \"no such topic\" }");
+    assert_eq!(told[2], "wake at 1");
+    story.now = S(1);
+    assert_eq!(story.step(Event::Wake), ["write 3,4"], "in their old order");
+    assert_eq!(story.written(WriteOutcome::Each(Fates::default())), ["Recovered { failures: 1 }"]);
+    assert_eq!(
+        story.delivery.totals(),
+        Totals { collected: 4, stored: 3, rejected: 1, failed_writes: 1, ..Totals::default() }
+    );
+}
+
+#[test]
 fn a_slow_write_is_told_of() {
     let mut story = Story::new(1, 10);
     story.collect(1);
@@ -235,7 +257,7 @@ fn act() -> impl Strategy<Value = Act> {
         (0..9_usize).prop_map(Act::Collect),
         Just(Act::Timer),
         Just(Act::Wake),
-        (0..5_u8).prop_map(Act::Outcome),
+        (0..7_u8).prop_map(Act::Outcome),
         (0..90_u64).prop_map(Act::Wait),
     ]
 }
@@ -253,6 +275,8 @@ proptest! {
             1 => WriteOutcome::Partial { rejected: 1, reason: String::new() },
             2 => refused(),
             3 => WriteOutcome::TooLarge { reason: String::new() },
+            4 => WriteOutcome::Each(Fates { rejected: vec![(0, String::new()), (9, String::new())], kept: vec![0, 1, 8], ..Fates::default() }),
+            5 => WriteOutcome::Each(Fates { rejected: vec![(1, String::new())], ..Fates::default() }),
             _ => retry(None),
         };
         let mut run = |story: &mut Story, event: Event, writing: &mut bool| {

@@ -1,68 +1,64 @@
-//! `file`: lines appended to files or to standard output.
+//! `file`: metrics appended, in any data format, to files or to standard output.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-
-use skywatch_model::serialize::SerializeOptions;
+use std::sync::Arc;
 
 use crate::config::{ConfigError, Section};
 use crate::context::Context;
-use crate::line;
-use crate::output::{Batch, Output, OutputFuture, WriteOutcome};
+use crate::metric::Metric;
+use crate::output::{Batch, Fates, Output, OutputFuture, WriteOutcome};
+use crate::serializer::Serializer;
+use crate::serializers;
 
 /// The output.
 #[derive(Debug)]
 struct FileOutput {
     /// Paths, or `stdout`.
     files: Vec<String>,
-    options: SerializeOptions,
-    timed: bool,
+    serializer: Box<dyn Serializer>,
+    batched: bool,
     open: BTreeMap<String, File>,
 }
 
-pub(crate) fn build(section: &mut Section, _: &Context) -> Result<Box<dyn Output>, ConfigError> {
+pub(crate) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn Output>, ConfigError> {
     let files = section.strings("files")?.unwrap_or_else(|| vec!["stdout".to_owned()]);
-    if let Some(format) = section.string("data_format")?
-        && format != "influx"
-    {
-        return Err(section.bad("data_format", format!("only \"influx\" is supported, not {format:?}")));
-    }
-    section.without_effect("use_batch_format", "lines are the same either way");
-    Ok(Box::new(FileOutput {
-        files,
-        options: SerializeOptions {
-            uint_support: section.boolean("influx_uint_support")?.unwrap_or(false),
-            sort_fields: section.boolean("influx_sort_fields")?.unwrap_or(false),
-            max_line_bytes: section.count("influx_max_line_bytes")?.filter(|&limit| limit > 0),
-        },
-        timed: !section.boolean("influx_omit_timestamp")?.unwrap_or(false),
-        open: BTreeMap::new(),
-    }))
+    let batched = section.boolean("use_batch_format")?.unwrap_or(false);
+    let serializer = serializers::from_section(section, context)?;
+    Ok(Box::new(FileOutput { files, serializer, batched, open: BTreeMap::new() }))
 }
 
 impl Output for FileOutput {
     fn write(&mut self, batch: Batch) -> OutputFuture<'_, WriteOutcome> {
         Box::pin(async move {
-            let mut text = String::new();
-            let mut unwritable = Vec::new();
-            for metric in batch.iter() {
-                if let Err(error) = line::append(&mut text, metric, self.timed, self.options) {
-                    unwritable.push(error.to_string());
-                }
-            }
+            let (bytes, rejected) = self.serialize(&batch);
             // A batch goes out in one call, so that a failure seldom leaves a part behind.
             for name in &self.files {
-                if let Err(error) = append(&mut self.open, name, text.as_bytes()) {
+                if let Err(error) = append(&mut self.open, name, &bytes) {
                     self.open.remove(name);
                     return WriteOutcome::Retry { reason: format!("{name}: {error}"), after: None };
                 }
             }
-            match unwritable.first() {
-                None => WriteOutcome::Stored,
-                Some(first) => WriteOutcome::Partial { rejected: unwritable.len(), reason: first.clone() },
-            }
+            WriteOutcome::Each(Fates { rejected, ..Fates::default() })
         })
+    }
+}
+
+impl FileOutput {
+    /// The batch as it is appended, and what has no place in the format.
+    fn serialize(&self, batch: &[Arc<Metric>]) -> (Vec<u8>, Vec<(usize, String)>) {
+        let mut bytes = Vec::new();
+        let unwritable = if self.batched {
+            self.serializer.batch(batch, &mut bytes)
+        } else {
+            let each = batch.iter().enumerate();
+            each.filter_map(|(index, metric)| {
+                Some((index, self.serializer.metric(metric, &mut bytes).err()?))
+            })
+            .collect()
+        };
+        (bytes, unwritable.into_iter().map(|(index, why)| (index, why.to_string())).collect())
     }
 }
 
@@ -84,10 +80,7 @@ fn append(open: &mut BTreeMap<String, File>, name: &str, bytes: &[u8]) -> io::Re
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::metric::Metric;
 
     #[tokio::test]
     async fn lines_are_appended_and_what_cannot_be_written_is_refused() {
@@ -101,7 +94,8 @@ mod tests {
             Arc::new(Metric::new("m", 8).field("x", f64::NAN)),
         ]);
         let outcome = output.write(batch).await;
-        assert!(matches!(outcome, WriteOutcome::Partial { rejected: 1, .. }), "{outcome:?}");
+        let WriteOutcome::Each(Fates { rejected, .. }) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(rejected, [(1, "metric m has no serializable fields".to_owned())]);
         assert_eq!(std::fs::read_to_string(&path).expect("readable"), "before\nm,a=b\\ c x=1i 7\n");
     }
 

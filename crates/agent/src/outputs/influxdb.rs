@@ -23,9 +23,9 @@ use options::Options;
 
 use crate::config::{ConfigError, Section};
 use crate::context::Context;
-use crate::line;
 use crate::metric::Metric;
 use crate::output::{Batch, Output, OutputFuture, WriteOutcome};
+use crate::serializer::Serializer;
 
 /// The output.
 struct InfluxDb {
@@ -78,13 +78,9 @@ impl InfluxDb {
     async fn write_batch(&self, batch: &[Arc<Metric>]) -> WriteOutcome {
         let mut refused = Refused::default();
         for (target, metrics) in self.group(batch) {
-            let mut body = String::with_capacity(metrics.len() * 128);
-            for metric in metrics {
-                if let Err(error) =
-                    line::append(&mut body, &metric, self.options.timed, self.options.serialize)
-                {
-                    refused.add(1, error.to_string());
-                }
+            let mut body = Vec::new();
+            for (_, why) in self.options.lines.batch(&metrics, &mut body) {
+                refused.add(1, why.to_string());
             }
             if body.is_empty() {
                 continue;
@@ -137,7 +133,7 @@ impl InfluxDb {
 
     /// Tries the URLs in random order. An answer about the content ends it: the servers are of
     /// one mind about that.
-    async fn write_body(&self, target: &Target, body: &str) -> WriteOutcome {
+    async fn write_body(&self, target: &Target, body: &[u8]) -> WriteOutcome {
         let mut failures = Vec::new();
         let mut after: Option<Duration> = None;
         for url in self.shuffled() {
@@ -166,7 +162,7 @@ impl InfluxDb {
         WriteOutcome::Retry { reason: failures.join("; "), after }
     }
 
-    async fn after_creating(&self, url: &reqwest::Url, target: &Target, body: &str) -> Answer {
+    async fn after_creating(&self, url: &reqwest::Url, target: &Target, body: &[u8]) -> Answer {
         if self.options.skip_database_creation {
             return Answer::NoDatabase;
         }

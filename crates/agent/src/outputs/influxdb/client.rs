@@ -67,7 +67,7 @@ impl Client {
     }
 
     /// Writes lines.
-    pub(super) async fn write(&self, url: &Url, target: &Target, lines: &str) -> Answer {
+    pub(super) async fn write(&self, url: &Url, target: &Target, lines: &[u8]) -> Answer {
         let request = self.http.post(self.write_url(url, target));
         let request = match self.gzip {
             true => request.header("Content-Encoding", "gzip").body(compress(lines)),
@@ -139,8 +139,8 @@ async fn read(mut response: Response) -> Result<(reqwest::StatusCode, Option<Str
     Ok((status, retry_after, String::from_utf8_lossy(&body).into_owned()))
 }
 
-fn compress(text: &str) -> Vec<u8> {
+fn compress(text: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
-    let written = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
+    let written = encoder.write_all(text).and_then(|()| encoder.finish());
     written.expect("writing to memory does not fail")
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::Url;
-use skywatch_model::serialize::SerializeOptions;
 
 use crate::config::{ConfigError, Section};
 use crate::net::tls::ClientTls;
+use crate::serializers::influx::InfluxSerializer;
 
 /// What `[[outputs.influxdb]]` sets.
 pub(super) struct Options {
@@ -28,9 +28,7 @@ pub(super) struct Options {
     pub(super) user_agent: String,
     pub(super) http_headers: BTreeMap<String, String>,
     pub(super) gzip: bool,
-    pub(super) serialize: SerializeOptions,
-    /// Whether lines carry their time.
-    pub(super) timed: bool,
+    pub(super) lines: InfluxSerializer,
     pub(super) tls: ClientTls,
 }
 
@@ -87,12 +85,7 @@ impl Options {
                 .unwrap_or_else(|| concat!("skywatch-agent/", env!("CARGO_PKG_VERSION")).to_owned()),
             http_headers: section.string_table("http_headers")?.unwrap_or_default(),
             gzip,
-            serialize: SerializeOptions {
-                uint_support: section.boolean("influx_uint_support")?.unwrap_or(false),
-                sort_fields: section.boolean("influx_sort_fields")?.unwrap_or(false),
-                max_line_bytes: section.count("influx_max_line_bytes")?.filter(|&limit| limit > 0),
-            },
-            timed: !section.boolean("influx_omit_timestamp")?.unwrap_or(false),
+            lines: InfluxSerializer::from_section(section)?,
             tls: ClientTls::from_section(section)?,
         })
     }
