@@ -29,6 +29,7 @@ pub mod service;
 
 mod aggregators;
 mod context;
+mod field_value;
 mod filter;
 mod inputs;
 mod line;
@@ -40,6 +41,7 @@ mod processors;
 mod registry;
 mod schedule;
 mod serializers;
+mod series;
 mod shape;
 
 pub use agent::{Agent, AgentError, Report};

@@ -179,6 +179,11 @@ impl Metric {
         }
     }
 
+    /// Lets the metric's source go: what follows does not concern it.
+    pub(crate) fn untrack(&mut self) {
+        self.tracking = None;
+    }
+
     /// Takes a tag away and returns its value.
     pub fn remove_tag(&mut self, key: &str) -> Option<String> {
         let at = self.tags.binary_search_by(|(k, _)| k.as_ref().cmp(key)).ok()?;
@@ -189,6 +194,17 @@ impl Metric {
     pub fn remove_field(&mut self, key: &str) -> Option<FieldValue> {
         let at = self.fields.iter().position(|(k, _)| k == key)?;
         Some(self.fields.remove(at).1)
+    }
+
+    /// Gives a field another key, and its place to it; a field that had that key is gone.
+    pub fn rename_field(&mut self, key: &str, to: &str) {
+        if key == to || !self.fields.iter().any(|(k, _)| k == key) {
+            return;
+        }
+        self.fields.retain(|(k, _)| k != to);
+        if let Some((k, _)) = self.fields.iter_mut().find(|(k, _)| k == key) {
+            *k = Cow::Owned(to.to_owned());
+        }
     }
 
     /// The fields, for changing their values and keys in place. Keys must stay unique.

@@ -16,7 +16,7 @@ pub struct Rename {
 }
 
 impl Rename {
-    fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
+    pub(crate) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
         Ok(Self {
             over: section.string("name_override")?.filter(|name| !name.is_empty()),
             prefix: section.string("name_prefix")?.unwrap_or_default(),

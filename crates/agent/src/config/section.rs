@@ -148,26 +148,34 @@ impl Section {
         Ok(Some(numbers))
     }
 
+    /// A value of any simple type.
+    pub fn scalar(&mut self, key: &'static str) -> Result<Option<Scalar>, ConfigError> {
+        self.take(key).map(|node| self.scalar_of(key, node)).transpose()
+    }
+
     /// A table of values of any simple type, in the order of the file.
     pub fn scalars(&mut self, key: &'static str) -> Result<Option<Vec<(String, Scalar)>>, ConfigError> {
         let entries = match self.take(key) {
             Some(Node { value: Value::Table(entries), .. }) => entries,
             other => return self.absent_or_wrong(key, "a table", other),
         };
-        let mut scalars = Vec::with_capacity(entries.len());
-        for Entry { key: name, node, .. } in entries {
-            let scalar = match node.value {
-                Value::String(text) => Scalar::String(text),
-                Value::Integer(number) => Scalar::Integer(number),
-                Value::Float(number) => Scalar::Float(number),
-                Value::Boolean(value) => Scalar::Boolean(value),
-                Value::Datetime(_) | Value::Array(_) | Value::Table(_) => {
-                    return self.absent_or_wrong(key, "a table of texts, numbers and booleans", Some(node));
-                }
-            };
-            scalars.push((name, scalar));
-        }
-        Ok(Some(scalars))
+        entries
+            .into_iter()
+            .map(|entry| Ok((entry.key, self.scalar_of(key, entry.node)?)))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    fn scalar_of(&self, key: &str, node: Node) -> Result<Scalar, ConfigError> {
+        Ok(match node.value {
+            Value::String(text) => Scalar::String(text),
+            Value::Integer(number) => Scalar::Integer(number),
+            Value::Float(number) => Scalar::Float(number),
+            Value::Boolean(value) => Scalar::Boolean(value),
+            Value::Datetime(_) | Value::Array(_) | Value::Table(_) => {
+                return Err(self.wrong_type(key, "a text, a number or a boolean", &node));
+            }
+        })
     }
 
     /// Every table of an array of tables (`[[inputs.snmp.field]]`), or a single table; none if there is no such key.
