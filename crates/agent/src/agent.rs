@@ -4,6 +4,8 @@
 mod input_task;
 mod input_thread;
 mod output_task;
+mod pipeline_task;
+mod route;
 mod run_once;
 mod service_task;
 
@@ -22,9 +24,11 @@ use crate::delivery::Totals;
 use crate::inputs::INPUTS;
 use crate::metric::Metric;
 use crate::outputs::OUTPUTS;
+use crate::pipeline::Pipeline;
 use crate::registry::{Source, names};
 use crate::schedule::{Schedule, precision};
 use crate::shape::InputShape;
+use route::{Entrance, Fanout};
 
 /// How long the last flush of all outputs together may take.
 const LAST_FLUSH_MAX: Duration = Duration::from_secs(20);
@@ -106,24 +110,35 @@ impl Agent {
         if self.config.outputs.is_empty() {
             return Err(missing(&self.config, "outputs", names(OUTPUTS)).into());
         }
+        warn_of_idle_processors(&self.config);
         self.config.warnings.iter().for_each(|warning| warn!("{warning}"));
         let (stop, stopped) = watch::channel(false);
         let (agent, tags) = (self.config.agent, self.global_tags);
         let mut outputs = Vec::new();
         let mut senders = Vec::new();
-        for ConfiguredOutput { id, options, output } in self.config.outputs {
+        let fanout = Fanout::default();
+        for ConfiguredOutput { id, options, output, fingerprint: _ } in self.config.outputs {
             let (sender, receiver) = mpsc::channel(GATHERS_QUEUED_MAX);
             let name = id.to_string();
             let task = output_task::OutputTask::new(id, options, output, &agent, periodic);
             outputs.push((name, tokio::spawn(task.run(receiver))));
             senders.push(sender);
         }
+        fanout.set(senders);
+        let entrance = Entrance::new(fanout.clone());
+        let pipeline =
+            Pipeline::new(self.config.processors, self.config.aggregators, &agent, wall_clock_ns());
+        if !pipeline.is_empty() {
+            let (sender, receiver) = mpsc::channel(GATHERS_QUEUED_MAX);
+            entrance.set_pipeline(Some(sender));
+            tokio::spawn(pipeline_task::run(pipeline, receiver, fanout));
+        }
         let mut inputs = Vec::new();
-        for ConfiguredInput { id, options, input } in self.config.inputs {
-            let (tags, senders) = (Arc::clone(&tags), senders.clone());
+        for ConfiguredInput { id, options, input, fingerprint: _ } in self.config.inputs {
+            let (tags, entrance) = (Arc::clone(&tags), entrance.clone());
             inputs.push(match input {
                 Source::Polled(input) => {
-                    let task = input_task::InputTask::new(id, options, input, &agent, tags, senders)?;
+                    let task = input_task::InputTask::new(id, options, input, &agent, tags, entrance)?;
                     if periodic {
                         tokio::spawn(task.run(stopped.clone()))
                     } else {
@@ -135,7 +150,7 @@ impl Agent {
                     let offset = options.collection_offset.unwrap_or(agent.collection_offset);
                     let schedule = Schedule::new(interval, offset, agent.round_interval, wall_clock_ns());
                     let shape = service_shape(options, &agent, tags);
-                    let task = service_task::ServiceTask { id, service, shape, outputs: senders, schedule };
+                    let task = service_task::ServiceTask { id, service, shape, entrance, schedule };
                     tokio::spawn(task.run(stopped.clone()))
                 }
             });
@@ -181,6 +196,17 @@ async fn finish(
         }
     }
     Ok(report)
+}
+
+fn warn_of_idle_processors(config: &Config) {
+    if config.agent.skip_processors_before_aggregators
+        && config.aggregators.is_empty()
+        && !config.processors.is_empty()
+    {
+        warn!(
+            "no processor will run: `skip_processors_before_aggregators` leaves them to the aggregators' metrics, and there is no aggregator"
+        );
+    }
 }
 
 fn missing(config: &Config, kind: &'static str, known: String) -> ConfigErrors {

@@ -9,6 +9,7 @@ mod default;
 mod duration;
 mod env;
 mod error;
+mod fingerprint;
 mod load;
 mod plugin_options;
 mod section;
@@ -22,6 +23,7 @@ pub use default::{DefaultConfig, default_toml};
 pub(crate) use duration::display as display_duration;
 pub use env::Lookup;
 pub use error::{ConfigError, ConfigErrors, Place};
+pub use fingerprint::Fingerprint;
 pub use plugin_options::{AggregatorOptions, InputOptions, OutputOptions, ProcessorOptions, Rename};
 pub use section::{Scalar, Section};
 
@@ -56,6 +58,8 @@ pub struct Config {
 pub struct ConfiguredInput {
     /// How logs name it.
     pub id: PluginId,
+    /// What its table says.
+    pub fingerprint: Fingerprint,
     /// Options every input has.
     pub options: InputOptions,
     /// The input itself.
@@ -67,6 +71,8 @@ pub struct ConfiguredInput {
 pub struct ConfiguredProcessor {
     /// How logs name it.
     pub id: PluginId,
+    /// What its table says.
+    pub fingerprint: Fingerprint,
     /// Options every processor has.
     pub options: ProcessorOptions,
     /// The instance that sees the inputs' metrics.
@@ -80,6 +86,8 @@ pub struct ConfiguredProcessor {
 pub struct ConfiguredAggregator {
     /// How logs name it.
     pub id: PluginId,
+    /// What its table says.
+    pub fingerprint: Fingerprint,
     /// Options every aggregator has.
     pub options: AggregatorOptions,
     /// The aggregator itself.
@@ -91,6 +99,8 @@ pub struct ConfiguredAggregator {
 pub struct ConfiguredOutput {
     /// How logs name it.
     pub id: PluginId,
+    /// What its table says.
+    pub fingerprint: Fingerprint,
     /// Options every output has.
     pub options: OutputOptions,
     /// The output itself.

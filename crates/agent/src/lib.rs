@@ -1,15 +1,16 @@
 //! The agent: collects metrics and ships them, with Telegraf's configuration, names and types.
 //!
 //! ```text
-//!  Input (a thread each)                        Output (a task each)
-//!   cpu ----+                                   +-- Delivery -- influxdb
-//!   disk ---+--> shape: filters, names, tags ---+
-//!   libvirt +                                   +-- Delivery -- file
+//!  Input (a thread or task each)                             Output (a task each)
+//!   cpu ----+                                                +-- Delivery -- influxdb
+//!   disk ---+--> shape: filters, names, tags --> Pipeline ---+
+//!   libvirt +                                                +-- Delivery -- file
 //! ```
 //!
 //! - [`Config`] reads Telegraf's TOML and builds the plugins that the tables in
 //!   [`inputs`], [`processors`], [`aggregators`] and [`outputs`] list.
 //! - [`Agent`] runs them: until told to stop, once, or as a test that prints lines.
+//! - [`Pipeline`](pipeline::Pipeline) is the processors and aggregators; without any, metrics go straight on.
 //! - [`Delivery`](delivery::Delivery) decides about batches, retries and drops; it does no I/O.
 //!
 //! An input that hangs costs nobody but itself: it has a thread of its own, which the agent never
@@ -23,6 +24,7 @@ pub mod input;
 pub mod metric;
 pub mod output;
 pub mod parser;
+pub mod pipeline;
 pub mod processor;
 pub mod serializer;
 pub mod service;
@@ -31,6 +33,7 @@ mod aggregators;
 mod context;
 mod field_value;
 mod filter;
+mod guard;
 mod inputs;
 mod line;
 mod net;

@@ -64,7 +64,7 @@ impl Schedule {
 }
 
 /// The first multiple of `unit` after `now`; before 1970 as well.
-fn next_multiple(now: Nanos, unit: i64) -> Nanos {
+pub(crate) fn next_multiple(now: Nanos, unit: i64) -> Nanos {
     (now.div_euclid(unit) + 1) * unit
 }
 

@@ -63,7 +63,8 @@ impl InputShape {
     }
 }
 
-fn fill(metric: &mut Metric, tags: &BTreeMap<String, String>) {
+/// Gives the metric the tags it does not carry.
+pub(crate) fn fill(metric: &mut Metric, tags: &BTreeMap<String, String>) {
     for (key, value) in tags {
         metric.set_tag_if_absent(key, value);
     }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use super::input_thread::InputThread;
-use super::{AgentError, Gathered, input_shape, jitter, nanos, wall_clock_ns};
+use super::route::Entrance;
+use super::{AgentError, input_shape, jitter, nanos, wall_clock_ns};
 use crate::config::{AgentSettings, InputOptions, PluginId, display_duration};
 use crate::input::{GatherError, Input};
 use crate::metric::Metric;
@@ -30,7 +31,7 @@ pub(super) struct InputTask {
     thread: InputThread,
     is_delta: bool,
     shape: InputShape,
-    outputs: Vec<mpsc::Sender<Gathered>>,
+    entrance: Entrance,
     interval: i64,
     offset: i64,
     jitter: i64,
@@ -53,7 +54,7 @@ impl InputTask {
         input: Box<dyn Input>,
         agent: &AgentSettings,
         global_tags: Arc<BTreeMap<String, String>>,
-        outputs: Vec<mpsc::Sender<Gathered>>,
+        entrance: Entrance,
     ) -> Result<Self, AgentError> {
         let interval = options.interval.unwrap_or(agent.interval);
         let offset = options.collection_offset.unwrap_or(agent.collection_offset);
@@ -68,7 +69,7 @@ impl InputTask {
             thread,
             is_delta,
             shape,
-            outputs,
+            entrance,
             interval,
             offset,
             jitter,
@@ -145,16 +146,9 @@ impl InputTask {
     async fn deliver(&mut self, metrics: Vec<Metric>, errors: &[GatherError]) {
         self.report.failed_gathers += u64::from(!errors.is_empty());
         self.health.gathered(errors);
-        let shaped: Gathered =
-            metrics.into_iter().filter_map(|metric| self.shape.apply(metric)).map(Arc::new).collect();
+        let shaped: Vec<_> = metrics.into_iter().filter_map(|metric| self.shape.apply(metric)).collect();
         self.report.gathered += shaped.len() as u64;
-        if shaped.is_empty() {
-            return;
-        }
-        for output in &self.outputs {
-            // An output ends only after all inputs.
-            output.send(Arc::clone(&shaped)).await.ok();
-        }
+        self.entrance.send(shaped).await;
     }
 }
 

@@ -1,12 +1,12 @@
 //! The thread on which an input gathers. It may hang for as long as it likes: nobody joins it, and
 //! a process ends without waiting for it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::thread;
 
 use tokio::sync::oneshot;
 
+use crate::guard::guarded;
 use crate::input::{Accumulator, GatherError, Input};
 use crate::metric::Metric;
 
@@ -50,21 +50,12 @@ impl InputThread {
 
 fn gather(input: &mut dyn Input, now_ns: i64) -> Gathered {
     let mut acc = Accumulator::new(now_ns);
-    // A collector's bug must not take the others down with it; its own state is at worst stale.
-    let result = catch_unwind(AssertUnwindSafe(|| input.gather(&mut acc)));
+    let result = guarded(|| input.gather(&mut acc));
     let (metrics, mut errors) = acc.into_parts();
     match result {
         Ok(Ok(())) => {}
         Ok(Err(error)) => errors.push(error),
-        Err(panic) => errors.push(GatherError::Panicked(panic_text(panic.as_ref()))),
+        Err(panic) => errors.push(GatherError::Panicked(panic)),
     }
     (metrics, errors)
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "panicked".to_owned())
 }

@@ -6,9 +6,13 @@ use tracing::error;
 
 use super::input_task::{DELTA_PAUSE, SINGLE_GATHER_MAX, thread_name};
 use super::input_thread::InputThread;
-use super::{Agent, AgentError, Report, Started, finish, input_shape, wall_clock_ns};
+use super::{
+    Agent, AgentError, Report, Started, finish, input_shape, wall_clock_ns, warn_of_idle_processors,
+};
 use crate::config::ConfiguredInput;
 use crate::line;
+use crate::metric::Metric;
+use crate::pipeline::Pipeline;
 use crate::registry::Source;
 use skywatch_model::serialize::SerializeOptions;
 
@@ -17,11 +21,18 @@ impl Agent {
     /// prints `> ` and a line for each metric, with sorted fields and unsigned values as such.
     /// Needs no output. The report counts gathers that failed; their errors are logged.
     pub async fn test_once(self, sink: &mut (dyn Write + Send)) -> Result<Report, AgentError> {
+        warn_of_idle_processors(&self.config);
         let mut report = Report::default();
+        let mut pipeline = Pipeline::new(
+            self.config.processors,
+            self.config.aggregators,
+            &self.config.agent,
+            wall_clock_ns(),
+        );
         let options =
             SerializeOptions { uint_support: true, sort_fields: true, ..SerializeOptions::default() };
         let mut threads = Vec::new();
-        for ConfiguredInput { id, options, input } in self.config.inputs {
+        for ConfiguredInput { id, options, input, fingerprint: _ } in self.config.inputs {
             // A service has nothing to show at once.
             let Source::Polled(input) = input else { continue };
             let shape = input_shape(options, &self.config.agent, self.global_tags.clone());
@@ -49,15 +60,15 @@ impl Agent {
             };
             report.failed_gathers += u64::from(!errors.is_empty());
             errors.iter().for_each(|why| error!("{id}: {why}"));
-            for metric in metrics.into_iter().filter_map(|metric| shape.apply(metric)) {
-                report.gathered += 1;
-                let mut text = String::from("> ");
-                match line::append(&mut text, &metric, true, options) {
-                    Ok(()) => sink.write_all(text.as_bytes()).map_err(AgentError::Print)?,
-                    Err(why) => error!("{id}: {why}"),
-                }
-            }
+            let shaped: Vec<_> = metrics.into_iter().filter_map(|metric| shape.apply(metric)).collect();
+            report.gathered += shaped.len() as u64;
+            let mut out = Vec::new();
+            pipeline.apply(shaped, wall_clock_ns(), &mut out);
+            print(&out, sink, options)?;
         }
+        let mut out = Vec::new();
+        pipeline.finish(wall_clock_ns(), &mut out);
+        print(&out, sink, options)?;
         sink.flush().map_err(AgentError::Print)?;
         Ok(report)
     }
@@ -68,4 +79,15 @@ impl Agent {
         let Started { inputs, outputs, stop: _ } = self.start(false)?;
         finish(inputs, outputs).await
     }
+}
+
+fn print(metrics: &[Metric], sink: &mut dyn Write, options: SerializeOptions) -> Result<(), AgentError> {
+    for metric in metrics {
+        let mut text = String::from("> ");
+        match line::append(&mut text, metric, true, options) {
+            Ok(()) => sink.write_all(text.as_bytes()).map_err(AgentError::Print)?,
+            Err(why) => error!("{}: {why}", metric.name),
+        }
+    }
+    Ok(())
 }

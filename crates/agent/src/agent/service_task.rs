@@ -1,13 +1,13 @@
 //! One service input's task: runs it, runs it again after a failure, and hands what it reports to every output.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use super::input_task::{Health, InputReport, told_to_stop};
-use super::{Gathered, nanos, wall_clock_ns};
+use super::route::Entrance;
+use super::{nanos, wall_clock_ns};
 use crate::config::PluginId;
 use crate::schedule::Schedule;
 use crate::service::{Feed, Report, Service};
@@ -30,7 +30,7 @@ pub(super) struct ServiceTask {
     pub(super) id: PluginId,
     pub(super) service: Box<dyn Service>,
     pub(super) shape: InputShape,
-    pub(super) outputs: Vec<mpsc::Sender<Gathered>>,
+    pub(super) entrance: Entrance,
     /// The times of its [`Feed::tick`].
     pub(super) schedule: Schedule,
 }
@@ -38,7 +38,7 @@ pub(super) struct ServiceTask {
 impl ServiceTask {
     /// Runs until told to stop.
     pub(super) async fn run(self, mut stopped: watch::Receiver<bool>) -> InputReport {
-        let Self { id, service, shape, outputs, mut schedule } = self;
+        let Self { id, service, shape, entrance, mut schedule } = self;
         let (reports, mut inbox) = mpsc::channel(REPORTS_QUEUED_MAX);
         let (tick, ticks) = watch::channel(0);
         let feed = Feed::new(reports, ticks, stopped.clone());
@@ -51,14 +51,9 @@ impl ServiceTask {
             tokio::select! {
                 reported = inbox.recv() => match reported {
                     Some(Report::Metrics(metrics)) => {
-                        let shaped: Gathered = metrics.into_iter().filter_map(|m| shape.apply(m)).map(Arc::new).collect();
+                        let shaped: Vec<_> = metrics.into_iter().filter_map(|m| shape.apply(m)).collect();
                         report.gathered += shaped.len() as u64;
-                        if !shaped.is_empty() {
-                            for output in &outputs {
-                                // An output ends only after all inputs.
-                                output.send(Arc::clone(&shaped)).await.ok();
-                            }
-                        }
+                        entrance.send(shaped).await;
                     }
                     Some(Report::Error(error)) => {
                         report.failed_gathers += 1;

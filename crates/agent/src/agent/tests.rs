@@ -131,3 +131,29 @@ async fn an_input_that_hangs_or_panics_costs_only_itself() {
     assert!(written.lines().filter(|line| line.starts_with("mem,")).count() >= 3, "{written}");
     assert!(written.contains("before"), "what a gather added before it failed is kept");
 }
+
+#[tokio::test]
+async fn processors_and_aggregators_stand_between_inputs_and_outputs() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let path = dir.path().join("out.lp");
+    let text = format!(
+        "[agent]\ninterval = '100ms'\nomit_hostname = true\n[[inputs.mem]]\nfieldinclude = ['total']\n\
+         [[processors.rename]]\n[[processors.rename.replace]]\nmeasurement = 'mem'\ndest = 'memory'\n\
+         [[aggregators.minmax]]\nperiod = '1h'\ndrop_original = true\nnamepass = ['memory']\n\
+         [[outputs.file]]\nfiles = ['{}']\n",
+        path.display()
+    );
+    let agent = Agent::new(config(&text)).expect("inputs");
+    let report = agent.run(tokio::time::sleep(Duration::from_millis(600))).await.expect("ran");
+    assert!(report.gathered >= 3, "{report:?}");
+    let written = std::fs::read_to_string(&path).expect("written");
+    assert_eq!(written.lines().count(), 1, "the window is closed at the end: {written}");
+    assert!(
+        written.starts_with("memory total_min=") || written.starts_with("memory total_max="),
+        "{written}"
+    );
+    let mut out = Vec::new();
+    Agent::new(config(&text)).expect("inputs").test_once(&mut out).await.expect("printed");
+    let out = String::from_utf8(out).expect("text");
+    assert!(out.starts_with("> memory total_max=") && out.lines().count() == 1, "{out}");
+}

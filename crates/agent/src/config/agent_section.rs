@@ -41,6 +41,10 @@ pub struct AgentSettings {
     pub always_include_local_tags: bool,
     /// Give the global tags back after a plugin's filters took them away.
     pub always_include_global_tags: bool,
+    /// Processors see the aggregators' metrics only.
+    pub skip_processors_before_aggregators: bool,
+    /// Processors do not see the aggregators' metrics.
+    pub skip_processors_after_aggregators: bool,
 }
 
 impl Default for AgentSettings {
@@ -62,6 +66,8 @@ impl Default for AgentSettings {
             logfile: String::new(),
             always_include_local_tags: false,
             always_include_global_tags: false,
+            skip_processors_before_aggregators: false,
+            skip_processors_after_aggregators: false,
         }
     }
 }
@@ -85,6 +91,20 @@ impl AgentSettings {
         set(&mut self.logfile, section.string("logfile")?);
         set(&mut self.always_include_local_tags, section.boolean("always_include_local_tags")?);
         set(&mut self.always_include_global_tags, section.boolean("always_include_global_tags")?);
+        set(
+            &mut self.skip_processors_before_aggregators,
+            section.boolean("skip_processors_before_aggregators")?,
+        );
+        set(
+            &mut self.skip_processors_after_aggregators,
+            section.boolean("skip_processors_after_aggregators")?,
+        );
+        if self.skip_processors_before_aggregators && self.skip_processors_after_aggregators {
+            return Err(section.bad(
+                "skip_processors_before_aggregators",
+                "with skip_processors_after_aggregators as well no processor would ever run; set one of them",
+            ));
+        }
         if self.interval == 0 {
             return Err(section.bad("interval", "must be above zero"));
         }
@@ -111,7 +131,6 @@ fn without_effect(section: &mut Section) -> Result<(), ConfigError> {
         return Err(section.bad("buffer_strategy", format!("only \"memory\" is supported, not {strategy:?}")));
     }
     const LOG: &str = "the process that runs the agent decides how it logs";
-    const PROCESSORS: &str = "there are no processors and aggregators";
     for (key, why) in [
         ("logformat", LOG),
         ("logtarget", LOG),
@@ -120,8 +139,6 @@ fn without_effect(section: &mut Section) -> Result<(), ConfigError> {
         ("logfile_rotation_max_size", LOG),
         ("logfile_rotation_max_archives", LOG),
         ("log_with_timezone", LOG),
-        ("skip_processors_after_aggregators", PROCESSORS),
-        ("skip_processors_before_aggregators", PROCESSORS),
         ("snmp_translator", "there is no SNMP input"),
         ("statefile", "no plugin keeps state"),
         ("config_url_retry_attempts", "configurations are read from files"),

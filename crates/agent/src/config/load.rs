@@ -194,41 +194,51 @@ impl<'a> Loader<'a> {
 
     fn input(&mut self, name: &str, mut section: Section) -> Result<(), ConfigError> {
         let entry = registry::find(INPUTS, "inputs", name, &section)?;
+        let fingerprint = section.fingerprint();
         let options = InputOptions::from_section(&mut section)?;
         let input = entry.build(&mut section, &self.context)?;
         let id = PluginId { kind: "inputs", name: entry.name, alias: options.alias.clone() };
-        self.config.inputs.push(ConfiguredInput { id, options, input });
+        self.config.inputs.push(ConfiguredInput { id, fingerprint, options, input });
         self.finish(section);
         Ok(())
     }
 
     fn processor(&mut self, name: &str, mut section: Section) -> Result<(), ConfigError> {
         let entry = registry::find(PROCESSORS, "processors", name, &section)?;
+        let fingerprint = section.fingerprint();
         let options = ProcessorOptions::from_section(&mut section)?;
         let after_aggregators = (entry.build)(&mut section.clone(), &self.context)?;
         let processor = (entry.build)(&mut section, &self.context)?;
         let id = PluginId { kind: "processors", name: entry.name, alias: options.alias.clone() };
-        self.config.processors.push(ConfiguredProcessor { id, options, processor, after_aggregators });
+        self.config.processors.push(ConfiguredProcessor {
+            id,
+            fingerprint,
+            options,
+            processor,
+            after_aggregators,
+        });
         self.finish(section);
         Ok(())
     }
 
     fn aggregator(&mut self, name: &str, mut section: Section) -> Result<(), ConfigError> {
         let entry = registry::find(AGGREGATORS, "aggregators", name, &section)?;
+        let fingerprint = section.fingerprint();
         let options = AggregatorOptions::from_section(&mut section)?;
         let aggregator = (entry.build)(&mut section, &self.context)?;
         let id = PluginId { kind: "aggregators", name: entry.name, alias: options.alias.clone() };
-        self.config.aggregators.push(ConfiguredAggregator { id, options, aggregator });
+        self.config.aggregators.push(ConfiguredAggregator { id, fingerprint, options, aggregator });
         self.finish(section);
         Ok(())
     }
 
     fn output(&mut self, name: &str, mut section: Section) -> Result<(), ConfigError> {
         let entry = registry::find(OUTPUTS, "outputs", name, &section)?;
+        let fingerprint = section.fingerprint();
         let options = OutputOptions::from_section(&mut section)?;
         let output = (entry.build)(&mut section, &self.context)?;
         let id = PluginId { kind: "outputs", name: entry.name, alias: options.alias.clone() };
-        self.config.outputs.push(ConfiguredOutput { id, options, output });
+        self.config.outputs.push(ConfiguredOutput { id, fingerprint, options, output });
         self.finish(section);
         Ok(())
     }

@@ -60,7 +60,7 @@ pub struct InputOptions {
 }
 
 impl InputOptions {
-    pub(super) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
+    pub(crate) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
         let options = Self {
             alias: section.string("alias")?,
             interval: section.duration("interval")?,
@@ -100,7 +100,7 @@ pub struct OutputOptions {
 }
 
 impl OutputOptions {
-    pub(super) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
+    pub(crate) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
         let options = Self {
             alias: section.string("alias")?,
             flush_interval: section.duration("flush_interval")?.filter(|&every| every > 0),
@@ -127,7 +127,7 @@ pub struct ProcessorOptions {
 }
 
 impl ProcessorOptions {
-    pub(super) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
+    pub(crate) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
         let options = Self {
             alias: section.string("alias")?,
             order: section.integer("order")?.unwrap_or(0),
@@ -160,7 +160,7 @@ pub struct AggregatorOptions {
 }
 
 impl AggregatorOptions {
-    pub(super) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
+    pub(crate) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
         let options = Self {
             alias: section.string("alias")?,
             period: section.duration("period")?.unwrap_or(30_000_000_000),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::duration;
 use super::error::{ConfigError, Place};
+use super::fingerprint::Fingerprint;
 use super::tree::{Entry, Node, Value};
 
 /// Keys and their lists, in the order of the file.
@@ -61,6 +62,11 @@ impl Section {
     /// Where the table starts.
     pub fn place(&self) -> Place {
         Place { file: self.file.clone(), line: self.line }
+    }
+
+    /// What the table says; to be asked before options are taken out.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.entries)
     }
 
     /// Takes an option out, whatever its type.

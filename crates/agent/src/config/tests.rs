@@ -57,7 +57,16 @@ fn a_file_as_people_write_them() {
     assert_eq!(config.agent.flush_interval, 90_000_000_000);
     assert_eq!(config.agent.precision, 0, "empty as in old sample files");
     assert_eq!(config.inputs[1].options.tags["kind"], "total");
-    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+    assert!(config.agent.skip_processors_after_aggregators);
+    assert_eq!(config.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn processors_that_would_never_run_are_an_error() {
+    let error =
+        parse("[agent]\nskip_processors_after_aggregators = true\nskip_processors_before_aggregators = true")
+            .expect_err("both");
+    assert!(error.to_string().contains("no processor would ever run"), "{error}");
 }
 
 #[test]

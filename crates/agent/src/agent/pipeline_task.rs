@@ -1,0 +1,40 @@
+//! The pipeline's task: hands it metrics and the clock, and what comes out to the outputs.
+
+use std::future::pending;
+
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::route::Fanout;
+use super::{nanos, wall_clock_ns};
+use crate::metric::Metric;
+use crate::pipeline::Pipeline;
+
+/// Runs until the channel is closed and all that was held back is handed on.
+pub(super) async fn run(mut pipeline: Pipeline, mut inbox: mpsc::Receiver<Vec<Metric>>, outputs: Fanout) {
+    let mut open = true;
+    while open {
+        let mut out = Vec::new();
+        tokio::select! {
+            received = inbox.recv() => match received {
+                Some(metrics) => pipeline.apply(metrics, wall_clock_ns(), &mut out),
+                None => {
+                    pipeline.finish(wall_clock_ns(), &mut out);
+                    open = false;
+                }
+            },
+            () = until(pipeline.next_end()) => pipeline.push_due(wall_clock_ns(), &mut out),
+        }
+        if !out.is_empty() {
+            outputs.send(out).await;
+        }
+    }
+}
+
+/// Until the wall clock shows this. A clock set meanwhile makes it early or late; the pipeline looks at the clock again.
+async fn until(end: Option<i64>) {
+    match end {
+        Some(end) => sleep(nanos(end.saturating_sub(wall_clock_ns()))).await,
+        None => pending().await,
+    }
+}
