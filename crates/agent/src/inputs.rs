@@ -3,6 +3,7 @@
 pub(crate) mod cpu;
 pub(crate) mod disk;
 pub(crate) mod diskio;
+pub(crate) mod haproxy;
 pub(crate) mod kernel;
 pub(crate) mod libvirt;
 pub(crate) mod mem;
@@ -12,6 +13,7 @@ pub(crate) mod processes;
 pub(crate) mod swap;
 pub(crate) mod system;
 mod udev;
+pub(crate) mod zookeeper;
 
 use crate::registry::{InputEntry, polled};
 
@@ -20,6 +22,7 @@ pub const INPUTS: &[InputEntry] = &[
     polled("cpu", cpu::build),
     polled("disk", disk::build),
     polled("diskio", diskio::build),
+    polled("haproxy", haproxy::build),
     polled("kernel", kernel::build),
     polled("libvirt", libvirt::build),
     polled("mem", mem::build),
@@ -27,4 +30,5 @@ pub const INPUTS: &[InputEntry] = &[
     polled("processes", processes::build),
     polled("swap", swap::build),
     polled("system", system::build),
+    polled("zookeeper", zookeeper::build),
 ];
