@@ -28,6 +28,7 @@ pub use plugin_options::{AggregatorOptions, InputOptions, OutputOptions, Process
 pub use section::{Scalar, Section};
 
 use crate::aggregator::Aggregator;
+use crate::context::Surroundings;
 use crate::output::Output;
 use crate::processor::Processor;
 use crate::registry::Source;
@@ -51,6 +52,8 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// The files read, for messages.
     pub files: Vec<String>,
+    /// What the plugins will share with the agent that runs them.
+    pub(crate) surroundings: Surroundings,
 }
 
 /// One `[[inputs.NAME]]`.

@@ -46,6 +46,8 @@ mod schedule;
 mod serializers;
 mod series;
 mod shape;
+mod state;
+mod statistics;
 
 pub use agent::{Agent, AgentError, Report};
 pub use aggregators::AGGREGATORS;

@@ -37,6 +37,8 @@ pub struct AgentSettings {
     pub quiet: bool,
     /// Where to log; empty is standard error.
     pub logfile: String,
+    /// Where plugins' states are kept over restarts; empty keeps them in memory.
+    pub statefile: String,
     /// Give a plugin's `tags` back after its filters took them away.
     pub always_include_local_tags: bool,
     /// Give the global tags back after a plugin's filters took them away.
@@ -64,6 +66,7 @@ impl Default for AgentSettings {
             debug: false,
             quiet: false,
             logfile: String::new(),
+            statefile: String::new(),
             always_include_local_tags: false,
             always_include_global_tags: false,
             skip_processors_before_aggregators: false,
@@ -89,6 +92,7 @@ impl AgentSettings {
         set(&mut self.debug, section.boolean("debug")?);
         set(&mut self.quiet, section.boolean("quiet")?);
         set(&mut self.logfile, section.string("logfile")?);
+        set(&mut self.statefile, section.string("statefile")?);
         set(&mut self.always_include_local_tags, section.boolean("always_include_local_tags")?);
         set(&mut self.always_include_global_tags, section.boolean("always_include_global_tags")?);
         set(
@@ -140,7 +144,6 @@ fn without_effect(section: &mut Section) -> Result<(), ConfigError> {
         ("logfile_rotation_max_archives", LOG),
         ("log_with_timezone", LOG),
         ("snmp_translator", "there is no SNMP input"),
-        ("statefile", "no plugin keeps state"),
         ("config_url_retry_attempts", "configurations are read from files"),
         ("buffer_directory", "buffers are kept in memory"),
         ("buffer_disk_sync", "buffers are kept in memory"),

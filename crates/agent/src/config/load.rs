@@ -59,14 +59,15 @@ impl<'a> Loader<'a> {
     fn new(env: &'a Lookup<'a>) -> Self {
         Self {
             env,
-            context: Context { paths: HostPaths::from_env(env) },
+            context: Context::new(HostPaths::from_env(env)),
             config: Config::default(),
             agent_seen: false,
             errors: Vec::new(),
         }
     }
 
-    fn end(self) -> Result<Config, ConfigErrors> {
+    fn end(mut self) -> Result<Config, ConfigErrors> {
+        self.config.surroundings = self.context.surroundings().clone();
         if self.errors.is_empty() { Ok(self.config) } else { Err(ConfigErrors(self.errors)) }
     }
 
@@ -196,8 +197,8 @@ impl<'a> Loader<'a> {
         let entry = registry::find(INPUTS, "inputs", name, &section)?;
         let fingerprint = section.fingerprint();
         let options = InputOptions::from_section(&mut section)?;
-        let input = entry.build(&mut section, &self.context)?;
         let id = PluginId { kind: "inputs", name: entry.name, alias: options.alias.clone() };
+        let input = entry.build(&mut section, &self.context.of_plugin(&id, fingerprint))?;
         self.config.inputs.push(ConfiguredInput { id, fingerprint, options, input });
         self.finish(section);
         Ok(())
@@ -207,9 +208,10 @@ impl<'a> Loader<'a> {
         let entry = registry::find(PROCESSORS, "processors", name, &section)?;
         let fingerprint = section.fingerprint();
         let options = ProcessorOptions::from_section(&mut section)?;
-        let after_aggregators = (entry.build)(&mut section.clone(), &self.context)?;
-        let processor = (entry.build)(&mut section, &self.context)?;
         let id = PluginId { kind: "processors", name: entry.name, alias: options.alias.clone() };
+        let context = self.context.of_plugin(&id, fingerprint);
+        let after_aggregators = (entry.build)(&mut section.clone(), &context.after_aggregators())?;
+        let processor = (entry.build)(&mut section, &context)?;
         self.config.processors.push(ConfiguredProcessor {
             id,
             fingerprint,
@@ -225,8 +227,8 @@ impl<'a> Loader<'a> {
         let entry = registry::find(AGGREGATORS, "aggregators", name, &section)?;
         let fingerprint = section.fingerprint();
         let options = AggregatorOptions::from_section(&mut section)?;
-        let aggregator = (entry.build)(&mut section, &self.context)?;
         let id = PluginId { kind: "aggregators", name: entry.name, alias: options.alias.clone() };
+        let aggregator = (entry.build)(&mut section, &self.context.of_plugin(&id, fingerprint))?;
         self.config.aggregators.push(ConfiguredAggregator { id, fingerprint, options, aggregator });
         self.finish(section);
         Ok(())
@@ -236,8 +238,8 @@ impl<'a> Loader<'a> {
         let entry = registry::find(OUTPUTS, "outputs", name, &section)?;
         let fingerprint = section.fingerprint();
         let options = OutputOptions::from_section(&mut section)?;
-        let output = (entry.build)(&mut section, &self.context)?;
         let id = PluginId { kind: "outputs", name: entry.name, alias: options.alias.clone() };
+        let output = (entry.build)(&mut section, &self.context.of_plugin(&id, fingerprint))?;
         self.config.outputs.push(ConfiguredOutput { id, fingerprint, options, output });
         self.finish(section);
         Ok(())

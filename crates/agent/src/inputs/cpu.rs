@@ -212,7 +212,7 @@ mod tests {
         let root = dir.path().display().to_string();
         let paths = HostPaths::from_env(&|name| (name == "HOST_PROC").then(|| root.clone()));
         let mut section = crate::config::section_for_tests("collect_cpu_time = true\npercpu = false");
-        let mut cpu = build(&mut section, &Context { paths }).expect("valid");
+        let mut cpu = build(&mut section, &Context::new(paths)).expect("valid");
         let mut gather = |stat: &str| {
             std::fs::write(dir.path().join("stat"), stat).expect("written");
             let mut acc = Accumulator::new(0);
