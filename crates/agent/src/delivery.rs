@@ -2,32 +2,42 @@
 //!
 //! ```text
 //!            Collected                      Write(batch)
-//!   inputs ------------> buffer (bounded) ----------------> output
-//!                          ^   oldest metric first             |
-//!                          |                                   | Written(outcome)
-//!                          +------ Retry: back to the front ---+
+//!   inputs ------------> queue (bounded) -----------------> output
+//!                         |  ^   oldest metric first           |
+//!              Disk(...)  |  |                                 | Written(outcome)
+//!                        disk +------ Retry: back to the front +
 //! ```
 //!
 //! Rules
-//! - One write at a time. A write starts when the flush timer fires (then the whole buffer goes,
+//! - One write at a time. A write starts when the flush timer fires (then the whole queue goes,
 //!   batch by batch), or when a full batch is there and the last write succeeded.
-//! - The buffer holds at most `buffer_limit` metrics besides the batch in flight; the oldest is
-//!   dropped first, counted, and told of once with the next write.
+//! - A [`Queue`] in memory holds at most `buffer_limit` metrics besides the batch in flight; the oldest is
+//!   dropped first, counted, and told of once with the next write. One on disk is bounded in bytes
+//!   by [`disk`], and `buffer_limit` is what may wait in memory for the disk.
 //! - A write that may succeed later puts its metrics back, and nothing is written until the
 //!   back-off ends: 1 s, doubled up to a minute, with up to a quarter more at random, and never
 //!   earlier than the destination asked.
 //! - What the destination refuses is halved until the metrics at fault stand alone; those are
 //!   counted as rejected. What is too large is halved too, and later batches are kept smaller.
-//! - Shutdown flushes once, whatever the back-off.
+//! - On disk, a metric is acknowledged when it and all before it are stored, rejected or dropped.
+//! - Shutdown flushes once, whatever the back-off; what is on disk may stay there.
 //!
-//! Conservation: collected = stored + rejected + dropped + buffered + in flight. See [`Delivery::check`].
+//! Conservation: collected + replayed = stored + rejected + dropped + queued + in flight. See [`Delivery::check`].
+
+pub mod disk;
+mod message;
+mod queue;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use message::{Command, Event, Limits, Notice, Totals};
+
 use crate::metric::Metric;
-use crate::output::{Batch, Fates, WriteOutcome};
+use crate::output::{Fates, WriteOutcome};
+use disk::{DiskAnswer, DiskRequest, Opened};
+use queue::{Part, Queue, Readiness};
 
 /// First back-off after a failed write.
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
@@ -37,113 +47,20 @@ const BACKOFF_MAX: Duration = Duration::from_secs(60);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 /// After this many stored batches in a row, a batch size lowered by the destination is doubled again.
 const GROW_AFTER: u32 = 64;
+/// Batches of a buffer on disk in the last flush; what is behind them stays for the next time.
+const LAST_BATCHES_MAX: usize = 20;
+/// So many batches of a buffer on disk are in memory.
+const BATCHES_LOADED: usize = 4;
 
-/// How much is written and kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Most metrics in a write.
-    pub batch_size: usize,
-    /// Most metrics waiting.
-    pub buffer_limit: usize,
-}
-
-/// What happens to a delivery.
-#[derive(Debug)]
-pub enum Event {
-    /// Metrics came from an input.
-    Collected(Vec<Arc<Metric>>),
-    /// The flush interval has passed.
-    FlushTimer,
-    /// The time of the last [`Command::WakeAt`] has come.
-    Wake,
-    /// The outstanding write ended. `random` is uniform in [0, 1), for the back-off.
-    Written {
-        /// What became of it.
-        outcome: WriteOutcome,
-        /// Uniform in [0, 1).
-        random: f64,
-    },
-    /// Nothing more will be collected: flush once and finish.
-    Shutdown,
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Command {
-    /// Write this and answer with [`Event::Written`].
-    Write(Batch),
-    /// Send [`Event::Wake`] at this time, unless a later command names another.
-    WakeAt(Duration),
-    /// Tell the user.
-    Tell(Notice),
-    /// The delivery is over; this many metrics could not be sent.
-    Finished {
-        /// How many are lost.
-        unsent: usize,
-    },
-}
-
-/// What a user should know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
-    /// The buffer was full: this many of the oldest metrics were dropped since the last such notice.
-    Dropped(usize),
-    /// A write failed and will be tried again; the first failure in a row has `in_a_row` 1.
-    Failed {
-        /// The output's words.
-        reason: String,
-        /// Failures since the last success.
-        in_a_row: u32,
-        /// When it is tried again.
-        retry_in: Duration,
-    },
-    /// A write succeeded after `failures` in a row failed.
-    Recovered {
-        /// Failures before it.
-        failures: u32,
-    },
-    /// The destination refuses these metrics for good.
-    Rejected {
-        /// How many.
-        metrics: usize,
-        /// The destination's words.
-        reason: String,
-    },
-    /// The destination takes only smaller batches.
-    Smaller {
-        /// Metrics in a batch from now on.
-        batch_size: usize,
-        /// The destination's words.
-        reason: String,
-    },
-    /// A write is not done although the next flush is due.
-    Slow,
-}
-
-/// Counters since the start, in metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Totals {
-    /// Handed in.
-    pub collected: u64,
-    /// Stored by the destination.
-    pub stored: u64,
-    /// Refused by the destination for good.
-    pub rejected: u64,
-    /// Lost to a full buffer.
-    pub dropped: u64,
-    /// Writes that failed and were to be tried again.
-    pub failed_writes: u64,
-}
-
-/// Why the current write was started.
+/// Why the current write was started, or the next will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     /// A full batch was there.
     FullBatch,
     /// The timer fired: so many further batches may follow.
     Flush { batches_left: usize },
-    /// The end: until the buffer is empty or a write fails.
-    Shutdown,
+    /// The end: until the queue is empty, so many batches are written, or a write fails.
+    Shutdown { batches_left: usize },
 }
 
 /// The delivery's state.
@@ -153,37 +70,83 @@ pub struct Delivery {
     /// At most `limits.batch_size`; lowered when the destination says so.
     batch_size: usize,
     stored_in_a_row: u32,
-    buffer: VecDeque<Arc<Metric>>,
-    in_flight: Option<Batch>,
+    queue: Queue,
+    in_flight: Option<Part>,
     /// Parts of a batch that was split, still to be written before anything else.
-    parts: VecDeque<Batch>,
+    parts: VecDeque<Part>,
     purpose: Purpose,
+    /// A write waits for metrics to be read from disk.
+    stalled: bool,
     /// No write before this time.
     held_until: Option<Duration>,
     failures: u32,
     dropped_untold: usize,
+    /// Everything with a smaller number is done with, as the disk was told.
+    acknowledged: u64,
+    disk_failed: bool,
     shutting_down: bool,
+    /// The flush at the end failed; nothing more is written.
+    given_up: bool,
     totals: Totals,
 }
 
 impl Delivery {
-    /// An idle delivery. Limits of zero count as one.
+    /// An idle delivery with its queue in memory. Limits of zero count as one.
     pub fn new(limits: Limits) -> Self {
-        let limits =
-            Limits { batch_size: limits.batch_size.max(1), buffer_limit: limits.buffer_limit.max(1) };
+        let limits = limits.at_least_one();
+        Self::with_queue(limits, Queue::in_memory(limits.buffer_limit), 0, 0)
+    }
+
+    /// An idle delivery of a buffer on disk.
+    pub fn on_disk(limits: Limits, opened: &Opened) -> Self {
+        let limits = limits.at_least_one();
+        let queue = Queue::on_disk(limits.buffer_limit, limits.window(), opened);
+        Self::with_queue(limits, queue, opened.acknowledged, opened.end.saturating_sub(opened.acknowledged))
+    }
+
+    fn with_queue(limits: Limits, queue: Queue, acknowledged: u64, replayed: u64) -> Self {
         Self {
+            batch_size: limits.largest_batch(),
             limits,
-            batch_size: limits.batch_size.min(limits.buffer_limit),
             stored_in_a_row: 0,
-            buffer: VecDeque::new(),
+            queue,
             in_flight: None,
             parts: VecDeque::new(),
             purpose: Purpose::FullBatch,
+            stalled: false,
             held_until: None,
             failures: 0,
             dropped_untold: 0,
+            acknowledged,
+            disk_failed: false,
             shutting_down: false,
-            totals: Totals::default(),
+            given_up: false,
+            totals: Totals { replayed, ..Totals::default() },
+        }
+    }
+
+    /// The delivery of this one's successor, after a change of the configuration: everything queued stays in its
+    /// order, what is in flight is written again, the counters go on, and the back-off is over. A buffer on disk
+    /// stays with the [`DiskWorker`](disk::DiskWorker) that serves it.
+    #[must_use]
+    pub fn succeed(mut self, limits: Limits) -> Self {
+        let limits = limits.at_least_one();
+        if let Some(part) = self.in_flight.take() {
+            self.put_back(&part);
+        }
+        let excess = self.queue.resize(limits.buffer_limit, limits.window());
+        self.drop_oldest(excess);
+        Self {
+            batch_size: limits.largest_batch(),
+            limits,
+            stored_in_a_row: 0,
+            purpose: Purpose::FullBatch,
+            stalled: false,
+            held_until: None,
+            failures: 0,
+            shutting_down: false,
+            given_up: false,
+            ..self
         }
     }
 
@@ -194,9 +157,17 @@ impl Delivery {
 
     /// Metrics not yet stored, rejected or dropped.
     pub fn pending(&self) -> usize {
-        self.buffer.len()
-            + self.in_flight.as_ref().map_or(0, |batch| batch.len())
-            + self.parts.iter().map(|part| part.len()).sum::<usize>()
+        self.queue.len() + self.taken().map(|part| part.batch.len()).sum::<usize>()
+    }
+
+    /// Most metrics that wait in memory.
+    pub fn buffer_limit(&self) -> usize {
+        self.limits.buffer_limit
+    }
+
+    /// Counts metrics that the output's filters took before they were handed in.
+    pub fn count_filtered(&mut self, metrics: u64) {
+        self.totals.filtered += metrics;
     }
 
     /// Takes an event at `now`, the time since any fixed moment.
@@ -209,23 +180,31 @@ impl Delivery {
                     self.flush(now, out);
                 }
             }
+            Event::Disk(answer) => self.answered(answer, out),
             Event::Written { outcome, random } => self.written(now, outcome, random, out),
             Event::Shutdown => self.shut_down(out),
         }
+        self.ask_disk(out);
         debug_assert!(self.check().is_ok(), "{:?}", self.check());
     }
 
     fn collect(&mut self, metrics: Vec<Arc<Metric>>, out: &mut Vec<Command>) {
         self.totals.collected += metrics.len() as u64;
-        self.buffer.extend(metrics);
-        self.trim();
-        if self.is_idle() && self.failures == 0 && self.buffer.len() >= self.batch_size {
+        let excess = self.queue.push(metrics);
+        self.drop_oldest(excess);
+        self.write_full_batch(out);
+    }
+
+    fn write_full_batch(&mut self, out: &mut Vec<Command>) {
+        if self.is_idle() && !self.stalled && self.failures == 0 && self.queue.available() >= self.batch_size
+        {
             self.purpose = Purpose::FullBatch;
             self.write_next(out);
         }
     }
 
     fn flush(&mut self, now: Duration, out: &mut Vec<Command>) {
+        self.queue.retry();
         if !self.is_idle() {
             out.push(Command::Tell(Notice::Slow));
             return;
@@ -234,47 +213,105 @@ impl Delivery {
             return;
         }
         self.held_until = None;
-        self.purpose = Purpose::Flush { batches_left: self.buffer.len() / self.batch_size + 1 };
+        self.purpose = Purpose::Flush { batches_left: self.queue.available() / self.batch_size + 1 };
         self.continue_writing(out);
     }
 
     fn shut_down(&mut self, out: &mut Vec<Command>) {
         self.shutting_down = true;
         self.held_until = None;
+        self.queue.retry();
         if self.is_idle() {
-            self.purpose = Purpose::Shutdown;
-            self.continue_writing(out);
+            self.start_last_flush(out);
+        }
+    }
+
+    fn start_last_flush(&mut self, out: &mut Vec<Command>) {
+        let batches_left = if self.queue.is_on_disk() { LAST_BATCHES_MAX } else { usize::MAX };
+        self.purpose = Purpose::Shutdown { batches_left };
+        self.continue_writing(out);
+    }
+
+    fn answered(&mut self, answer: DiskAnswer, out: &mut Vec<Command>) {
+        match answer {
+            DiskAnswer::Appended(appended) => {
+                let dropped = self.queue.appended(&appended);
+                self.drop_oldest(dropped);
+                self.tell_of_disk(appended.failed, out);
+            }
+            DiskAnswer::Loaded(loaded) => {
+                match &loaded {
+                    Ok(loaded) => loaded
+                        .damage
+                        .iter()
+                        .for_each(|damage| out.push(Command::Tell(Notice::Disk(damage.clone())))),
+                    Err(reason) => out.push(Command::Tell(Notice::Disk(reason.clone()))),
+                }
+                let lost = self.queue.loaded(loaded) as u64;
+                if lost > 0 {
+                    self.totals.dropped += lost;
+                    out.push(Command::Tell(Notice::Lost(lost)));
+                }
+            }
+            DiskAnswer::Told(words) => out.push(Command::Tell(Notice::Disk(words))),
+        }
+        // The disk is asked first, so that metrics it does not take are at hand.
+        self.ask_disk(out);
+        if !self.is_idle() {
+            return;
+        }
+        if self.stalled || self.shutting_down {
+            self.stalled = false;
+            self.continue_writing_as_before(out);
+        } else {
+            self.write_full_batch(out);
+        }
+    }
+
+    fn tell_of_disk(&mut self, failed: Option<String>, out: &mut Vec<Command>) {
+        match failed {
+            Some(reason) if !self.disk_failed => {
+                self.disk_failed = true;
+                out.push(Command::Tell(Notice::DiskFailed { reason }));
+            }
+            Some(_) => {}
+            None if self.disk_failed => {
+                self.disk_failed = false;
+                out.push(Command::Tell(Notice::DiskRecovered));
+            }
+            None => {}
         }
     }
 
     fn written(&mut self, now: Duration, outcome: WriteOutcome, random: f64, out: &mut Vec<Command>) {
-        let Some(batch) = self.in_flight.take() else { return };
+        let Some(part) = self.in_flight.take() else { return };
+        let metrics = part.batch.len();
         match outcome {
-            WriteOutcome::Stored => self.stored(batch.len(), out),
-            WriteOutcome::Partial { rejected, reason } => {
-                let rejected = rejected.min(batch.len());
-                self.reject(rejected, reason, out);
-                self.stored(batch.len() - rejected, out);
-            }
+            WriteOutcome::Stored => self.stored(metrics, out),
             WriteOutcome::Each(fates) => {
-                if !self.sort(now, &batch, fates, random, out) {
+                if !self.sort(now, &part, fates, random, out) {
                     return;
                 }
             }
-            WriteOutcome::Rejected { reason } => {
-                if !self.split(&batch) {
-                    self.reject(batch.len(), reason, out);
-                }
+            // Which ones were refused shows when the halves are written again.
+            WriteOutcome::Partial { reason, .. } if self.limits.keep_rejected => {
+                self.split_or_reject(&part, reason, out);
             }
+            WriteOutcome::Partial { rejected, reason } => {
+                let rejected = rejected.min(metrics);
+                self.totals.rejected += rejected as u64;
+                out.push(Command::Tell(Notice::Rejected { metrics: rejected, reason }));
+                self.stored(metrics - rejected, out);
+            }
+            WriteOutcome::Rejected { reason } => self.split_or_reject(&part, reason, out),
             WriteOutcome::TooLarge { reason } => {
-                if self.split(&batch) {
-                    self.shrink(batch.len(), reason, out);
-                } else {
-                    self.reject(batch.len(), reason, out);
+                if metrics > 1 {
+                    self.shrink(metrics, reason.clone(), out);
                 }
+                self.split_or_reject(&part, reason, out);
             }
             WriteOutcome::Retry { reason, after } => {
-                self.put_back(&batch);
+                self.put_back(&part);
                 self.failed(now, reason, after, random, out);
                 return;
             }
@@ -286,27 +323,34 @@ impl Delivery {
     fn sort(
         &mut self,
         now: Duration,
-        batch: &Batch,
+        part: &Part,
         fates: Fates,
         random: f64,
         out: &mut Vec<Command>,
     ) -> bool {
         let Fates { rejected, kept, reason, after } = fates;
+        let metrics = part.batch.len();
         let rejected: BTreeMap<usize, String> =
-            rejected.into_iter().filter(|(index, _)| *index < batch.len()).collect();
-        let kept: BTreeSet<usize> = kept.into_iter().filter(|index| !rejected.contains_key(index)).collect();
-        let again: Batch =
-            kept.iter().filter_map(|&index| batch.get(index)).map(Arc::clone).collect::<Vec<_>>().into();
-        let stored = batch.len() - rejected.len() - again.len();
-        if let Some(first) = rejected.values().next() {
-            self.reject(rejected.len(), first.clone(), out);
+            rejected.into_iter().filter(|(index, _)| *index < metrics).collect();
+        let kept: BTreeSet<usize> =
+            kept.into_iter().filter(|index| *index < metrics && !rejected.contains_key(index)).collect();
+        let stored = metrics - rejected.len() - kept.len();
+        if let Some(first) = rejected.values().next().cloned() {
+            self.count_rejected(rejected.len(), first, out);
+            if self.limits.keep_rejected {
+                out.extend(
+                    rejected
+                        .into_iter()
+                        .map(|(index, reason)| Command::Keep { rejected: part.only([index]).batch, reason }),
+                );
+            }
         }
-        if again.is_empty() {
+        if kept.is_empty() {
             self.stored(stored, out);
             return true;
         }
         self.totals.stored += stored as u64;
-        self.put_back(&again);
+        self.put_back(&part.only(kept));
         self.failed(now, reason, after, random, out);
         false
     }
@@ -320,25 +364,26 @@ impl Delivery {
         self.stored_in_a_row += 1;
         if self.stored_in_a_row >= GROW_AFTER {
             self.stored_in_a_row = 0;
-            let most = self.limits.batch_size.min(self.limits.buffer_limit);
-            self.batch_size = (self.batch_size * 2).min(most);
+            self.batch_size = (self.batch_size * 2).min(self.limits.largest_batch());
         }
     }
 
-    fn reject(&mut self, metrics: usize, reason: String, out: &mut Vec<Command>) {
+    /// Puts both halves in line; a single metric is rejected.
+    fn split_or_reject(&mut self, part: &Part, reason: String, out: &mut Vec<Command>) {
+        if let Some((first, second)) = part.halves() {
+            self.parts.push_front(second);
+            self.parts.push_front(first);
+            return;
+        }
+        self.count_rejected(part.batch.len(), reason.clone(), out);
+        if self.limits.keep_rejected {
+            out.push(Command::Keep { rejected: Arc::clone(&part.batch), reason });
+        }
+    }
+
+    fn count_rejected(&mut self, metrics: usize, reason: String, out: &mut Vec<Command>) {
         self.totals.rejected += metrics as u64;
         out.push(Command::Tell(Notice::Rejected { metrics, reason }));
-    }
-
-    /// Puts both halves in line, unless there is only one metric.
-    fn split(&mut self, batch: &Batch) -> bool {
-        if batch.len() < 2 {
-            return false;
-        }
-        let (first, second) = batch.split_at(batch.len() / 2);
-        self.parts.push_front(second.into());
-        self.parts.push_front(first.into());
-        true
     }
 
     fn shrink(&mut self, refused: usize, reason: String, out: &mut Vec<Command>) {
@@ -350,13 +395,14 @@ impl Delivery {
         }
     }
 
-    /// Returns the batch, and the parts behind it, to the front of the buffer in their old order.
-    fn put_back(&mut self, batch: &Batch) {
-        for part in std::mem::take(&mut self.parts).iter().rev() {
-            part.iter().rev().for_each(|metric| self.buffer.push_front(Arc::clone(metric)));
+    /// Returns the batch, and the parts behind it, to the front of the queue in their old order.
+    fn put_back(&mut self, part: &Part) {
+        let mut excess = 0;
+        for waiting in std::mem::take(&mut self.parts).iter().rev() {
+            excess += self.queue.put_back(waiting);
         }
-        batch.iter().rev().for_each(|metric| self.buffer.push_front(Arc::clone(metric)));
-        self.trim();
+        excess += self.queue.put_back(part);
+        self.drop_oldest(excess);
     }
 
     fn failed(
@@ -374,11 +420,11 @@ impl Delivery {
         out.push(Command::Tell(Notice::Failed { reason, in_a_row: self.failures, retry_in }));
         if self.shutting_down {
             // A write that was under way when the end came still leaves the one last flush.
-            if self.purpose == Purpose::Shutdown {
-                out.push(Command::Finished { unsent: self.pending() });
+            if matches!(self.purpose, Purpose::Shutdown { .. }) {
+                self.given_up = true;
+                self.finish(out);
             } else {
-                self.purpose = Purpose::Shutdown;
-                self.continue_writing(out);
+                self.start_last_flush(out);
             }
             return;
         }
@@ -388,44 +434,82 @@ impl Delivery {
 
     /// After a write that is over: the next, or rest.
     fn continue_writing(&mut self, out: &mut Vec<Command>) {
-        if self.shutting_down {
-            self.purpose = Purpose::Shutdown;
+        if self.shutting_down && !matches!(self.purpose, Purpose::Shutdown { .. }) {
+            return self.start_last_flush(out);
         }
+        let available = self.queue.available();
         let more = !self.parts.is_empty()
             || match &mut self.purpose {
-                Purpose::FullBatch => self.failures == 0 && self.buffer.len() >= self.batch_size,
-                Purpose::Flush { batches_left: 0 } => false,
-                Purpose::Flush { batches_left } => {
+                Purpose::FullBatch => self.failures == 0 && available >= self.batch_size,
+                Purpose::Flush { batches_left: 0 } | Purpose::Shutdown { batches_left: 0 } => false,
+                Purpose::Flush { batches_left } | Purpose::Shutdown { batches_left } => {
                     *batches_left -= 1;
-                    !self.buffer.is_empty()
+                    available > 0
                 }
-                Purpose::Shutdown => !self.buffer.is_empty(),
             };
-        if more {
+        if more { self.write_next(out) } else { self.finish(out) }
+    }
+
+    /// After the disk answered: the write that waited for it, or what the end still asks for.
+    fn continue_writing_as_before(&mut self, out: &mut Vec<Command>) {
+        if self.given_up {
+            self.finish(out);
+        } else if self.shutting_down && self.queue.available() == 0 {
+            self.finish(out);
+        } else if self.shutting_down && matches!(self.purpose, Purpose::Shutdown { batches_left: 0 }) {
+            self.finish(out);
+        } else {
             self.write_next(out);
-        } else if self.shutting_down {
-            out.push(Command::Finished { unsent: self.pending() });
         }
     }
 
     fn write_next(&mut self, out: &mut Vec<Command>) {
+        let part = match self.parts.pop_front() {
+            Some(part) => part,
+            None => match self.queue.readiness(self.batch_size) {
+                Readiness::Ready => self.queue.take(self.batch_size),
+                Readiness::Loading => {
+                    self.stalled = true;
+                    return;
+                }
+                Readiness::Empty => return self.finish(out),
+            },
+        };
         if self.dropped_untold > 0 {
             out.push(Command::Tell(Notice::Dropped(std::mem::take(&mut self.dropped_untold))));
         }
-        let batch = self.parts.pop_front().unwrap_or_else(|| {
-            let size = self.batch_size.min(self.buffer.len());
-            self.buffer.drain(..size).collect()
-        });
-        self.in_flight = Some(Arc::clone(&batch));
-        out.push(Command::Write(batch));
+        out.push(Command::Write(Arc::clone(&part.batch)));
+        self.in_flight = Some(part);
     }
 
-    /// Drops the oldest metrics beyond the limit.
-    fn trim(&mut self) {
-        let excess = self.buffer.len().saturating_sub(self.limits.buffer_limit);
-        self.buffer.drain(..excess);
-        self.dropped_untold += excess;
-        self.totals.dropped += excess as u64;
+    /// At the end, once nothing is under way to the disk: it is over.
+    fn finish(&mut self, out: &mut Vec<Command>) {
+        if self.shutting_down && !self.queue.is_appending() {
+            let unsent = self.queue.volatile();
+            let kept = self.pending() - unsent;
+            self.totals.kept = kept as u64;
+            out.push(Command::Finished { unsent, kept });
+        }
+    }
+
+    /// Has the disk do what is due, and acknowledges what is done with.
+    fn ask_disk(&mut self, out: &mut Vec<Command>) {
+        out.extend(self.queue.request(self.batch_size).into_iter().flatten().map(Command::Disk));
+        let outstanding = self.taken().find_map(Part::first_number).or_else(|| self.queue.oldest());
+        if let Some(number) = outstanding.filter(|number| *number > self.acknowledged) {
+            self.acknowledged = number;
+            out.push(Command::Disk(DiskRequest::Acknowledge(number)));
+        }
+    }
+
+    /// What was taken from the queue, in order.
+    fn taken(&self) -> impl Iterator<Item = &Part> {
+        self.in_flight.iter().chain(&self.parts)
+    }
+
+    fn drop_oldest(&mut self, metrics: usize) {
+        self.dropped_untold += metrics;
+        self.totals.dropped += metrics as u64;
     }
 
     fn is_idle(&self) -> bool {
@@ -434,18 +518,16 @@ impl Delivery {
 
     /// The invariants, for tests and debug builds.
     pub fn check(&self) -> Result<(), String> {
-        let accounted =
-            self.totals.stored + self.totals.rejected + self.totals.dropped + self.pending() as u64;
-        if accounted != self.totals.collected {
-            return Err(format!("{} metrics collected, {accounted} accounted for", self.totals.collected));
-        }
-        if self.buffer.len() > self.limits.buffer_limit {
-            return Err(format!("{} metrics in a buffer of {}", self.buffer.len(), self.limits.buffer_limit));
+        let t = &self.totals;
+        let accounted = t.stored + t.rejected + t.dropped + self.pending() as u64;
+        let known = t.collected + t.replayed;
+        if accounted != known {
+            return Err(format!("{known} metrics collected or replayed, {accounted} accounted for"));
         }
         if self.in_flight.is_none() && !self.parts.is_empty() {
             return Err("parts of a batch wait and nothing is written".to_owned());
         }
-        Ok(())
+        self.queue.check()
     }
 }
 

@@ -112,6 +112,14 @@ impl Metric {
         self.tracking = Some(delivered);
     }
 
+    /// The same without anybody who waits for its delivery: it is safe from here on.
+    pub(crate) fn untracked(metric: Arc<Self>) -> Arc<Self> {
+        if metric.tracking.is_none() {
+            return metric;
+        }
+        Arc::new(Self { tracking: None, ..metric.as_ref().clone() })
+    }
+
     /// Sets the kind.
     #[must_use]
     pub fn kind(mut self, kind: Kind) -> Self {

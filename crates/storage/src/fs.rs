@@ -63,6 +63,8 @@ pub trait Fs: Send + Sync + fmt::Debug {
     fn open_append(&self, path: &Path) -> io::Result<Arc<dyn File>>;
     /// The whole of a file that no longer changes, mapped into memory where the system can.
     fn map(&self, path: &Path) -> io::Result<FileBytes>;
+    /// At most `len` bytes of a file that may still grow, from `offset` on; fewer where it ends.
+    fn read_at(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>>;
     /// Gives a file (or directory) another name in the same directory, replacing a file of that name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
@@ -151,14 +153,14 @@ pub struct FsError {
 
 impl FsError {
     /// For `map_err`.
-    pub(crate) fn on(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub fn on(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self { action, path: path.to_owned(), source }
     }
 }
 
 /// Writes a whole file so that after a crash the name shows the old content or all of the new:
 /// temporary file, sync, rename, sync of the directory.
-pub(crate) fn replace_file(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+pub fn replace_file(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> Result<(), FsError> {
     let temporary = temporary_name(path);
     if let Err(error) = fs.remove_file(&temporary)
         && error.kind() != io::ErrorKind::NotFound

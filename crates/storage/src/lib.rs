@@ -12,8 +12,10 @@
 //! Writes go to the log and the memtable; reads take a snapshot ([`ShardRead`]) of memtables and segments.
 //! A flush turns a memtable into a segment and forgets its part of the log. All disk access goes through [`fs::Fs`].
 
+pub mod frame;
 pub mod fs;
 pub mod inspect;
+pub mod wire;
 
 mod budget;
 mod cardinality;
@@ -34,7 +36,6 @@ mod shard;
 mod store;
 mod tombstone;
 mod wal;
-mod wire;
 
 pub use budget::{Consumer, Exhausted, MemoryBudget, Reservation};
 pub use cardinality::{CardinalityLimits, SeriesLimit};

@@ -4,9 +4,13 @@
 /// Why bytes could not be decoded. The caller adds the file and the offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Malformed(pub(crate) &'static str);
+pub struct Malformed(
+    /// What is wrong.
+    pub &'static str,
+);
 
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+/// LEB128: seven bits a byte, low bits first.
+pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -14,32 +18,35 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-pub(crate) const fn zigzag(value: i64) -> u64 {
+/// Small numbers of either sign as small ones without.
+pub const fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
-pub(crate) const fn unzigzag(value: u64) -> i64 {
+/// The reverse of [`zigzag`].
+pub const fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
-pub(crate) fn put_signed(out: &mut Vec<u8>, value: i64) {
+/// A varint of the zigzagged value.
+pub fn put_signed(out: &mut Vec<u8>, value: i64) {
     put_varint(out, zigzag(value));
 }
 
 /// A varint of the length, then the bytes.
-pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
 /// Appends the CRC-32C of `out[from..]`, little-endian.
-pub(crate) fn put_crc(out: &mut Vec<u8>, from: usize) {
+pub fn put_crc(out: &mut Vec<u8>, from: usize) {
     let crc = crc32c::crc32c(&out[from..]);
     out.extend_from_slice(&crc.to_le_bytes());
 }
 
 /// The bytes before the four that end `bytes`, if those are their CRC-32C.
-pub(crate) fn check_crc(bytes: &[u8]) -> Result<&[u8], Malformed> {
+pub fn check_crc(bytes: &[u8]) -> Result<&[u8], Malformed> {
     let (body, crc) = bytes.split_last_chunk::<4>().ok_or(Malformed("too short for a checksum"))?;
     if crc32c::crc32c(body) == u32::from_le_bytes(*crc) {
         Ok(body)
@@ -50,50 +57,58 @@ pub(crate) fn check_crc(bytes: &[u8]) -> Result<&[u8], Malformed> {
 
 /// Reads from the front of a slice.
 #[derive(Debug, Clone)]
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+    /// A reader of all of `bytes`.
+    pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    pub(crate) const fn remaining(&self) -> usize {
+    /// Bytes not yet read.
+    pub const fn remaining(&self) -> usize {
         self.rest.len()
     }
 
     /// An error unless everything has been read.
-    pub(crate) const fn finish(&self) -> Result<(), Malformed> {
+    pub const fn finish(&self) -> Result<(), Malformed> {
         if self.rest.is_empty() { Ok(()) } else { Err(Malformed("bytes left over")) }
     }
 
-    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+    /// The next `len` bytes.
+    pub fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self.rest.split_at_checked(len).ok_or(Malformed("ends too early"))?;
         self.rest = rest;
         Ok(taken)
     }
 
-    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+    /// The next `N` bytes.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(Malformed("ends too early"))?;
         self.rest = rest;
         Ok(*taken)
     }
 
-    pub(crate) fn u8(&mut self) -> Result<u8, Malformed> {
+    /// A byte.
+    pub fn u8(&mut self) -> Result<u8, Malformed> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    pub(crate) fn u32(&mut self) -> Result<u32, Malformed> {
+    /// Four bytes.
+    pub fn u32(&mut self) -> Result<u32, Malformed> {
         self.array().map(u32::from_le_bytes)
     }
 
-    pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
+    /// Eight bytes.
+    pub fn u64(&mut self) -> Result<u64, Malformed> {
         self.array().map(u64::from_le_bytes)
     }
 
+    /// The reverse of [`put_varint`].
     #[inline]
-    pub(crate) fn varint(&mut self) -> Result<u64, Malformed> {
+    pub fn varint(&mut self) -> Result<u64, Malformed> {
         if let [byte @ 0..0x80, rest @ ..] = self.rest {
             self.rest = rest;
             return Ok(u64::from(*byte));
@@ -117,28 +132,32 @@ impl<'a> Reader<'a> {
         Err(Malformed("varint exceeds 64 bits"))
     }
 
-    pub(crate) fn signed(&mut self) -> Result<i64, Malformed> {
+    /// The reverse of [`put_signed`].
+    pub fn signed(&mut self) -> Result<i64, Malformed> {
         self.varint().map(unzigzag)
     }
 
-    pub(crate) fn varint_u32(&mut self) -> Result<u32, Malformed> {
+    /// A varint of at most 32 bits.
+    pub fn varint_u32(&mut self) -> Result<u32, Malformed> {
         u32::try_from(self.varint()?).map_err(|_| Malformed("number exceeds 32 bits"))
     }
 
     /// A count of things of at least `bytes_each` bytes that are still to come, so that a damaged count cannot
     /// make the caller reserve more memory than the input is long.
-    pub(crate) fn count(&mut self, bytes_each: usize) -> Result<usize, Malformed> {
+    pub fn count(&mut self, bytes_each: usize) -> Result<usize, Malformed> {
         let count = self.varint()?;
         let most = (self.rest.len() / bytes_each.max(1)) as u64;
         if count <= most { Ok(count as usize) } else { Err(Malformed("count exceeds the input")) }
     }
 
-    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+    /// The reverse of [`put_bytes`].
+    pub fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
         let len = self.count(1)?;
         self.take(len)
     }
 
-    pub(crate) fn str(&mut self) -> Result<&'a str, Malformed> {
+    /// As [`Self::bytes`], and valid UTF-8.
+    pub fn str(&mut self) -> Result<&'a str, Malformed> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Malformed("text is not UTF-8"))
     }
 }

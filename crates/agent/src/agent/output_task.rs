@@ -45,6 +45,7 @@ impl OutputTask {
         let limits = Limits {
             batch_size: options.metric_batch_size.unwrap_or(agent.metric_batch_size),
             buffer_limit: options.metric_buffer_limit.unwrap_or(agent.metric_buffer_limit),
+            keep_rejected: false,
         };
         Self {
             flush_interval: options.flush_interval.unwrap_or(agent.flush_interval),
@@ -109,9 +110,10 @@ impl OutputTask {
             for command in commands {
                 match command {
                     Command::Write(batch) => agenda.write = Some(batch),
+                    Command::Disk(_) | Command::Keep { .. } => {}
                     Command::WakeAt(at) => agenda.wake_at = Some(start + at),
                     Command::Tell(notice) => tell(&id, &notice, flush_interval),
-                    Command::Finished { unsent } => {
+                    Command::Finished { unsent, kept: _ } => {
                         agenda.finished = true;
                         if unsent > 0 {
                             error!("{id}: {unsent} metrics could not be sent and are lost");
@@ -202,6 +204,12 @@ fn tell(id: &PluginId, notice: &Notice, flush_interval: i64) {
         Notice::Smaller { batch_size, reason } => {
             warn!("{id}: batches are too large, {batch_size} metrics from now on: {reason}");
         }
+        Notice::Disk(words) => warn!("{id}: {words}"),
+        Notice::DiskFailed { reason } => {
+            error!("{id}: the buffer on disk takes no more, metrics are kept in memory only: {reason}");
+        }
+        Notice::DiskRecovered => info!("{id}: the buffer on disk works again"),
+        Notice::Lost(metrics) => error!("{id}: {metrics} metrics were lost to damage of the buffer on disk"),
         Notice::Slow => {
             warn!(
                 "{id}: a write takes longer than the flush interval of {}",

@@ -1,5 +1,7 @@
 //! Command lists of small stories, and the conservation of metrics under random ones.
 
+mod on_disk;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -14,7 +16,11 @@ struct Story {
 
 impl Story {
     fn new(batch_size: usize, buffer_limit: usize) -> Self {
-        Self { delivery: Delivery::new(Limits { batch_size, buffer_limit }), now: Duration::ZERO, next: 0 }
+        Self {
+            delivery: Delivery::new(Limits { batch_size, buffer_limit, keep_rejected: false }),
+            now: Duration::ZERO,
+            next: 0,
+        }
     }
 
     fn step(&mut self, event: Event) -> Vec<String> {
@@ -48,7 +54,13 @@ fn show(command: &Command) -> String {
         }
         Command::WakeAt(at) => format!("wake at {}", at.as_secs()),
         Command::Tell(notice) => format!("{notice:?}"),
-        Command::Finished { unsent } => format!("finished, {unsent} unsent"),
+        Command::Finished { unsent, kept: 0 } => format!("finished, {unsent} unsent"),
+        Command::Finished { unsent, kept } => format!("finished, {unsent} unsent, {kept} kept"),
+        Command::Disk(request) => format!("{request:?}"),
+        Command::Keep { rejected, reason } => {
+            let times: Vec<_> = rejected.iter().map(|m| m.time_ns.to_string()).collect();
+            format!("keep {}: {reason}", times.join(","))
+        }
     }
 }
 
@@ -292,7 +304,7 @@ proptest! {
                         *writing = true;
                     }
                     Command::Finished { .. } => finished = true,
-                    Command::WakeAt(_) | Command::Tell(_) => {}
+                    Command::WakeAt(_) | Command::Tell(_) | Command::Disk(_) | Command::Keep { .. } => {}
                 }
             }
             Ok(())

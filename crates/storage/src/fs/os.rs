@@ -75,6 +75,15 @@ impl Fs for OsFs {
         Ok(FileBytes::from(map))
     }
 
+    fn read_at(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut file = fs::File::open(path)?;
+        let there = file.metadata()?.len().saturating_sub(offset);
+        let mut bytes = Vec::with_capacity(len.min(usize::try_from(there).unwrap_or(usize::MAX)));
+        file.seek(io::SeekFrom::Start(offset))?;
+        file.take(len as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }

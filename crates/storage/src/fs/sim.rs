@@ -125,7 +125,10 @@ impl SimFs {
         for node in nodes {
             match node {
                 Node::Dir { live, durable } => live.clone_from(durable),
-                Node::File { data, synced, .. } => lose_unsynced(data, synced, random),
+                Node::File { data, synced, sync_failed } => {
+                    lose_unsynced(data, synced, random);
+                    *sync_failed = false;
+                }
             }
         }
         disk.faults.clear();
@@ -389,6 +392,13 @@ impl Fs for SimFs {
             return Err(error_of(Fault::PowerCut));
         }
         disk.file(path).map(|bytes| FileBytes::from(bytes.to_vec()))
+    }
+
+    fn read_at(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let bytes = self.map(path)?;
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+        let end = start.saturating_add(len).min(bytes.len());
+        Ok(bytes[start..end].to_vec())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -18,6 +18,9 @@ fn conforms(fs: &dyn Fs, root: &Path) {
     file.truncate(5).unwrap();
     fs.open_append(&path).unwrap().append(b"!").unwrap();
     assert_eq!(&*fs.map(&path).unwrap(), b"hello!");
+    assert_eq!(fs.read_at(&path, 1, 3).unwrap(), b"ell");
+    assert_eq!(fs.read_at(&path, 4, 100).unwrap(), b"o!", "fewer where it ends");
+    assert_eq!(fs.read_at(&path, 7, 1).unwrap(), b"");
     let names: Vec<_> =
         fs.list(&dir).unwrap().into_iter().map(|entry| (entry.name, entry.is_dir, entry.len)).collect();
     assert_eq!(names, [("file".to_owned(), false, 6)]);

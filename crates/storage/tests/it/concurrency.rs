@@ -65,6 +65,9 @@ impl Fs for SlowSync {
     fn map(&self, path: &Path) -> io::Result<FileBytes> {
         self.inner.map(path)
     }
+    fn read_at(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        self.inner.read_at(path, offset, len)
+    }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.inner.rename(from, to)
     }
