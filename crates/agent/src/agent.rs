@@ -1,6 +1,7 @@
 //! Running inputs and outputs together. The only part that reads clocks, draws random numbers,
 //! and starts threads and tasks.
 
+mod buffers;
 mod input_task;
 mod input_thread;
 mod output_task;
@@ -21,6 +22,7 @@ use crate::config::{
     AgentSettings, Config, ConfigError, ConfigErrors, ConfiguredInput, ConfiguredOutput, InputOptions,
 };
 use crate::delivery::Totals;
+use crate::delivery::disk::OpenError;
 use crate::inputs::INPUTS;
 use crate::metric::Metric;
 use crate::outputs::OUTPUTS;
@@ -60,6 +62,14 @@ pub enum AgentError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// An output's buffer on disk cannot be used.
+    #[error("{plugin}: {source}")]
+    Buffer {
+        /// Whose.
+        plugin: String,
+        /// Why not.
+        source: OpenError,
+    },
     /// Lines could not be printed.
     #[error("cannot print: {0}")]
     Print(#[source] std::io::Error),
@@ -79,7 +89,7 @@ pub struct Report {
 impl Report {
     /// Metrics that no output will ever store.
     pub fn lost(&self) -> u64 {
-        self.outputs.iter().map(|(_, totals)| totals.collected - totals.stored).sum()
+        self.outputs.iter().map(|(_, totals)| totals.lost()).sum()
     }
 }
 
@@ -117,10 +127,13 @@ impl Agent {
         let mut outputs = Vec::new();
         let mut senders = Vec::new();
         let fanout = Fanout::default();
-        for ConfiguredOutput { id, options, output, fingerprint: _ } in self.config.outputs {
+        let buffers = buffers::open(&agent, self.config.outputs.iter().map(|one| (&one.id, &one.options)))?;
+        for (ConfiguredOutput { id, options, output, fingerprint: _ }, buffer) in
+            self.config.outputs.into_iter().zip(buffers)
+        {
             let (sender, receiver) = mpsc::channel(GATHERS_QUEUED_MAX);
             let name = id.to_string();
-            let task = output_task::OutputTask::new(id, options, output, &agent, periodic);
+            let task = output_task::OutputTask::new(id, options, output, &agent, buffer, periodic);
             outputs.push((name, tokio::spawn(task.run(receiver))));
             senders.push(sender);
         }

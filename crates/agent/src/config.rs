@@ -5,6 +5,7 @@
 //! line and key, and all such errors of all files are reported together.
 
 mod agent_section;
+mod buffer;
 mod default;
 mod duration;
 mod env;
@@ -13,12 +14,14 @@ mod fingerprint;
 mod load;
 mod plugin_options;
 mod section;
+mod size;
 mod tree;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 pub use agent_section::AgentSettings;
+pub use buffer::{BufferOptions, BufferSettings};
 pub use default::{DefaultConfig, default_toml};
 pub(crate) use duration::display as display_duration;
 pub use env::Lookup;

@@ -27,6 +27,7 @@
 pub mod disk;
 mod message;
 mod queue;
+mod rejected;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use crate::metric::Metric;
 use crate::output::{Fates, WriteOutcome};
 use disk::{DiskAnswer, DiskRequest, Opened};
 use queue::{Part, Queue, Readiness};
+pub(crate) use rejected::RejectedFile;
 
 /// First back-off after a failed write.
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
@@ -81,6 +83,8 @@ pub struct Delivery {
     held_until: Option<Duration>,
     failures: u32,
     dropped_untold: usize,
+    /// Refused metrics of the batch being written, and the first reason.
+    rejected_untold: Option<(usize, String)>,
     /// Everything with a smaller number is done with, as the disk was told.
     acknowledged: u64,
     disk_failed: bool,
@@ -117,6 +121,7 @@ impl Delivery {
             held_until: None,
             failures: 0,
             dropped_untold: 0,
+            rejected_untold: None,
             acknowledged,
             disk_failed: false,
             shutting_down: false,
@@ -260,26 +265,21 @@ impl Delivery {
         if !self.is_idle() {
             return;
         }
-        if self.stalled || self.shutting_down {
-            self.stalled = false;
-            self.continue_writing_as_before(out);
+        if std::mem::take(&mut self.stalled) {
+            self.write_next(out);
+        } else if self.shutting_down {
+            self.go_on_at_the_end(out);
         } else {
             self.write_full_batch(out);
         }
     }
 
     fn tell_of_disk(&mut self, failed: Option<String>, out: &mut Vec<Command>) {
+        let was_failed = std::mem::replace(&mut self.disk_failed, failed.is_some());
         match failed {
-            Some(reason) if !self.disk_failed => {
-                self.disk_failed = true;
-                out.push(Command::Tell(Notice::DiskFailed { reason }));
-            }
-            Some(_) => {}
-            None if self.disk_failed => {
-                self.disk_failed = false;
-                out.push(Command::Tell(Notice::DiskRecovered));
-            }
-            None => {}
+            Some(reason) if !was_failed => out.push(Command::Tell(Notice::DiskFailed { reason })),
+            None if was_failed => out.push(Command::Tell(Notice::DiskRecovered)),
+            Some(_) | None => {}
         }
     }
 
@@ -299,8 +299,7 @@ impl Delivery {
             }
             WriteOutcome::Partial { rejected, reason } => {
                 let rejected = rejected.min(metrics);
-                self.totals.rejected += rejected as u64;
-                out.push(Command::Tell(Notice::Rejected { metrics: rejected, reason }));
+                self.count_rejected(rejected, reason);
                 self.stored(metrics - rejected, out);
             }
             WriteOutcome::Rejected { reason } => self.split_or_reject(&part, reason, out),
@@ -336,7 +335,7 @@ impl Delivery {
             kept.into_iter().filter(|index| *index < metrics && !rejected.contains_key(index)).collect();
         let stored = metrics - rejected.len() - kept.len();
         if let Some(first) = rejected.values().next().cloned() {
-            self.count_rejected(rejected.len(), first, out);
+            self.count_rejected(rejected.len(), first);
             if self.limits.keep_rejected {
                 out.extend(
                     rejected
@@ -375,15 +374,23 @@ impl Delivery {
             self.parts.push_front(first);
             return;
         }
-        self.count_rejected(part.batch.len(), reason.clone(), out);
+        self.count_rejected(part.batch.len(), reason.clone());
         if self.limits.keep_rejected {
             out.push(Command::Keep { rejected: Arc::clone(&part.batch), reason });
         }
     }
 
-    fn count_rejected(&mut self, metrics: usize, reason: String, out: &mut Vec<Command>) {
+    fn count_rejected(&mut self, metrics: usize, reason: String) {
         self.totals.rejected += metrics as u64;
-        out.push(Command::Tell(Notice::Rejected { metrics, reason }));
+        let (before, _) = self.rejected_untold.get_or_insert((0, reason));
+        *before += metrics;
+    }
+
+    /// Tells of what was refused of a batch, once for all its parts.
+    fn tell_rejected(&mut self, out: &mut Vec<Command>) {
+        if let Some((metrics, reason)) = self.rejected_untold.take() {
+            out.push(Command::Tell(Notice::Rejected { metrics, reason }));
+        }
     }
 
     fn shrink(&mut self, refused: usize, reason: String, out: &mut Vec<Command>) {
@@ -413,6 +420,7 @@ impl Delivery {
         random: f64,
         out: &mut Vec<Command>,
     ) {
+        self.tell_rejected(out);
         self.failures += 1;
         self.totals.failed_writes += 1;
         self.stored_in_a_row = 0;
@@ -434,6 +442,9 @@ impl Delivery {
 
     /// After a write that is over: the next, or rest.
     fn continue_writing(&mut self, out: &mut Vec<Command>) {
+        if self.parts.is_empty() {
+            self.tell_rejected(out);
+        }
         if self.shutting_down && !matches!(self.purpose, Purpose::Shutdown { .. }) {
             return self.start_last_flush(out);
         }
@@ -450,17 +461,10 @@ impl Delivery {
         if more { self.write_next(out) } else { self.finish(out) }
     }
 
-    /// After the disk answered: the write that waited for it, or what the end still asks for.
-    fn continue_writing_as_before(&mut self, out: &mut Vec<Command>) {
-        if self.given_up {
-            self.finish(out);
-        } else if self.shutting_down && self.queue.available() == 0 {
-            self.finish(out);
-        } else if self.shutting_down && matches!(self.purpose, Purpose::Shutdown { batches_left: 0 }) {
-            self.finish(out);
-        } else {
-            self.write_next(out);
-        }
+    /// After the disk answered at the end: what it took may be sent, too.
+    fn go_on_at_the_end(&mut self, out: &mut Vec<Command>) {
+        let is_over = self.given_up || matches!(self.purpose, Purpose::Shutdown { batches_left: 0 });
+        if is_over || self.queue.available() == 0 { self.finish(out) } else { self.write_next(out) }
     }
 
     fn write_next(&mut self, out: &mut Vec<Command>) {

@@ -7,9 +7,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
-use super::{Gathered, jitter, nanos};
+use super::buffers::Buffer;
+use super::{Gathered, jitter, nanos, wall_clock_ns};
 use crate::config::{AgentSettings, OutputOptions, PluginId, display_duration};
-use crate::delivery::{Command, Delivery, Event, Limits, Notice, Totals};
+use crate::delivery::disk::{DiskAnswer, DiskWorker};
+use crate::delivery::{Command, Event, Notice, RejectedFile, Totals};
 use crate::output::{Batch, Output, WriteOutcome};
 use crate::shape::for_output;
 
@@ -19,7 +21,9 @@ pub(super) struct OutputTask {
     id: PluginId,
     options: OutputOptions,
     output: Box<dyn Output>,
-    delivery: Delivery,
+    buffer: Buffer,
+    /// Where metrics go that are refused for good.
+    rejected: Option<RejectedFile>,
     flush_interval: i64,
     flush_jitter: i64,
     /// Whether a timer flushes; a run that ends after one round flushes at its end only.
@@ -40,17 +44,17 @@ impl OutputTask {
         options: OutputOptions,
         output: Box<dyn Output>,
         agent: &AgentSettings,
+        buffer: Buffer,
         periodic: bool,
     ) -> Self {
-        let limits = Limits {
-            batch_size: options.metric_batch_size.unwrap_or(agent.metric_batch_size),
-            buffer_limit: options.metric_buffer_limit.unwrap_or(agent.metric_buffer_limit),
-            keep_rejected: false,
-        };
         Self {
             flush_interval: options.flush_interval.unwrap_or(agent.flush_interval),
             flush_jitter: options.flush_jitter.unwrap_or(agent.flush_jitter),
-            delivery: Delivery::new(limits),
+            buffer,
+            rejected: options
+                .rejected_file
+                .clone()
+                .map(|path| RejectedFile::new(path, options.rejected_file_limit)),
             id,
             options,
             output,
@@ -60,7 +64,9 @@ impl OutputTask {
 
     /// Runs until the channel is closed and the last flush is over.
     pub(super) async fn run(self, mut metrics: mpsc::Receiver<Gathered>) -> Totals {
-        let Self { id, options, mut output, mut delivery, flush_interval, flush_jitter, periodic } = self;
+        let Self { id, options, mut output, buffer, mut rejected, flush_interval, flush_jitter, periodic } =
+            self;
+        let Buffer { mut delivery, mut disk } = buffer;
         let start = Instant::now();
         let next_flush = || Instant::now() + nanos(flush_interval.saturating_add(jitter(flush_jitter)));
         let mut agenda = Agenda::default();
@@ -75,7 +81,10 @@ impl OutputTask {
             let event = tokio::select! {
                 received = metrics.recv(), if open => match received {
                     Some(gathered) => {
-                        Event::Collected(gathered.iter().filter_map(|m| for_output(&options, m)).collect())
+                        let metrics: Vec<_> =
+                            gathered.iter().filter_map(|m| for_output(&options, m)).collect();
+                        delivery.count_filtered((gathered.len() - metrics.len()) as u64);
+                        Event::Collected(metrics)
                     }
                     None => {
                         open = false;
@@ -90,6 +99,7 @@ impl OutputTask {
                     agenda.wake_at = None;
                     Event::Wake
                 }
+                answer = disk_answer(&mut disk) => Event::Disk(answer),
                 done = work.done() => match done {
                     Done::Connected(output, result) => {
                         if let Err(reason) = result {
@@ -110,11 +120,25 @@ impl OutputTask {
             for command in commands {
                 match command {
                     Command::Write(batch) => agenda.write = Some(batch),
-                    Command::Disk(_) | Command::Keep { .. } => {}
+                    Command::Disk(request) => {
+                        if let Some(disk) = &disk {
+                            disk.request(request);
+                        }
+                    }
+                    Command::Keep { rejected: metrics, reason } => {
+                        if let Some(file) = &mut rejected
+                            && let Err(why) = file.keep(&id.to_string(), &metrics, &reason, wall_clock_ns())
+                        {
+                            error!("{id}: rejected metrics cannot be kept: {why}");
+                        }
+                    }
                     Command::WakeAt(at) => agenda.wake_at = Some(start + at),
                     Command::Tell(notice) => tell(&id, &notice, flush_interval),
-                    Command::Finished { unsent, kept: _ } => {
+                    Command::Finished { unsent, kept } => {
                         agenda.finished = true;
+                        if kept > 0 {
+                            info!("{id}: {kept} metrics stay on disk until the next start");
+                        }
                         if unsent > 0 {
                             error!("{id}: {unsent} metrics could not be sent and are lost");
                         }
@@ -123,6 +147,9 @@ impl OutputTask {
             }
             begin(&mut work, &mut agenda);
             if agenda.finished {
+                if let Some(disk) = disk {
+                    disk.close().await;
+                }
                 return delivery.totals();
             }
         }
@@ -178,6 +205,13 @@ fn begin(work: &mut Work, agenda: &mut Agenda) {
             agenda.write = Some(batch);
             *work = busy;
         }
+    }
+}
+
+async fn disk_answer(disk: &mut Option<DiskWorker>) -> DiskAnswer {
+    match disk {
+        Some(disk) => disk.answer().await,
+        None => pending().await,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The `[agent]` table.
 
+use super::buffer::BufferOptions;
 use super::error::ConfigError;
 use super::section::Section;
 
@@ -17,6 +18,8 @@ pub struct AgentSettings {
     pub metric_batch_size: usize,
     /// Most metrics buffered for an output.
     pub metric_buffer_limit: usize,
+    /// Where metrics wait for an output.
+    pub buffer: BufferOptions,
     /// A random wait below this before each collection.
     pub collection_jitter: i64,
     /// A fixed shift of each collection.
@@ -56,6 +59,7 @@ impl Default for AgentSettings {
             round_interval: true,
             metric_batch_size: 1000,
             metric_buffer_limit: 10_000,
+            buffer: BufferOptions::default(),
             collection_jitter: 0,
             collection_offset: 0,
             flush_interval: 10 * SECOND,
@@ -82,6 +86,7 @@ impl AgentSettings {
         set(&mut self.round_interval, section.boolean("round_interval")?);
         set(&mut self.metric_batch_size, section.count("metric_batch_size")?);
         set(&mut self.metric_buffer_limit, section.count("metric_buffer_limit")?);
+        self.buffer.read(section)?;
         set(&mut self.collection_jitter, section.duration("collection_jitter")?);
         set(&mut self.collection_offset, section.duration("collection_offset")?);
         set(&mut self.flush_interval, section.duration("flush_interval")?);
@@ -129,11 +134,6 @@ impl AgentSettings {
 
 /// Options of the original that change nothing here: known, so that its files load.
 fn without_effect(section: &mut Section) -> Result<(), ConfigError> {
-    if let Some(strategy) = section.string("buffer_strategy")?
-        && !matches!(strategy.as_str(), "" | "memory")
-    {
-        return Err(section.bad("buffer_strategy", format!("only \"memory\" is supported, not {strategy:?}")));
-    }
     const LOG: &str = "the process that runs the agent decides how it logs";
     for (key, why) in [
         ("logformat", LOG),
@@ -145,8 +145,6 @@ fn without_effect(section: &mut Section) -> Result<(), ConfigError> {
         ("log_with_timezone", LOG),
         ("snmp_translator", "there is no SNMP input"),
         ("config_url_retry_attempts", "configurations are read from files"),
-        ("buffer_directory", "buffers are kept in memory"),
-        ("buffer_disk_sync", "buffers are kept in memory"),
     ] {
         section.without_effect(key, why);
     }

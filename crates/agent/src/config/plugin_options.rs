@@ -1,7 +1,9 @@
 //! Options that every input, or every output, has.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use super::buffer::BufferOptions;
 use super::error::ConfigError;
 use super::section::Section;
 use crate::filter::Filter;
@@ -80,6 +82,9 @@ impl InputOptions {
     }
 }
 
+/// Most bytes of a file of rejected metrics unless `rejected_file_limit` says otherwise.
+const REJECTED_FILE_BYTES: u64 = 10 << 20;
+
 /// Options every output has. Durations in nanoseconds; `None` takes the agent's.
 #[derive(Debug, Default)]
 pub struct OutputOptions {
@@ -91,8 +96,14 @@ pub struct OutputOptions {
     pub flush_jitter: Option<i64>,
     /// Most metrics handed to it at once.
     pub metric_batch_size: Option<usize>,
-    /// Most metrics buffered for it.
+    /// Most metrics buffered for it in memory.
     pub metric_buffer_limit: Option<usize>,
+    /// Where its metrics wait.
+    pub buffer: BufferOptions,
+    /// A file for metrics that its destination refuses for good.
+    pub rejected_file: Option<PathBuf>,
+    /// Most bytes of that file; as many are kept of what was in it before.
+    pub rejected_file_limit: u64,
     /// How measurements are renamed.
     pub rename: Rename,
     /// What passes.
@@ -107,6 +118,16 @@ impl OutputOptions {
             flush_jitter: section.duration("flush_jitter")?.filter(|&jitter| jitter > 0),
             metric_batch_size: section.count("metric_batch_size")?.filter(|&size| size > 0),
             metric_buffer_limit: section.count("metric_buffer_limit")?.filter(|&limit| limit > 0),
+            buffer: {
+                let mut buffer = BufferOptions::default();
+                buffer.read(section)?;
+                buffer
+            },
+            rejected_file: section
+                .string("rejected_file")?
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
+            rejected_file_limit: section.size("rejected_file_limit")?.unwrap_or(REJECTED_FILE_BYTES),
             rename: Rename::from_section(section)?,
             filter: Filter::from_section(section)?,
         };

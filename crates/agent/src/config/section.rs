@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::duration;
 use super::error::{ConfigError, Place};
 use super::fingerprint::Fingerprint;
+use super::size;
 use super::tree::{Entry, Node, Value};
 
 /// Keys and their lists, in the order of the file.
@@ -266,6 +267,20 @@ impl Section {
             Some(_) => Err(self.bad_at(line, key, "a duration cannot be negative".to_owned())),
             None => Err(self.bad_at(line, key, "no duration; write it like \"10s\" or \"1h30m\"".to_owned())),
         }
+    }
+
+    /// A size in bytes: a number, or a text with a unit.
+    pub fn size(&mut self, key: &'static str) -> Result<Option<u64>, ConfigError> {
+        let Some(node) = self.take(key) else { return Ok(None) };
+        let bytes = match &node.value {
+            Value::String(text) => size::parse(text),
+            Value::Integer(bytes) => u64::try_from(*bytes).ok(),
+            _ => return self.absent_or_wrong(key, "a size such as \"512MiB\"", Some(node)),
+        };
+        let line = node.line;
+        bytes.map(Some).ok_or_else(|| {
+            self.bad_at(line, key, "no size; write it like \"512MiB\", \"1GB\" or in bytes".to_owned())
+        })
     }
 
     /// An option of the original that has no effect here, and what to tell about it when it is set.

@@ -141,6 +141,8 @@ impl Queue {
         })
     }
 
+    /// What the queue holds in memory.
+    #[cfg(test)]
     pub(super) fn memory_len(&self) -> usize {
         self.front.len() + self.disk.as_ref().map_or(0, |disk| disk.waiting.len() + disk.appending.len())
     }

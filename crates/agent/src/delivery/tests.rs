@@ -160,8 +160,9 @@ fn a_refused_batch_is_halved_until_the_culprit_stands_alone() {
     assert_eq!(story.written(refused()), ["write 1,2"]);
     assert_eq!(story.written(WriteOutcome::Stored), ["write 3,4"]);
     assert_eq!(story.written(refused()), ["write 3"]);
-    assert_eq!(story.written(refused()), ["Rejected { metrics: 1, reason: \"bad\" }", "write 4"]);
-    assert!(story.written(WriteOutcome::Stored).is_empty());
+    assert_eq!(story.written(refused()), ["write 4"]);
+    let told = story.written(WriteOutcome::Stored);
+    assert_eq!(told, ["Rejected { metrics: 1, reason: \"bad\" }"], "once for the whole batch");
     assert_eq!(story.delivery.totals(), Totals { collected: 4, stored: 3, rejected: 1, ..Totals::default() });
 }
 
@@ -185,7 +186,7 @@ fn a_batch_too_large_is_halved_and_the_size_remembered() {
     story.written(WriteOutcome::Stored);
     assert_eq!(story.collect(2), ["write 5,6"], "two make a batch now");
     assert_eq!(story.written(large()), ["Smaller { batch_size: 1, reason: \"413\" }", "write 5"]);
-    assert_eq!(story.written(large()), ["Rejected { metrics: 1, reason: \"413\" }", "write 6"]);
+    assert_eq!(story.written(large()), ["write 6"]);
     story.written(WriteOutcome::Stored);
     for _ in 1..GROW_AFTER {
         assert_eq!(story.collect(1).len(), 1, "one makes a batch");
@@ -201,6 +202,23 @@ fn part_of_a_batch_refused_is_counted_and_not_sent_again() {
     let partial = WriteOutcome::Partial { rejected: 2, reason: "partial write".to_owned() };
     assert_eq!(story.written(partial), ["Rejected { metrics: 2, reason: \"partial write\" }"]);
     assert_eq!(story.delivery.totals().stored, 1);
+}
+
+#[test]
+fn what_is_refused_is_handed_out_metric_by_metric() {
+    let limits = Limits { batch_size: 4, buffer_limit: 10, keep_rejected: true };
+    let mut story = Story { delivery: Delivery::new(limits), now: Duration::ZERO, next: 0 };
+    story.collect(4);
+    let partial = || WriteOutcome::Partial { rejected: 1, reason: "dropped=1".to_owned() };
+    assert_eq!(story.written(partial()), ["write 1,2"], "which one it was shows in the halves");
+    assert_eq!(story.written(WriteOutcome::Stored), ["write 3,4"]);
+    assert_eq!(story.written(partial()), ["write 3"]);
+    assert_eq!(story.written(partial()), ["keep 3: dropped=1", "write 4"]);
+    assert_eq!(story.written(WriteOutcome::Stored), ["Rejected { metrics: 1, reason: \"dropped=1\" }"]);
+    story.collect(4);
+    let rejected = vec![(0, "a".to_owned()), (2, "b".to_owned())];
+    let told = story.written(WriteOutcome::Each(Fates { rejected, ..Fates::default() }));
+    assert_eq!(told, ["keep 5: a", "keep 7: b", "Rejected { metrics: 2, reason: \"a\" }"]);
 }
 
 #[test]

@@ -343,10 +343,6 @@ impl World {
             world.stored.extend(metrics.iter().map(|metric| metric.time_ns));
         };
         let outcome = match kind {
-            0 | 1 => {
-                stored(self, &batch);
-                WriteOutcome::Stored
-            }
             // Every seventh metric is refused, wherever it stands.
             2 if batch.iter().any(|metric| metric.time_ns % 7 == 0) => refused(),
             3 if batch.len() > 1 => {
@@ -354,7 +350,7 @@ impl World {
                 WriteOutcome::Each(Fates { kept: vec![0], ..Fates::default() })
             }
             4 => WriteOutcome::TooLarge { reason: String::new() },
-            2 | 3 => {
+            0..=3 => {
                 stored(self, &batch);
                 WriteOutcome::Stored
             }
