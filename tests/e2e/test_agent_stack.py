@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import pytest
+import requests
 from conftest import Process, answers, free_port, need, wait_until
 
 
@@ -243,3 +244,102 @@ def test_zookeeper_over_ipv4_ipv6_and_tls(start_zookeeper, skywatch_bin, tmp_pat
     float(by_port[str(secure)][2]["avg_latency"])
     assert f"port {closed}: the server does not allow the command; add mntr to 4lw.commands.whitelist" in said
     assert "cannot connect to 127.0.0.1" in said
+
+
+@pytest.fixture
+def prometheus(tmp_path):
+    """Starts a Prometheus that scrapes a target each second; returns a function that asks it for a query's result."""
+    started = []
+
+    def start(target, scrape):
+        binary = need("prometheus", "prometheus")
+        port = free_port()
+        config = tmp_path / "prometheus.yml"
+        config.write_text(f"""
+global:
+  scrape_interval: 1s
+scrape_configs:
+  - job_name: agent
+    static_configs: [{{targets: ["{target}"]}}]
+{scrape}
+""")
+        command = [binary, f"--config.file={config}", f"--storage.tsdb.path={tmp_path}/tsdb"]
+        process = Process(command + [f"--web.listen-address=127.0.0.1:{port}"], tmp_path / "prometheus.log").start()
+        started.append(process)
+        wait_until(lambda: not process.running() or answers(f"http://127.0.0.1:{port}/-/ready"), "Prometheus")
+        assert process.running(), process.output()
+
+        def ask(query):
+            answer = requests.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": query}, timeout=10)
+            return answer.json()["data"]["result"] if answer.status_code == 200 else []
+
+        return ask
+
+    yield start
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture
+def run_agent(skywatch_bin, tmp_path):
+    """Starts agents with the configurations given and stops them at the end."""
+    started = []
+
+    def run(config):
+        path = tmp_path / f"agent-{len(started)}.conf"
+        path.write_text(config)
+        agent = Process([skywatch_bin, "agent", "--config", path], tmp_path / f"agent-{len(started)}.log").start()
+        started.append(agent)
+        return agent
+
+    yield run
+    for agent in started:
+        agent.stop()
+
+
+def test_prometheus_scrapes_the_agent_over_tls_with_a_certificate(run_agent, prometheus, tmp_path):
+    certificate(tmp_path, "ca", ca=True)
+    certificate(tmp_path, "server", authority="ca")
+    certificate(tmp_path, "client", authority="ca", san="DNS:prometheus.example")
+    certificate(tmp_path, "other", authority="ca", san="DNS:other.example")
+    port = free_port()
+    run_agent(f"""
+[agent]
+  interval = "1s"
+  flush_interval = "1s"
+  hostname = "kvm-01"
+[[inputs.mem]]
+[[inputs.system]]
+[[outputs.prometheus_client]]
+  listen = "127.0.0.1:{port}"
+  basic_username = "prom"
+  basic_password = "secret"
+  ip_range = ["127.0.0.0/8"]
+  tls_cert = "{tmp_path}/server.pem"
+  tls_key = "{tmp_path}/server.key"
+  tls_allowed_cacerts = ["{tmp_path}/ca.pem"]
+  tls_allowed_dns_names = ["prometheus.example"]
+  [outputs.prometheus_client.metric_types]
+    counter = ["system_uptime"]
+""")
+    ask = prometheus(f"127.0.0.1:{port}", f"""
+    scheme: https
+    basic_auth: {{username: prom, password: secret}}
+    tls_config: {{ca_file: {tmp_path}/ca.pem, cert_file: {tmp_path}/client.pem, key_file: {tmp_path}/client.key}}
+""")
+    total = wait_until(lambda: ask("mem_total"), "Prometheus to have scraped the agent")[0]
+    assert total["metric"]["host"] == "kvm-01" and total["metric"]["job"] == "agent"
+    with open("/proc/meminfo") as meminfo:
+        kib = int(meminfo.readline().split()[1])
+    assert float(total["value"][1]) == kib * 1024
+    assert ask("up")[0]["value"][1] == "1"
+    assert float(ask("process_resident_memory_bytes")[0]["value"][1]) > 1e6
+    page = f"https://127.0.0.1:{port}/metrics"
+    client = (f"{tmp_path}/client.pem", f"{tmp_path}/client.key")
+    good = {"verify": f"{tmp_path}/ca.pem", "cert": client, "timeout": 5}
+    assert requests.get(page, auth=("prom", "wrong"), **good).status_code == 401
+    text = requests.get(page, auth=("prom", "secret"), **good)
+    assert text.headers["Content-Encoding"] == "gzip" and "# TYPE system_uptime counter\n" in text.text
+    for wrong in (None, (f"{tmp_path}/other.pem", f"{tmp_path}/other.key")):
+        with pytest.raises(requests.exceptions.RequestException):
+            requests.get(page, auth=("prom", "secret"), **{**good, "cert": wrong})

@@ -31,6 +31,7 @@ pub mod service;
 
 mod aggregators;
 mod context;
+mod exposition;
 mod field_value;
 mod filter;
 mod guard;

@@ -2,10 +2,14 @@
 
 pub(crate) mod file;
 pub(crate) mod influxdb;
+pub(crate) mod prometheus_client;
 
 use crate::output::Output;
 use crate::registry::Entry;
 
 /// Every output there is.
-pub const OUTPUTS: &[Entry<dyn Output>] =
-    &[Entry { name: "file", build: file::build }, Entry { name: "influxdb", build: influxdb::build }];
+pub const OUTPUTS: &[Entry<dyn Output>] = &[
+    Entry { name: "file", build: file::build },
+    Entry { name: "influxdb", build: influxdb::build },
+    Entry { name: "prometheus_client", build: prometheus_client::build },
+];

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{ClientBuilder, Response, Url};
 
@@ -30,6 +31,11 @@ pub(crate) fn headers<'a>(
         headers.insert(key, HeaderValue::from_str(value).map_err(|_| bad("no valid value"))?);
     }
     Ok(headers)
+}
+
+/// The value of `Authorization` for a name and a password.
+pub(crate) fn basic_authorization(username: &str, password: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{password}")))
 }
 
 /// The body of an answer, at most `limit` bytes of it; an error if there is more.
