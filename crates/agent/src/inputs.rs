@@ -10,6 +10,7 @@ pub(crate) mod mem;
 pub(crate) mod net;
 mod proc_stat;
 pub(crate) mod processes;
+mod snmp;
 pub(crate) mod swap;
 pub(crate) mod system;
 mod udev;
@@ -28,6 +29,7 @@ pub const INPUTS: &[InputEntry] = &[
     polled("mem", mem::build),
     polled("net", net::build),
     polled("processes", processes::build),
+    polled("snmp", snmp::build),
     polled("swap", swap::build),
     polled("system", system::build),
     polled("zookeeper", zookeeper::build),

@@ -1,6 +1,7 @@
-//! What plugins that talk over the network share: options of TLS and of HTTP clients, connections, many targets at once,
-//! and serving HTTP.
+//! What plugins that talk over the network share: addresses, TLS, connections, many targets at once, HTTP as a client and
+//! as a server.
 
+pub(crate) mod address;
 pub(crate) mod http;
 pub(crate) mod http_server;
 pub(crate) mod parallel;

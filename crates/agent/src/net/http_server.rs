@@ -17,13 +17,14 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
+use super::address::{Stream, StreamListener};
 use super::stream::HostPort;
 use super::timed_write::TimedWrite;
 
@@ -32,9 +33,12 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Until connections are accepted again after that failed, as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long requests under way at the end are waited for.
+const STOP_MAX: Duration = Duration::from_secs(3);
+
 /// What answers requests.
 pub(crate) trait Handler: Send + Sync + 'static {
-    /// Answers one.
+    /// Answers one. A peer of a socket in the file system has the address `0.0.0.0`.
     fn handle(
         &self,
         peer: SocketAddr,
@@ -58,19 +62,28 @@ pub(crate) struct Limits {
 pub(crate) struct HttpServer {
     address: SocketAddr,
     task: JoinHandle<()>,
+    stop: watch::Sender<bool>,
 }
 
 impl HttpServer {
     /// Serves the connections of `listener` on tasks of the current runtime.
     pub(crate) fn start<H: Handler>(
-        listener: TcpListener,
+        listener: impl Into<StreamListener>,
         tls: Option<TlsAcceptor>,
         limits: Limits,
         handler: Arc<H>,
     ) -> std::io::Result<Self> {
-        let address = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, tls, limits, handler));
-        Ok(Self { address, task })
+        let listener = listener.into();
+        let address = listener.address()?;
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(accept(listener, tls, limits, handler, stopped));
+        Ok(Self { address, task, stop })
+    }
+
+    /// Accepts no more, and waits a while for the requests under way.
+    pub(crate) async fn stop(mut self) {
+        self.stop.send_replace(true);
+        timeout(STOP_MAX, &mut self.task).await.ok();
     }
 
     /// Where it listens.
@@ -106,17 +119,25 @@ pub(crate) async fn bind(address: &HostPort) -> Result<TcpListener, String> {
 }
 
 async fn accept<H: Handler>(
-    listener: TcpListener,
+    listener: StreamListener,
     tls: Option<TlsAcceptor>,
     limits: Limits,
     handler: Arc<H>,
+    mut stopped: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let (stream, peer) = match listener.accept().await {
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            next = next => next,
+            _ = stopped.wait_for(|stop| *stop) => break,
+        };
+        let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 debug!("cannot accept a connection: {error}");
@@ -124,33 +145,38 @@ async fn accept<H: Handler>(
                 continue;
             }
         };
-        let (tls, handler) = (tls.clone(), Arc::clone(&handler));
+        let (tls, handler, stopped) = (tls.clone(), Arc::clone(&handler), stopped.clone());
         connections.spawn(async move {
-            if let Err(reason) = connection(stream, peer, tls, limits, handler).await {
+            if let Err(reason) = connection(stream, peer, tls, limits, handler, stopped).await {
                 debug!("{peer}: {reason}");
             }
             drop(place);
         });
     }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
 }
 
 async fn connection<H: Handler>(
-    stream: TcpStream,
+    stream: Stream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
     limits: Limits,
     handler: Arc<H>,
+    stopped: watch::Receiver<bool>,
 ) -> Result<(), String> {
     // Answers are written whole; waiting for more to send with them gains nothing.
-    stream.set_nodelay(true).ok();
+    if let Stream::Tcp(tcp) = &stream {
+        tcp.set_nodelay(true).ok();
+    }
     match tls {
-        None => serve(stream, peer, limits, handler).await,
+        None => serve(stream, peer, limits, handler, stopped).await,
         Some(tls) => {
             let stream = timeout(limits.read_timeout, tls.accept(stream))
                 .await
                 .map_err(|_| "no TLS handshake in time".to_owned())?
                 .map_err(|error| format!("TLS: {error}"))?;
-            serve(stream, peer, limits, handler).await
+            serve(stream, peer, limits, handler, stopped).await
         }
     }
 }
@@ -160,23 +186,32 @@ async fn serve<H: Handler>(
     peer: SocketAddr,
     limits: Limits,
     handler: Arc<H>,
+    mut stopped: watch::Receiver<bool>,
 ) -> Result<(), String> {
     let service = service_fn(|request| {
         let handler = Arc::clone(&handler);
         async move { Ok::<_, std::convert::Infallible>(handler.handle(peer, request).await) }
     });
-    http1::Builder::new()
+    let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.read_timeout)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(TimedWrite::new(stream, limits.write_timeout)), service)
-        .await
-        .map_err(|error| error.to_string())
+        .serve_connection(TokioIo::new(TimedWrite::new(stream, limits.write_timeout)), service);
+    tokio::pin!(serving);
+    let ended = tokio::select! {
+        ended = &mut serving => ended,
+        () = async { drop(stopped.wait_for(|stop| *stop).await) } => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    ended.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
     use super::*;
 
