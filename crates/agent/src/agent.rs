@@ -1,41 +1,41 @@
-//! Running inputs and outputs together. The only part that reads clocks, draws random numbers,
-//! and starts threads and tasks.
+//! Running an agent: what it is told while it runs, and its end. Only this module and those below it read clocks, draw
+//! random numbers, and start threads and tasks.
 
 mod buffers;
+mod health;
 mod input_task;
 mod input_thread;
 mod output_task;
 mod pipeline_task;
+mod plan;
 mod route;
 mod run_once;
+mod running;
 mod service_task;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{mpsc, watch};
-use tracing::{info, warn};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tracing::{error, info, warn};
 
-use crate::config::{
-    AgentSettings, Config, ConfigError, ConfigErrors, ConfiguredInput, ConfiguredOutput, InputOptions,
-};
+use crate::config::{AgentSettings, Config, ConfigError, ConfigErrors};
+use crate::context::Shared;
 use crate::delivery::Totals;
 use crate::delivery::disk::OpenError;
 use crate::inputs::INPUTS;
 use crate::metric::Metric;
 use crate::outputs::OUTPUTS;
-use crate::pipeline::Pipeline;
-use crate::registry::{Source, names};
-use crate::schedule::{Schedule, precision};
-use crate::shape::InputShape;
-use route::{Entrance, Fanout};
+use crate::registry::names;
+use crate::state::{States, WRITE_EVERY};
+use running::{Mode, Running};
 
-/// How long the last flush of all outputs together may take.
-const LAST_FLUSH_MAX: Duration = Duration::from_secs(20);
-/// Gathers whose metrics wait for an output at most; an output takes them at once, even while it writes.
-const GATHERS_QUEUED_MAX: usize = 64;
+/// How long the last writing of the state file may take.
+const LAST_STATE_MAX: Duration = Duration::from_secs(5);
 
 /// One gather's metrics, shared by all outputs.
 type Gathered = Arc<[Arc<Metric>]>;
@@ -44,7 +44,17 @@ type Gathered = Arc<[Arc<Metric>]>;
 #[derive(Debug)]
 pub struct Agent {
     config: Config,
-    global_tags: Arc<BTreeMap<String, String>>,
+    service_wait: Duration,
+}
+
+/// What a running agent may be told.
+#[derive(Debug)]
+pub enum AgentCommand {
+    /// Go on with this configuration. One that lacks inputs or outputs is refused, in the log, and the agent goes on as
+    /// it was.
+    Reload(Box<Config>),
+    /// Have every output send what it holds.
+    Flush,
 }
 
 /// Why an agent cannot do what is asked.
@@ -62,6 +72,9 @@ pub enum AgentError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A plugin failed to start that must not, as its `startup_error_behavior` is `error`.
+    #[error("{0}, and its `startup_error_behavior` is \"error\"")]
+    Start(StartFailed),
     /// An output's buffer on disk cannot be used.
     #[error("{plugin}: {source}")]
     Buffer {
@@ -73,6 +86,19 @@ pub enum AgentError {
     /// Lines could not be printed.
     #[error("cannot print: {0}")]
     Print(#[source] std::io::Error),
+}
+
+/// A plugin that failed to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartFailed {
+    plugin: String,
+    reason: String,
+}
+
+impl fmt::Display for StartFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: cannot start: {}", self.plugin, self.reason)
+    }
 }
 
 /// What became of the metrics, by output.
@@ -93,122 +119,140 @@ impl Report {
     }
 }
 
+/// What surrounds the plugins of one configuration as they start.
+#[derive(Debug)]
+struct Setting<'a> {
+    agent: &'a AgentSettings,
+    /// The host's included.
+    global_tags: &'a Arc<BTreeMap<String, String>>,
+    shared: &'a Shared,
+    /// Where a start that must not fail reports its failure.
+    failed_starts: &'a mpsc::Sender<StartFailed>,
+}
+
+impl<'a> Setting<'a> {
+    fn new(
+        agent: &'a AgentSettings,
+        global_tags: &'a Arc<BTreeMap<String, String>>,
+        shared: &'a Shared,
+        failed_starts: &'a mpsc::Sender<StartFailed>,
+    ) -> Self {
+        Self { agent, global_tags, shared, failed_starts }
+    }
+}
+
 impl Agent {
     /// An agent of this configuration, which must have an input.
     pub fn new(config: Config) -> Result<Self, ConfigErrors> {
-        if config.inputs.is_empty() {
-            return Err(missing(&config, "inputs", names(INPUTS)));
-        }
-        let mut tags = config.global_tags.clone();
-        if !config.agent.omit_hostname {
-            tags.insert("host".to_owned(), hostname(&config.agent.hostname));
-        }
-        Ok(Self { config, global_tags: Arc::new(tags) })
+        needs_input(&config)?;
+        Ok(Self { config, service_wait: Duration::ZERO })
+    }
+
+    /// How long services are given to report something when there is only one round (`--test-wait`).
+    #[must_use]
+    pub fn with_service_wait(mut self, wait: Duration) -> Self {
+        self.service_wait = wait;
+        self
     }
 
     /// Collects and ships until `shutdown` is over; then flushes once. Needs an output.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Report, AgentError> {
-        let Started { inputs, outputs, stop } = self.start(true)?;
-        shutdown.await;
+        let (_commander, commands) = mpsc::channel(1);
+        self.run_commanded(commands, shutdown).await
+    }
+
+    /// Like [`run`](Self::run), and does what it is told meanwhile. A closed channel means no more commands.
+    pub async fn run_commanded(
+        self,
+        mut commands: mpsc::Receiver<AgentCommand>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<Report, AgentError> {
+        needs_output(&self.config)?;
+        let (failing, mut failed_starts) = mpsc::channel(1);
+        let tags = global_tags(&self.config);
+        let mut running = Running::start(self.config, tags, Mode::Periodic, failing)?;
+        let states = StateKeeper::start(Arc::clone(&running.shared().states));
+        tokio::pin!(shutdown);
+        let failed = loop {
+            tokio::select! {
+                () = &mut shutdown => break None,
+                Some(failed) = failed_starts.recv() => break Some(failed),
+                Some(command) = commands.recv() => match command {
+                    AgentCommand::Flush => running.flush().await,
+                    AgentCommand::Reload(config) => match needs_input(&config).and_then(|()| needs_output(&config)) {
+                        Ok(()) => running.reload(global_tags(&config), *config).await,
+                        Err(why) => error!("the configuration is not reloaded, the old one goes on: {why}"),
+                    },
+                },
+            }
+        };
         info!("stopping");
-        // Fails only if no input is left to hear it.
-        stop.send(true).ok();
-        finish(inputs, outputs).await
-    }
-
-    fn start(self, periodic: bool) -> Result<Started, AgentError> {
-        if self.config.outputs.is_empty() {
-            return Err(missing(&self.config, "outputs", names(OUTPUTS)).into());
+        let report = running.stop().await;
+        states.stop().await;
+        match failed {
+            Some(failed) => Err(AgentError::Start(failed)),
+            None => Ok(report),
         }
-        warn_of_idle_processors(&self.config);
-        self.config.warnings.iter().for_each(|warning| warn!("{warning}"));
-        let (stop, stopped) = watch::channel(false);
-        let (agent, tags) = (self.config.agent, self.global_tags);
-        let mut outputs = Vec::new();
-        let mut senders = Vec::new();
-        let fanout = Fanout::default();
-        let buffers = buffers::open(&agent, self.config.outputs.iter().map(|one| (&one.id, &one.options)))?;
-        for (ConfiguredOutput { id, options, output, fingerprint: _ }, buffer) in
-            self.config.outputs.into_iter().zip(buffers)
-        {
-            let (sender, receiver) = mpsc::channel(GATHERS_QUEUED_MAX);
-            let name = id.to_string();
-            let task = output_task::OutputTask::new(id, options, output, &agent, buffer, periodic);
-            outputs.push((name, tokio::spawn(task.run(receiver))));
-            senders.push(sender);
-        }
-        fanout.set(senders);
-        let entrance = Entrance::new(fanout.clone());
-        let pipeline =
-            Pipeline::new(self.config.processors, self.config.aggregators, &agent, wall_clock_ns());
-        if !pipeline.is_empty() {
-            let (sender, receiver) = mpsc::channel(GATHERS_QUEUED_MAX);
-            entrance.set_pipeline(Some(sender));
-            tokio::spawn(pipeline_task::run(pipeline, receiver, fanout));
-        }
-        let mut inputs = Vec::new();
-        for ConfiguredInput { id, options, input, fingerprint: _ } in self.config.inputs {
-            let (tags, entrance) = (Arc::clone(&tags), entrance.clone());
-            inputs.push(match input {
-                Source::Polled(input) => {
-                    let task = input_task::InputTask::new(id, options, input, &agent, tags, entrance)?;
-                    if periodic {
-                        tokio::spawn(task.run(stopped.clone()))
-                    } else {
-                        tokio::spawn(task.run_once())
-                    }
-                }
-                Source::Service(service) => {
-                    let interval = options.interval.unwrap_or(agent.interval);
-                    let offset = options.collection_offset.unwrap_or(agent.collection_offset);
-                    let schedule = Schedule::new(interval, offset, agent.round_interval, wall_clock_ns());
-                    let shape = service_shape(options, &agent, tags);
-                    let task = service_task::ServiceTask { id, service, shape, entrance, schedule };
-                    tokio::spawn(task.run(stopped.clone()))
-                }
-            });
-        }
-        Ok(Started { inputs, outputs, stop })
     }
 }
 
-/// The tasks of a running agent.
-struct Started {
-    inputs: Vec<tokio::task::JoinHandle<input_task::InputReport>>,
-    outputs: Vec<(String, tokio::task::JoinHandle<Totals>)>,
-    stop: watch::Sender<bool>,
+/// Has changed states written from time to time.
+struct StateKeeper {
+    states: Arc<States>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
 }
 
-/// Waits for the inputs, whose ends close the outputs' channels, then for the last flush.
-async fn finish(
-    inputs: Vec<tokio::task::JoinHandle<input_task::InputReport>>,
-    outputs: Vec<(String, tokio::task::JoinHandle<Totals>)>,
-) -> Result<Report, AgentError> {
-    let mut report = Report::default();
-    for input in inputs {
-        match input.await {
-            Ok(own) => {
-                report.failed_gathers += own.failed_gathers;
-                report.gathered += own.gathered;
+impl StateKeeper {
+    fn start(states: Arc<States>) -> Self {
+        let (stop, mut stopped) = oneshot::channel();
+        let own = Arc::clone(&states);
+        let task = tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(WRITE_EVERY) => write_states(&own).await,
+                    _ = &mut stopped => return,
+                }
             }
-            Err(error) => warn!("an input's task ended badly: {error}"),
+        });
+        Self { states, stop, task }
+    }
+
+    /// Writes what the plugins saved last.
+    async fn stop(self) {
+        self.stop.send(()).ok();
+        let last = async {
+            self.task.await.ok();
+            write_states(&self.states).await;
+        };
+        if tokio::time::timeout(LAST_STATE_MAX, last).await.is_err() {
+            error!("the state file could not be written within {} s", LAST_STATE_MAX.as_secs());
         }
     }
-    let deadline = tokio::time::Instant::now() + LAST_FLUSH_MAX;
-    for (name, mut task) in outputs {
-        match tokio::time::timeout_at(deadline, &mut task).await {
-            Ok(Ok(totals)) => report.outputs.push((name, totals)),
-            Ok(Err(error)) => warn!("the task of {name} ended badly: {error}"),
-            Err(_) => {
-                task.abort();
-                warn!(
-                    "{name}: the last flush took longer than {} s and was given up",
-                    LAST_FLUSH_MAX.as_secs()
-                );
-            }
-        }
+}
+
+async fn write_states(states: &Arc<States>) {
+    let states = Arc::clone(states);
+    if let Err(why) = spawn_blocking(move || states.write_if_changed()).await {
+        error!("writing the state file ended badly: {why}");
     }
-    Ok(report)
+}
+
+fn needs_input(config: &Config) -> Result<(), ConfigErrors> {
+    if config.inputs.is_empty() { Err(missing(config, "inputs", names(INPUTS))) } else { Ok(()) }
+}
+
+fn needs_output(config: &Config) -> Result<(), ConfigErrors> {
+    if config.outputs.is_empty() { Err(missing(config, "outputs", names(OUTPUTS))) } else { Ok(()) }
+}
+
+/// The configured ones and the host's.
+fn global_tags(config: &Config) -> BTreeMap<String, String> {
+    let mut tags = config.global_tags.clone();
+    if !config.agent.omit_hostname {
+        tags.insert("host".to_owned(), hostname(&config.agent.hostname));
+    }
+    tags
 }
 
 fn warn_of_idle_processors(config: &Config) {
@@ -232,26 +276,6 @@ fn hostname(configured: &str) -> String {
     } else {
         configured.to_owned()
     }
-}
-
-fn input_shape(
-    options: InputOptions,
-    agent: &AgentSettings,
-    global_tags: Arc<BTreeMap<String, String>>,
-) -> InputShape {
-    let interval = options.interval.unwrap_or(agent.interval);
-    let unit = precision(options.precision.unwrap_or(agent.precision), interval);
-    InputShape::new(options, global_tags, agent, unit)
-}
-
-/// A service's own times are kept to the nanosecond unless its table has a `precision`.
-fn service_shape(
-    options: InputOptions,
-    agent: &AgentSettings,
-    global_tags: Arc<BTreeMap<String, String>>,
-) -> InputShape {
-    let unit = options.precision.unwrap_or(1);
-    InputShape::new(options, global_tags, agent, unit)
 }
 
 /// Nanoseconds since the Unix epoch, by the wall clock.

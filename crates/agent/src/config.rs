@@ -27,7 +27,9 @@ pub(crate) use duration::display as display_duration;
 pub use env::Lookup;
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use fingerprint::Fingerprint;
-pub use plugin_options::{AggregatorOptions, InputOptions, OutputOptions, ProcessorOptions, Rename};
+pub use plugin_options::{
+    AggregatorOptions, InputOptions, OutputOptions, ProcessorOptions, Rename, StartupErrors,
+};
 pub use section::{Scalar, Section};
 
 use crate::aggregator::Aggregator;

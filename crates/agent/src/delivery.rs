@@ -165,6 +165,18 @@ impl Delivery {
         self.queue.len() + self.taken().map(|part| part.batch.len()).sum::<usize>()
     }
 
+    /// The metrics not yet stored, rejected or dropped that are nowhere but in memory, in order.
+    pub fn unsent(&self) -> impl Iterator<Item = &Arc<Metric>> {
+        let taken = self.taken().flat_map(|part| {
+            part.batch
+                .iter()
+                .zip(&part.numbers)
+                .filter(|(_, number)| number.is_none())
+                .map(|(metric, _)| metric)
+        });
+        taken.chain(self.queue.volatile_metrics())
+    }
+
     /// Most metrics that wait in memory.
     pub fn buffer_limit(&self) -> usize {
         self.limits.buffer_limit
@@ -180,6 +192,12 @@ impl Delivery {
         match event {
             Event::Collected(metrics) => self.collect(metrics, out),
             Event::FlushTimer => self.flush(now, out),
+            Event::FlushNow => {
+                self.held_until = None;
+                if self.is_idle() {
+                    self.flush(now, out);
+                }
+            }
             Event::Wake => {
                 if self.held_until.is_some_and(|until| until <= now) {
                     self.flush(now, out);

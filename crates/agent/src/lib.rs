@@ -50,7 +50,7 @@ mod shape;
 mod state;
 mod statistics;
 
-pub use agent::{Agent, AgentError, Report};
+pub use agent::{Agent, AgentCommand, AgentError, Report, StartFailed};
 pub use aggregators::AGGREGATORS;
 pub use config::{Config, ConfigErrors, DefaultConfig, default_toml};
 pub use inputs::INPUTS;

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use skywatch_model::FieldValue;
 
@@ -31,20 +32,25 @@ pub type Key = Cow<'static, str>;
 /// Tells the source of some metrics, once, that nobody holds any of them any longer: each metric and each copy of it
 /// keeps a clone, and the last one to go calls.
 #[derive(Clone)]
-pub struct Delivered(#[expect(dead_code, reason = "held to be dropped")] Arc<Call>);
+pub struct Delivered(Arc<Call>);
 
-struct Call(Option<Box<dyn FnOnce() + Send + Sync>>);
+struct Call {
+    then: Option<Box<dyn FnOnce() + Send + Sync>>,
+    is_lost: AtomicBool,
+}
 
 impl Delivered {
     /// Calls `then` when the last clone is dropped.
     pub fn new(then: impl FnOnce() + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Call(Some(Box::new(then)))))
+        Self(Arc::new(Call { then: Some(Box::new(then)), is_lost: AtomicBool::new(false) }))
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        if let Some(then) = self.0.take() {
+        if let Some(then) = self.then.take()
+            && !*self.is_lost.get_mut()
+        {
             then();
         }
     }
@@ -118,6 +124,14 @@ impl Metric {
             return metric;
         }
         Arc::new(Self { tracking: None, ..metric.as_ref().clone() })
+    }
+
+    /// The metric is lost, at the end of the agent: its source is not told that it is delivered, and so offers it
+    /// again the next time.
+    pub(crate) fn lose(&self) {
+        if let Some(Delivered(call)) = &self.tracking {
+            call.is_lost.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Sets the kind.
@@ -286,7 +300,7 @@ mod tests {
 
     #[test]
     fn the_last_copy_of_the_last_metric_tells_of_the_delivery() {
-        use std::sync::atomic::{AtomicU32, Ordering};
+        use std::sync::atomic::AtomicU32;
         let calls = Arc::new(AtomicU32::new(0));
         let seen = Arc::clone(&calls);
         let delivered = Delivered::new(move || {
@@ -301,6 +315,16 @@ mod tests {
         assert_eq!(calls.load(Ordering::Relaxed), 0, "what was made of the first is still under way");
         drop(derived);
         assert_eq!(calls.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_metric_that_is_lost_is_not_delivered() {
+        let delivered = Delivered::new(|| panic!("told of"));
+        let mut first = Metric::new("m", 0);
+        let mut second = Metric::new("m", 1);
+        first.track(delivered.clone());
+        second.track(delivered);
+        first.lose();
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod window;
 
 use std::sync::Arc;
 
-use crate::config::{AgentSettings, ConfiguredAggregator, ConfiguredProcessor};
+use crate::config::{Config, ConfiguredProcessor};
 use crate::metric::Metric;
 use aggregation::Aggregation;
 use chain::{Chain, Step};
@@ -34,27 +34,36 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Puts the plugins in order. The first windows are those that are open at `now_ns`, the wall clock in nanoseconds
-    /// since the Unix epoch.
-    pub fn new(
-        mut processors: Vec<ConfiguredProcessor>,
-        aggregators: Vec<ConfiguredAggregator>,
-        agent: &AgentSettings,
-        now_ns: i64,
-    ) -> Self {
+    /// Takes the processors and aggregators out of a configuration and puts them in order. The first windows are those
+    /// that are open at `now_ns`, the wall clock in nanoseconds since the Unix epoch.
+    pub fn new(config: &mut Config, now_ns: i64) -> Self {
+        let mut processors = std::mem::take(&mut config.processors);
+        let aggregators = std::mem::take(&mut config.aggregators);
+        let agent = &config.agent;
+        let statistics = &config.surroundings.shared().statistics;
         // Stable: equal ones keep the order of the files.
         processors.sort_by_key(|processor| processor.options.order);
         let (mut before, mut after) = (Vec::new(), Vec::new());
         for ConfiguredProcessor { id, fingerprint, options, processor, after_aggregators } in processors {
             let options = Arc::new(options);
+            let counters = statistics.register(&id, fingerprint);
+            let step = |processor| {
+                Step::new(id.clone(), fingerprint, Arc::clone(&options), Arc::clone(&counters), processor)
+            };
             if !agent.skip_processors_before_aggregators {
-                before.push(Step::new(id.clone(), fingerprint, Arc::clone(&options), processor));
+                before.push(step(processor));
             }
             if !agent.skip_processors_after_aggregators && !aggregators.is_empty() {
-                after.push(Step::new(id, fingerprint, options, after_aggregators));
+                after.push(step(after_aggregators));
             }
         }
-        let aggregations = aggregators.into_iter().map(|one| Aggregation::new(one, agent, now_ns)).collect();
+        let aggregations = aggregators
+            .into_iter()
+            .map(|one| {
+                let counters = statistics.register(&one.id, one.fingerprint);
+                Aggregation::new(one, agent, counters, now_ns)
+            })
+            .collect();
         Self { before: Chain::new(before), aggregations, after: Chain::new(after) }
     }
 
@@ -88,13 +97,35 @@ impl Pipeline {
     pub fn finish(&mut self, now_ns: i64, out: &mut Vec<Metric>) {
         self.push_due(now_ns, out);
         let mut held_back = Vec::new();
-        self.before.drain(&mut held_back, now_ns);
+        self.before.drain(&mut held_back, now_ns, |_| true);
         self.aggregate(held_back, out);
         let mut said = Vec::new();
         self.aggregations.iter_mut().for_each(|one| one.push_early(now_ns, &mut said));
         self.after.apply(&mut said, now_ns);
         out.append(&mut said);
-        self.after.drain(out, now_ns);
+        self.after.drain(out, now_ns, |_| true);
+    }
+
+    /// Goes on where another left off: plugins that both have, by what their tables say, keep what they remember. The
+    /// others of the old one give out what they hold back, the old way.
+    pub fn inherit(&mut self, mut old: Self, now_ns: i64, out: &mut Vec<Metric>) {
+        old.push_due(now_ns, out);
+        let mut held_back = Vec::new();
+        old.before.drain(&mut held_back, now_ns, |step| !self.before.has(step));
+        old.aggregate(held_back, out);
+        let mut said = Vec::new();
+        for aggregation in &mut old.aggregations {
+            let heir = self.aggregations.iter_mut().find(|new| new.may_inherit(aggregation));
+            match heir {
+                Some(heir) => heir.inherit(aggregation),
+                None => aggregation.push_early(now_ns, &mut said),
+            }
+        }
+        old.after.apply(&mut said, now_ns);
+        out.append(&mut said);
+        old.after.drain(out, now_ns, |step| !self.after.has(step));
+        self.before.inherit(old.before);
+        self.after.inherit(old.after);
     }
 
     fn aggregate(&mut self, mut metrics: Vec<Metric>, out: &mut Vec<Metric>) {

@@ -1,12 +1,14 @@
 //! The outputs' buffers: opened before anything runs, since metrics are promised to be kept from the first on.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use skywatch_storage::fs::OsFs;
-use tracing::{info, warn};
+use tokio::task::spawn_blocking;
+use tracing::{error, info, warn};
 
 use super::AgentError;
-use crate::config::{AgentSettings, OutputOptions, PluginId};
+use crate::config::{AgentSettings, BufferSettings, ConfiguredOutput, OutputOptions, PluginId};
 use crate::delivery::disk::{DiskBuffer, DiskOptions, DiskWorker, directory_names};
 use crate::delivery::{Delivery, Limits};
 
@@ -17,32 +19,39 @@ pub(super) struct Buffer {
     pub(super) disk: Option<DiskWorker>,
 }
 
-/// The buffers of all outputs, in their order.
-pub(super) fn open<'a>(
-    agent: &AgentSettings,
-    outputs: impl IntoIterator<Item = (&'a PluginId, &'a OutputOptions)>,
-) -> Result<Vec<Buffer>, AgentError> {
-    let outputs: Vec<_> = outputs.into_iter().collect();
-    let names = directory_names(outputs.iter().map(|(id, _)| *id));
-    outputs.iter().zip(&names).map(|((id, options), name)| open_one(agent, id, options, name)).collect()
+impl Buffer {
+    fn in_memory(limits: Limits) -> Self {
+        Self { delivery: Delivery::new(limits), disk: None }
+    }
 }
 
-fn open_one(
-    agent: &AgentSettings,
-    id: &PluginId,
-    options: &OutputOptions,
-    name: &str,
-) -> Result<Buffer, AgentError> {
-    let limits = limits(agent, options);
-    let settings = agent.buffer.with(&options.buffer);
-    if !settings.on_disk {
-        return Ok(Buffer { delivery: Delivery::new(limits), disk: None });
+/// Where one output's buffer is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) settings: BufferSettings,
+    directory: PathBuf,
+}
+
+/// The places of all outputs' buffers, in their order.
+pub(super) fn places(agent: &AgentSettings, outputs: &[ConfiguredOutput]) -> Vec<Place> {
+    let names = directory_names(outputs.iter().map(|output| &output.id));
+    let place = |(output, name): (&ConfiguredOutput, String)| {
+        let settings = agent.buffer.with(&output.options.buffer);
+        Place { directory: settings.directory.join(name), settings }
+    };
+    outputs.iter().zip(names).map(place).collect()
+}
+
+/// Opens a buffer. Blocks.
+pub(super) fn open(id: &PluginId, place: &Place, limits: Limits) -> Result<Buffer, AgentError> {
+    if !place.settings.on_disk {
+        return Ok(Buffer::in_memory(limits));
     }
     let failed = |source| AgentError::Buffer { plugin: id.to_string(), source };
     let disk = DiskOptions {
-        dir: settings.directory.join(name),
-        limit_bytes: settings.limit_bytes,
-        sync: settings.sync,
+        dir: place.directory.clone(),
+        limit_bytes: place.settings.limit_bytes,
+        sync: place.settings.sync,
     };
     let (buffer, opened) = DiskBuffer::open(Arc::new(OsFs), disk).map_err(failed)?;
     opened.notes.iter().for_each(|note| warn!("{id}: {note}"));
@@ -53,6 +62,17 @@ fn open_one(
     let disk =
         DiskWorker::start(buffer).map_err(|source| AgentError::Thread { plugin: id.to_string(), source })?;
     Ok(Buffer { delivery, disk: Some(disk) })
+}
+
+/// Opens the buffer of an output that a running agent is given; one that cannot be opened is done without.
+pub(super) async fn open_later(id: PluginId, place: Place, limits: Limits) -> Buffer {
+    let opened = spawn_blocking(move || {
+        open(&id, &place, limits).unwrap_or_else(|why| {
+            error!("{why}; its metrics are kept in memory only");
+            Buffer::in_memory(limits)
+        })
+    });
+    opened.await.unwrap_or_else(|_| Buffer::in_memory(limits))
 }
 
 /// What an output's delivery keeps to.

@@ -1,179 +1,469 @@
 //! One output's task: carries out what its [`Delivery`] commands.
+//!
+//! A reload may give it another output of the same name: what is buffered stays, and a write under way is waited for.
+//! Where the buffer itself is to be another one, the task hands over what is nowhere but in its memory.
 
 use std::future::{Future, pending};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
-use super::buffers::Buffer;
-use super::{Gathered, jitter, nanos, wall_clock_ns};
-use crate::config::{AgentSettings, OutputOptions, PluginId, display_duration};
+use super::buffers::{Buffer, limits};
+use super::{Gathered, Setting, StartFailed, jitter, nanos, wall_clock_ns};
+use crate::config::{ConfiguredOutput, OutputOptions, PluginId, StartupErrors, display_duration};
 use crate::delivery::disk::{DiskAnswer, DiskWorker};
-use crate::delivery::{Command, Event, Notice, RejectedFile, Totals};
+use crate::delivery::{Command, Delivery, Event, Limits, Notice, RejectedFile, Totals};
+use crate::metric::Metric;
 use crate::output::{Batch, Output, WriteOutcome};
 use crate::shape::for_output;
+use crate::statistics::{Counters, Stat};
 
-/// An output and everything to run it.
+/// How long the last flush may take.
+pub(super) const LAST_FLUSH_MAX: Duration = Duration::from_secs(20);
+
+/// What an output's task is asked for besides taking metrics.
+#[derive(Debug)]
+pub(super) enum OutputRequest {
+    /// Send all that is there.
+    Flush,
+    /// Write to this from now on.
+    Replace(Box<Equipment>),
+    /// Without a last flush, hand over what is nowhere but in memory once the channel of metrics is closed.
+    HandOver(oneshot::Sender<Vec<Arc<Metric>>>),
+}
+
+/// An output and how it is to be used.
+#[derive(Debug)]
+pub(super) struct Equipment {
+    options: OutputOptions,
+    output: Box<dyn Output>,
+    pace: Pace,
+}
+
+/// How much an output is given, and when: its own options, or the agent's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pace {
+    limits: Limits,
+    flush_interval: i64,
+    flush_jitter: i64,
+}
+
+impl Pace {
+    pub(super) fn new(options: &OutputOptions, setting: &Setting<'_>) -> Self {
+        let agent = setting.agent;
+        Self {
+            limits: limits(agent, options),
+            flush_interval: options.flush_interval.unwrap_or(agent.flush_interval),
+            flush_jitter: options.flush_jitter.unwrap_or(agent.flush_jitter),
+        }
+    }
+
+    fn next_flush(&self) -> Instant {
+        Instant::now() + nanos(self.flush_interval.saturating_add(jitter(self.flush_jitter)))
+    }
+}
+
+impl Equipment {
+    pub(super) fn new(configured: ConfiguredOutput, setting: &Setting<'_>) -> Self {
+        let ConfiguredOutput { options, output, .. } = configured;
+        Self { pace: Pace::new(&options, setting), options, output }
+    }
+}
+
+/// An output's task.
 #[derive(Debug)]
 pub(super) struct OutputTask {
     id: PluginId,
     options: OutputOptions,
-    output: Box<dyn Output>,
-    buffer: Buffer,
+    pace: Pace,
+    delivery: Delivery,
+    disk: Option<DiskWorker>,
     /// Where metrics go that are refused for good.
     rejected: Option<RejectedFile>,
-    flush_interval: i64,
-    flush_jitter: i64,
+    work: Work,
+    /// A batch that waits for the output to be free.
+    write: Option<Batch>,
+    /// Another output that waits for this one to be free.
+    successor: Option<Box<dyn Output>>,
+    heir: Option<oneshot::Sender<Vec<Arc<Metric>>>>,
+    wake_at: Option<Instant>,
+    flush_at: Instant,
+    /// When the end comes, whatever is under way; known once the channel of metrics is closed.
+    give_up_at: Option<Instant>,
     /// Whether a timer flushes; a run that ends after one round flushes at its end only.
-    periodic: bool,
+    is_periodic: bool,
+    start: Instant,
+    counters: Arc<Counters>,
+    /// As far as they are in the counters.
+    counted: Totals,
+    failed_starts: mpsc::Sender<StartFailed>,
 }
 
-/// What the task has to do next.
-#[derive(Default)]
-struct Agenda {
-    write: Option<Batch>,
-    wake_at: Option<Instant>,
-    finished: bool,
+/// Whether the task goes on.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Continue,
+    End,
 }
 
 impl OutputTask {
     pub(super) fn new(
         id: PluginId,
-        options: OutputOptions,
-        output: Box<dyn Output>,
-        agent: &AgentSettings,
+        equipment: Equipment,
         buffer: Buffer,
-        periodic: bool,
+        counters: Arc<Counters>,
+        failed_starts: mpsc::Sender<StartFailed>,
+        is_periodic: bool,
     ) -> Self {
+        let Equipment { options, output, pace } = equipment;
+        let Buffer { delivery, disk } = buffer;
+        counters.set(Stat::BufferLimit, pace.limits.buffer_limit as u64);
         Self {
-            flush_interval: options.flush_interval.unwrap_or(agent.flush_interval),
-            flush_jitter: options.flush_jitter.unwrap_or(agent.flush_jitter),
-            buffer,
-            rejected: options
-                .rejected_file
-                .clone()
-                .map(|path| RejectedFile::new(path, options.rejected_file_limit)),
             id,
+            rejected: rejected_file(&options),
             options,
-            output,
-            periodic,
+            delivery,
+            disk,
+            // The first thing an output does is to connect; metrics are taken in meanwhile.
+            work: Work::connect(output),
+            write: None,
+            successor: None,
+            heir: None,
+            wake_at: None,
+            flush_at: pace.next_flush(),
+            give_up_at: None,
+            pace,
+            is_periodic,
+            start: Instant::now(),
+            counters,
+            counted: Totals::default(),
+            failed_starts,
         }
     }
 
-    /// Runs until the channel is closed and the last flush is over.
-    pub(super) async fn run(self, mut metrics: mpsc::Receiver<Gathered>) -> Totals {
-        let Self { id, options, mut output, buffer, mut rejected, flush_interval, flush_jitter, periodic } =
-            self;
-        let Buffer { mut delivery, mut disk } = buffer;
-        let start = Instant::now();
-        let next_flush = || Instant::now() + nanos(flush_interval.saturating_add(jitter(flush_jitter)));
-        let mut agenda = Agenda::default();
-        let mut flush_at = next_flush();
-        // The first thing an output does is to connect; metrics are taken in meanwhile.
-        let mut work = Work::Connecting(Box::pin(async move {
-            let result = output.connect().await;
-            (output, result)
-        }));
-        let mut open = true;
+    /// Runs until the channel of metrics is closed and the last flush is over. `inherited` goes first.
+    pub(super) async fn run(
+        mut self,
+        inherited: Vec<Arc<Metric>>,
+        mut metrics: mpsc::Receiver<Gathered>,
+        mut requests: mpsc::Receiver<OutputRequest>,
+    ) -> Totals {
+        self.step(Event::Collected(inherited));
         loop {
-            let event = tokio::select! {
-                received = metrics.recv(), if open => match received {
-                    Some(gathered) => {
-                        let metrics: Vec<_> =
-                            gathered.iter().filter_map(|m| for_output(&options, m)).collect();
-                        delivery.count_filtered((gathered.len() - metrics.len()) as u64);
-                        Event::Collected(metrics)
-                    }
+            let is_open = self.give_up_at.is_none();
+            let next = tokio::select! {
+                received = metrics.recv(), if is_open => match received {
+                    Some(gathered) => self.take(&gathered),
                     None => {
-                        open = false;
-                        Event::Shutdown
+                        self.give_up_at = Some(Instant::now() + LAST_FLUSH_MAX);
+                        self.closed()
                     }
                 },
-                () = sleep_until(flush_at), if periodic && open => {
-                    flush_at = next_flush();
-                    Event::FlushTimer
+                Some(request) = requests.recv(), if is_open => self.requested(request),
+                () = sleep_until(self.flush_at), if self.is_periodic && is_open => {
+                    self.flush_at = self.pace.next_flush();
+                    self.step(Event::FlushTimer)
                 }
-                () = wake(agenda.wake_at), if open => {
-                    agenda.wake_at = None;
-                    Event::Wake
+                () = at(self.wake_at), if is_open => {
+                    self.wake_at = None;
+                    self.step(Event::Wake)
                 }
-                answer = disk_answer(&mut disk) => Event::Disk(answer),
-                done = work.done() => match done {
-                    Done::Connected(output, result) => {
-                        if let Err(reason) = result {
-                            warn!("{id}: {reason}; writes will be tried all the same");
-                        }
-                        work = Work::Idle(output);
-                        begin(&mut work, &mut agenda);
-                        continue;
+                () = at(self.give_up_at) => {
+                    warn!("{}: the last write took longer than {} s and is given up", self.id, LAST_FLUSH_MAX.as_secs());
+                    if self.heir.is_none() {
+                        self.ended(self.delivery.unsent().count());
                     }
-                    Done::Written(output, outcome) => {
-                        work = Work::Idle(output);
-                        Event::Written { outcome, random: rand::random() }
-                    }
-                },
+                    Next::End
+                }
+                answer = disk_answer(&mut self.disk) => self.step(Event::Disk(answer)),
+                done = self.work.done() => self.done(done),
             };
-            let mut commands = Vec::new();
-            delivery.step(start.elapsed(), event, &mut commands);
-            for command in commands {
-                match command {
-                    Command::Write(batch) => agenda.write = Some(batch),
-                    Command::Disk(request) => {
-                        if let Some(disk) = &disk {
-                            disk.request(request);
-                        }
+            if next == Next::End {
+                return self.close().await;
+            }
+        }
+    }
+
+    /// Nothing more comes: a last flush, or what a successor waits for.
+    fn closed(&mut self) -> Next {
+        if self.heir.is_none() {
+            self.step(Event::Shutdown)
+        } else if matches!(self.work, Work::Writing(_)) {
+            // What becomes of it decides whether the successor has to write it again.
+            Next::Continue
+        } else {
+            Next::End
+        }
+    }
+
+    async fn close(self) -> Totals {
+        self.counters.set(Stat::BufferSize, 0);
+        if let Some(heir) = self.heir {
+            let unsent = self.delivery.unsent().map(Arc::clone).collect();
+            // A successor that waited too long has started without.
+            if let Err(unsent) = heir.send(unsent) {
+                unsent.iter().for_each(|metric| metric.lose());
+                error!("{}: {} metrics could not be handed over and are lost", self.id, unsent.len());
+            }
+        }
+        if let Some(disk) = self.disk {
+            disk.close().await;
+        }
+        self.delivery.totals()
+    }
+
+    fn take(&mut self, gathered: &Gathered) -> Next {
+        let taken: Vec<_> = gathered.iter().filter_map(|metric| for_output(&self.options, metric)).collect();
+        self.delivery.count_filtered((gathered.len() - taken.len()) as u64);
+        self.step(Event::Collected(taken))
+    }
+
+    fn requested(&mut self, request: OutputRequest) -> Next {
+        match request {
+            OutputRequest::Flush => self.step(Event::FlushNow),
+            OutputRequest::Replace(equipment) => {
+                let Equipment { options, output, pace } = *equipment;
+                self.rejected = rejected_file(&options);
+                self.options = options;
+                self.pace = pace;
+                self.counters.set(Stat::BufferLimit, pace.limits.buffer_limit as u64);
+                self.flush_at = pace.next_flush();
+                self.successor = Some(output);
+                self.succeed_if_idle()
+            }
+            OutputRequest::HandOver(heir) => {
+                self.heir = Some(heir);
+                Next::Continue
+            }
+        }
+    }
+
+    /// Puts the successor in its place, once no write is under way whose outcome is still to be told.
+    fn succeed_if_idle(&mut self) -> Next {
+        if !matches!(self.work, Work::Idle(_) | Work::Connecting(_)) {
+            return Next::Continue;
+        }
+        let Some(successor) = self.successor.take() else { return Next::Continue };
+        let placeholder = Delivery::new(self.pace.limits);
+        self.delivery = std::mem::replace(&mut self.delivery, placeholder).succeed(self.pace.limits);
+        // A write that was only planned is back in the queue.
+        self.write = None;
+        self.wake_at = None;
+        self.work = Work::connect(successor);
+        // What its predecessor could not send goes at once.
+        self.step(Event::FlushNow)
+    }
+
+    fn done(&mut self, done: Done) -> Next {
+        match done {
+            Done::Connected(output, result) => {
+                self.work = Work::Idle(output);
+                if let Err(reason) = result
+                    && !self.may_fail_to_connect(reason)
+                {
+                    self.ended(self.delivery.unsent().count());
+                    return Next::End;
+                }
+                self.begin();
+                Next::Continue
+            }
+            Done::Written(output, outcome, took) => {
+                self.work = Work::Idle(output);
+                self.counters.took(took);
+                let next = self.account(Event::Written { outcome, random: rand::random() });
+                if next == Next::End || (self.heir.is_some() && self.give_up_at.is_some()) {
+                    return Next::End;
+                }
+                if self.successor.is_some() {
+                    return self.succeed_if_idle();
+                }
+                self.begin();
+                Next::Continue
+            }
+        }
+    }
+
+    /// What a failure to connect means: writes without it, or the end.
+    fn may_fail_to_connect(&self, reason: String) -> bool {
+        self.counters.add(Stat::StartupErrors, 1);
+        self.counters.add(Stat::Errors, 1);
+        let failed = StartFailed { plugin: self.id.to_string(), reason };
+        match self.options.startup_errors {
+            StartupErrors::Retry => {
+                warn!("{}: {}; writes will be tried all the same", failed.plugin, failed.reason);
+                true
+            }
+            StartupErrors::Error => {
+                if self.failed_starts.try_send(failed).is_err() {
+                    info!("{}: a failed start ends the agent already", self.id);
+                }
+                false
+            }
+            StartupErrors::Ignore | StartupErrors::Probe => {
+                warn!("{failed}; it is left out until the next reload, as `startup_error_behavior` asks");
+                false
+            }
+        }
+    }
+
+    fn step(&mut self, event: Event) -> Next {
+        let next = self.account(event);
+        self.begin();
+        next
+    }
+
+    /// Takes an event in; what is to be written waits.
+    fn account(&mut self, event: Event) -> Next {
+        let mut commands = Vec::new();
+        self.delivery.step(self.start.elapsed(), event, &mut commands);
+        let mut next = Next::Continue;
+        for command in commands {
+            match command {
+                Command::Write(batch) => self.write = Some(batch),
+                Command::WakeAt(at) => self.wake_at = Some(self.start + at),
+                Command::Tell(notice) => self.tell(&notice),
+                Command::Disk(request) => {
+                    if let Some(disk) = &self.disk {
+                        disk.request(request);
                     }
-                    Command::Keep { rejected: metrics, reason } => {
-                        if let Some(file) = &mut rejected
-                            && let Err(why) = file.keep(&id.to_string(), &metrics, &reason, wall_clock_ns())
-                        {
-                            error!("{id}: rejected metrics cannot be kept: {why}");
-                        }
+                }
+                Command::Keep { rejected: metrics, reason } => {
+                    if let Some(file) = &mut self.rejected
+                        && let Err(why) = file.keep(&self.id.to_string(), &metrics, &reason, wall_clock_ns())
+                    {
+                        error!("{}: rejected metrics cannot be kept: {why}", self.id);
                     }
-                    Command::WakeAt(at) => agenda.wake_at = Some(start + at),
-                    Command::Tell(notice) => tell(&id, &notice, flush_interval),
-                    Command::Finished { unsent, kept } => {
-                        agenda.finished = true;
-                        if kept > 0 {
-                            info!("{id}: {kept} metrics stay on disk until the next start");
-                        }
-                        if unsent > 0 {
-                            error!("{id}: {unsent} metrics could not be sent and are lost");
-                        }
+                }
+                Command::Finished { unsent, kept } => {
+                    if kept > 0 {
+                        info!("{}: {kept} metrics stay on disk until the next start", self.id);
                     }
+                    self.ended(unsent);
+                    next = Next::End;
                 }
             }
-            begin(&mut work, &mut agenda);
-            if agenda.finished {
-                if let Some(disk) = disk {
-                    disk.close().await;
-                }
-                return delivery.totals();
+        }
+        self.count();
+        next
+    }
+
+    /// What is not sent by now is lost; its sources may offer it again.
+    fn ended(&self, unsent: usize) {
+        if unsent > 0 {
+            error!("{}: {unsent} metrics could not be sent and are lost", self.id);
+        }
+        self.delivery.unsent().for_each(|metric| metric.lose());
+    }
+
+    /// Starts the write that is planned, if the output is free.
+    fn begin(&mut self) {
+        if !matches!(self.work, Work::Idle(_)) {
+            return;
+        }
+        let Some(batch) = self.write.take() else { return };
+        if let Work::Idle(output) = std::mem::replace(&mut self.work, Work::Moved) {
+            self.work = Work::write(output, batch);
+        }
+    }
+
+    fn count(&mut self) {
+        let totals = self.delivery.totals();
+        let counted = std::mem::replace(&mut self.counted, totals);
+        let counters = &self.counters;
+        counters.add(Stat::MetricsFiltered, totals.filtered - counted.filtered);
+        counters.add(Stat::MetricsAdded, totals.collected - counted.collected);
+        counters.add(Stat::MetricsWritten, totals.stored - counted.stored);
+        counters.add(Stat::MetricsRejected, totals.rejected - counted.rejected);
+        counters.add(Stat::MetricsDropped, totals.dropped - counted.dropped);
+        counters.add(Stat::WriteErrors, totals.failed_writes - counted.failed_writes);
+        counters.add(Stat::Errors, totals.failed_writes - counted.failed_writes);
+        counters.set(Stat::BufferSize, self.delivery.pending() as u64);
+    }
+
+    fn tell(&self, notice: &Notice) {
+        let id = &self.id;
+        match notice {
+            Notice::Dropped(metrics) => {
+                warn!("{id}: the buffer was full; the oldest {metrics} metrics were dropped");
+            }
+            Notice::Failed { reason, in_a_row: 1, retry_in } => {
+                error!("{id}: write failed, next try in {} s: {reason}", seconds(*retry_in));
+            }
+            Notice::Failed { reason, in_a_row, retry_in } => {
+                debug!("{id}: write failed {in_a_row} times, next try in {} s: {reason}", seconds(*retry_in));
+            }
+            Notice::Recovered { failures } => info!("{id}: works again after {failures} failed writes"),
+            Notice::Rejected { metrics, reason } => {
+                error!("{id}: {metrics} metrics refused for good: {reason}");
+            }
+            Notice::Smaller { batch_size, reason } => {
+                warn!("{id}: batches are too large, {batch_size} metrics from now on: {reason}");
+            }
+            Notice::Disk(words) => warn!("{id}: {words}"),
+            Notice::DiskFailed { reason } => {
+                error!("{id}: the buffer on disk takes no more, metrics are kept in memory only: {reason}");
+            }
+            Notice::DiskRecovered => info!("{id}: the buffer on disk works again"),
+            Notice::Lost(metrics) => {
+                error!("{id}: {metrics} metrics were lost to damage of the buffer on disk");
+            }
+            Notice::Slow => {
+                warn!(
+                    "{id}: a write takes longer than the flush interval of {}",
+                    display_duration(self.pace.flush_interval)
+                );
             }
         }
     }
 }
 
 type Owned = Box<dyn Output>;
-type OwnedFuture<T> = std::pin::Pin<Box<dyn Future<Output = (Owned, T)> + Send>>;
+type OwnedFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The output, or what it is busy with.
 enum Work {
     Idle(Owned),
-    Connecting(OwnedFuture<Result<(), String>>),
-    Writing(OwnedFuture<WriteOutcome>),
+    Connecting(OwnedFuture<(Owned, Result<(), String>)>),
+    Writing(OwnedFuture<(Owned, WriteOutcome, Duration)>),
     /// Only while one of the above replaces another.
     Moved,
 }
 
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Idle(_) => "Idle",
+            Self::Connecting(_) => "Connecting",
+            Self::Writing(_) => "Writing",
+            Self::Moved => "Moved",
+        })
+    }
+}
+
 enum Done {
     Connected(Owned, Result<(), String>),
-    Written(Owned, WriteOutcome),
+    Written(Owned, WriteOutcome, Duration),
 }
 
 impl Work {
+    fn connect(mut output: Owned) -> Self {
+        Self::Connecting(Box::pin(async move {
+            let result = output.connect().await;
+            (output, result)
+        }))
+    }
+
+    fn write(mut output: Owned, batch: Batch) -> Self {
+        let began = Instant::now();
+        Self::Writing(Box::pin(async move {
+            let outcome = output.write(batch).await;
+            (output, outcome, began.elapsed())
+        }))
+    }
+
     /// Never ready while there is nothing to wait for. Safe to drop half-way: the work goes on with
     /// the next call.
     async fn done(&mut self) -> Done {
@@ -184,28 +474,15 @@ impl Work {
                 Done::Connected(output, result)
             }
             Self::Writing(future) => {
-                let (output, outcome) = future.await;
-                Done::Written(output, outcome)
+                let (output, outcome, took) = future.await;
+                Done::Written(output, outcome, took)
             }
         }
     }
 }
 
-/// Starts the write that is on the agenda, if the output is free.
-fn begin(work: &mut Work, agenda: &mut Agenda) {
-    let Some(batch) = agenda.write.take() else { return };
-    match std::mem::replace(work, Work::Moved) {
-        Work::Idle(mut output) => {
-            *work = Work::Writing(Box::pin(async move {
-                let outcome = output.write(batch).await;
-                (output, outcome)
-            }));
-        }
-        busy => {
-            agenda.write = Some(batch);
-            *work = busy;
-        }
-    }
+fn rejected_file(options: &OutputOptions) -> Option<RejectedFile> {
+    options.rejected_file.clone().map(|path| RejectedFile::new(path, options.rejected_file_limit))
 }
 
 async fn disk_answer(disk: &mut Option<DiskWorker>) -> DiskAnswer {
@@ -215,41 +492,10 @@ async fn disk_answer(disk: &mut Option<DiskWorker>) -> DiskAnswer {
     }
 }
 
-async fn wake(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
         None => pending().await,
-    }
-}
-
-fn tell(id: &PluginId, notice: &Notice, flush_interval: i64) {
-    match notice {
-        Notice::Dropped(metrics) => {
-            warn!("{id}: the buffer was full; the oldest {metrics} metrics were dropped");
-        }
-        Notice::Failed { reason, in_a_row: 1, retry_in } => {
-            error!("{id}: write failed, next try in {} s: {reason}", seconds(*retry_in));
-        }
-        Notice::Failed { reason, in_a_row, retry_in } => {
-            debug!("{id}: write failed {in_a_row} times, next try in {} s: {reason}", seconds(*retry_in));
-        }
-        Notice::Recovered { failures } => info!("{id}: works again after {failures} failed writes"),
-        Notice::Rejected { metrics, reason } => error!("{id}: {metrics} metrics refused for good: {reason}"),
-        Notice::Smaller { batch_size, reason } => {
-            warn!("{id}: batches are too large, {batch_size} metrics from now on: {reason}");
-        }
-        Notice::Disk(words) => warn!("{id}: {words}"),
-        Notice::DiskFailed { reason } => {
-            error!("{id}: the buffer on disk takes no more, metrics are kept in memory only: {reason}");
-        }
-        Notice::DiskRecovered => info!("{id}: the buffer on disk works again"),
-        Notice::Lost(metrics) => error!("{id}: {metrics} metrics were lost to damage of the buffer on disk"),
-        Notice::Slow => {
-            warn!(
-                "{id}: a write takes longer than the flush interval of {}",
-                display_duration(flush_interval)
-            );
-        }
     }
 }
 

@@ -10,14 +10,27 @@ use super::{nanos, wall_clock_ns};
 use crate::metric::Metric;
 use crate::pipeline::Pipeline;
 
+/// What the pipeline is handed, in order.
+#[derive(Debug)]
+pub(super) enum ToPipeline {
+    /// Metrics of an input.
+    Metrics(Vec<Metric>),
+    /// What to be from now on.
+    Replace(Box<Pipeline>),
+}
+
 /// Runs until the channel is closed and all that was held back is handed on.
-pub(super) async fn run(mut pipeline: Pipeline, mut inbox: mpsc::Receiver<Vec<Metric>>, outputs: Fanout) {
+pub(super) async fn run(mut pipeline: Pipeline, mut inbox: mpsc::Receiver<ToPipeline>, outputs: Fanout) {
     let mut open = true;
     while open {
         let mut out = Vec::new();
         tokio::select! {
             received = inbox.recv() => match received {
-                Some(metrics) => pipeline.apply(metrics, wall_clock_ns(), &mut out),
+                Some(ToPipeline::Metrics(metrics)) => pipeline.apply(metrics, wall_clock_ns(), &mut out),
+                Some(ToPipeline::Replace(new)) => {
+                    let old = std::mem::replace(&mut pipeline, *new);
+                    pipeline.inherit(old, wall_clock_ns(), &mut out);
+                }
                 None => {
                     pipeline.finish(wall_clock_ns(), &mut out);
                     open = false;

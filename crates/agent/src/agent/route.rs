@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::mpsc;
 
 use super::Gathered;
+use super::pipeline_task::ToPipeline;
 use crate::metric::Metric;
 
 /// All outputs.
@@ -33,7 +34,7 @@ impl Fanout {
 /// Where inputs hand their metrics in.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Entrance {
-    pipeline: Arc<RwLock<Option<mpsc::Sender<Vec<Metric>>>>>,
+    pipeline: Arc<RwLock<Option<mpsc::Sender<ToPipeline>>>>,
     outputs: Fanout,
 }
 
@@ -44,7 +45,7 @@ impl Entrance {
     }
 
     /// From now on metrics go into this pipeline, or straight to the outputs.
-    pub(super) fn set_pipeline(&self, pipeline: Option<mpsc::Sender<Vec<Metric>>>) {
+    pub(super) fn set_pipeline(&self, pipeline: Option<mpsc::Sender<ToPipeline>>) {
         *self.pipeline.write().unwrap_or_else(PoisonError::into_inner) = pipeline;
     }
 
@@ -56,7 +57,7 @@ impl Entrance {
         let pipeline = self.pipeline.read().unwrap_or_else(PoisonError::into_inner).clone();
         match pipeline {
             // It ends only after all inputs.
-            Some(pipeline) => pipeline.send(metrics).await.unwrap_or_default(),
+            Some(pipeline) => pipeline.send(ToPipeline::Metrics(metrics)).await.unwrap_or_default(),
             None => self.outputs.send(metrics).await,
         }
     }

@@ -1,90 +1,99 @@
 //! Runs that end after one round: `--test`, which prints, and `--once`, which sends.
 
 use std::io::Write;
+use std::sync::Arc;
 
-use tracing::error;
+use tokio::sync::{mpsc, watch};
+use tracing::{error, warn};
 
-use super::input_task::{DELTA_PAUSE, SINGLE_GATHER_MAX, thread_name};
-use super::input_thread::InputThread;
+use super::pipeline_task::ToPipeline;
+use super::route::{Entrance, Fanout};
+use super::running::{Mode, Running, spawn_input};
 use super::{
-    Agent, AgentError, Report, Started, finish, input_shape, wall_clock_ns, warn_of_idle_processors,
+    Agent, AgentError, Report, Setting, global_tags, needs_output, wall_clock_ns, warn_of_idle_processors,
 };
-use crate::config::ConfiguredInput;
+use crate::context::Shared;
 use crate::line;
 use crate::metric::Metric;
 use crate::pipeline::Pipeline;
-use crate::registry::Source;
 use skywatch_model::serialize::SerializeOptions;
 
+/// Gathers of one input that wait until those of the inputs before it are printed.
+const GATHERS_QUEUED_MAX: usize = 64;
+
 impl Agent {
-    /// Gathers every input once (twice, half a second apart, where readings are differences) and
-    /// prints `> ` and a line for each metric, with sorted fields and unsigned values as such.
-    /// Needs no output. The report counts gathers that failed; their errors are logged.
+    /// Gathers every input once (twice, half a second apart, where readings are differences), gives services their
+    /// [wait](Self::with_service_wait), and prints `> ` and a line for each metric that comes out of the processors and
+    /// aggregators, with sorted fields and unsigned values as such. Inputs are printed in the order of the files, what
+    /// aggregators say last. Needs no output. The report counts gathers that failed; their errors are logged.
     pub async fn test_once(self, sink: &mut (dyn Write + Send)) -> Result<Report, AgentError> {
-        warn_of_idle_processors(&self.config);
+        let mode = Mode::Once(self.service_wait);
+        let tags = Arc::new(global_tags(&self.config));
+        let mut config = self.config;
+        config.warnings.iter().for_each(|warning| warn!("{warning}"));
+        warn_of_idle_processors(&config);
+        let shared = Shared::default();
+        config.surroundings.join(&shared);
+        let mut pipeline = Pipeline::new(&mut config, wall_clock_ns());
+        // A test remembers nothing: it leaves the state file alone.
+        let (failing, mut failed_starts) = mpsc::channel(1);
+        let setting = Setting::new(&config.agent, &tags, &shared, &failing);
+        // Held until the end: a service whose agent is gone stops.
+        let (_stop, stopped) = watch::channel(false);
+        let mut inputs = Vec::new();
+        for input in config.inputs {
+            let name = input.id.to_string();
+            let (sender, gathered) = mpsc::channel(GATHERS_QUEUED_MAX);
+            let entrance = Entrance::new(Fanout::default());
+            entrance.set_pipeline(Some(sender));
+            inputs.push((name, gathered, spawn_input(input, &setting, entrance, mode, stopped.clone())?));
+        }
         let mut report = Report::default();
-        let mut pipeline = Pipeline::new(
-            self.config.processors,
-            self.config.aggregators,
-            &self.config.agent,
-            wall_clock_ns(),
-        );
-        let options =
-            SerializeOptions { uint_support: true, sort_fields: true, ..SerializeOptions::default() };
-        let mut threads = Vec::new();
-        for ConfiguredInput { id, options, input, fingerprint: _ } in self.config.inputs {
-            // A service has nothing to show at once.
-            let Source::Polled(input) = input else { continue };
-            let shape = input_shape(options, &self.config.agent, self.global_tags.clone());
-            let is_delta = input.is_delta();
-            let thread = InputThread::start(&thread_name(&id), input)
-                .map_err(|source| AgentError::Thread { plugin: id.to_string(), source })?;
-            threads.push((id, thread, is_delta, shape));
-        }
-        let first: Vec<_> = threads
-            .iter()
-            .filter(|(_, _, is_delta, _)| *is_delta)
-            .map(|(_, t, _, _)| t.gather(wall_clock_ns()))
-            .collect();
-        if !first.is_empty() {
-            tokio::time::sleep(DELTA_PAUSE).await;
-        }
-        let gathers: Vec<_> =
-            threads.iter().map(|(_, thread, _, _)| thread.gather(wall_clock_ns())).collect();
-        let deadline = tokio::time::Instant::now() + SINGLE_GATHER_MAX;
-        for ((id, _, _, shape), gather) in threads.iter().zip(gathers) {
-            let Ok(Ok((metrics, errors))) = tokio::time::timeout_at(deadline, gather).await else {
-                report.failed_gathers += 1;
-                error!("{id}: no answer within {} s", SINGLE_GATHER_MAX.as_secs());
-                continue;
-            };
-            report.failed_gathers += u64::from(!errors.is_empty());
-            errors.iter().for_each(|why| error!("{id}: {why}"));
-            let shaped: Vec<_> = metrics.into_iter().filter_map(|metric| shape.apply(metric)).collect();
-            report.gathered += shaped.len() as u64;
-            let mut out = Vec::new();
-            pipeline.apply(shaped, wall_clock_ns(), &mut out);
-            print(&out, sink, options)?;
-        }
         let mut out = Vec::new();
+        for (name, mut gathered, task) in inputs {
+            while let Some(ToPipeline::Metrics(metrics)) = gathered.recv().await {
+                pipeline.apply(metrics, wall_clock_ns(), &mut out);
+                print(&mut out, sink)?;
+            }
+            match task.await {
+                Ok(own) => {
+                    report.failed_gathers += own.failed_gathers;
+                    report.gathered += own.gathered;
+                }
+                Err(why) => error!("the task of {name} ended badly: {why}"),
+            }
+        }
         pipeline.finish(wall_clock_ns(), &mut out);
-        print(&out, sink, options)?;
+        print(&mut out, sink)?;
         sink.flush().map_err(AgentError::Print)?;
-        Ok(report)
+        match failed_starts.try_recv() {
+            Ok(failed) => Err(AgentError::Start(failed)),
+            Err(_) => Ok(report),
+        }
     }
 
-    /// Gathers every input once and sends the metrics. The report tells what failed and what is
-    /// [lost](Report::lost). Needs an output.
+    /// Gathers every input once, gives services their [wait](Self::with_service_wait), and sends the metrics. The report
+    /// tells what failed and what is [lost](Report::lost). Needs an output.
     pub async fn once(self) -> Result<Report, AgentError> {
-        let Started { inputs, outputs, stop: _ } = self.start(false)?;
-        finish(inputs, outputs).await
+        needs_output(&self.config)?;
+        let tags = global_tags(&self.config);
+        let (failing, mut failed_starts) = mpsc::channel(1);
+        let running = Running::start(self.config, tags, Mode::Once(self.service_wait), failing)?;
+        let states = Arc::clone(&running.shared().states);
+        let report = running.stop().await;
+        super::write_states(&states).await;
+        match failed_starts.try_recv() {
+            Ok(failed) => Err(AgentError::Start(failed)),
+            Err(_) => Ok(report),
+        }
     }
 }
 
-fn print(metrics: &[Metric], sink: &mut dyn Write, options: SerializeOptions) -> Result<(), AgentError> {
-    for metric in metrics {
+fn print(metrics: &mut Vec<Metric>, sink: &mut dyn Write) -> Result<(), AgentError> {
+    let options = SerializeOptions { uint_support: true, sort_fields: true, ..SerializeOptions::default() };
+    for metric in metrics.drain(..) {
         let mut text = String::from("> ");
-        match line::append(&mut text, metric, true, options) {
+        match line::append(&mut text, &metric, true, options) {
             Ok(()) => sink.write_all(text.as_bytes()).map_err(AgentError::Print)?,
             Err(why) => error!("{}: {why}", metric.name),
         }

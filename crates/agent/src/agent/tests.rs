@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::Config;
+use crate::registry::Source;
 
 fn config(text: &str) -> Config {
     Config::parse_with(text, "test.conf", &|_| None).expect("valid")

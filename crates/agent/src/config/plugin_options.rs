@@ -40,6 +40,39 @@ impl Rename {
     }
 }
 
+/// What happens to a plugin that fails as it starts: `startup_error_behavior`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StartupErrors {
+    /// It is tried again, until it works.
+    #[default]
+    Retry,
+    /// The agent ends.
+    Error,
+    /// The plugin is left out.
+    Ignore,
+    /// The plugin is left out, also where its first collection fails.
+    Probe,
+}
+
+impl StartupErrors {
+    fn from_section(section: &mut Section, allowed: &[&str]) -> Result<Self, ConfigError> {
+        const KEY: &str = "startup_error_behavior";
+        let Some(behaviour) = section.string(KEY)?.filter(|text| !text.is_empty()) else {
+            return Ok(Self::default());
+        };
+        match behaviour.as_str() {
+            known if !allowed.contains(&known) => {
+                Err(section
+                    .bad(KEY, format!("{known:?} is not possible here; one of {}", allowed.join(", "))))
+            }
+            "error" => Ok(Self::Error),
+            "ignore" => Ok(Self::Ignore),
+            "probe" => Ok(Self::Probe),
+            _ => Ok(Self::Retry),
+        }
+    }
+}
+
 /// Options every input has. Durations in nanoseconds; `None` takes the agent's.
 #[derive(Debug, Default)]
 pub struct InputOptions {
@@ -53,6 +86,8 @@ pub struct InputOptions {
     pub collection_jitter: Option<i64>,
     /// A fixed shift of each collection.
     pub collection_offset: Option<i64>,
+    /// What a failure at its start means.
+    pub startup_errors: StartupErrors,
     /// How measurements are renamed.
     pub rename: Rename,
     /// Tags for metrics that do not carry them.
@@ -69,6 +104,7 @@ impl InputOptions {
             precision: section.duration("precision")?.filter(|&unit| unit > 0),
             collection_jitter: section.duration("collection_jitter")?,
             collection_offset: section.duration("collection_offset")?.filter(|&offset| offset > 0),
+            startup_errors: StartupErrors::from_section(section, &["error", "retry", "ignore", "probe"])?,
             rename: Rename::from_section(section)?,
             tags: section.string_table("tags")?.unwrap_or_default(),
             filter: Filter::from_section(section)?,
@@ -76,7 +112,7 @@ impl InputOptions {
         if options.interval == Some(0) {
             return Err(section.bad("interval", "must be above zero"));
         }
-        common_without_effect(section)?;
+        common_without_effect(section);
         section.without_effect("labels", "plugins cannot be selected by label");
         Ok(options)
     }
@@ -104,6 +140,8 @@ pub struct OutputOptions {
     pub rejected_file: Option<PathBuf>,
     /// Most bytes of that file; as many are kept of what was in it before.
     pub rejected_file_limit: u64,
+    /// What a failure to connect means.
+    pub startup_errors: StartupErrors,
     /// How measurements are renamed.
     pub rename: Rename,
     /// What passes.
@@ -128,10 +166,11 @@ impl OutputOptions {
                 .filter(|path| !path.is_empty())
                 .map(PathBuf::from),
             rejected_file_limit: section.size("rejected_file_limit")?.unwrap_or(REJECTED_FILE_BYTES),
+            startup_errors: StartupErrors::from_section(section, &["error", "retry", "ignore"])?,
             rename: Rename::from_section(section)?,
             filter: Filter::from_section(section)?,
         };
-        common_without_effect(section)?;
+        common_without_effect(section);
         Ok(options)
     }
 }
@@ -154,7 +193,9 @@ impl ProcessorOptions {
             order: section.integer("order")?.unwrap_or(0),
             filter: Filter::from_section(section)?,
         };
-        common_without_effect(section)?;
+        // Processors and aggregators have nothing to connect to.
+        StartupErrors::from_section(section, &["error"])?;
+        common_without_effect(section);
         Ok(options)
     }
 }
@@ -195,18 +236,13 @@ impl AggregatorOptions {
         if options.period == 0 {
             return Err(section.bad("period", "must be above zero"));
         }
-        common_without_effect(section)?;
+        // Processors and aggregators have nothing to connect to.
+        StartupErrors::from_section(section, &["error"])?;
+        common_without_effect(section);
         Ok(options)
     }
 }
 
-/// `startup_error_behavior` is always `retry` here: what cannot be reached is tried again.
-fn common_without_effect(section: &mut Section) -> Result<(), ConfigError> {
-    if let Some(behaviour) = section.string("startup_error_behavior")?
-        && !matches!(behaviour.as_str(), "error" | "retry" | "ignore" | "probe")
-    {
-        return Err(section.bad("startup_error_behavior", "one of error, retry, ignore, probe"));
-    }
+fn common_without_effect(section: &mut Section) {
     section.without_effect("log_level", "the log level is the agent's");
-    Ok(())
 }

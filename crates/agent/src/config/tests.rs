@@ -73,7 +73,7 @@ fn processors_that_would_never_run_are_an_error() {
 fn plugins_options_and_defaults() {
     let config = parse(
         "[global_tags]\nrack = '${RACK}'\nrow = 4\n[agent]\ninterval = '15s'\nmetric_buffer_limit = 0\ncollection_jitter = 1\n\
-         statefile = 'x'\n[[inputs.cpu]]\n[[inputs.cpu]]\nalias = 'slow'\ninterval = '1m'\n[inputs.mem]\n\
+         log_with_timezone = 'x'\n[[inputs.cpu]]\n[[inputs.cpu]]\nalias = 'slow'\ninterval = '1m'\n[inputs.mem]\n\
          [[outputs.influxdb]]\nflush_interval = '5s'\n",
     )
     .expect("valid");
@@ -89,7 +89,9 @@ fn plugins_options_and_defaults() {
     assert_eq!(config.outputs[0].options.flush_interval, Some(5_000_000_000));
     assert_eq!(
         config.warnings,
-        ["telegraf.conf:8: `statefile` in [agent] has no effect: no plugin keeps state"]
+        [
+            "telegraf.conf:8: `log_with_timezone` in [agent] has no effect: the process that runs the agent decides how it logs"
+        ]
     );
 }
 

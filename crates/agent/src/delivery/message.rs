@@ -40,6 +40,8 @@ pub enum Event {
     Collected(Vec<Arc<Metric>>),
     /// The flush interval has passed.
     FlushTimer,
+    /// Somebody wants all that is there to be sent now, whatever the back-off.
+    FlushNow,
     /// The files of a buffer on disk answered.
     Disk(DiskAnswer),
     /// The time of the last [`Command::WakeAt`] has come.

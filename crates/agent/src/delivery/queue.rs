@@ -134,6 +134,12 @@ impl Queue {
         unnumbered + self.disk.as_ref().map_or(0, |disk| disk.appending.len() + disk.waiting.len())
     }
 
+    /// The metrics that are nowhere but in memory, in order.
+    pub(super) fn volatile_metrics(&self) -> impl Iterator<Item = &Arc<Metric>> {
+        let front = self.front.iter().filter(|entry| entry.number.is_none()).map(|entry| &entry.metric);
+        front.chain(self.disk.iter().flat_map(|disk| disk.appending.iter().chain(&disk.waiting)))
+    }
+
     /// Whether metrics are under way to the disk, or will be.
     pub(super) fn is_appending(&self) -> bool {
         self.disk.as_ref().is_some_and(|disk| {

@@ -1,5 +1,8 @@
 //! One aggregator, its window, and what is done to the metrics it says.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use tracing::{debug, error};
 
 use super::window::{Limits, Window};
@@ -9,6 +12,7 @@ use crate::guard::guarded;
 use crate::metric::Metric;
 use crate::schedule::{precision, round_time};
 use crate::shape::fill;
+use crate::statistics::{Counters, Stat};
 
 /// An aggregator at work.
 #[derive(Debug)]
@@ -20,11 +24,18 @@ pub(super) struct Aggregation {
     window: Window,
     /// Unit of its metrics' times in nanoseconds.
     precision: i64,
+    counters: Arc<Counters>,
     failing: bool,
+    has_inherited: bool,
 }
 
 impl Aggregation {
-    pub(super) fn new(configured: ConfiguredAggregator, agent: &AgentSettings, now_ns: i64) -> Self {
+    pub(super) fn new(
+        configured: ConfiguredAggregator,
+        agent: &AgentSettings,
+        counters: Arc<Counters>,
+        now_ns: i64,
+    ) -> Self {
         let ConfiguredAggregator { id, fingerprint, options, aggregator } = configured;
         let limits = Limits {
             period: options.period,
@@ -40,8 +51,27 @@ impl Aggregation {
             aggregator,
             window: Window::new(limits, now_ns),
             precision,
+            counters,
             failing: false,
+            has_inherited: false,
         }
+    }
+
+    /// Whether it may go on for the other: the same table, under the same settings of the agent.
+    pub(super) fn may_inherit(&self, old: &Self) -> bool {
+        !self.has_inherited
+            && self.id == old.id
+            && self.fingerprint == old.fingerprint
+            && self.precision == old.precision
+            && self.window.has_limits_of(&old.window)
+    }
+
+    /// Goes on with the other's aggregator and window.
+    pub(super) fn inherit(&mut self, old: &mut Self) {
+        std::mem::swap(&mut self.aggregator, &mut old.aggregator);
+        self.window = old.window.clone();
+        self.failing = old.failing;
+        self.has_inherited = true;
     }
 
     /// When the window ends.
@@ -61,6 +91,7 @@ impl Aggregation {
             let mut own = metric.clone();
             filter.modify(&mut own);
             if own.fields().is_empty() {
+                self.counters.add(Stat::MetricsFiltered, 1);
                 return self.options.drop_original;
             }
             modified = own;
@@ -72,6 +103,7 @@ impl Aggregation {
             let result = guarded(|| self.aggregator.add(seen));
             self.noticed(result);
         } else {
+            self.counters.add(Stat::MetricsDropped, 1);
             debug!("{}: a metric of {} is not of the window's time", self.id, metric.name);
         }
         self.options.drop_original
@@ -91,6 +123,7 @@ impl Aggregation {
     }
 
     fn push(&mut self, time_ns: i64, out: &mut Vec<Metric>) {
+        let began = Instant::now();
         let mut said = Vec::new();
         let result = guarded(|| {
             self.aggregator.push(time_ns, &mut said);
@@ -105,11 +138,16 @@ impl Aggregation {
             fill(&mut metric, &self.options.tags);
             metric.time_ns = round_time(metric.time_ns, self.precision);
             out.push(metric);
+            self.counters.add(Stat::MetricsPushed, 1);
         }
+        self.counters.add(Stat::PushTimeNs, u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// Tells of the first panic in a row.
     fn noticed(&mut self, result: Result<(), String>) {
+        if result.is_err() {
+            self.counters.add(Stat::Errors, 1);
+        }
         match result {
             Ok(()) => self.failing = false,
             Err(panic) if self.failing => debug!("{}: failed again: {panic}", self.id),

@@ -8,6 +8,7 @@ use crate::config::{Fingerprint, PluginId, ProcessorOptions};
 use crate::guard::guarded;
 use crate::metric::Metric;
 use crate::processor::Processor;
+use crate::statistics::{Counters, Stat};
 
 /// Processors in the order in which metrics pass them.
 #[derive(Debug)]
@@ -22,7 +23,9 @@ pub(super) struct Step {
     fingerprint: Fingerprint,
     options: Arc<ProcessorOptions>,
     processor: Box<dyn Processor>,
+    counters: Arc<Counters>,
     failing: bool,
+    has_inherited: bool,
 }
 
 impl Chain {
@@ -47,15 +50,34 @@ impl Chain {
         }
     }
 
-    /// Puts what the processors hold back, passed through those behind each, into `out`.
-    pub(super) fn drain(&mut self, out: &mut Vec<Metric>, now_ns: i64) {
+    /// Puts what the processors meant hold back, passed through those behind each, into `out`.
+    pub(super) fn drain(&mut self, out: &mut Vec<Metric>, now_ns: i64, meant: impl Fn(&Step) -> bool) {
         let mut passing = Vec::new();
         for step in &mut self.steps {
             step.apply_all(&mut passing, now_ns);
-            step.drain(&mut passing, now_ns);
+            if meant(step) {
+                step.drain(&mut passing, now_ns);
+            }
         }
         passing.retain(|metric| !metric.fields().is_empty());
         out.append(&mut passing);
+    }
+
+    /// Whether there is a processor that may go on for this one.
+    pub(super) fn has(&self, step: &Step) -> bool {
+        self.steps.iter().any(|own| own.is_like(step))
+    }
+
+    /// Goes on with the processors of another chain, where there are the same here.
+    pub(super) fn inherit(&mut self, old: Self) {
+        for step in old.steps {
+            if let Some(own) = self.steps.iter_mut().find(|own| !own.has_inherited && own.is_like(&step)) {
+                own.processor = step.processor;
+                own.failing = step.failing;
+                own.has_inherited = true;
+            }
+        }
+        self.steps.iter_mut().for_each(|step| step.has_inherited = false);
     }
 }
 
@@ -64,9 +86,14 @@ impl Step {
         id: PluginId,
         fingerprint: Fingerprint,
         options: Arc<ProcessorOptions>,
+        counters: Arc<Counters>,
         processor: Box<dyn Processor>,
     ) -> Self {
-        Self { id, fingerprint, options, processor, failing: false }
+        Self { id, fingerprint, options, processor, counters, failing: false, has_inherited: false }
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        self.id == other.id && self.fingerprint == other.fingerprint
     }
 
     fn apply_all(&mut self, metrics: &mut Vec<Metric>, now_ns: i64) {
@@ -95,6 +122,9 @@ impl Step {
 
     /// Tells of the first panic in a row: a processor with a bug may have it with every metric.
     fn noticed(&mut self, result: Result<(), String>) {
+        if result.is_err() {
+            self.counters.add(Stat::Errors, 1);
+        }
         match result {
             Ok(()) => self.failing = false,
             Err(panic) if self.failing => debug!("{}: failed again: {panic}", self.id),

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 use crate::aggregator::Aggregator;
-use crate::config::{AggregatorOptions, Fingerprint, PluginId, ProcessorOptions, section_for_tests};
+use crate::config::{
+    AgentSettings, AggregatorOptions, ConfiguredAggregator, Fingerprint, PluginId, ProcessorOptions,
+    section_for_tests,
+};
 use crate::metric::Delivered;
 use crate::processor::Processor;
 
@@ -76,7 +79,8 @@ fn pipeline(
     aggregators: Vec<ConfiguredAggregator>,
     agent: &AgentSettings,
 ) -> Pipeline {
-    Pipeline::new(processors, aggregators, agent, 1003 * S)
+    let mut config = Config { processors, aggregators, agent: agent.clone(), ..Config::default() };
+    Pipeline::new(&mut config, 1003 * S)
 }
 
 fn metric(name: &'static str, time: i64) -> Metric {
@@ -220,4 +224,35 @@ fn a_source_learns_when_what_became_of_its_metric_is_gone() {
     assert_eq!((out.len(), calls.load(Ordering::Relaxed)), (1, 0), "the original is on its way");
     out.clear();
     assert_eq!(calls.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_successor_goes_on_with_what_both_have() {
+    let agent = AgentSettings::default();
+    let mut gone = aggregator("name_prefix = 'old_'");
+    gone.id.alias = Some("gone".to_owned());
+    let mut old =
+        pipeline(vec![processor("a", ""), processor("b", "order = 1")], vec![aggregator(""), gone], &agent);
+    apply(&mut old, vec![metric("m", 1010 * S)], 1010 * S);
+    let mut new =
+        pipeline(vec![processor("b", ""), processor("c", "order = 1")], vec![aggregator("")], &agent);
+    let mut out = Vec::new();
+    new.inherit(old, 1012 * S, &mut out);
+    let told: Vec<_> = out.iter().map(text).collect();
+    assert_eq!(
+        told,
+        [
+            "held,path=ab seen=1i 1012000000000",
+            "old_count,own=x,path=ab n=3i 1012000000000",
+            "held,path=ab seen=1i 1012000000000"
+        ],
+        "what is gone gives out what it held, the old way"
+    );
+    let last = finish(&mut new, 1013 * S);
+    assert!(last.contains(&"held,path=bc seen=2i 1013000000000".to_owned()), "b remembers: {last:?}");
+    // Two fields of `m`, one of what `a` held, and those of what is held at the end.
+    assert!(
+        last.contains(&"count,own=x,path=bc n=5i 1013000000000".to_owned()),
+        "the window goes on: {last:?}"
+    );
 }

@@ -46,6 +46,11 @@ impl Window {
         window
     }
 
+    /// Whether both are as long, as wide and as aligned.
+    pub(super) fn has_limits_of(&self, other: &Self) -> bool {
+        self.limits == other.limits
+    }
+
     /// When it ends.
     pub(super) fn end(&self) -> Nanos {
         self.end
