@@ -97,6 +97,8 @@ pub(crate) struct DiskBuffer {
     pub(super) segments: VecDeque<Segment>,
     /// The last segment, open; absent when the next append begins another.
     active: Option<Arc<dyn File>>,
+    /// The last segment after a failed append, of which something may be there.
+    uncut: Option<Arc<dyn File>>,
     cursor: Cursor,
     acknowledged: u64,
     /// Number of the next metric.
@@ -137,6 +139,7 @@ impl DiskBuffer {
             options,
             segments,
             active: None,
+            uncut: None,
             cursor,
             acknowledged,
             end: end.max(acknowledged),
@@ -183,6 +186,10 @@ impl DiskBuffer {
 
     /// Fills what is left of the last segment, with one sync.
     fn append_some(&mut self, metrics: &[Arc<Metric>]) -> Result<usize, FsError> {
+        if let (Some(file), Some(last)) = (&self.uncut, self.segments.back()) {
+            file.truncate(last.len).map_err(FsError::on("cut", &last.path))?;
+            self.uncut = None;
+        }
         let room = match (&self.active, self.segments.back()) {
             (Some(_), Some(last)) if last.len < self.segment_len_max => self.segment_len_max - last.len,
             _ => self.segment_len_max,
@@ -214,12 +221,9 @@ impl DiskBuffer {
             false => Ok(()),
         });
         if let Err(error) = synced {
-            // What is there of it is cut off, now or when it is read; and since nothing is known of a file whose
-            // sync failed, the next append begins another.
-            if let Err(cut) = file.truncate(last.len) {
-                tracing::debug!("{}: {cut}", last.path.display());
-            }
-            self.active = None;
+            // Nothing is known of a file whose sync failed: the next append cuts off what is there of this one and
+            // begins another file.
+            self.uncut = self.active.take();
             return Err(error);
         }
         last.len += bytes.len() as u64;

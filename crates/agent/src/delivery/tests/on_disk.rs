@@ -430,6 +430,7 @@ proptest! {
             prop_assert_eq!(world.delivery.totals().stored as usize, stored.len());
         }
         drop(world.disk);
+        world.sim.kill();
         let (_, opened) = World::open(&world.sim);
         if !failed {
             prop_assert_eq!(opened.acknowledged, opened.end, "a new start finds nothing left to send");
