@@ -34,6 +34,7 @@ mod context;
 mod exposition;
 mod field_value;
 mod filter;
+mod graphite_template;
 mod guard;
 mod inputs;
 mod line;

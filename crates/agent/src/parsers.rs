@@ -1,12 +1,14 @@
 //! The data formats that are read: one file each, and the table by which `data_format` finds them.
 
+pub(crate) mod influx;
+
 use crate::config::{ConfigError, Section};
 use crate::context::Context;
 use crate::parser::Parser;
 use crate::registry::{self, Entry};
 
 /// Every format there is.
-pub const PARSERS: &[Entry<dyn Parser>] = &[];
+pub const PARSERS: &[Entry<dyn Parser>] = &[Entry { name: "influx", build: influx::build }];
 
 /// The parser that a plugin's table asks for by `data_format`, with its options.
 pub(crate) fn from_section(
