@@ -158,6 +158,10 @@ impl OutputTask {
                 received = metrics.recv(), if is_open => match received {
                     Some(gathered) => self.take(&gathered),
                     None => {
+                        // What was asked for before the end comes before it.
+                        while let Ok(request) = requests.try_recv() {
+                            self.requested(request);
+                        }
                         self.give_up_at = Some(Instant::now() + LAST_FLUSH_MAX);
                         self.closed()
                     }

@@ -158,3 +158,5 @@ async fn processors_and_aggregators_stand_between_inputs_and_outputs() {
     let out = String::from_utf8(out).expect("text");
     assert!(out.starts_with("> memory total_max=") && out.lines().count() == 1, "{out}");
 }
+
+mod reload;
