@@ -6,17 +6,24 @@
 //! [`STUCK_MAX`] of them. One domain must never cost the others:
 //!
 //! ```text
-//! bulk: one call for all domains ----> points
-//!   |  refused, or no answer within half the time
-//!   v
+//! bulk: one call for all domains ----------------> points
+//!   |  refused   |  no answer within half the time
+//!   |            v
+//!   |          bulk again: libvirt passes by domains that another call waits for --> points
+//!   |            |  no answer in half of what is left
+//!   v            v
 //! one by one: each domain by itself; one that fails is reported, one that does not
 //! answer is left alone for a while (quarantine), and the rest goes on with a new worker
 //! ```
 
 mod connection;
+mod credentials;
+mod details;
+mod keys;
 mod options;
 mod points;
 mod quarantine;
+mod uri;
 mod worker;
 
 use std::collections::BTreeSet;
@@ -33,7 +40,9 @@ use worker::{Failure, Job, Outcome, Worker};
 
 /// Workers left behind in calls that do not return, at most. Each also holds one of the daemon's
 /// own workers, of which it has 20 by default.
-const STUCK_MAX: usize = 4;
+const STUCK_MAX: usize = 8;
+/// Left for domains that do answer: what may cost a worker is not tried when so few are left.
+const SPARE: usize = 3;
 /// How long domains are asked one by one after a bulk call did not answer.
 const BULK_PAUSE: Duration = Duration::from_secs(300);
 
@@ -58,18 +67,13 @@ impl Input for Libvirt {
         let start = Instant::now();
         let deadline = start + self.options.timeout;
         self.stuck.retain(|thread| !thread.is_finished());
-        self.quarantine.release(start);
-        let bulk = self.quarantine.is_empty() && self.bulk_paused_until.is_none_or(|until| until <= start);
-        if bulk {
-            match self.ask(Job::Bulk, start + self.options.timeout / 2, |_| {})? {
-                Asked::Done(domains) => {
-                    domains.iter().for_each(|domain| add_points(acc, domain, &self.options.points));
-                    return Ok(());
-                }
-                // The daemon is there and refuses: one of the domains has a problem.
-                Asked::Refused(_) => {}
-                Asked::Silent(_) => self.bulk_paused_until = Some(start + BULK_PAUSE),
-            }
+        let spare = self.stuck.len() + SPARE <= STUCK_MAX;
+        if spare {
+            self.quarantine.release(start);
+        }
+        let paused = self.bulk_paused_until.is_some_and(|until| until > start);
+        if spare && !paused && self.quarantine.is_empty() && self.bulk(acc, start)? {
+            return Ok(());
         }
         self.one_by_one(acc, deadline)
     }
@@ -97,6 +101,32 @@ impl Libvirt {
         }
     }
 
+    /// All domains at once; whether that was answered.
+    fn bulk(&mut self, acc: &mut Accumulator, start: Instant) -> Result<bool, GatherError> {
+        let timeout = self.options.timeout;
+        for deadline in [start + timeout / 2, start + timeout / 4 * 3] {
+            match self.ask(Job::Bulk, deadline, |_| {})? {
+                Asked::Done(domains) => {
+                    domains.iter().for_each(|domain| self.add(acc, domain));
+                    return Ok(true);
+                }
+                // The daemon is there and refuses: one of the domains has a problem.
+                Asked::Refused(_) => return Ok(false),
+                Asked::Silent(_) => {}
+            }
+        }
+        self.bulk_paused_until = Some(start + BULK_PAUSE);
+        Ok(false)
+    }
+
+    /// Adds a domain's points, and reports what is missing.
+    fn add(&self, acc: &mut Accumulator, domain: &Domain) {
+        add_points(acc, domain, &self.options.points);
+        if let Some(problem) = &domain.problem {
+            acc.report(self.error(format!("domain {}: {problem}", domain.name)));
+        }
+    }
+
     fn one_by_one(&mut self, acc: &mut Accumulator, deadline: Instant) -> Result<(), GatherError> {
         let mut done = BTreeSet::new();
         loop {
@@ -108,7 +138,7 @@ impl Libvirt {
                 Err((name, reason)) => failed.push((name, reason)),
             })?;
             for domain in domains {
-                add_points(acc, &domain, &self.options.points);
+                self.add(acc, &domain);
                 self.quarantine.forgive(&domain.name);
                 done.insert(domain.name);
             }
@@ -135,7 +165,7 @@ impl Libvirt {
     }
 
     /// Gives a worker a job and waits for its end, at most until `deadline` and no longer for a
-    /// single domain than a quarter of the timeout. An error is one of the connection as a whole.
+    /// single domain than an eighth of the timeout. An error is one of the connection as a whole.
     fn ask(
         &mut self,
         job: Job,
@@ -144,7 +174,7 @@ impl Libvirt {
     ) -> Result<Asked, GatherError> {
         let patience = match &job {
             Job::Bulk => self.options.timeout,
-            Job::OneByOne { .. } => self.options.timeout / 4,
+            Job::OneByOne { .. } => self.options.timeout / 8,
         };
         let mut worker = self.idle_worker(deadline)?;
         worker.give(job);

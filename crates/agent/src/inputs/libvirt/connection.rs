@@ -1,7 +1,5 @@
-//! A connection to libvirt. The only unsafe code of the agent: three calls that the binding lacks
-//! or returns as bare pointers.
+//! A connection to libvirt. Unsafe are the calls that the binding lacks or returns as bare pointers.
 
-use std::collections::BTreeSet;
 use std::ffi::{CStr, c_int, c_uint};
 use std::ptr;
 use std::sync::OnceLock;
@@ -13,7 +11,8 @@ use virt::domain::Domain as Handle;
 use virt::error::{Error, ErrorNumber};
 use virt::sys;
 
-use super::options::Options;
+use super::details::{Details, Nova};
+use super::options::{Options, Selection};
 use super::points::{Domain, Pin};
 
 /// Running, paused, shut off and any other state: all there are.
@@ -21,6 +20,11 @@ const ALL_STATES: u32 = sys::VIR_CONNECT_GET_ALL_DOMAINS_STATS_RUNNING
     | sys::VIR_CONNECT_GET_ALL_DOMAINS_STATS_PAUSED
     | sys::VIR_CONNECT_GET_ALL_DOMAINS_STATS_SHUTOFF
     | sys::VIR_CONNECT_GET_ALL_DOMAINS_STATS_OTHER;
+/// Only domains that run or are paused.
+const ACTIVE: u32 = sys::VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE;
+/// The names under which versions of OpenStack's nova keep an instance in the metadata of its domain.
+const NOVA_NAMESPACES: [&str; 2] =
+    ["http://openstack.org/xmlns/libvirt/nova/1.1", "http://openstack.org/xmlns/libvirt/nova/1.0"];
 /// A domain that is busy with another job tells what it can without waiting for its end.
 const NOWAIT: u32 = sys::VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT;
 /// A peer that answers no ping for so many intervals is gone, and every call to it fails.
@@ -45,9 +49,9 @@ impl Drop for Connection {
 
 impl Connection {
     /// Connects for reading only: nothing else is needed, and no privilege is either.
-    pub(super) fn open(uri: &str) -> Result<Self, Error> {
+    pub(super) fn open(options: &Options) -> Result<Self, Error> {
         prepare_library();
-        let connect = Connect::open_read_only(Some(uri))?;
+        let connect = options.credentials.open_read_only(&options.connect_uri)?;
         let connection = Self { connect, nowait: NOWAIT };
         // Not every driver has a peer to ping.
         connection.connect.set_keep_alive(KEEPALIVE_SECONDS, KEEPALIVE_MISSES).ok();
@@ -59,33 +63,23 @@ impl Connection {
         self.connect.is_alive().unwrap_or(false)
     }
 
-    /// The domains of these names, or all.
-    pub(super) fn list(&self, names: &BTreeSet<String>) -> Result<Vec<Handle>, Error> {
-        // The same states as above, by other constants of the same values.
-        let handles = self.connect.list_all_domains(ALL_STATES)?;
-        if names.is_empty() {
-            return Ok(handles);
+    /// The domains selected.
+    pub(super) fn list(&self, selection: &Selection) -> Result<Vec<Handle>, Error> {
+        let mut handles = self.connect.list_all_domains(states(selection))?;
+        if !selection.takes_all_names() {
+            handles.retain(|handle| handle.get_name().is_ok_and(|name| selection.takes(&name)));
         }
-        let wanted = |handle: &Handle| handle.get_name().is_ok_and(|name| names.contains(&name));
-        Ok(handles.into_iter().filter(wanted).collect())
+        Ok(handles)
     }
 
-    /// The statistics of all domains (or those named) with one call.
+    /// The statistics of all domains with one call; their names are not looked at.
     pub(super) fn all_stats(&mut self, options: &Options) -> Result<Vec<Domain>, Error> {
-        if !options.domains.is_empty() {
-            let handles = self.list(&options.domains)?;
-            return if handles.is_empty() { Ok(Vec::new()) } else { self.stats_of(&handles, options.groups) };
-        }
+        let states = states(&options.selection);
         self.with_or_without_nowait(|connect, nowait, records| {
             // SAFETY: the connection is open while `connect` lives; `records` points to a null
             // pointer that the call sets to an array it allocates.
             unsafe {
-                sys::virConnectGetAllDomainStats(
-                    connect.as_ptr(),
-                    options.groups,
-                    records,
-                    ALL_STATES | nowait,
-                )
+                sys::virConnectGetAllDomainStats(connect.as_ptr(), options.groups, records, states | nowait)
             }
         })
     }
@@ -122,21 +116,32 @@ impl Connection {
         }
     }
 
-    /// The domain's title, if it has one.
-    pub(super) fn title(&self, handle: &Handle) -> Option<String> {
-        handle
-            .get_metadata(sys::VIR_DOMAIN_METADATA_TITLE as c_int, None, 0)
-            .ok()
-            .filter(|title| !title.is_empty())
+    /// The domain's title and what nova noted, as far as they are wanted and there.
+    pub(super) fn details(&self, handle: &Handle, options: &Options) -> Result<Details, Error> {
+        let mut details = Details::default();
+        if options.points.title_tag {
+            details.title = metadata(handle, sys::VIR_DOMAIN_METADATA_TITLE, None)?;
+        }
+        if options.points.nova_tags {
+            for namespace in NOVA_NAMESPACES {
+                let xml = metadata(handle, sys::VIR_DOMAIN_METADATA_ELEMENT, Some(namespace))?;
+                details.nova = details.nova.or_else(|| xml.and_then(|xml| Nova::parse(&xml)));
+            }
+        }
+        Ok(details)
     }
 
-    /// Where the domain's vCPUs may run, and run.
-    pub(super) fn pins(&self, handle: &Handle) -> Result<Vec<Pin>, Error> {
-        let vcpus = usize::try_from(handle.get_info()?.nr_virt_cpu).unwrap_or(0);
+    /// How many CPUs the host has, those that are offline included.
+    pub(super) fn host_cpus(&self) -> Result<usize, Error> {
         // SAFETY: the connection is open; null pointers ask for the count alone.
         let cpus =
             unsafe { sys::virNodeGetCPUMap(self.connect.as_ptr(), ptr::null_mut(), ptr::null_mut(), 0) };
-        let cpus = usize::try_from(cpus).map_err(|_| Error::last_error())?;
+        usize::try_from(cpus).map_err(|_| Error::last_error())
+    }
+
+    /// Where the domain's vCPUs may run, and run; the host has `cpus` CPUs.
+    pub(super) fn pins(&self, handle: &Handle, cpus: usize) -> Result<Vec<Pin>, Error> {
+        let vcpus = usize::try_from(handle.get_info()?.nr_virt_cpu).unwrap_or(0);
         if vcpus == 0 || cpus == 0 {
             return Ok(Vec::new());
         }
@@ -173,6 +178,20 @@ impl Connection {
             current: None,
         };
         Ok((0..known).map(pin).collect())
+    }
+}
+
+/// The flags for the states of the domains selected.
+fn states(selection: &Selection) -> u32 {
+    if selection.active_only { ACTIVE } else { ALL_STATES }
+}
+
+/// Part of a domain's metadata; `None` if it has none of it.
+fn metadata(handle: &Handle, kind: c_uint, namespace: Option<&str>) -> Result<Option<String>, Error> {
+    match handle.get_metadata(kind.cast_signed(), namespace, 0) {
+        Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+        Err(error) if error.code() == ErrorNumber::NoDomainMetadata => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -97,6 +97,107 @@ fn a_domain_in_quarantine_is_left_out_and_told_of() {
     );
 }
 
+/// A host of the test driver with so many domains, and their file.
+fn host_of(domains: usize, more: &str) -> (tempfile::NamedTempFile, String) {
+    let mut xml = format!("<node>{more}");
+    for n in 0..domains {
+        xml += &format!(
+            "<domain type='test'><name>vm-{n:04}</name><uuid>{n:08x}-0000-4000-8000-000000000000</uuid>\
+             <title>Guest {n}</title><metadata><nova:instance \
+             xmlns:nova='http://openstack.org/xmlns/libvirt/nova/1.1'><nova:name>shop-{n}</nova:name>\
+             <nova:flavor name='m1.small'/><nova:owner><nova:project uuid='p-1'>demo</nova:project></nova:owner>\
+             </nova:instance></metadata><memory>65536</memory><vcpu>2</vcpu><os><type>hvm</type></os></domain>"
+        );
+    }
+    xml += "</node>";
+    let file = tempfile::NamedTempFile::new().expect("temporary file");
+    std::fs::write(file.path(), xml).expect("written");
+    let options = format!("libvirt_uri = 'test://{}'\n", file.path().display());
+    (file, options)
+}
+
+#[test]
+fn three_hundred_domains_come_with_one_call() {
+    let (_file, options) = host_of(300, "");
+    let mut input = input(&format!("{options}timeout = '60s'"));
+    for _ in 0..2 {
+        let (result, metrics, errors) = gather(&mut input);
+        assert!(result.is_ok() && errors.is_empty(), "{result:?} {errors:?}");
+        let mut names: Vec<_> = metrics
+            .iter()
+            .filter(|m| m.name == "libvirt_state")
+            .filter_map(|m| m.tag_value("domain_name"))
+            .collect();
+        names.sort_unstable();
+        let expected: Vec<_> = (0..300).map(|n| format!("vm-{n:04}")).collect();
+        assert_eq!(names, expected);
+        assert!(input.bulk_paused_until.is_none() && input.stuck.is_empty());
+    }
+}
+
+#[test]
+fn domains_are_selected_by_globs() {
+    let (_file, options) = host_of(30, "");
+    let (result, metrics, _) =
+        gather(&mut input(&format!("{options}domains_include = ['vm-002?']\ndomains_exclude = ['*9']")));
+    assert!(result.is_ok());
+    let mut names = seen(&metrics);
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 9, "{names:?}");
+    assert!(names.iter().all(|name| name.starts_with("vm-002")));
+}
+
+#[test]
+fn only_domains_that_run_on_request() {
+    let shut_off = "<domain type='test' xmlns:test='http://libvirt.org/schemas/domain/test/1.0'><name>off</name>\
+                    <memory>65536</memory><os><type>hvm</type></os><test:runstate>5</test:runstate></domain>";
+    let (_file, options) = host_of(2, shut_off);
+    for (more, count) in
+        [("", 3), ("active_only = true\n", 2), ("active_only = true\ndomains_exclude = ['x']", 2)]
+    {
+        let (result, metrics, _) =
+            gather(&mut input(&format!("{options}statistics_groups = ['state']\n{more}")));
+        assert!(result.is_ok(), "{result:?}");
+        assert_eq!(metrics.len(), count, "{more}");
+    }
+    let (_, metrics, _) = gather(&mut input(&format!(
+        "{options}domains = ['off']\nextra_tags = ['state']\nstatistics_groups = ['state']"
+    )));
+    assert_eq!(metrics[0].tag_value("domain_state"), Some("shutoff"));
+}
+
+#[test]
+fn titles_and_novas_metadata_become_tags_on_request() {
+    let (_file, options) = host_of(3, "");
+    let mut input = input(&format!("{options}extra_tags = ['title', 'nova']"));
+    for _ in 0..2 {
+        let (result, metrics, errors) = gather(&mut input);
+        assert!(result.is_ok() && errors.is_empty(), "{result:?} {errors:?}");
+        let of =
+            |name: &str| metrics.iter().find(|m| m.tag_value("domain_name") == Some(name)).expect("there");
+        assert_eq!(of("vm-0002").tag_value("title"), Some("Guest 2"));
+        assert_eq!(of("vm-0002").tag_value("nova_name"), Some("shop-2"));
+        assert_eq!(of("vm-0001").tag_value("nova_flavor"), Some("m1.small"));
+        assert_eq!(of("vm-0001").tag_value("nova_project"), Some("demo"));
+        assert_eq!(of("vm-0001").tag_value("nova_project_id"), Some("p-1"));
+    }
+}
+
+#[test]
+fn a_daemon_that_asks_is_told_user_and_password() {
+    let users = "<auth><user password='geheim'>monitor</user></auth>";
+    let (_file, options) = host_of(1, users);
+    let (result, metrics, _) =
+        gather(&mut input(&format!("{options}username = 'monitor'\npassword = 'geheim'")));
+    assert!(result.is_ok() && !metrics.is_empty(), "{result:?}");
+    for wrong in ["username = 'monitor'\npassword = 'falsch'", "username = 'monitor'", ""] {
+        let error = gather(&mut input(&format!("{options}{wrong}"))).0.expect_err("refused").to_string();
+        assert!(error.contains("auth"), "{error}");
+        assert!(!error.contains("falsch") && !error.contains("geheim"), "{error}");
+    }
+}
+
 #[test]
 fn no_daemon_is_an_error_and_no_more() {
     let mut input = input("libvirt_uri = 'qemu+unix:///system?socket=/nonexistent/sock'");
@@ -180,7 +281,7 @@ fn seen(metrics: &[Metric]) -> Vec<&str> {
 }
 
 fn scripted_input(start: fn(&Options) -> std::io::Result<Worker>) -> Libvirt {
-    let mut input = input("timeout = '400ms'");
+    let mut input = input("timeout = '800ms'");
     input.start = start;
     input
 }
@@ -195,14 +296,35 @@ fn a_domain_that_hangs_costs_the_others_nothing() {
     assert_eq!(seen(&metrics), ["a", "c"], "although the bulk call hung on it, too");
     assert_eq!(errors.len(), 1);
     assert!(errors[0].to_string().contains("domain b does not answer"), "{}", errors[0]);
-    assert_eq!(input.stuck.len(), 2);
+    assert_eq!(input.stuck.len(), 3, "twice in the bulk call, once by itself");
     for _ in 0..5 {
         let start = Instant::now();
         let (_, metrics, _) = gather(&mut input);
         assert_eq!(seen(&metrics), ["a", "c"]);
         assert!(start.elapsed() < Duration::from_millis(200), "nobody waits for it again");
     }
-    assert_eq!(input.stuck.len(), 2, "and no further thread is lost");
+    assert_eq!(input.stuck.len(), 3, "and no further thread is lost");
+}
+
+#[test]
+fn the_second_call_passes_by_what_the_first_waits_for() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static WAITED_FOR: AtomicBool = AtomicBool::new(false);
+    fn bulk(outbox: &Outbox) -> bool {
+        if !WAITED_FOR.swap(true, Ordering::SeqCst) {
+            return false;
+        }
+        outbox.send(Outcome::End(Ok(["a", "b", "c"].map(domain).into()))).expect("heard");
+        true
+    }
+    let mut input = scripted_input(|_| scripted(bulk, |_, _| panic!("nobody is asked alone")));
+    for _ in 0..3 {
+        let (result, metrics, errors) = gather(&mut input);
+        assert!(result.is_ok() && errors.is_empty(), "{result:?} {errors:?}");
+        assert_eq!(seen(&metrics), ["a", "b", "c"]);
+        assert_eq!(input.stuck.len(), 1);
+        assert!(input.bulk_paused_until.is_none());
+    }
 }
 
 #[test]
@@ -244,7 +366,7 @@ fn threads_that_never_return_are_few() {
 fn a_late_worker_is_let_go_and_room_is_made() {
     // Late rather than stuck: the bulk call ends after the deadline.
     fn late(outbox: &Outbox) -> bool {
-        std::thread::sleep(Duration::from_millis(600));
+        std::thread::sleep(Duration::from_millis(1200));
         // Nobody may be listening any more.
         outbox.send(Outcome::End(Ok(Vec::new()))).ok();
         true
@@ -252,8 +374,12 @@ fn a_late_worker_is_let_go_and_room_is_made() {
     let mut input = scripted_input(|_| scripted(late, answer));
     let (_, metrics, _) = gather(&mut input);
     assert_eq!(seen(&metrics), ["a", "b", "c"]);
-    assert_eq!(input.stuck.len(), 1);
-    std::thread::sleep(Duration::from_millis(800));
+    assert_eq!(input.stuck.len(), 2);
+    let start = Instant::now();
+    while !input.stuck.iter().all(JoinHandle::is_finished) {
+        assert!(start.elapsed() < Duration::from_secs(20), "the calls end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     assert!(gather(&mut input).0.is_ok());
     assert!(input.stuck.is_empty());
 }

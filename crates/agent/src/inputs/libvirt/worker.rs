@@ -1,6 +1,6 @@
 //! The thread that calls libvirt and may hang in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
@@ -9,6 +9,7 @@ use virt::domain::Domain as Handle;
 use virt::error::{Error, ErrorNumber};
 
 use super::connection::Connection;
+use super::details::Remembered;
 use super::options::Options;
 use super::points::Domain;
 
@@ -122,15 +123,22 @@ impl Worker {
     }
 }
 
+/// What a worker keeps from job to job.
+struct State<'a> {
+    options: &'a Options,
+    connection: Option<Connection>,
+    details: Remembered,
+}
+
 /// Works until the input has gone. Sends fail only then.
 fn work(options: &Options, jobs: &Receiver<Job>, outbox: &Sender<Outcome>) {
-    let mut connection: Option<Connection> = None;
+    let mut state = State { options, connection: None, details: Remembered::default() };
     for job in jobs {
-        let kept = connection.is_some();
-        let mut result = attempt(options, &mut connection, &job, outbox);
+        let kept = state.connection.is_some();
+        let mut result = state.attempt(&job, outbox);
         // A daemon that was restarted since the last job is there again under a new connection.
-        if kept && connection.is_none() && matches!(job, Job::Bulk) {
-            result = attempt(options, &mut connection, &job, outbox);
+        if kept && state.connection.is_none() && matches!(job, Job::Bulk) {
+            result = state.attempt(&job, outbox);
         }
         if outbox.send(Outcome::End(result)).is_err() {
             return;
@@ -138,106 +146,141 @@ fn work(options: &Options, jobs: &Receiver<Job>, outbox: &Sender<Outcome>) {
     }
 }
 
-fn attempt(
-    options: &Options,
-    slot: &mut Option<Connection>,
-    job: &Job,
-    outbox: &Sender<Outcome>,
-) -> Result<Vec<Domain>, Failure> {
-    let connection = match slot {
-        Some(connection) => connection,
-        None => {
-            let opened = Connection::open(&options.uri).map_err(|e| Failure::Connection(text(&e)))?;
-            slot.insert(opened)
-        }
-    };
-    outbox.send(Outcome::Connected).ok();
-    let result = match job {
-        Job::Bulk => bulk(options, connection),
-        Job::OneByOne { skip } => one_by_one(options, connection, skip, outbox).map(|()| Vec::new()),
-    };
-    let error = match result {
-        Ok(domains) => return Ok(domains),
-        Err(error) => error,
-    };
-    if connection.is_alive() && !is_lost(&error) {
-        return Err(Failure::Call(text(&error)));
+impl State<'_> {
+    fn attempt(&mut self, job: &Job, outbox: &Sender<Outcome>) -> Result<Vec<Domain>, Failure> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Connection::open(self.options).map_err(|e| Failure::Connection(text(&e)))?,
+        };
+        outbox.send(Outcome::Connected).ok();
+        self.details.begin();
+        let result = match job {
+            Job::Bulk => self.bulk(&mut connection),
+            Job::OneByOne { skip } => self.one_by_one(&mut connection, skip, outbox).map(|()| Vec::new()),
+        };
+        let failure = match result {
+            Err(error) if is_lost(&error) || !connection.is_alive() => {
+                return Err(Failure::Connection(text(&error)));
+            }
+            // No domain has statistics then; asking one after the other would repeat it.
+            Err(error) if error.code() == ErrorNumber::NoSupport => Err(Failure::Connection(text(&error))),
+            Err(error) => Err(Failure::Call(text(&error))),
+            Ok(domains) => Ok(domains),
+        };
+        self.connection = Some(connection);
+        failure
     }
-    *slot = None;
-    Err(Failure::Connection(text(&error)))
-}
 
-fn bulk(options: &Options, connection: &mut Connection) -> Result<Vec<Domain>, Error> {
-    let mut domains = connection.all_stats(options)?;
-    if options.points.title_tag || options.vcpu_mapping {
-        let handles = connection.list(&options.domains)?;
-        for handle in &handles {
-            let Ok(uuid) = handle.get_uuid_string() else { continue };
-            if let Some(domain) = domains.iter_mut().find(|domain| domain.uuid == uuid) {
-                complete(options, connection, handle, domain)?;
+    /// All domains with one call, and what it does not tell with further ones.
+    fn bulk(&mut self, connection: &mut Connection) -> Result<Vec<Domain>, Error> {
+        let options = self.options;
+        let selection = &options.selection;
+        if selection.takes_all_names() && !options.asks_each_domain() {
+            return connection.all_stats(options);
+        }
+        let handles = connection.list(selection)?;
+        if handles.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut domains = connection.stats_of(&handles, options.groups)?;
+        if options.asks_each_domain() {
+            let by_uuid: HashMap<String, &Handle> =
+                handles.iter().filter_map(|handle| Some((handle.get_uuid_string().ok()?, handle))).collect();
+            let cpus = self.host_cpus(connection)?;
+            for domain in &mut domains {
+                if let Some(handle) = by_uuid.get(&domain.uuid) {
+                    self.complete(connection, handle, domain, cpus)?;
+                }
+            }
+            self.details.retain(|uuid| by_uuid.contains_key(uuid));
+        }
+        Ok(domains)
+    }
+
+    fn one_by_one(
+        &mut self,
+        connection: &mut Connection,
+        skip: &BTreeSet<String>,
+        outbox: &Sender<Outcome>,
+    ) -> Result<(), Error> {
+        let mut handles = Vec::new();
+        for handle in connection.list(&self.options.selection)? {
+            handles.push((handle.get_name()?, handle));
+        }
+        outbox.send(Outcome::Listed(handles.iter().map(|(name, _)| name.clone()).collect())).ok();
+        let cpus = self.host_cpus(connection)?;
+        for (name, handle) in handles {
+            if skip.contains(&name) {
+                continue;
+            }
+            if outbox.send(Outcome::Begin(name.clone())).is_err() {
+                return Ok(());
+            }
+            let outcome = match self.one(connection, &handle, cpus) {
+                Ok(Some(domain)) => Ok(domain),
+                // It vanished since the list was made.
+                Ok(None) => continue,
+                Err(error) if is_lost(&error) || !connection.is_alive() => return Err(error),
+                Err(error) => Err((name, text(&error))),
+            };
+            outbox.send(Outcome::Domain(outcome)).ok();
+        }
+        Ok(())
+    }
+
+    fn one(
+        &mut self,
+        connection: &mut Connection,
+        handle: &Handle,
+        cpus: usize,
+    ) -> Result<Option<Domain>, Error> {
+        let found = match connection.stats_of(std::slice::from_ref(handle), self.options.groups) {
+            Err(error) if error.code() == ErrorNumber::NoDomain => return Ok(None),
+            found => found?.pop(),
+        };
+        let Some(mut domain) = found else { return Ok(None) };
+        self.complete(connection, handle, &mut domain, cpus)?;
+        Ok(Some(domain))
+    }
+
+    /// What the statistics do not tell. A domain of which it cannot be read says so; an error is one of the connection.
+    fn complete(
+        &mut self,
+        connection: &Connection,
+        handle: &Handle,
+        domain: &mut Domain,
+        cpus: usize,
+    ) -> Result<(), Error> {
+        let options = self.options;
+        let mut note = |error: Error| match error.code() {
+            _ if is_lost(&error) || !connection.is_alive() => Err(error),
+            // It vanished since; what was read before is true all the same.
+            ErrorNumber::NoDomain => Ok(()),
+            _ => {
+                domain.problem = Some(text(&error));
+                Ok(())
+            }
+        };
+        if options.reads_details() {
+            let read = || connection.details(handle, options);
+            match self.details.get(&domain.uuid, Instant::now(), read) {
+                Ok(details) => domain.details = Some(details),
+                Err(error) => note(error)?,
             }
         }
-    }
-    Ok(domains)
-}
-
-fn one_by_one(
-    options: &Options,
-    connection: &mut Connection,
-    skip: &BTreeSet<String>,
-    outbox: &Sender<Outcome>,
-) -> Result<(), Error> {
-    let mut handles = Vec::new();
-    for handle in connection.list(&options.domains)? {
-        handles.push((handle.get_name()?, handle));
-    }
-    outbox.send(Outcome::Listed(handles.iter().map(|(name, _)| name.clone()).collect())).ok();
-    for (name, handle) in handles {
-        if skip.contains(&name) {
-            continue;
+        if options.vcpu_mapping {
+            match connection.pins(handle, cpus) {
+                Ok(pins) => domain.pins = pins,
+                Err(error) => note(error)?,
+            }
         }
-        if outbox.send(Outcome::Begin(name.clone())).is_err() {
-            return Ok(());
-        }
-        let outcome = match one(options, connection, &handle) {
-            Ok(Some(domain)) => Ok(domain),
-            // It vanished since the list was made.
-            Ok(None) => continue,
-            Err(error) if is_lost(&error) || !connection.is_alive() => return Err(error),
-            Err(error) => Err((name, text(&error))),
-        };
-        outbox.send(Outcome::Domain(outcome)).ok();
+        Ok(())
     }
-    Ok(())
-}
 
-fn one(options: &Options, connection: &mut Connection, handle: &Handle) -> Result<Option<Domain>, Error> {
-    let found = match connection.stats_of(std::slice::from_ref(handle), options.groups) {
-        Err(error) if error.code() == ErrorNumber::NoDomain => return Ok(None),
-        found => found?.pop(),
-    };
-    let Some(mut domain) = found else { return Ok(None) };
-    complete(options, connection, handle, &mut domain)?;
-    Ok(Some(domain))
-}
-
-/// What the bulk call does not tell.
-fn complete(
-    options: &Options,
-    connection: &Connection,
-    handle: &Handle,
-    domain: &mut Domain,
-) -> Result<(), Error> {
-    if options.points.title_tag {
-        domain.title = connection.title(handle);
+    /// How many CPUs the host has, if that matters.
+    fn host_cpus(&self, connection: &Connection) -> Result<usize, Error> {
+        if self.options.vcpu_mapping { connection.host_cpus() } else { Ok(0) }
     }
-    if options.vcpu_mapping {
-        domain.pins = match connection.pins(handle) {
-            Err(error) if error.code() == ErrorNumber::NoDomain => Vec::new(),
-            pins => pins?,
-        };
-    }
-    Ok(())
 }
 
 /// Whether an error says that the connection is gone. Most do not: a system error may be one of a
