@@ -1,6 +1,7 @@
 """The agent beside the services of a cloud: HAProxy, ZooKeeper, keepalived and Prometheus, each of them real."""
 
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -9,7 +10,7 @@ from threading import Thread
 
 import pytest
 import requests
-from conftest import Process, answers, free_port, need, wait_until
+from conftest import ROOT, Process, answers, free_port, need, wait_until
 
 
 def gather(skywatch_bin, tmp_path, inputs):
@@ -343,3 +344,202 @@ def test_prometheus_scrapes_the_agent_over_tls_with_a_certificate(run_agent, pro
     for wrong in (None, (f"{tmp_path}/other.pem", f"{tmp_path}/other.key")):
         with pytest.raises(requests.exceptions.RequestException):
             requests.get(page, auth=("prom", "secret"), **{**good, "cert": wrong})
+
+
+KEEPALIVED = """
+global_defs {{
+  router_id {name}
+  script_user root
+  enable_script_security
+  vrrp_version 3
+}}
+track_file load {{
+  file /tmp/load
+  weight 1
+}}
+vrrp_script alive {{
+  script "/bin/true"
+  interval 1
+  weight 2
+}}
+vrrp_instance VI_1 {{
+  state {state}
+  interface {interface}
+  virtual_router_id 51
+  priority {priority}
+  advert_int 0.1
+  track_file {{
+    load weight 1
+  }}
+  track_script {{
+    alive
+  }}
+  virtual_ipaddress {{
+    10.77.0.100/24
+  }}
+}}
+"""
+
+VIRTUAL_SERVER = """
+virtual_server 10.77.0.100 80 {
+  delay_loop 1
+  lb_algo rr
+  lb_kind NAT
+  protocol TCP
+  real_server 127.0.0.1 8081 {
+    weight 3
+    TCP_CHECK {
+      connect_timeout 1
+      retry 0
+    }
+  }
+  real_server 127.0.0.1 8082 {
+    TCP_CHECK {
+      connect_timeout 1
+      retry 0
+    }
+  }
+}
+"""
+
+
+class Router(Process):
+    """keepalived on a host of its own: a network namespace, and a /tmp that is `directory` from outside."""
+
+    def __init__(self, directory, namespace, interface, state, priority, more="", preload=None):
+        directory.mkdir()
+        text = KEEPALIVED.format(name=namespace, state=state, interface=interface, priority=priority)
+        (directory / "keepalived.conf").write_text(text + more)
+        (directory / "load").write_text("5\n")
+        self.directory = directory
+        self.pid_file = directory / "keepalived.pid"
+        command = "exec keepalived -n -l -D -f /tmp/keepalived.conf -p /tmp/keepalived.pid -r /tmp/vrrp.pid -c /tmp/check.pid"
+        # Without virtual servers to check, VRRP is all it does.
+        command += "" if more else " -P"
+        prepare = f"mount --bind {directory} /tmp" + (f"; export LD_PRELOAD={preload}" if preload else "")
+        command = f"{prepare}; {command}"
+        super().__init__(["ip", "netns", "exec", namespace, "sh", "-c", command], directory / "keepalived.log")
+
+
+@pytest.fixture
+def routers(tmp_path):
+    """Two hosts of one network with keepalived: the first is the master and checks servers, the second waits."""
+    need("keepalived", "keepalived")
+    need("ip", "iproute2")
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    namespaces = [f"skywatch-{os.getpid()}-{side}" for side in "ab"]
+    more, preload = "", None
+    if compiler := shutil.which("cc"):
+        source, preload = ROOT / "tests" / "e2e" / "ipvs_yes.c", tmp_path / "ipvs_yes.so"
+        subprocess.run([compiler, "-shared", "-fPIC", "-o", preload, source, "-ldl"], check=True, timeout=60)
+        more = VIRTUAL_SERVER
+    started = []
+
+    def ip(*arguments):
+        return subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True, timeout=10)
+
+    try:
+        for namespace in namespaces:
+            if subprocess.run(["ip", "netns", "add", namespace], capture_output=True, timeout=10).returncode:
+                pytest.skip("this machine has no network namespaces")
+        a, b = namespaces
+        ip("link", "add", "va", "netns", a, "type", "veth", "peer", "name", "vb", "netns", b)
+        for namespace, interface, address in ((a, "va", "10.77.0.1/24"), (b, "vb", "10.77.0.2/24")):
+            ip("-n", namespace, "addr", "add", address, "dev", interface)
+            ip("-n", namespace, "link", "set", "lo", "up")
+            ip("-n", namespace, "link", "set", interface, "up")
+        web = ["ip", "netns", "exec", a, "python3", "-m", "http.server", "-b", "127.0.0.1", "8081"]
+        started.append(Process(web, tmp_path / "web.log").start())
+        started.append(Router(tmp_path / "a", a, "va", "MASTER", 100, more, "/tmp/ipvs_yes.so" if more else None))
+        if more:
+            shutil.copy(preload, tmp_path / "a")
+        started.append(Router(tmp_path / "b", b, "vb", "BACKUP", 80))
+        for router in started[1:]:
+            router.start()
+            wait_until(lambda: not router.running() or router.pid_file.exists(), "keepalived's pid file")
+            assert router.running(), router.output()
+        yield started[1], started[2], bool(more)
+    finally:
+        for process in reversed(started):
+            process.stop()
+        for namespace in namespaces:
+            subprocess.run(["ip", "netns", "del", namespace], capture_output=True, timeout=10)
+
+
+def test_keepalived_before_and_after_a_failover(routers, skywatch_bin, tmp_path):
+    first, second, checks = routers
+
+    def points(router, options=""):
+        lines, said = gather(skywatch_bin, tmp_path, f"""
+[[inputs.keepalived]]
+  pid_file = "{router.pid_file}"
+  {options}
+""")
+        found = {}
+        for measurement, tags, fields in lines:
+            found.setdefault(measurement, []).append((tags, fields))
+        return found, said
+
+    def instance(router, state, options=""):
+        found, said = points(router, options)
+        tags, fields = found.get("keepalived_vrrp", [({}, {})])[0]
+        return (found, tags, fields, said) if fields.get("state_name") == f'"{state}"' else None
+
+    found, tags, fields, said = wait_until(lambda: instance(first, "MASTER"), "the first to be the master")
+    assert tags == {"instance": "VI_1", "interface": "va", "virtual_router_id": "51"}, said
+    assert fields["state"] == "2i" and fields["became_master"] == "1u"
+    assert fields["addresses"] == fields["addresses_set"] == fields["addresses_present"] == "1i"
+    [(address, presence)] = found["keepalived_address"]
+    assert address == {"address": "10.77.0.100", "instance": "VI_1", "interface": "va"}
+    assert presence["present"] == presence["expected"] == "1i"
+    tracked = {(tags["type"], tags["name"]): fields for tags, fields in found["keepalived_track"]}
+    assert tracked["file", "load"]["value"] == "5i" and tracked["script", "alive"]["weight"] == "2i"
+    assert found["keepalived"][0][1]["running"] == "1i"
+    # Priorities follow what is tracked.
+    wait_until(lambda: instance(first, "MASTER")[2]["effective_priority"] == "107i", "the weights to be added")
+    (first.directory / "load").write_text("9\n")
+    wait_until(lambda: instance(first, "MASTER")[2]["effective_priority"] == "111i", "the file's new weight")
+
+    def waiting():
+        found = instance(second, "BACKUP")
+        return found[2] if found and int(found[2]["adverts_received"][:-1]) > 0 else None
+
+    fields_of_second = wait_until(waiting, "the second to hear the first")
+    assert fields_of_second["priority"] == "80i" and fields_of_second["addresses_present"] == "0i"
+
+    _, _, text, said = instance(first, "MASTER", 'format = "text"')
+    assert set(text) == set(fields) and "ERROR" not in said, said
+
+    if checks:
+        def alive():
+            found, _ = points(first)
+            servers = {tags["port"]: fields["alive"] for tags, fields in found.get("keepalived_real_server", [])}
+            return found if servers == {"8081": "1i", "8082": "0i"} else None
+
+        found = wait_until(alive, "the checks of the two servers")
+        [(tags, fields)] = found["keepalived_virtual_server"]
+        assert tags == {"virtual_server": "10.77.0.100:80", "protocol": "tcp", "scheduler": "rr"}
+        assert (fields["real_servers"], fields["real_servers_alive"], fields["weight_alive"]) == ("2i", "1i", "3i")
+        assert fields["quorum_up"] == "1i"
+
+    first.stop()
+    found, tags, fields, _ = wait_until(lambda: instance(second, "MASTER"), "the second to take over")
+    assert fields["became_master"] == "1u" and fields["addresses_present"] == "1i"
+    found, said = points(first)
+    assert found == {"keepalived": [({}, {"running": "0i"})]} and "is it running?" in said, said
+
+
+def test_keepalived_without_the_right_to_signal_it(routers, skywatch_bin, tmp_path):
+    first, _, _ = routers
+    config = tmp_path / "agent.conf"
+    config.write_text(f'[[inputs.keepalived]]\n  pid_file = "{first.pid_file}"\n[[outputs.file]]\n  files = ["stdout"]\n')
+    tmp_path.chmod(0o755)
+    for directory in list(tmp_path.parents)[:2]:
+        directory.chmod(0o755)
+    first.directory.chmod(0o755)
+    first.pid_file.chmod(0o644)
+    done = subprocess.run(
+        [skywatch_bin, "agent", "--config", config, "--test"], capture_output=True, text=True, timeout=60, user=65534
+    )
+    assert "the agent may not signal process" in done.stderr and "run it as root" in done.stderr, done.stderr

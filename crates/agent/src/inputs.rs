@@ -4,6 +4,7 @@ pub(crate) mod cpu;
 pub(crate) mod disk;
 pub(crate) mod diskio;
 pub(crate) mod haproxy;
+pub(crate) mod keepalived;
 pub(crate) mod kernel;
 pub(crate) mod libvirt;
 pub(crate) mod mem;
@@ -24,6 +25,7 @@ pub const INPUTS: &[InputEntry] = &[
     polled("disk", disk::build),
     polled("diskio", diskio::build),
     polled("haproxy", haproxy::build),
+    polled("keepalived", keepalived::build),
     polled("kernel", kernel::build),
     polled("libvirt", libvirt::build),
     polled("mem", mem::build),
