@@ -4,20 +4,26 @@ pub(crate) mod cpu;
 pub(crate) mod disk;
 pub(crate) mod diskio;
 pub(crate) mod haproxy;
+mod http_listener_v2;
+mod influxdb_listener;
+mod influxdb_v2_listener;
 pub(crate) mod keepalived;
 pub(crate) mod kernel;
 pub(crate) mod libvirt;
+mod listener_options;
 pub(crate) mod mem;
 pub(crate) mod net;
 mod proc_stat;
 pub(crate) mod processes;
 mod snmp;
+mod socket_listener;
+mod statsd;
 pub(crate) mod swap;
 pub(crate) mod system;
 mod udev;
 pub(crate) mod zookeeper;
 
-use crate::registry::{InputEntry, polled};
+use crate::registry::{InputEntry, polled, service};
 
 /// Every input there is.
 pub const INPUTS: &[InputEntry] = &[
@@ -25,6 +31,9 @@ pub const INPUTS: &[InputEntry] = &[
     polled("disk", disk::build),
     polled("diskio", diskio::build),
     polled("haproxy", haproxy::build),
+    service("http_listener_v2", http_listener_v2::build),
+    service("influxdb_listener", influxdb_listener::build),
+    service("influxdb_v2_listener", influxdb_v2_listener::build),
     polled("keepalived", keepalived::build),
     polled("kernel", kernel::build),
     polled("libvirt", libvirt::build),
@@ -32,6 +41,8 @@ pub const INPUTS: &[InputEntry] = &[
     polled("net", net::build),
     polled("processes", processes::build),
     polled("snmp", snmp::build),
+    service("socket_listener", socket_listener::build),
+    service("statsd", statsd::build),
     polled("swap", swap::build),
     polled("system", system::build),
     polled("zookeeper", zookeeper::build),

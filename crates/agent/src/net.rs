@@ -5,6 +5,7 @@ pub(crate) mod address;
 pub(crate) mod http;
 pub(crate) mod http_server;
 pub(crate) mod parallel;
+pub(crate) mod request;
 pub(crate) mod stream;
 pub(crate) mod timed_write;
 pub(crate) mod tls;

@@ -92,3 +92,6 @@ impl Feed {
         self.stop.wait_for(|stop| *stop).await.ok();
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing;

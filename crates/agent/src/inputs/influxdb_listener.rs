@@ -1,0 +1,269 @@
+//! `influxdb_listener`: writes as clients send them to InfluxDB 1.x.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use hyper::body::Incoming;
+use hyper::header::{HeaderMap, HeaderValue};
+use hyper::{Request, StatusCode};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use skywatch_model::line::Precision;
+
+use super::listener_options::{bytes, credentials, duration, socket_mode};
+use crate::config::{ConfigError, Section};
+use crate::context::Context;
+use crate::input::GatherError;
+use crate::net::address::{Address, StreamListener};
+use crate::net::http_server::{Handler, HttpServer, Limits};
+use crate::net::request::{Answer, BodyError, Credentials, empty, header, json, parameters, read_body, same};
+use crate::net::tls_server::ServerTls;
+use crate::parsers::influx;
+use crate::service::{Feed, Service, ServiceFuture};
+
+/// Connections at a time.
+const CONNECTIONS_MAX: usize = 1024;
+/// What clients are told we are.
+const VERSION: &str = "1.0";
+
+/// The input.
+#[derive(Debug)]
+struct InfluxDbListener {
+    address: Address,
+    socket_mode: Option<u32>,
+    tls: Option<ServerTls>,
+    read_timeout: Duration,
+    write_timeout: Duration,
+    options: Arc<Options>,
+}
+
+/// What requests are judged by.
+#[derive(Debug)]
+struct Options {
+    body_max: usize,
+    body_timeout: Duration,
+    database_tag: Option<String>,
+    retention_policy_tag: Option<String>,
+    credentials: Option<Credentials>,
+    /// Secret and user name of JSON web tokens.
+    token: Option<(String, String)>,
+}
+
+pub(super) fn build(section: &mut Section, _: &Context) -> Result<Box<dyn Service>, ConfigError> {
+    let address = section.string("service_address")?.filter(|text| !text.is_empty());
+    let address = Address::parse(address.as_deref().unwrap_or(":8186"))
+        .map_err(|why| section.bad("service_address", why))?;
+    let read_timeout = duration(section, "read_timeout")?;
+    let write_timeout = duration(section, "write_timeout")?;
+    section.without_effect("max_line_size", "a line may be as long as the body");
+    section.without_effect("parser_type", "there is one parser of line protocol");
+    let mut text = |key| Ok::<_, ConfigError>(section.string(key)?.filter(|text| !text.is_empty()));
+    let (database_tag, retention_policy_tag) = (text("database_tag")?, text("retention_policy_tag")?);
+    let (secret, user) = (text("token_shared_secret")?, text("token_username")?);
+    let token = match (secret, user) {
+        (Some(secret), Some(user)) => Some((secret, user)),
+        (None, None) => None,
+        _ => {
+            let reason = "token_shared_secret and token_username belong together";
+            return Err(section.bad("token_shared_secret", reason));
+        }
+    };
+    let credentials = credentials(section)?;
+    if credentials.is_some() && token.is_some() {
+        return Err(section.bad("basic_username", "either a user with a password or tokens, not both"));
+    }
+    let body_max = bytes(section, "max_body_size")?.filter(|size| *size > 0).unwrap_or(32 << 20);
+    Ok(Box::new(InfluxDbListener {
+        address,
+        socket_mode: socket_mode(section)?,
+        tls: ServerTls::from_section(section)?,
+        read_timeout,
+        write_timeout,
+        options: Arc::new(Options {
+            body_max,
+            body_timeout: read_timeout,
+            database_tag,
+            retention_policy_tag,
+            credentials,
+            token,
+        }),
+    }))
+}
+
+impl Service for InfluxDbListener {
+    fn run<'a>(&'a mut self, feed: &'a mut Feed) -> ServiceFuture<'a> {
+        Box::pin(async move {
+            let failed = |reason| GatherError::Service { service: self.address.to_string(), reason };
+            let tls = self.tls.as_ref().map(ServerTls::acceptor).transpose().map_err(failed)?;
+            let listener = StreamListener::bind(&self.address, self.socket_mode)
+                .await
+                .map_err(|error| failed(format!("cannot listen: {error}")))?;
+            let limits = Limits {
+                connections_max: CONNECTIONS_MAX,
+                read_timeout: self.read_timeout,
+                write_timeout: self.write_timeout,
+            };
+            let door = Door { options: Arc::clone(&self.options), feed: feed.clone() };
+            let server = HttpServer::start(listener, tls, limits, Arc::new(door))
+                .map_err(|error| failed(error.to_string()))?;
+            feed.stopped().await;
+            server.stop().await;
+            Ok(())
+        })
+    }
+}
+
+/// Answers requests.
+struct Door {
+    options: Arc<Options>,
+    feed: Feed,
+}
+
+impl Handler for Door {
+    async fn handle(&self, _: SocketAddr, request: Request<Incoming>) -> Answer {
+        let mut answer = self.answer(request).await.unwrap_or_else(|refusal| refusal);
+        answer.headers_mut().insert("X-Influxdb-Version", HeaderValue::from_static(VERSION));
+        answer
+    }
+}
+
+impl Door {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Answer> {
+        let path = request.uri().path().to_owned();
+        let parameters = parameters(&request);
+        let parameter =
+            |name: &str| parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        if path == "/ping" {
+            let verbose = parameter("verbose").is_some_and(|value| !matches!(value, "" | "0" | "false"));
+            return Ok(match verbose {
+                true => json(StatusCode::OK, &json!({ "version": VERSION })),
+                false => empty(StatusCode::NO_CONTENT),
+            });
+        }
+        if !self.is_allowed(request.headers(), parameter("u"), parameter("p")) {
+            return Err(refusal(StatusCode::UNAUTHORIZED, "user name, password or token is wrong"));
+        }
+        match path.as_str() {
+            "/write" => {
+                let unit = parameter("precision").filter(|unit| !unit.is_empty()).unwrap_or("ns");
+                let precision = Precision::parse(unit).ok_or_else(|| {
+                    let reason = format!("precision {unit:?} is none of ns, us, ms, s, m, h");
+                    refusal(StatusCode::BAD_REQUEST, &reason)
+                })?;
+                let database = parameter("db").unwrap_or_default().to_owned();
+                let policy = parameter("rp").unwrap_or_default().to_owned();
+                self.write(request, precision, &database, &policy).await
+            }
+            // Clients create their database before they write; here it is always there.
+            "/query" => Ok(json(StatusCode::OK, &json!({ "results": [] }))),
+            _ => Err(refusal(StatusCode::NOT_FOUND, "there is nothing at this path")),
+        }
+    }
+
+    async fn write(
+        &self,
+        request: Request<Incoming>,
+        precision: Precision,
+        database: &str,
+        policy: &str,
+    ) -> Result<Answer, Answer> {
+        let data = read_body(request, self.options.body_max, self.options.body_timeout)
+            .await
+            .map_err(body_refusal)?;
+        let mut metrics = Vec::new();
+        let parsed = influx::parse_lines(&data, precision, crate::agent::wall_clock_ns(), &mut metrics);
+        for (tag, value) in
+            [(&self.options.database_tag, database), (&self.options.retention_policy_tag, policy)]
+        {
+            if let Some(tag) = tag.as_ref().filter(|_| !value.is_empty()) {
+                metrics.iter_mut().for_each(|metric| metric.set_tag(tag.clone(), value));
+            }
+        }
+        // Good lines are kept whatever stands beside them.
+        self.feed.send(metrics).await;
+        match parsed {
+            Ok(()) => Ok(empty(StatusCode::NO_CONTENT)),
+            Err(error) => Err(refusal(StatusCode::BAD_REQUEST, &error.to_string())),
+        }
+    }
+
+    fn is_allowed(&self, headers: &HeaderMap, user: Option<&str>, password: Option<&str>) -> bool {
+        if let Some(wanted) = &self.options.credentials {
+            let in_query = user.zip(password).is_some_and(|(user, password)| {
+                same(user.as_bytes(), wanted.username.as_bytes())
+                    & same(password.as_bytes(), wanted.password.as_bytes())
+            });
+            return in_query || wanted.are_in(headers);
+        }
+        if let Some((secret, user)) = &self.options.token {
+            let now = crate::agent::wall_clock_ns() / 1_000_000_000;
+            return header(headers, "authorization")
+                .and_then(|value| value.strip_prefix("Bearer "))
+                .is_some_and(|token| is_valid(token, secret, user, now));
+        }
+        true
+    }
+}
+
+/// Whether a JSON web token (RFC 7519, signed with HMAC-SHA256) is this user's and has not expired at `now`, in
+/// seconds since the Unix epoch.
+fn is_valid(token: &str, secret: &str, user: &str, now: i64) -> bool {
+    let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).ok();
+    let json = |part: &str| serde_json::from_slice::<Value>(&decode(part)?).ok();
+    let Some((signed, signature)) = token.rsplit_once('.') else { return false };
+    let Some((head, claims)) = signed.split_once('.') else { return false };
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return false };
+    mac.update(signed.as_bytes());
+    let (Some(head), Some(claims), Some(signature)) = (json(head), json(claims), decode(signature)) else {
+        return false;
+    };
+    head.get("alg").and_then(Value::as_str) == Some("HS256")
+        && mac.verify_slice(&signature).is_ok()
+        && claims.get("username").and_then(Value::as_str) == Some(user)
+        && claims.get("exp").and_then(Value::as_f64).is_some_and(|expires| expires > now as f64)
+}
+
+fn refusal(status: StatusCode, reason: &str) -> Answer {
+    let mut answer = json(status, &json!({ "error": reason }));
+    if let Ok(value) = HeaderValue::from_str(&reason.replace(['\r', '\n'], " ")) {
+        answer.headers_mut().insert("X-Influxdb-Error", value);
+    }
+    answer
+}
+
+fn body_refusal(error: BodyError) -> Answer {
+    match error {
+        BodyError::TooLarge => refusal(StatusCode::PAYLOAD_TOO_LARGE, "http: request body too large"),
+        BodyError::Broken(why) | BodyError::Encoding(why) => refusal(StatusCode::BAD_REQUEST, &why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(head: &str, claims: &str, secret: &str) -> String {
+        let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(head), URL_SAFE_NO_PAD.encode(claims));
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key");
+        mac.update(signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+    }
+
+    #[test]
+    fn tokens() {
+        let head = r#"{"alg":"HS256","typ":"JWT"}"#;
+        let good = token(head, r#"{"username":"u","exp":100}"#, "secret");
+        assert!(is_valid(&good, "secret", "u", 99));
+        assert!(!is_valid(&good, "secret", "u", 100), "expired");
+        assert!(!is_valid(&good, "other", "u", 99));
+        assert!(!is_valid(&good, "secret", "v", 99));
+        assert!(!is_valid(&token(head, r#"{"username":"u"}"#, "secret"), "secret", "u", 99), "never expires");
+        let none = token(r#"{"alg":"none"}"#, r#"{"username":"u","exp":100}"#, "secret");
+        assert!(!is_valid(&none, "secret", "u", 99));
+        assert!(!is_valid("a.b", "secret", "u", 99));
+    }
+}
