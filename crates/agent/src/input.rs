@@ -5,7 +5,7 @@
 //! text) apart from scraping (reading the text), so that the former is tested on fixtures.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::metric::Metric;
@@ -103,9 +103,16 @@ pub enum GatherError {
 /// Reads a text file of `/proc` or `/sys`.
 pub(crate) fn read_text(path: &Path) -> Result<String, GatherError> {
     // Not every file there is UTF-8 (a process may name itself as it likes).
-    match std::fs::read(path) {
+    match read_bytes(path) {
         Ok(bytes) => Ok(String::from_utf8(bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())),
         Err(source) => Err(GatherError::Read { path: path.to_owned(), source }),
     }
+}
+
+/// Reads a file whose size nobody tells before: into a buffer large enough for most, so in one or two calls.
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(16 * 1024);
+    std::fs::File::open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

@@ -1,25 +1,37 @@
 //! The inputs: one file per collector, parsing apart from scraping, and the table by which the configuration finds them.
 
+mod command;
+pub(crate) mod conntrack;
 pub(crate) mod cpu;
 pub(crate) mod disk;
 pub(crate) mod diskio;
+#[cfg(test)]
+mod golden;
 pub(crate) mod haproxy;
 mod http_listener_v2;
 mod influxdb_listener;
 mod influxdb_v2_listener;
+pub(crate) mod interrupts;
 pub(crate) mod keepalived;
 pub(crate) mod kernel;
+pub(crate) mod kernel_vmstat;
 pub(crate) mod libvirt;
+pub(crate) mod linux_sysctl_fs;
 mod listener_options;
 pub(crate) mod mem;
 pub(crate) mod net;
+pub(crate) mod netstat;
+pub(crate) mod nstat;
+mod proc_dir;
 mod proc_stat;
 pub(crate) mod processes;
+pub(crate) mod sensors;
 mod snmp;
 mod socket_listener;
 mod statsd;
 pub(crate) mod swap;
 pub(crate) mod system;
+pub(crate) mod temp;
 mod udev;
 pub(crate) mod zookeeper;
 
@@ -27,6 +39,7 @@ use crate::registry::{InputEntry, polled, service};
 
 /// Every input there is.
 pub const INPUTS: &[InputEntry] = &[
+    polled("conntrack", conntrack::build),
     polled("cpu", cpu::build),
     polled("disk", disk::build),
     polled("diskio", diskio::build),
@@ -34,16 +47,23 @@ pub const INPUTS: &[InputEntry] = &[
     service("http_listener_v2", http_listener_v2::build),
     service("influxdb_listener", influxdb_listener::build),
     service("influxdb_v2_listener", influxdb_v2_listener::build),
+    polled("interrupts", interrupts::build),
     polled("keepalived", keepalived::build),
     polled("kernel", kernel::build),
+    polled("kernel_vmstat", kernel_vmstat::build),
     polled("libvirt", libvirt::build),
+    polled("linux_sysctl_fs", linux_sysctl_fs::build),
     polled("mem", mem::build),
     polled("net", net::build),
+    polled("netstat", netstat::build),
+    polled("nstat", nstat::build),
     polled("processes", processes::build),
+    polled("sensors", sensors::build),
     polled("snmp", snmp::build),
     service("socket_listener", socket_listener::build),
     service("statsd", statsd::build),
     polled("swap", swap::build),
     polled("system", system::build),
+    polled("temp", temp::build),
     polled("zookeeper", zookeeper::build),
 ];

@@ -13,16 +13,25 @@ pub(crate) struct HostPaths {
     etc: PathBuf,
     mount_prefix: PathBuf,
     proc_is_foreign: bool,
+    nstat: [Option<PathBuf>; 3],
 }
 
 impl HostPaths {
     /// From the environment: `HOST_PROC`, `HOST_SYS`, `HOST_RUN`, `HOST_VAR`, `HOST_ETC`
-    /// and `HOST_MOUNT_PREFIX`, each with the usual place as its default.
+    /// and `HOST_MOUNT_PREFIX`, each with the usual place as its default. `nstat` has variables of its own besides:
+    /// `PROC_NET_NETSTAT`, `PROC_NET_SNMP`, `PROC_NET_SNMP6`, and `PROC_ROOT` for all three.
     pub(crate) fn from_env(env: &dyn Fn(&str) -> Option<String>) -> Self {
         let root = |name: &str, default: &str| {
             PathBuf::from(env(name).filter(|v| !v.is_empty()).unwrap_or_else(|| default.to_owned()))
         };
+        let given = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let below_root = |file: &str| given("PROC_ROOT").map(|root| root.join("net").join(file));
         Self {
+            nstat: [
+                given("PROC_NET_NETSTAT").or_else(|| below_root("netstat")),
+                given("PROC_NET_SNMP").or_else(|| below_root("snmp")),
+                given("PROC_NET_SNMP6").or_else(|| below_root("snmp6")),
+            ],
             proc: root("HOST_PROC", "/proc"),
             sys: root("HOST_SYS", "/sys"),
             run: root("HOST_RUN", "/run"),
@@ -36,6 +45,16 @@ impl HostPaths {
     /// A file below `/proc`.
     pub(crate) fn proc(&self, rest: impl AsRef<Path>) -> PathBuf {
         self.proc.join(rest)
+    }
+    /// A file of `/proc/net`. Where the host's `/proc` is mounted elsewhere, `net` there is this process's own
+    /// namespace; the host's is that of process 1.
+    pub(crate) fn proc_net(&self, rest: impl AsRef<Path>) -> PathBuf {
+        let hosts = self.proc("1/net").join(&rest);
+        if self.proc_is_foreign && hosts.exists() { hosts } else { self.proc("net").join(rest) }
+    }
+    /// Where the environment has `netstat`, `snmp` and `snmp6` for the input `nstat`.
+    pub(crate) fn nstat(&self) -> &[Option<PathBuf>; 3] {
+        &self.nstat
     }
     /// A file below `/sys`.
     pub(crate) fn sys(&self, rest: impl AsRef<Path>) -> PathBuf {
@@ -80,5 +99,29 @@ mod tests {
         assert_eq!(paths.sys("block"), PathBuf::from("/sys/block"));
         assert!(paths.proc_is_foreign());
         assert!(!HostPaths::default().proc_is_foreign());
+    }
+
+    #[test]
+    fn the_namespace_of_process_1_where_there_is_one() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let root = dir.path().display().to_string();
+        let paths = HostPaths::from_env(&|name| (name == "HOST_PROC").then(|| root.clone()));
+        assert_eq!(paths.proc_net("dev"), dir.path().join("net/dev"));
+        std::fs::create_dir_all(dir.path().join("1/net")).expect("created");
+        std::fs::write(dir.path().join("1/net/dev"), "").expect("written");
+        assert_eq!(paths.proc_net("dev"), dir.path().join("1/net/dev"));
+        assert_eq!(HostPaths::default().proc_net("dev"), PathBuf::from("/proc/net/dev"));
+    }
+
+    #[test]
+    fn nstat_has_variables_of_its_own() {
+        let paths = HostPaths::from_env(&|name| match name {
+            "PROC_ROOT" => Some("/root/proc".to_owned()),
+            "PROC_NET_SNMP" => Some("/elsewhere/snmp".to_owned()),
+            _ => None,
+        });
+        let files = ["/root/proc/net/netstat", "/elsewhere/snmp", "/root/proc/net/snmp6"];
+        assert_eq!(paths.nstat().clone().map(|file| file.expect("given")), files.map(PathBuf::from));
+        assert_eq!(HostPaths::default().nstat(), &[None, None, None]);
     }
 }

@@ -77,13 +77,15 @@ impl Cpu {
             }
             metric
         };
-        let times =
-            self.collect_cpu_time.then(|| time_fields(metric(Kind::Counter), now, self.report_active));
         let usage = match self.last.get(name) {
-            None => None,
-            Some(last) => usage_fields(metric(Kind::Gauge), last, now, self.report_active)?,
+            None => Ok(None),
+            Some(last) => usage_fields(metric(Kind::Gauge), last, now, self.report_active),
         };
-        times.into_iter().chain(usage).for_each(|metric| acc.add(metric));
+        if self.collect_cpu_time {
+            let times = time_fields(metric(Kind::Counter), now, self.report_active);
+            acc.add(times);
+        }
+        usage?.into_iter().for_each(|metric| acc.add(metric));
         Ok(())
     }
 }

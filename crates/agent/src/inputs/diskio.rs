@@ -14,6 +14,10 @@ use crate::paths::HostPaths;
 /// Bytes in a sector as the kernel counts them, whatever the device's.
 const SECTOR: u64 = 512;
 
+/// Names, serial numbers and the like change when a device is replaced or labelled: one file and more for each device, not
+/// to be read at every gather.
+const IDENTITY_NS_MAX: i64 = 60 * 1_000_000_000;
+
 /// The input.
 #[derive(Debug)]
 struct DiskIo {
@@ -25,6 +29,22 @@ struct DiskIo {
     paths: HostPaths,
     last: BTreeMap<String, Counters>,
     last_ns: i64,
+    identities: Identities,
+}
+
+/// What devices are called, by their kernel names; read anew once it is [`IDENTITY_NS_MAX`] old.
+#[derive(Debug, Default)]
+struct Identities {
+    devices: BTreeMap<String, Identity>,
+    read_ns: i64,
+}
+
+/// What a device is called and whether it is wanted.
+#[derive(Debug)]
+struct Identity {
+    number: (u32, u32),
+    wanted: bool,
+    tags: Metric,
 }
 
 pub(crate) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn Input>, ConfigError> {
@@ -40,6 +60,7 @@ pub(crate) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn 
         paths: context.paths.clone(),
         last: BTreeMap::new(),
         last_ns: 0,
+        identities: Identities::default(),
     }))
 }
 
@@ -48,14 +69,18 @@ impl Input for DiskIo {
         let now_ns = acc.now_ns();
         let elapsed_ms = (now_ns - self.last_ns) as f64 / 1e6;
         let mut present = BTreeMap::new();
+        if now_ns - self.identities.read_ns >= IDENTITY_NS_MAX {
+            self.identities = Identities { devices: BTreeMap::new(), read_ns: now_ns };
+        }
         for stat in parse_diskstats(&read_text(&self.paths.proc("diskstats"))?) {
             // A device that was never used: the loop and ram devices every kernel has.
             if stat.counters == Counters::default() {
                 continue;
             }
-            let device = udev::Device::read(&self.paths, stat.major, stat.minor);
-            if self.wants(&stat.name, &device) {
-                let metric = self.tags(acc.metric("diskio").kind(Kind::Counter), &stat.name, &device);
+            let identity = self.identity(&stat);
+            if identity.wanted {
+                let mut metric = identity.tags.child();
+                metric.time_ns = now_ns;
                 let metric = counter_fields(metric, &stat.counters);
                 acc.add(match self.last.get(&stat.name) {
                     Some(last) => rate_fields(metric, last, &stat.counters, elapsed_ms),
@@ -71,6 +96,19 @@ impl Input for DiskIo {
 }
 
 impl DiskIo {
+    /// Reads what is not known yet, or belongs to a device that is gone.
+    fn identity(&mut self, stat: &DiskStat) -> &Identity {
+        let number = (stat.major, stat.minor);
+        if self.identities.devices.get(&stat.name).is_none_or(|known| known.number != number) {
+            let device = udev::Device::read(&self.paths, stat.major, stat.minor);
+            let wanted = self.wants(&stat.name, &device);
+            let blank = Metric::new("diskio", 0).kind(Kind::Counter);
+            let tags = if wanted { self.tags(blank, &stat.name, &device) } else { blank };
+            self.identities.devices.insert(stat.name.clone(), Identity { number, wanted, tags });
+        }
+        &self.identities.devices[&stat.name]
+    }
+
     fn wants(&self, name: &str, device: &udev::Device) -> bool {
         self.devices.as_ref().is_none_or(|globs| {
             globs.matches(name)
@@ -261,6 +299,7 @@ mod tests {
             paths: HostPaths::from_env(&|_| Some("/nonexistent".to_owned())),
             last: BTreeMap::new(),
             last_ns: 0,
+            identities: Identities::default(),
         };
         let device = udev::Device {
             links: vec!["disk/by-label/data".to_owned()],

@@ -49,13 +49,13 @@ pub(crate) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn 
 impl Input for Kernel {
     fn gather(&mut self, acc: &mut Accumulator) -> Result<(), GatherError> {
         let stat = read_text(&self.paths.proc("stat"))?;
-        let entropy = read_text(&self.paths.proc("sys/kernel/random/entropy_avail"))?;
         let mut metric = stat_fields(acc.metric("kernel").kind(Kind::Counter), &stat);
-        if let Ok(bits) = entropy.trim().parse::<i64>() {
-            metric.set_field("entropy_avail", bits);
+        match self.entropy() {
+            Ok(bits) => metric.set_field("entropy_avail", bits),
+            Err(error) => acc.report(error),
         }
         if self.ksm {
-            self.ksm(&mut metric);
+            self.ksm(acc, &mut metric);
         }
         acc.add(metric);
         if self.psi {
@@ -66,9 +66,22 @@ impl Input for Kernel {
 }
 
 impl Kernel {
-    fn ksm(&self, metric: &mut Metric) {
+    fn entropy(&self) -> Result<i64, GatherError> {
+        let path = self.paths.proc("sys/kernel/random/entropy_avail");
+        let text = read_text(&path)?;
+        let bits = text.trim().parse();
+        bits.map_err(|_| GatherError::Malformed { path, reason: format!("no number: {:?}", text.trim()) })
+    }
+
+    /// Which files there are depends on the kernel.
+    fn ksm(&self, acc: &mut Accumulator, metric: &mut Metric) {
+        let directory = self.paths.sys("kernel/mm/ksm");
+        if let Err(source) = fs::metadata(&directory) {
+            acc.report(GatherError::Read { path: directory, source });
+            return;
+        }
         for name in KSM {
-            let path = self.paths.sys(format!("kernel/mm/ksm/{name}"));
+            let path = directory.join(name);
             if let Some(value) =
                 fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<i64>().ok())
             {

@@ -36,9 +36,7 @@ pub(crate) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn 
 
 impl Input for Net {
     fn gather(&mut self, acc: &mut Accumulator) -> Result<(), GatherError> {
-        // The interfaces of process 1's namespace, where the host's files are mounted elsewhere.
-        let file = if self.paths.proc_is_foreign() { "1/net/dev" } else { "net/dev" };
-        for (name, traffic) in parse_dev(&read_text(&self.paths.proc(file))?) {
+        for (name, traffic) in parse_dev(&read_text(&self.paths.proc_net("dev"))?) {
             if self.wants(&name) {
                 let metric = acc.metric("net").kind(Kind::Counter).tag("interface", name.as_str());
                 acc.add(fields(metric, &traffic).field("speed", self.speed(&name)));
@@ -53,7 +51,11 @@ impl Net {
         match &self.interfaces {
             Some(globs) => globs.matches(name),
             None if self.paths.proc_is_foreign() => true,
-            None => flags(&self.attribute(name, "flags")).is_none_or(|f| f & UP != 0 && f & LOOPBACK == 0),
+            None => match flags(&self.attribute(name, "flags")) {
+                Some(flags) => flags & UP != 0 && flags & LOOPBACK == 0,
+                // Without /sys nobody tells; the name is all there is.
+                None => name != "lo",
+            },
         }
     }
 

@@ -1,7 +1,6 @@
 //! `processes`: how many there are, by state.
 
-use std::fs;
-
+use super::proc_dir::ProcDir;
 use crate::config::{ConfigError, Section};
 use crate::context::Context;
 use crate::input::{Accumulator, GatherError, Input};
@@ -12,29 +11,27 @@ use crate::paths::HostPaths;
 #[derive(Debug)]
 struct Processes {
     paths: HostPaths,
+    /// Used again for each gather and each process.
+    pids: Vec<i32>,
+    stat: Vec<u8>,
 }
 
 pub(crate) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn Input>, ConfigError> {
     section.without_effect("use_sudo", "only other systems than Linux need it");
     section.without_effect("force_ps", "processes are read from /proc");
     section.without_effect("force_proc", "processes are read from /proc");
-    Ok(Box::new(Processes { paths: context.paths.clone() }))
+    Ok(Box::new(Processes { paths: context.paths.clone(), pids: Vec::new(), stat: Vec::new() }))
 }
 
 impl Input for Processes {
     fn gather(&mut self, acc: &mut Accumulator) -> Result<(), GatherError> {
-        let root = self.paths.proc("");
-        let read = |source| GatherError::Read { path: root.clone(), source };
+        let proc = ProcDir::open(&self.paths)?;
+        proc.pids(&mut self.pids)?;
         let mut counts = Counts::default();
-        for entry in fs::read_dir(&root).map_err(read)? {
-            let entry = entry.map_err(read)?;
-            let name = entry.file_name();
-            if !name.as_encoded_bytes().iter().all(u8::is_ascii_digit) {
-                continue;
-            }
+        for &pid in &self.pids {
             // A process that ended in between is none any more.
-            if let Ok(stat) = fs::read(entry.path().join("stat"))
-                && let Some((state, threads)) = parse_stat(&String::from_utf8_lossy(&stat))
+            if proc.read(pid, "stat", &mut self.stat).is_ok()
+                && let Some((state, threads)) = parse_stat(&String::from_utf8_lossy(&self.stat))
             {
                 counts.add(state, threads);
             }

@@ -44,12 +44,14 @@ struct System {
 }
 
 pub(crate) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn Input>, ConfigError> {
-    let include = section.strings("include")?.unwrap_or_else(|| vec!["legacy".to_owned()]);
+    let include = section.strings("include")?.filter(|groups| !groups.is_empty());
+    let include = include.unwrap_or_else(|| vec!["legacy".to_owned()]);
     if let Some(unknown) = include.iter().find(|name| !GROUPS.contains(&name.as_str())) {
         return Err(section.bad("include", format!("{unknown:?} is none of {}", GROUPS.join(", "))));
     }
-    section.without_effect("os_cache_ttl", "the files are read each time");
-    section.without_effect("dmi_cache_ttl", "the files are read each time");
+    for key in ["os_cache_ttl", "dmi_cache_ttl"] {
+        section.without_effect(key, "these are small files, read each time");
+    }
     Ok(Box::new(System { include: include.into_iter().collect(), paths: context.paths.clone() }))
 }
 
@@ -154,12 +156,18 @@ impl System {
         let release = read_text(&self.paths.etc("os-release")).unwrap_or_default();
         let value = |key| os_release(&release, key);
         let platform = value("ID").unwrap_or_default();
-        let family = value("ID_LIKE").and_then(|like| like.split(' ').next().map(str::to_owned));
+        // Debian's point release stands in a file of its own.
+        let point_release = (platform == "debian")
+            .then(|| fs::read_to_string(self.paths.etc("debian_version")).ok())
+            .flatten()
+            .map(|text| text.trim().to_owned())
+            .filter(|text| !text.is_empty());
+        let version = point_release.or_else(|| value("VERSION_ID")).unwrap_or_default();
         metric.set_field("os", "linux");
         metric.set_field("arch", uname.machine().to_string_lossy().into_owned());
-        metric.set_field("platform_family", family.unwrap_or_else(|| platform.clone()));
+        metric.set_field("platform_family", platform_family(&platform, value("ID_LIKE").as_deref()));
         metric.set_field("platform", platform);
-        metric.set_field("platform_version", value("VERSION_ID").unwrap_or_default());
+        metric.set_field("platform_version", version);
         metric.set_field("kernel_version", uname.release().to_string_lossy().into_owned());
     }
 
@@ -168,9 +176,63 @@ impl System {
         for (field, file) in DMI {
             if let Ok(text) = fs::read_to_string(self.paths.sys(format!("class/dmi/id/{file}"))) {
                 metric.set_field(field, text.trim());
+                if field == "chassis_type_code" {
+                    metric.set_field("chassis_type", chassis_type(text.trim()));
+                }
             }
         }
     }
+}
+
+/// Whose descendant a distribution is: itself if it is one of those others descend from.
+fn platform_family(id: &str, like: Option<&str>) -> String {
+    const FAMILIES: [&str; 7] = ["alpine", "arch", "debian", "fedora", "gentoo", "rhel", "suse"];
+    let mut candidates = [id].into_iter().chain(like.unwrap_or_default().split_ascii_whitespace());
+    candidates.find(|name| FAMILIES.contains(name)).unwrap_or(id).to_owned()
+}
+
+/// The enclosure as SMBIOS names its types (DSP0134, 7.4.1).
+fn chassis_type(code: &str) -> &'static str {
+    const TYPES: [&str; 36] = [
+        "Other",
+        "Unknown",
+        "Desktop",
+        "Low profile desktop",
+        "Pizza box",
+        "Mini tower",
+        "Tower",
+        "Portable",
+        "Laptop",
+        "Notebook",
+        "Hand held",
+        "Docking station",
+        "All in one",
+        "Sub notebook",
+        "Space-saving",
+        "Lunch box",
+        "Main server chassis",
+        "Expansion chassis",
+        "SubChassis",
+        "Bus Expansion chassis",
+        "Peripheral chassis",
+        "RAID chassis",
+        "Rack mount chassis",
+        "Sealed-case PC",
+        "Multi-system chassis",
+        "Compact PCI",
+        "Advanced TCA",
+        "Blade",
+        "Blade enclosure",
+        "Tablet",
+        "Convertible",
+        "Detachable",
+        "IoT gateway",
+        "Embedded PC",
+        "Mini PC",
+        "Stick PC",
+    ];
+    let index = code.parse::<usize>().ok().and_then(|code| code.checked_sub(1));
+    index.and_then(|index| TYPES.get(index)).copied().unwrap_or("Unknown")
 }
 
 /// Cores counted as pairs of package and core number.
@@ -267,6 +329,30 @@ mod tests {
         assert_eq!(os_release(text, "VERSION_ID").as_deref(), Some("12"));
         assert_eq!(os_release(text, "ID").as_deref(), Some("debian"));
         assert_eq!(os_release(text, "ID_LIKE"), None);
+    }
+
+    #[test]
+    fn families_and_enclosures() {
+        for (id, like, family) in [
+            ("debian", None, "debian"),
+            ("ubuntu", Some("debian"), "debian"),
+            ("linuxmint", Some("ubuntu debian"), "debian"),
+            ("rhel", Some("fedora"), "rhel"),
+            ("rocky", Some("rhel centos fedora"), "rhel"),
+            ("opensuse-leap", Some("suse opensuse"), "suse"),
+            ("void", None, "void"),
+        ] {
+            assert_eq!(platform_family(id, like), family, "{id}");
+        }
+        for (code, name) in [
+            ("1", "Other"),
+            ("23", "Rack mount chassis"),
+            ("36", "Stick PC"),
+            ("37", "Unknown"),
+            ("x", "Unknown"),
+        ] {
+            assert_eq!(chassis_type(code), name, "{code}");
+        }
     }
 
     #[test]
