@@ -10,6 +10,7 @@ mod default;
 mod duration;
 mod env;
 mod error;
+mod files;
 mod fingerprint;
 mod load;
 mod plugin_options;
@@ -26,6 +27,7 @@ pub use default::{DefaultConfig, default_toml};
 pub(crate) use duration::display as display_duration;
 pub use env::Lookup;
 pub use error::{ConfigError, ConfigErrors, Place};
+pub(crate) use files::below as files_below;
 pub use fingerprint::Fingerprint;
 pub use plugin_options::{
     AggregatorOptions, InputOptions, OutputOptions, ProcessorOptions, Rename, StartupErrors,

@@ -28,6 +28,7 @@ pub mod pipeline;
 pub mod processor;
 pub mod serializer;
 pub mod service;
+pub mod watch;
 
 mod aggregators;
 mod context;

@@ -79,27 +79,13 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Directories below whose name starts with `..` are skipped: Kubernetes keeps old versions there.
     fn directory(&mut self, path: &Path) {
-        let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        let mut entries = match entries {
-            Ok(entries) => entries,
-            Err(source) => {
-                self.errors.push(ConfigError::Read { file: path.display().to_string(), source });
-                return;
-            }
-        };
-        entries.sort_by_key(fs::DirEntry::file_name);
-        for entry in entries {
-            let (path, name) = (entry.path(), entry.file_name());
-            let name = name.to_string_lossy();
-            if path.is_dir() {
-                if !name.starts_with("..") {
-                    self.directory(&path);
-                }
-            } else if name.ends_with(".conf") {
-                self.file(&path);
-            }
+        let (files, unreadable) = super::files_below(path);
+        for (path, source) in unreadable {
+            self.errors.push(ConfigError::Read { file: path.display().to_string(), source });
+        }
+        for file in files {
+            self.file(&file);
         }
     }
 
