@@ -1,17 +1,21 @@
 //! `skywatch agent`: the agent alone.
 
-use std::{io, path::Path, process::ExitCode};
+use std::{io, path::Path, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use skywatch_agent::{Agent, Config, DefaultConfig, default_toml};
+use skywatch_agent::{Agent, Config, DefaultConfig, default_toml, watch::Watch};
 
-use crate::{cli::AgentArgs, logging, signals};
+use crate::{
+    agent_control::{self, Origin},
+    cli::{AgentArgs, WatchChoice},
+    logging,
+};
 
 pub(crate) fn run(args: &AgentArgs) -> Result<ExitCode> {
     let quiet_while_printing = if args.test { "warn" } else { "info" };
     logging::start(args.log.as_deref().unwrap_or(quiet_while_printing))?;
-    let config = Config::load(&args.config, &args.config_directory)?;
-    let agent = Agent::new(config)?;
+    let origin = Origin { files: args.config.clone(), directories: args.config_directory.clone() };
+    let agent = Agent::new(origin.load()?)?.with_service_wait(Duration::from_secs(args.test_wait));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -23,7 +27,7 @@ pub(crate) fn run(args: &AgentArgs) -> Result<ExitCode> {
         } else if args.once {
             once(agent).await
         } else {
-            until_stopped(agent).await
+            agent_control::run(agent, origin, watch(args)).await.map(|_| ExitCode::SUCCESS)
         }
     });
     // A hung libvirtd may hold a thread; it must not hold the process.
@@ -47,14 +51,12 @@ async fn once(agent: Agent) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn until_stopped(agent: Agent) -> Result<ExitCode> {
-    let stop = async {
-        if let Err(error) = signals::stop_requested().await {
-            tracing::error!(%error, "cannot listen for signals; stopping");
-        }
-    };
-    agent.run(stop).await?;
-    Ok(ExitCode::SUCCESS)
+fn watch(args: &AgentArgs) -> Option<Watch> {
+    let settle = args.watch_debounce_interval.0;
+    Some(match args.watch_config? {
+        WatchChoice::Notify => Watch::Notify { settle },
+        WatchChoice::Poll => Watch::Poll { interval: args.watch_interval.0, settle },
+    })
 }
 
 /// The default configuration, as `skywatch config default agent` prints it.

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::{
     bind_address::BindAddress,
     byte_size::ByteSize,
+    config::go_duration::GoDuration,
     connection::ConnectionArgs,
     import::{IMPORT_EXAMPLES, ImportArgs},
     query::{QUERY_EXAMPLES, QueryArgs},
@@ -181,9 +182,30 @@ pub(crate) struct AgentArgs {
     /// Collect once, ship it, and stop
     #[arg(long)]
     pub(crate) once: bool,
+    /// With --test or --once: how long inputs that run by themselves (listeners, consumers) are given
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) test_wait: u64,
+    /// Reload when a file of the configuration changes; SIGHUP reloads in any case
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub(crate) watch_config: Option<WatchChoice>,
+    /// With --watch-config poll: how often to look
+    #[arg(long, value_name = "DURATION", default_value = "5s")]
+    pub(crate) watch_interval: GoDuration,
+    /// With --watch-config: how long files have to rest before they are read
+    #[arg(long, value_name = "DURATION", default_value = "0s")]
+    pub(crate) watch_debounce_interval: GoDuration,
     /// Log more: info, debug or trace [default: info]
     #[arg(long, value_name = "FILTER", env = "SKYWATCH_LOG")]
     pub(crate) log: Option<String>,
+}
+
+/// How changes of files are noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WatchChoice {
+    /// The system tells
+    Notify,
+    /// By looking; for file systems that do not tell, as of a network
+    Poll,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,7 +7,7 @@ mod console;
 mod continuous;
 mod coordinator;
 mod data;
-mod go_duration;
+pub(crate) mod go_duration;
 mod http;
 mod influxdb;
 mod listeners;

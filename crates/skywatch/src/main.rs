@@ -1,6 +1,7 @@
 //! The binary: reads the command line and starts the role asked for. No logic of its own.
 
 mod agent;
+mod agent_control;
 mod alerts;
 mod allocator;
 mod bind_address;

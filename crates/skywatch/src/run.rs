@@ -24,6 +24,7 @@ use skywatch_subscriber::Subscriber;
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
 
 use crate::{
+    agent_control::{self, Origin},
     alerts::{self, Alerts},
     allocator,
     cli::{DurabilityMode, RunArgs},
@@ -133,7 +134,10 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
                     tracing::error!(%error, "cannot listen for signals; stopping");
                 }
             };
-            started.agent.run(stop).await?;
+            match started.origin {
+                Some(origin) => agent_control::run(started.agent, origin, None).await?,
+                None => started.agent.run(stop).await?,
+            };
         }
         None => signals::stop_requested().await.context("cannot listen for signals")?,
     }
@@ -197,6 +201,8 @@ fn start_subscriber(
 
 struct StartedAgent {
     agent: Agent,
+    /// What SIGHUP loads anew; the built-in configuration stays as it is.
+    origin: Option<Origin>,
     description: &'static str,
 }
 
@@ -223,11 +229,12 @@ fn agent(choice: &AgentChoice, api_url: &str, user: Option<InProcessUser>) -> Re
                 "this host, every 10 s"
             };
             let config = Config::parse(&default_toml(&options), "the built-in agent configuration")?;
-            Ok(Some(StartedAgent { agent: Agent::new(config)?, description }))
+            Ok(Some(StartedAgent { agent: Agent::new(config)?, description, origin: None }))
         }
         AgentChoice::File(path) => {
-            let config = Config::load(std::slice::from_ref(path), &[])?;
-            Ok(Some(StartedAgent { agent: Agent::new(config)?, description: "as its configuration says" }))
+            let origin = Origin { files: vec![path.clone()], directories: Vec::new() };
+            let agent = Agent::new(origin.load()?)?;
+            Ok(Some(StartedAgent { agent, description: "as its configuration says", origin: Some(origin) }))
         }
     }
 }

@@ -26,6 +26,14 @@ const UNITS: [(&str, f64); 8] = [
     ("h", 3_600e9),
 ];
 
+impl std::str::FromStr for GoDuration {
+    type Err = BadDuration;
+
+    fn from_str(text: &str) -> Result<Self, BadDuration> {
+        parse(text).map(Self).ok_or_else(|| BadDuration(text.to_owned()))
+    }
+}
+
 impl TryFrom<toml::Value> for GoDuration {
     type Error = BadDuration;
 
@@ -35,7 +43,7 @@ impl TryFrom<toml::Value> for GoDuration {
             // InfluxDB's sample writes a zero without quotes.
             other => other.to_string(),
         };
-        parse(&text).map(Self).ok_or(BadDuration(text))
+        text.parse()
     }
 }
 

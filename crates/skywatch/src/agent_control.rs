@@ -1,0 +1,101 @@
+//! What a running agent is told: by signals, and by changes of its files.
+//!
+//! SIGHUP, and a change where files are watched, load the configuration anew. One with errors is told of and left
+//! alone: the old one goes on. SIGUSR1 flushes the outputs. SIGINT and SIGTERM stop.
+
+use std::{future::pending, path::PathBuf};
+
+use anyhow::{Context, Result};
+use skywatch_agent::{Agent, AgentCommand, Config, Report, watch};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+use tracing::{error, info};
+
+use crate::signals;
+
+/// Where a configuration comes from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Origin {
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) directories: Vec<PathBuf>,
+}
+
+impl Origin {
+    pub(crate) fn load(&self) -> Result<Config> {
+        Ok(Config::load(&self.files, &self.directories)?)
+    }
+}
+
+/// Runs an agent until a signal stops it, reloading it from `origin` when a signal or a change of its files asks for it.
+pub(crate) async fn run(agent: Agent, origin: Origin, watched: Option<watch::Watch>) -> Result<Report> {
+    let (commander, commands) = mpsc::channel(1);
+    let changes = match watched {
+        Some(how) => Some(
+            watch::changes(origin.files.clone(), origin.directories.clone(), how)
+                .context("cannot watch the configuration's files")?,
+        ),
+        None => None,
+    };
+    let told = tokio::spawn(async move {
+        if let Err(why) = tell(commander, origin, changes).await {
+            error!("the agent cannot be told anything any longer: {why:#}");
+        }
+    });
+    let stop = async {
+        if let Err(error) = signals::stop_requested().await {
+            error!(%error, "cannot listen for signals; stopping");
+        }
+    };
+    let report = agent.run_commanded(commands, stop).await;
+    told.abort();
+    Ok(report?)
+}
+
+/// Turns signals and changes into commands until the agent is gone.
+async fn tell(
+    commander: mpsc::Sender<AgentCommand>,
+    origin: Origin,
+    mut changes: Option<mpsc::Receiver<()>>,
+) -> Result<()> {
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let mut user = signal(SignalKind::user_defined1()).context("cannot listen for SIGUSR1")?;
+    loop {
+        let command = tokio::select! {
+            _ = hangup.recv() => reloaded(&origin, "SIGHUP").await,
+            () = changed(&mut changes) => reloaded(&origin, "a change of its files").await,
+            _ = user.recv() => Some(AgentCommand::Flush),
+        };
+        if let Some(command) = command {
+            commander.send(command).await.ok().context("the agent has ended")?;
+        }
+    }
+}
+
+async fn changed(changes: &mut Option<mpsc::Receiver<()>>) {
+    let change = match changes {
+        Some(changes) => changes.recv().await,
+        None => pending().await,
+    };
+    if change.is_none() {
+        error!("the configuration's files are not watched any longer; SIGHUP still reloads");
+        *changes = None;
+    }
+}
+
+async fn reloaded(origin: &Origin, reason: &str) -> Option<AgentCommand> {
+    info!("loading the configuration anew, because of {reason}");
+    let origin = origin.clone();
+    match tokio::task::spawn_blocking(move || origin.load()).await {
+        Ok(Ok(config)) => Some(AgentCommand::Reload(Box::new(config))),
+        Ok(Err(errors)) => {
+            error!("the configuration is not reloaded, the old one goes on: {errors:#}");
+            None
+        }
+        Err(panic) => {
+            error!("loading the configuration ended badly, the old one goes on: {panic}");
+            None
+        }
+    }
+}
