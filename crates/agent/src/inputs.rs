@@ -8,14 +8,11 @@ pub(crate) mod diskio;
 #[cfg(test)]
 mod golden;
 pub(crate) mod haproxy;
-<<<<<<< HEAD
 mod http_listener_v2;
 mod influxdb_listener;
 mod influxdb_v2_listener;
-pub(crate) mod interrupts;
-=======
 mod internal;
->>>>>>> 0007188 (Agent: the internal input, and a watch over the configuration's files)
+pub(crate) mod interrupts;
 pub(crate) mod keepalived;
 pub(crate) mod kernel;
 pub(crate) mod kernel_vmstat;
@@ -48,14 +45,11 @@ pub const INPUTS: &[InputEntry] = &[
     polled("disk", disk::build),
     polled("diskio", diskio::build),
     polled("haproxy", haproxy::build),
-<<<<<<< HEAD
     service("http_listener_v2", http_listener_v2::build),
     service("influxdb_listener", influxdb_listener::build),
     service("influxdb_v2_listener", influxdb_v2_listener::build),
-    polled("interrupts", interrupts::build),
-=======
     polled("internal", internal::build),
->>>>>>> 0007188 (Agent: the internal input, and a watch over the configuration's files)
+    polled("interrupts", interrupts::build),
     polled("keepalived", keepalived::build),
     polled("kernel", kernel::build),
     polled("kernel_vmstat", kernel_vmstat::build),

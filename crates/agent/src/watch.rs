@@ -122,16 +122,16 @@ fn notifier(
             notice.try_send(()).ok();
         }
     };
-    let mut watcher = notify::recommended_watcher(tell).map_err(to_io)?;
+    let mut watcher = notify::recommended_watcher(tell).map_err(|error| to_io(&error))?;
     // A file is replaced by renaming another over it: so its directory is watched.
     let mut parents: Vec<_> = files.iter().map(|file| parent(file)).collect();
     parents.sort_unstable();
     parents.dedup();
     for parent in parents {
-        watcher.watch(&parent, RecursiveMode::NonRecursive).map_err(to_io)?;
+        watcher.watch(&parent, RecursiveMode::NonRecursive).map_err(|error| to_io(&error))?;
     }
     for directory in directories {
-        watcher.watch(directory, RecursiveMode::Recursive).map_err(to_io)?;
+        watcher.watch(directory, RecursiveMode::Recursive).map_err(|error| to_io(&error))?;
     }
     Ok(watcher)
 }
@@ -143,7 +143,7 @@ fn parent(file: &Path) -> PathBuf {
     }
 }
 
-fn to_io(error: notify::Error) -> io::Error {
+fn to_io(error: &notify::Error) -> io::Error {
     io::Error::other(error.to_string())
 }
 
