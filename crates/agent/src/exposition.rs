@@ -9,6 +9,7 @@
 
 mod families;
 mod names;
+pub(crate) mod number;
 mod text;
 
 pub(crate) use families::{Families, Full};

@@ -11,6 +11,7 @@ use std::fmt::Write;
 
 use super::families::{Distribution, Families, Family, Sample, Series};
 use super::names::{is_plain, underscores};
+use super::number::{GENERAL, number as number_until};
 use crate::metric::Kind;
 
 /// What the text is.
@@ -205,20 +206,6 @@ fn kind_name(kind: Kind) -> &'static str {
     }
 }
 
-/// A number as Prometheus' own libraries write it: shortest, with an exponent of two digits from a million on.
 fn number(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
-    let scientific = format!("{value:e}");
-    let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if !(-4..6).contains(&exponent) {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{digits}e{sign}{:02}", exponent.abs());
-    }
-    format!("{value}")
+    number_until(value, GENERAL)
 }
