@@ -4,6 +4,7 @@
 pub(crate) mod address;
 pub(crate) mod http;
 pub(crate) mod http_server;
+pub(crate) mod interface;
 pub(crate) mod parallel;
 pub(crate) mod request;
 pub(crate) mod stream;

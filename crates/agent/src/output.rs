@@ -27,6 +27,11 @@ pub trait Output: Send + fmt::Debug {
 
     /// Writes a batch. Ends within the output's own time limits.
     fn write(&mut self, batch: Batch) -> OutputFuture<'_, WriteOutcome>;
+
+    /// Bytes of metrics sent since the start, before compression; nothing of an output that does not count them.
+    fn bytes_written(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What became of a batch.

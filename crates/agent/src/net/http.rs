@@ -1,22 +1,110 @@
 //! HTTP clients: how plugins make them, and how they tell of failures.
 
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{ClientBuilder, Response, Url};
+use reqwest::{ClientBuilder, Proxy, Response, Url};
 
+use super::interface::interface_address;
 use super::tls::ClientTls;
+use crate::config::{ConfigError, Section};
 
 /// A client that verifies as `tls` says, takes no longer than `timeout` for a whole exchange, follows no redirects
 /// and asks no proxy.
 pub(crate) fn client(tls: &ClientTls, timeout: Duration) -> Result<ClientBuilder, String> {
+    Ok(proxied_client(tls, timeout)?.no_proxy())
+}
+
+fn proxied_client(tls: &ClientTls, timeout: Duration) -> Result<ClientBuilder, String> {
     Ok(reqwest::Client::builder()
         .use_preconfigured_tls(tls.client_config()?)
         .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
         .connect_timeout(timeout)
         .timeout(timeout))
+}
+
+/// How connections are made, besides [`ClientTls`]: what some plugins' tables say of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Connecting {
+    /// The address of this machine to connect from.
+    pub(crate) local_address: Option<IpAddr>,
+    /// The proxy to ask.
+    pub(crate) proxy: Option<Url>,
+    /// Ask the proxy of the environment (`HTTPS_PROXY` and so on), where `proxy` names none.
+    pub(crate) system_proxy: bool,
+    /// Connect to this socket, whatever the URL says.
+    pub(crate) unix_socket: Option<PathBuf>,
+    /// How long a connection is kept that nobody uses.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// Most connections kept that nobody uses.
+    pub(crate) idle_max: Option<usize>,
+}
+
+impl Connecting {
+    /// Takes `local_address` (an address or the name of an interface) and the proxy's URL out of a table.
+    pub(crate) fn from_section(section: &mut Section, proxy_key: &'static str) -> Result<Self, ConfigError> {
+        let text = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let local = match text(section.string("local_address")?) {
+            Some(local) => Some(local_address(&local).map_err(|why| section.bad("local_address", why))?),
+            None => None,
+        };
+        let proxy = match text(section.string(proxy_key)?) {
+            Some(url) => {
+                Some(Url::parse(&url).map_err(|why| section.bad(proxy_key, format!("{url:?}: {why}")))?)
+            }
+            None => None,
+        };
+        Ok(Self { local_address: local, proxy, ..Self::default() })
+    }
+
+    /// A [`client`] that connects so.
+    pub(crate) fn client(&self, tls: &ClientTls, timeout: Duration) -> Result<ClientBuilder, String> {
+        let mut builder = match self.system_proxy && self.proxy.is_none() {
+            true => proxied_client(tls, timeout)?,
+            false => client(tls, timeout)?,
+        };
+        if let Some(url) = &self.proxy {
+            builder = builder.proxy(Proxy::all(url.clone()).map_err(|error| describe(&error))?);
+        }
+        if let Some(path) = &self.unix_socket {
+            builder = builder.unix_socket(path.clone());
+        }
+        if let Some(idle) = self.idle_timeout {
+            builder = builder.pool_idle_timeout(idle);
+        }
+        if let Some(most) = self.idle_max {
+            builder = builder.pool_max_idle_per_host(most);
+        }
+        Ok(builder.local_address(self.local_address))
+    }
+}
+
+/// An address, or the first one of the interface of that name.
+fn local_address(text: &str) -> Result<IpAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    interface_address(text)
+        .ok_or_else(|| format!("{text:?} is neither an address nor an interface that has one"))
+}
+
+/// How long an answer asks to be left alone: its header `Retry-After`.
+pub(crate) fn wait_asked_for(response: &Response) -> Option<Duration> {
+    let header = response.headers().get("Retry-After")?.to_str().ok()?;
+    retry_after(header, jiff::Timestamp::now())
+}
+
+/// The header is a number of seconds, or a date.
+fn retry_after(header: &str, now: jiff::Timestamp) -> Option<Duration> {
+    let header = header.trim();
+    if let Ok(seconds) = header.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(header).ok()?;
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
 }
 
 /// Headers of an option's table.
@@ -72,4 +160,19 @@ pub(crate) fn describe(error: &reqwest::Error) -> String {
         cause = inner.source();
     }
     if text.is_empty() { "the request failed".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = "2026-10-21T07:27:00Z".parse().expect("a time");
+        assert_eq!(retry_after(" 7 ", now), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("Wed, 21 Oct 2026 07:28:00 GMT", now), Some(Duration::from_secs(60)));
+        assert_eq!(retry_after("Wed, 21 Oct 2026 07:00:00 GMT", now), Some(Duration::ZERO), "past");
+        assert_eq!(retry_after("soon", now), None);
+        assert_eq!(retry_after("-1", now), None);
+    }
 }

@@ -18,11 +18,23 @@ use reqwest::StatusCode;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     Stored,
-    Partial { rejected: usize, reason: String },
-    Rejected { reason: String },
-    TooLarge { reason: String },
+    Partial {
+        rejected: usize,
+        reason: String,
+    },
+    Rejected {
+        reason: String,
+    },
+    TooLarge {
+        reason: String,
+    },
     NoDatabase,
-    Retry { reason: String, after: Option<Duration> },
+    /// `reached` unless nobody answered.
+    Retry {
+        reason: String,
+        after: Option<Duration>,
+        reached: bool,
+    },
 }
 
 /// Causes of a 400 that lie in the request's parameters, hence in a configuration that somebody
@@ -35,15 +47,15 @@ const PARAMETERS: [&str; 5] = [
     "authoriz",
 ];
 
-/// Reads an answer. `retry_after` is the header of that name, `body` what came with it.
-pub(super) fn read(status: StatusCode, retry_after: Option<&str>, body: &str) -> Answer {
+/// Reads an answer. `retry_after` is what the header of that name asks for, `body` what came with it.
+pub(super) fn read(status: StatusCode, retry_after: Option<Duration>, body: &str) -> Answer {
     let error = error_text(body);
     let reason = || match &error {
         Some(text) => format!("{}: {text}", status.as_u16()),
         None => format!("{status} {}", shorten(body.trim())).trim_end().to_owned(),
     };
     let says = |text: &str| error.as_deref().is_some_and(|error| error.contains(text));
-    let later = || Answer::Retry { reason: reason(), after: retry_after.and_then(seconds) };
+    let later = || Answer::Retry { reason: reason(), after: retry_after, reached: true };
 
     if says("hinted handoff queue not empty") {
         return Answer::Stored;
@@ -78,11 +90,6 @@ fn dropped(text: &str) -> usize {
     text.rsplit_once("dropped=")
         .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok())
         .unwrap_or(1)
-}
-
-/// Seconds of a Retry-After header. Its other form, a date, is not used for backing off.
-fn seconds(header: &str) -> Option<Duration> {
-    header.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// Enough of a message for a log line.
@@ -162,15 +169,11 @@ mod tests {
 
     #[test]
     fn the_header_tells_when() {
-        let read = |header| read(StatusCode::SERVICE_UNAVAILABLE, header, "");
+        let wait = Some(Duration::from_secs(7));
         assert_eq!(
-            read(Some("7")),
-            Answer::Retry {
-                reason: "503 Service Unavailable".to_owned(),
-                after: Some(Duration::from_secs(7))
-            }
+            read(StatusCode::SERVICE_UNAVAILABLE, wait, ""),
+            Answer::Retry { reason: "503 Service Unavailable".to_owned(), after: wait, reached: true }
         );
-        assert!(matches!(read(Some("Wed, 21 Oct 2026 07:28:00 GMT")), Answer::Retry { after: None, .. }));
     }
 
     #[test]

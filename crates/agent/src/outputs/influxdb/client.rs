@@ -1,6 +1,7 @@
 //! The requests to one server.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use flate2::Compression;
@@ -9,7 +10,7 @@ use reqwest::{RequestBuilder, Response, Url};
 
 use super::answer::{self, Answer};
 use super::options::Options;
-use crate::net::http::{self, describe, shown};
+use crate::net::http::{self, Connecting, describe, shown};
 
 /// Most of an answer that is read: enough for any error, and no more than a stray page may cost.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -22,8 +23,9 @@ pub(super) struct Target {
     pub(super) retention_policy: String,
 }
 
-/// An HTTP client with the output's options.
+/// A server and the client to ask it with the output's options.
 pub(super) struct Client {
+    url: Url,
     http: reqwest::Client,
     timeout: Duration,
     username: Option<String>,
@@ -33,13 +35,17 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(options: &Options) -> Result<Self, String> {
-        let http = http::client(&options.tls, options.timeout)?
+    /// A client of the server at `url`, or of that behind the socket.
+    pub(super) fn new(url: &Url, socket: Option<&Path>, options: &Options) -> Result<Self, String> {
+        let connecting = Connecting { unix_socket: socket.map(Path::to_owned), ..options.connecting.clone() };
+        let http = connecting
+            .client(&options.tls, options.timeout)?
             .user_agent(&options.user_agent)
             .default_headers(http::headers("http_headers", &options.http_headers)?)
             .build()
             .map_err(|error| describe(&error))?;
         Ok(Self {
+            url: url.clone(),
             http,
             timeout: options.timeout,
             username: options.username.clone(),
@@ -50,10 +56,10 @@ impl Client {
     }
 
     /// Creates a database; that it exists already is as good.
-    pub(super) async fn create_database(&self, url: &Url, database: &str) -> Result<(), String> {
+    pub(super) async fn create_database(&self, database: &str) -> Result<(), String> {
         let escaped = database.replace('\\', "\\\\").replace('"', "\\\"");
         let statement = format!("CREATE DATABASE \"{escaped}\"");
-        let mut endpoint = self.endpoint(url, "query");
+        let mut endpoint = self.endpoint("query");
         endpoint.query_pairs_mut().append_pair("q", &statement);
         let response = self.send(self.http.post(endpoint)).await?;
         let (status, _, body) = read(response).await?;
@@ -67,8 +73,8 @@ impl Client {
     }
 
     /// Writes lines.
-    pub(super) async fn write(&self, url: &Url, target: &Target, lines: &[u8]) -> Answer {
-        let request = self.http.post(self.write_url(url, target));
+    pub(super) async fn write(&self, target: &Target, lines: &[u8]) -> Answer {
+        let request = self.http.post(self.write_url(target));
         let request = match self.gzip {
             true => request.header("Content-Encoding", "gzip").body(compress(lines)),
             false => request.body(lines.to_owned()),
@@ -79,13 +85,13 @@ impl Client {
             Err(reason) => Err(reason),
         };
         match response {
-            Ok((status, retry_after, body)) => answer::read(status, retry_after.as_deref(), &body),
-            Err(reason) => Answer::Retry { reason, after: None },
+            Ok((status, retry_after, body)) => answer::read(status, retry_after, &body),
+            Err(reason) => Answer::Retry { reason, after: None, reached: false },
         }
     }
 
-    fn write_url(&self, url: &Url, target: &Target) -> Url {
-        let mut endpoint = self.endpoint(url, "write");
+    fn write_url(&self, target: &Target) -> Url {
+        let mut endpoint = self.endpoint("write");
         {
             let mut pairs = endpoint.query_pairs_mut();
             pairs.append_pair("db", &target.database);
@@ -100,8 +106,8 @@ impl Client {
     }
 
     /// `path` below the server's own path.
-    fn endpoint(&self, url: &Url, path: &str) -> Url {
-        let mut endpoint = if self.username.is_some() { shown(url) } else { url.clone() };
+    fn endpoint(&self, path: &str) -> Url {
+        let mut endpoint = if self.username.is_some() { shown(&self.url) } else { self.url.clone() };
         let base = endpoint.path().trim_end_matches('/').to_owned();
         endpoint.set_path(&format!("{base}/{path}"));
         endpoint.set_query(None);
@@ -124,10 +130,9 @@ impl Client {
     }
 }
 
-async fn read(mut response: Response) -> Result<(reqwest::StatusCode, Option<String>, String), String> {
+async fn read(mut response: Response) -> Result<(reqwest::StatusCode, Option<Duration>, String), String> {
     let status = response.status();
-    let retry_after =
-        response.headers().get("Retry-After").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let retry_after = http::wait_asked_for(&response);
     let mut body = Vec::new();
     while body.len() < ANSWER_BYTES_MAX {
         match response.chunk().await {

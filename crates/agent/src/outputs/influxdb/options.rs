@@ -1,17 +1,20 @@
 //! The options of the `influxdb` output.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Url;
 
 use crate::config::{ConfigError, Section};
+use crate::net::http::{Connecting, shown};
 use crate::net::tls::ClientTls;
 use crate::serializers::influx::InfluxSerializer;
 
 /// What `[[outputs.influxdb]]` sets.
 pub(super) struct Options {
-    pub(super) urls: Vec<Url>,
+    pub(super) servers: Vec<Server>,
     pub(super) database: String,
     pub(super) database_tag: Option<String>,
     pub(super) exclude_database_tag: bool,
@@ -29,7 +32,57 @@ pub(super) struct Options {
     pub(super) http_headers: BTreeMap<String, String>,
     pub(super) gzip: bool,
     pub(super) lines: InfluxSerializer,
+    /// Most bytes of a datagram.
+    pub(super) udp_payload: usize,
     pub(super) tls: ClientTls,
+    pub(super) connecting: Connecting,
+}
+
+/// What fits into a datagram of IPv4.
+const UDP_PAYLOAD_MAX: usize = 65_507;
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Server {
+    Http(Url),
+    /// HTTP over a socket in the file system; the URL's path is that below which the API is.
+    Unix {
+        socket: PathBuf,
+        url: Url,
+    },
+    /// Host and port.
+    Udp(String),
+}
+
+impl Server {
+    fn parse(text: &str) -> Result<Self, String> {
+        if let Some(rest) = text.strip_prefix("unix://").or_else(|| text.strip_prefix("http+unix://")) {
+            // Behind a colon may stand a path of the API.
+            let (socket, path) = rest.split_once(':').unwrap_or((rest, "/"));
+            if socket.is_empty() {
+                return Err("names no socket".to_owned());
+            }
+            let url = Url::parse("http://localhost").and_then(|url| url.join(path));
+            return Ok(Self::Unix { socket: socket.into(), url: url.map_err(|error| error.to_string())? });
+        }
+        let url = Url::parse(text).map_err(|error| error.to_string())?;
+        match (url.scheme(), url.host_str()) {
+            ("http" | "https", Some(_)) => Ok(Self::Http(url)),
+            ("udp", Some(host)) => Ok(Self::Udp(format!("{host}:{}", url.port().unwrap_or(8089)))),
+            (scheme, _) => Err(format!("{scheme:?} is none of http, https, unix, http+unix, udp")),
+        }
+    }
+}
+
+/// For messages, without a password.
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(url) => write!(f, "{}", shown(url)),
+            Self::Unix { socket, .. } => write!(f, "unix://{}", socket.display()),
+            Self::Udp(address) => write!(f, "udp://{address}"),
+        }
+    }
 }
 
 impl Options {
@@ -40,7 +93,10 @@ impl Options {
         if urls.is_empty() {
             urls.push("http://localhost:8086".to_owned());
         }
-        let urls = urls.iter().map(|url| parse_url(section, url)).collect::<Result<_, _>>()?;
+        let servers = urls
+            .iter()
+            .map(|url| Server::parse(url).map_err(|why| section.bad("urls", format!("{url:?}: {why}"))))
+            .collect::<Result<_, _>>()?;
         let consistency = section.string("write_consistency")?.filter(|c| !c.is_empty());
         if let Some(unknown) =
             consistency.as_deref().filter(|c| !matches!(*c, "any" | "one" | "quorum" | "all"))
@@ -62,9 +118,14 @@ impl Options {
             "precision",
             "the agent's precision rounds timestamps; they are sent in nanoseconds",
         );
-        section.without_effect("udp_payload", "UDP is not supported");
         Ok(Self {
-            urls,
+            servers,
+            udp_payload: section
+                .size("udp_payload")?
+                .and_then(|bytes| usize::try_from(bytes).ok())
+                .filter(|&bytes| bytes > 0)
+                .unwrap_or(512)
+                .min(UDP_PAYLOAD_MAX),
             database: section
                 .string("database")?
                 .filter(|d| !d.is_empty())
@@ -87,16 +148,32 @@ impl Options {
             gzip,
             lines: InfluxSerializer::from_section(section)?,
             tls: ClientTls::from_section(section)?,
+            connecting: Connecting::from_section(section, "http_proxy")?,
         })
     }
 }
 
-fn parse_url(section: &Section, text: &str) -> Result<Url, ConfigError> {
-    let url = Url::parse(text).map_err(|error| section.bad("urls", format!("{text:?}: {error}")))?;
-    match url.scheme() {
-        "http" | "https" if url.has_host() => Ok(url),
-        scheme => {
-            Err(section.bad("urls", format!("{text:?}: only http and https are supported, not {scheme:?}")))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_of_every_kind() {
+        let shown = |text: &str| Server::parse(text).map(|server| server.to_string());
+        assert_eq!(shown("https://u:secret@db:8086/x").as_deref(), Ok("https://db:8086/x"));
+        assert_eq!(shown("unix:///run/influxdb.sock").as_deref(), Ok("unix:///run/influxdb.sock"));
+        assert_eq!(shown("udp://127.0.0.1:8089").as_deref(), Ok("udp://127.0.0.1:8089"));
+        assert_eq!(shown("udp://[::1]:1").as_deref(), Ok("udp://[::1]:1"));
+        let Ok(Server::Unix { url, .. }) = Server::parse("http+unix:///run/x.sock:/api") else {
+            panic!("unix")
+        };
+        assert_eq!(url.as_str(), "http://localhost/api");
+        for (text, error) in [
+            ("tcp://x:1", "\"tcp\" is none of http, https, unix, http+unix, udp"),
+            ("unix://", "names no socket"),
+            ("localhost", "relative URL without a base"),
+        ] {
+            assert_eq!(shown(text), Err(error.to_owned()), "{text}");
         }
     }
 }

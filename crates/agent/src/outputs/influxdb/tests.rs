@@ -92,6 +92,13 @@ fn batch() -> Batch {
     ])
 }
 
+/// The outcome of a write of which everything is kept.
+fn kept(outcome: WriteOutcome, metrics: usize) -> Fates {
+    let WriteOutcome::Each(fates) = outcome else { panic!("{outcome:?}") };
+    assert_eq!((fates.rejected.len(), fates.kept.len()), (0, metrics));
+    fates
+}
+
 fn requests(script: &Shared) -> Vec<Request> {
     script.lock().expect("not poisoned").requests.clone()
 }
@@ -150,7 +157,7 @@ async fn without_creation_a_missing_database_is_waited_for() {
     let (url, script) = serve(vec![(404, r#"{"error":"database not found: \"telegraf\""}"#)]).await;
     let mut out = output(&url, "skip_database_creation = true");
     out.connect().await.expect("nothing to do");
-    let WriteOutcome::Retry { reason, .. } = out.write(batch()).await else { panic!("kept") };
+    let reason = kept(out.write(batch()).await, 2).reason;
     assert!(reason.ends_with("database not found: \"telegraf\""), "{reason}");
     assert_eq!(requests(&script).len(), 1);
 }
@@ -177,7 +184,7 @@ async fn the_server_ready_first_decides_when_to_come_back() {
     script_a.lock().expect("not poisoned").answers.push_back(later("30"));
     script_b.lock().expect("not poisoned").answers.push_back(later("7"));
     let outcome = output_of(&[&a, &b], "").write(batch()).await;
-    let WriteOutcome::Retry { after, reason } = outcome else { panic!("kept") };
+    let Fates { after, reason, .. } = kept(outcome, 2);
     assert_eq!(after, Some(Duration::from_secs(7)));
     assert!(reason.contains("503"), "{reason}");
 }
@@ -206,7 +213,7 @@ async fn a_server_that_does_not_answer_costs_the_timeout() {
     let url = format!("http://{}", listener.local_addr().expect("bound"));
     let start = std::time::Instant::now();
     let outcome = output(&url, "timeout = '300ms'").write(batch()).await;
-    let WriteOutcome::Retry { reason, .. } = outcome else { panic!("kept") };
+    let reason = kept(outcome, 2).reason;
     assert!(reason.ends_with("no answer within 300 ms"), "{reason}");
     assert!(start.elapsed() < Duration::from_secs(5));
 }
@@ -214,7 +221,7 @@ async fn a_server_that_does_not_answer_costs_the_timeout() {
 #[tokio::test]
 async fn reasons_do_not_tell_passwords() {
     let outcome = output("http://user:secret@127.0.0.1:1", "").write(batch()).await;
-    let WriteOutcome::Retry { reason, .. } = outcome else { panic!("kept") };
+    let reason = kept(outcome, 2).reason;
     assert!(!reason.contains("secret"), "{reason}");
     assert!(reason.contains("127.0.0.1:1") && reason.contains("refused"), "{reason}");
 }
@@ -224,7 +231,8 @@ async fn what_no_server_could_take_is_refused_here() {
     let (url, script) = serve(vec![]).await;
     let batch: Batch = Arc::from(vec![Arc::new(Metric::new("m", 1).field("x", f64::INFINITY))]);
     let outcome = output(&url, "").write(batch).await;
-    assert!(matches!(outcome, WriteOutcome::Partial { rejected: 1, .. }), "{outcome:?}");
+    let WriteOutcome::Each(Fates { rejected, .. }) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(rejected, [(0, "metric m has no serializable fields".to_owned())]);
     assert!(requests(&script).is_empty(), "nothing is left to send");
 }
 
@@ -251,6 +259,73 @@ async fn a_server_that_comes_back_gets_everything() {
     let stored: usize = requests[3..].iter().map(|r| r.body.lines().count()).sum();
     assert_eq!(stored as u64, report.gathered);
     assert!(requests[2].body.starts_with(&requests[1].body), "the oldest first, again");
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_written_costs_the_others_nothing() {
+    let denied = r#"{"error":"\"bob\" user is not authorized to write to database \"other\""}"#;
+    let (url, script) = serve(vec![(403, denied)]).await;
+    let fates = kept(output(&url, "database_tag = 'db'").write(batch()).await, 1);
+    assert_eq!(fates.kept, [0]);
+    assert_eq!(requests(&script).len(), 2, "the other group is written");
+}
+
+#[tokio::test]
+async fn a_server_behind_a_socket() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let path = dir.path().join("influx.sock");
+    let script: Shared = Arc::default();
+    let listener = tokio::net::UnixListener::bind(&path).expect("bound");
+    let app = Router::new().fallback(answer_request).with_state(Arc::clone(&script));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    for url in [format!("unix://{}", path.display()), format!("http+unix://{}:/api", path.display())] {
+        assert_eq!(output(&url, "").write(batch()).await, WriteOutcome::Stored);
+    }
+    let paths: Vec<_> = requests(&script).into_iter().map(|request| request.path).collect();
+    assert_eq!(paths, ["/write", "/api/write"]);
+}
+
+#[tokio::test]
+async fn a_proxy_and_an_address_of_our_own() {
+    let (proxy, script) = serve(vec![]).await;
+    let options = format!("http_proxy = '{proxy}'\nlocal_address = 'lo'");
+    let outcome = output("http://influx.example:8086", &options).write(batch()).await;
+    assert_eq!(outcome, WriteOutcome::Stored);
+    assert_eq!(requests(&script)[0].headers["host"], "influx.example:8086");
+    let mut section = section_for_tests("local_address = 'no-such-0'");
+    let error = build(&mut section, &Context::default()).expect_err("no such interface").to_string();
+    assert!(error.ends_with("\"no-such-0\" is neither an address nor an interface that has one"), "{error}");
+}
+
+#[tokio::test]
+async fn datagrams_carry_whole_lines_and_long_ones_are_split() {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("udp://{}", socket.local_addr().expect("bound"));
+    let mut out = output(&url, "udp_payload = '27B'");
+    out.connect().await.expect("nothing to create");
+    let long = Metric::new("m", 5).field("aaaaaaaa", 1_i64).field("bbbbbbbb", 2_i64).field("cccccccc", 3_i64);
+    let never = Metric::new("x", 6).field("f", "y".repeat(40));
+    let batch: Batch = vec![
+        Arc::new(Metric::new("a", 1).field("x", 1_i64)),
+        Arc::new(Metric::new("b", 2).field("x", 2_i64)),
+        Arc::new(Metric::new("c", 3).field("x", 3_i64)),
+        Arc::new(never),
+        Arc::new(long),
+    ]
+    .into();
+    let WriteOutcome::Each(Fates { rejected, kept, .. }) = out.write(batch).await else { panic!("sent") };
+    assert_eq!((rejected.len(), rejected[0].0, kept.len()), (1, 3, 0));
+    let mut datagrams = Vec::new();
+    for _ in 0..4 {
+        let mut bytes = [0; 100];
+        let received = tokio::time::timeout(Duration::from_secs(5), socket.recv(&mut bytes)).await;
+        let len = received.expect("in time").expect("received");
+        datagrams.push(String::from_utf8_lossy(&bytes[..len]).into_owned());
+    }
+    assert_eq!(
+        datagrams,
+        ["a x=1i 1\nb x=2i 2\nc x=3i 3\n", "m aaaaaaaa=1i 5\n", "m bbbbbbbb=2i 5\n", "m cccccccc=3i 5\n"]
+    );
 }
 
 fn error_body() -> String {
