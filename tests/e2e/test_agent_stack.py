@@ -543,3 +543,79 @@ def test_keepalived_without_the_right_to_signal_it(routers, skywatch_bin, tmp_pa
         [skywatch_bin, "agent", "--config", config, "--test"], capture_output=True, text=True, timeout=60, user=65534
     )
     assert "the agent may not signal process" in done.stderr and "run it as root" in done.stderr, done.stderr
+
+
+def test_the_agent_scrapes_a_node_exporter_and_skywatch(skywatch, skywatch_bin, tmp_path):
+    binary = need("prometheus-node-exporter", "prometheus-node-exporter")
+    port = free_port()
+    command = [binary, f"--web.listen-address=127.0.0.1:{port}"]
+    exporter = Process(command, tmp_path / "exporter.log").start()
+    try:
+        wait_until(lambda: not exporter.running() or answers(f"http://127.0.0.1:{port}/"), "the node exporter")
+        assert exporter.running(), exporter.output()
+        lines, said = gather(skywatch_bin, tmp_path, f"""
+[[inputs.prometheus]]
+  urls = ["http://127.0.0.1:{port}", "{skywatch.url}/metrics", "http://127.0.0.1:{free_port()}/metrics"]
+  metric_version = 2
+  enable_request_metrics = true
+[[inputs.prometheus]]
+  urls = ["http://127.0.0.1:{port}/metrics"]
+  tags = {{version = "one"}}
+""")
+    finally:
+        exporter.stop()
+    assert said.count("ERROR") == 1 and "refused" in said, said
+    node = f"http://127.0.0.1:{port}/metrics"
+    two = [(name, tags, fields) for name, tags, fields in lines if tags.get("version") != "one"]
+    one = {name: (tags, fields) for name, tags, fields in lines if tags.get("version") == "one"}
+    total = next(fields for _, _, fields in two if "node_memory_MemTotal_bytes" in fields)
+    with open("/proc/meminfo") as meminfo:
+        kib = int(meminfo.readline().split()[1])
+    assert float(total["node_memory_MemTotal_bytes"]) == kib * 1024
+    assert float(one["node_memory_MemTotal_bytes"][1]["gauge"]) == kib * 1024
+    assert one["node_memory_MemTotal_bytes"][0] == {"url": node, "version": "one"}
+    assert "counter" in one["node_cpu_seconds_total"][1] and one["node_cpu_seconds_total"][0].keys() >= {"cpu", "mode"}
+    assert {"count", "sum"} <= one["go_gc_duration_seconds"][1].keys()
+    quantiles = [tags["quantile"] for _, tags, fields in two if "go_gc_duration_seconds" in fields and tags["url"] == node]
+    assert quantiles == ["0", "0.25", "0.5", "0.75", "1"]
+    own = [fields for name, tags, fields in two if tags.get("url") == f"{skywatch.url}/metrics" and name == "prometheus"]
+    assert len(own) > 20, own
+    requests_made = [(tags, fields) for name, tags, fields in two if name == "prometheus_request"]
+    assert len(requests_made) == 3
+    assert all(float(fields["response_time"]) > 0 for _, fields in requests_made)
+    assert [fields for _, fields in requests_made if "content_length" not in fields], "the dead one has no page"
+
+
+def test_one_agent_scrapes_another_with_a_certificate(run_agent, skywatch_bin, tmp_path):
+    certificate(tmp_path, "ca", ca=True)
+    certificate(tmp_path, "server", authority="ca")
+    certificate(tmp_path, "client", authority="ca")
+    port = free_port()
+    run_agent(f"""
+[agent]
+  interval = "1s"
+  flush_interval = "1s"
+  hostname = "kvm-01"
+[[inputs.mem]]
+[[outputs.prometheus_client]]
+  listen = "127.0.0.1:{port}"
+  tls_cert = "{tmp_path}/server.pem"
+  tls_key = "{tmp_path}/server.key"
+  tls_allowed_cacerts = ["{tmp_path}/ca.pem"]
+""")
+    config = f"""
+[[inputs.prometheus]]
+  urls = ["https://localhost:{port}"]
+  metric_version = 2
+  tls_ca = "{tmp_path}/ca.pem"
+"""
+    wait_until(lambda: connects("127.0.0.1", port), "the agent to listen")
+    lines, said = gather(skywatch_bin, tmp_path, config)
+    assert lines == [] and "certificate" in said.lower(), said
+    config += f'tls_cert = "{tmp_path}/client.pem"\ntls_key = "{tmp_path}/client.key"\n'
+
+    def seen():
+        lines, _ = gather(skywatch_bin, tmp_path, config)
+        return [tags for _, tags, fields in lines if "mem_total" in fields]
+
+    assert wait_until(seen, "the memory of the other") == [{"host": "kvm-01", "url": f"https://localhost:{port}/metrics"}]

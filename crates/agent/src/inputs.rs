@@ -26,6 +26,7 @@ pub(crate) mod nstat;
 mod proc_dir;
 mod proc_stat;
 pub(crate) mod processes;
+pub(crate) mod prometheus;
 pub(crate) mod sensors;
 mod snmp;
 mod socket_listener;
@@ -60,6 +61,7 @@ pub const INPUTS: &[InputEntry] = &[
     polled("netstat", netstat::build),
     polled("nstat", nstat::build),
     polled("processes", processes::build),
+    polled("prometheus", prometheus::build),
     polled("sensors", sensors::build),
     polled("snmp", snmp::build),
     service("socket_listener", socket_listener::build),
