@@ -26,6 +26,7 @@ pub(crate) mod nstat;
 mod proc_dir;
 mod proc_stat;
 pub(crate) mod processes;
+pub(crate) mod procstat;
 pub(crate) mod prometheus;
 pub(crate) mod sensors;
 mod snmp;
@@ -33,8 +34,11 @@ mod socket_listener;
 mod statsd;
 pub(crate) mod swap;
 pub(crate) mod system;
+mod systemd;
+pub(crate) mod systemd_units;
 pub(crate) mod temp;
 mod udev;
+mod users;
 pub(crate) mod zookeeper;
 
 use crate::registry::{InputEntry, polled, service};
@@ -61,6 +65,7 @@ pub const INPUTS: &[InputEntry] = &[
     polled("netstat", netstat::build),
     polled("nstat", nstat::build),
     polled("processes", processes::build),
+    polled("procstat", procstat::build),
     polled("prometheus", prometheus::build),
     polled("sensors", sensors::build),
     polled("snmp", snmp::build),
@@ -68,6 +73,7 @@ pub const INPUTS: &[InputEntry] = &[
     service("statsd", statsd::build),
     polled("swap", swap::build),
     polled("system", system::build),
+    polled("systemd_units", systemd_units::build),
     polled("temp", temp::build),
     polled("zookeeper", zookeeper::build),
 ];

@@ -2,6 +2,7 @@
 //! as a server.
 
 pub(crate) mod address;
+pub(crate) mod dbus;
 pub(crate) mod http;
 pub(crate) mod http_server;
 pub(crate) mod interface;

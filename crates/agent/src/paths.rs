@@ -14,6 +14,8 @@ pub(crate) struct HostPaths {
     mount_prefix: PathBuf,
     proc_is_foreign: bool,
     nstat: [Option<PathBuf>; 3],
+    system_bus: Option<String>,
+    user_bus: Option<String>,
 }
 
 impl HostPaths {
@@ -32,6 +34,10 @@ impl HostPaths {
                 given("PROC_NET_SNMP").or_else(|| below_root("snmp")),
                 given("PROC_NET_SNMP6").or_else(|| below_root("snmp6")),
             ],
+            system_bus: env("DBUS_SYSTEM_BUS_ADDRESS").filter(|address| !address.is_empty()),
+            user_bus: env("DBUS_SESSION_BUS_ADDRESS").filter(|address| !address.is_empty()).or_else(|| {
+                given("XDG_RUNTIME_DIR").map(|run| format!("unix:path={}", run.join("bus").display()))
+            }),
             proc: root("HOST_PROC", "/proc"),
             sys: root("HOST_SYS", "/sys"),
             run: root("HOST_RUN", "/run"),
@@ -55,6 +61,17 @@ impl HostPaths {
     /// Where the environment has `netstat`, `snmp` and `snmp6` for the input `nstat`.
     pub(crate) fn nstat(&self) -> &[Option<PathBuf>; 3] {
         &self.nstat
+    }
+    /// The address of the system's D-Bus.
+    pub(crate) fn system_bus(&self) -> String {
+        let usual = || format!("unix:path={}", self.run("dbus/system_bus_socket").display());
+        self.system_bus.clone().unwrap_or_else(usual)
+    }
+    /// The address of the D-Bus of the user who runs this.
+    pub(crate) fn user_bus(&self) -> String {
+        let uid = rustix::process::geteuid().as_raw();
+        let usual = || format!("unix:path={}", self.run(format!("user/{uid}/bus")).display());
+        self.user_bus.clone().unwrap_or_else(usual)
     }
     /// A file below `/sys`.
     pub(crate) fn sys(&self, rest: impl AsRef<Path>) -> PathBuf {

@@ -13,6 +13,11 @@ const QUOTE_BYTES_MAX: u64 = 1024;
 
 /// What a tool printed, if it ended well within `patience`. One that does not end is killed.
 pub(super) fn output(command: &mut Command, patience: Duration) -> Result<String, String> {
+    output_of(command, patience, &[])
+}
+
+/// The same for a tool that ends with one of the codes in `well` although all is well.
+pub(super) fn output_of(command: &mut Command, patience: Duration, well: &[i32]) -> Result<String, String> {
     let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = started.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => "it is not installed, or not in PATH".to_owned(),
@@ -31,7 +36,7 @@ pub(super) fn output(command: &mut Command, patience: Duration) -> Result<String
         return Err(format!("it printed more than {OUTPUT_BYTES_MAX} bytes"));
     }
     let status = child.wait().map_err(|error| error.to_string())?;
-    if !status.success() {
+    if !status.success() && !status.code().is_some_and(|code| well.contains(&code)) {
         let complaints = complaints.recv_timeout(Duration::from_millis(100)).unwrap_or_default();
         return Err(format!("{status}: {}", String::from_utf8_lossy(&complaints).trim()));
     }
