@@ -33,6 +33,7 @@ pub use plugin_options::{
     AggregatorOptions, InputOptions, OutputOptions, ProcessorOptions, Rename, StartupErrors,
 };
 pub use section::{Scalar, Section};
+pub(crate) use size::parse as parse_size;
 
 use crate::aggregator::Aggregator;
 use crate::context::Surroundings;

@@ -2,7 +2,7 @@
 
 /// Bytes of a text with a unit of 1024 (`KiB`, `MiB`, `GiB`, `TiB`) or of 1000 (`KB`, `MB`, `GB`, `TB`), or with
 /// none, in any case; a lone letter counts as the unit of 1024.
-pub(super) fn parse(text: &str) -> Option<u64> {
+pub(crate) fn parse(text: &str) -> Option<u64> {
     let text = text.trim();
     let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(unit_at)?;

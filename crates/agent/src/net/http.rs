@@ -1,10 +1,13 @@
 //! HTTP clients: how plugins make them, and how they tell of failures.
 
+use std::io::Write;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{ClientBuilder, Proxy, Response, Url};
 
@@ -89,6 +92,24 @@ fn local_address(text: &str) -> Result<IpAddr, String> {
     }
     interface_address(text)
         .ok_or_else(|| format!("{text:?} is neither an address nor an interface that has one"))
+}
+
+/// The socket and the URL behind it of `unix:///run/x.sock`, or `http+unix:///run/x.sock:/path`; nothing of other URLs.
+pub(crate) fn unix_url(text: &str) -> Option<Result<(PathBuf, Url), String>> {
+    let rest = text.strip_prefix("unix://").or_else(|| text.strip_prefix("http+unix://"))?;
+    let (socket, path) = rest.split_once(':').unwrap_or((rest, "/"));
+    if socket.is_empty() {
+        return Some(Err("names no socket".to_owned()));
+    }
+    let url = Url::parse("http://localhost").and_then(|url| url.join(path));
+    Some(url.map(|url| (socket.into(), url)).map_err(|error| error.to_string()))
+}
+
+/// A body, compressed by gzip.
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 8), Compression::fast());
+    let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    written.expect("writing to memory does not fail")
 }
 
 /// How long an answer asks to be left alone: its header `Retry-After`.

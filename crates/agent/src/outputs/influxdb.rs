@@ -5,15 +5,18 @@
 //! batch on any 4xx, on a missing database or a wrong password; this one keeps it.
 
 mod answer;
+mod answer_v2;
 mod batch_result;
 mod client;
 mod options;
+mod options_v2;
 mod udp;
+mod window;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::seq::SliceRandom;
 
@@ -22,6 +25,7 @@ use batch_result::BatchResult;
 use client::{Client, Target};
 use options::{Options, Server};
 use udp::Datagrams;
+use window::Window;
 
 use crate::config::{ConfigError, Section};
 use crate::context::Context;
@@ -34,6 +38,8 @@ use crate::serializers::influx::InfluxSerializer;
 struct InfluxDb {
     options: Options,
     servers: Vec<(Server, Way)>,
+    /// What `rate_limit` leaves.
+    window: Option<Window>,
     bytes_written: u64,
 }
 
@@ -52,6 +58,16 @@ impl fmt::Debug for InfluxDb {
 
 pub(crate) fn build(section: &mut Section, _: &Context) -> Result<Box<dyn Output>, ConfigError> {
     let options = Options::from_section(section)?;
+    build_with(options, section)
+}
+
+/// `influxdb_v2`: the same with buckets and a token, by the API of 2.x.
+pub(crate) fn build_v2(section: &mut Section, _: &Context) -> Result<Box<dyn Output>, ConfigError> {
+    let options = Options::v2_from_section(section)?;
+    build_with(options, section)
+}
+
+fn build_with(options: Options, section: &Section) -> Result<Box<dyn Output>, ConfigError> {
     let way = |server: &Server| {
         Ok::<_, String>(match server {
             Server::Http(url) => Way::Http(Box::new(Client::new(url, None, &options)?)),
@@ -63,7 +79,8 @@ pub(crate) fn build(section: &mut Section, _: &Context) -> Result<Box<dyn Output
     };
     let servers = options.servers.iter().map(|server| Ok((server.clone(), way(server)?)));
     let servers = servers.collect::<Result<_, String>>().map_err(|why| section.bad("urls", why))?;
-    Ok(Box::new(InfluxDb { options, servers, bytes_written: 0 }))
+    let window = options.rate_limit.map(|limit| Window::new(limit, Instant::now()));
+    Ok(Box::new(InfluxDb { options, servers, window, bytes_written: 0 }))
 }
 
 impl Output for InfluxDb {
@@ -166,6 +183,12 @@ impl InfluxDb {
         let (mut after, mut reached): (Option<Duration>, _) = (None, false);
         if body.is_empty() {
             return Written { outcome: WriteOutcome::Stored, reached: true };
+        }
+        if let Some(window) = &mut self.window
+            && let Err(wait) = window.take(body.len() as u64, Instant::now())
+        {
+            let reason = "the rate_limit is reached".to_owned();
+            return Written { outcome: WriteOutcome::Retry { reason, after: Some(wait) }, reached: false };
         }
         for at in self.shuffled() {
             let create = (!self.options.skip_database_creation).then_some(target.database.as_str());

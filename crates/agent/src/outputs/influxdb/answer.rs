@@ -50,10 +50,7 @@ const PARAMETERS: [&str; 5] = [
 /// Reads an answer. `retry_after` is what the header of that name asks for, `body` what came with it.
 pub(super) fn read(status: StatusCode, retry_after: Option<Duration>, body: &str) -> Answer {
     let error = error_text(body);
-    let reason = || match &error {
-        Some(text) => format!("{}: {text}", status.as_u16()),
-        None => format!("{status} {}", shorten(body.trim())).trim_end().to_owned(),
-    };
+    let reason = || reason_of(status, error.as_deref(), body);
     let says = |text: &str| error.as_deref().is_some_and(|error| error.contains(text));
     let later = || Answer::Retry { reason: reason(), after: retry_after, reached: true };
 
@@ -78,15 +75,23 @@ pub(super) fn read(status: StatusCode, retry_after: Option<Duration>, body: &str
     }
 }
 
+/// The status and what came with it, for messages.
+pub(super) fn reason_of(status: StatusCode, error: Option<&str>, body: &str) -> String {
+    match error {
+        Some(text) => format!("{}: {text}", status.as_u16()),
+        None => format!("{status} {}", shorten(body.trim())).trim_end().to_owned(),
+    }
+}
+
 /// The server's message: `{"error":"..."}`, or that of the 2.x API.
-fn error_text(body: &str) -> Option<String> {
+pub(super) fn error_text(body: &str) -> Option<String> {
     let value: serde_json::Value = serde_json::from_str(body).ok()?;
     let text = value.get("error").or_else(|| value.get("message"))?.as_str()?;
     (!text.is_empty()).then(|| shorten(text))
 }
 
 /// The count behind `dropped=`; a server that does not tell refused one line at least.
-fn dropped(text: &str) -> usize {
+pub(super) fn dropped(text: &str) -> usize {
     text.rsplit_once("dropped=")
         .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok())
         .unwrap_or(1)

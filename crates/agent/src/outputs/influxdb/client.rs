@@ -1,15 +1,13 @@
 //! The requests to one server.
 
-use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use reqwest::{RequestBuilder, Response, Url};
 
 use super::answer::{self, Answer};
-use super::options::Options;
+use super::answer_v2;
+use super::options::{Api, Options};
 use crate::net::http::{self, Connecting, describe, shown};
 
 /// Most of an answer that is read: enough for any error, and no more than a stray page may cost.
@@ -31,6 +29,7 @@ pub(super) struct Client {
     username: Option<String>,
     password: Option<String>,
     consistency: Option<String>,
+    api: Api,
     gzip: bool,
 }
 
@@ -51,6 +50,7 @@ impl Client {
             username: options.username.clone(),
             password: options.password.clone(),
             consistency: options.write_consistency.clone(),
+            api: options.api.clone(),
             gzip: options.gzip,
         })
     }
@@ -76,7 +76,7 @@ impl Client {
     pub(super) async fn write(&self, target: &Target, lines: &[u8]) -> Answer {
         let request = self.http.post(self.write_url(target));
         let request = match self.gzip {
-            true => request.header("Content-Encoding", "gzip").body(compress(lines)),
+            true => request.header("Content-Encoding", "gzip").body(http::gzip(lines)),
             false => request.body(lines.to_owned()),
         };
         let request = request.header("Content-Type", "text/plain; charset=utf-8");
@@ -85,12 +85,21 @@ impl Client {
             Err(reason) => Err(reason),
         };
         match response {
-            Ok((status, retry_after, body)) => answer::read(status, retry_after, &body),
+            Ok((status, retry_after, body)) => match &self.api {
+                Api::V1 => answer::read(status, retry_after, &body),
+                Api::V2 { .. } => answer_v2::read(status, retry_after, &body),
+            },
             Err(reason) => Answer::Retry { reason, after: None, reached: false },
         }
     }
 
     fn write_url(&self, target: &Target) -> Url {
+        if let Api::V2 { organization, .. } = &self.api {
+            let mut endpoint = self.endpoint("api/v2/write");
+            let pairs = [("bucket", target.database.as_str()), ("org", organization), ("precision", "ns")];
+            endpoint.query_pairs_mut().extend_pairs(pairs);
+            return endpoint;
+        }
         let mut endpoint = self.endpoint("write");
         {
             let mut pairs = endpoint.query_pairs_mut();
@@ -116,9 +125,12 @@ impl Client {
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, String> {
         // Credentials of the options; those of a URL the HTTP client sends by itself.
-        let request = match &self.username {
-            Some(name) => request.basic_auth(name, self.password.as_deref()),
-            None => request,
+        let request = match (&self.username, &self.api) {
+            (_, Api::V2 { token: Some(token), .. }) => {
+                request.header("Authorization", format!("Token {token}"))
+            }
+            (Some(name), _) => request.basic_auth(name, self.password.as_deref()),
+            (None, _) => request,
         };
         request.send().await.map_err(|error| {
             if error.is_timeout() {
@@ -142,10 +154,4 @@ async fn read(mut response: Response) -> Result<(reqwest::StatusCode, Option<Dur
         }
     }
     Ok((status, retry_after, String::from_utf8_lossy(&body).into_owned()))
-}
-
-fn compress(text: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
-    let written = encoder.write_all(text).and_then(|()| encoder.finish());
-    written.expect("writing to memory does not fail")
 }

@@ -8,12 +8,13 @@ use std::time::Duration;
 use reqwest::Url;
 
 use crate::config::{ConfigError, Section};
-use crate::net::http::{Connecting, shown};
+use crate::net::http::{Connecting, shown, unix_url};
 use crate::net::tls::ClientTls;
 use crate::serializers::influx::InfluxSerializer;
 
 /// What `[[outputs.influxdb]]` sets.
 pub(super) struct Options {
+    pub(super) api: Api,
     pub(super) servers: Vec<Server>,
     pub(super) database: String,
     pub(super) database_tag: Option<String>,
@@ -32,14 +33,31 @@ pub(super) struct Options {
     pub(super) http_headers: BTreeMap<String, String>,
     pub(super) gzip: bool,
     pub(super) lines: InfluxSerializer,
+    pub(super) rate_limit: Option<RateLimit>,
     /// Most bytes of a datagram.
     pub(super) udp_payload: usize,
     pub(super) tls: ClientTls,
     pub(super) connecting: Connecting,
 }
 
+/// How a server is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Api {
+    /// `/write` with database and retention policy.
+    V1,
+    /// `/api/v2/write` with organization and bucket.
+    V2 { organization: String, token: Option<String> },
+}
+
+/// So many bytes in every period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RateLimit {
+    pub(super) bytes: u64,
+    pub(super) period: Duration,
+}
+
 /// What fits into a datagram of IPv4.
-const UDP_PAYLOAD_MAX: usize = 65_507;
+pub(super) const UDP_PAYLOAD_MAX: usize = 65_507;
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,14 +74,8 @@ pub(super) enum Server {
 
 impl Server {
     fn parse(text: &str) -> Result<Self, String> {
-        if let Some(rest) = text.strip_prefix("unix://").or_else(|| text.strip_prefix("http+unix://")) {
-            // Behind a colon may stand a path of the API.
-            let (socket, path) = rest.split_once(':').unwrap_or((rest, "/"));
-            if socket.is_empty() {
-                return Err("names no socket".to_owned());
-            }
-            let url = Url::parse("http://localhost").and_then(|url| url.join(path));
-            return Ok(Self::Unix { socket: socket.into(), url: url.map_err(|error| error.to_string())? });
+        if let Some(unix) = unix_url(text) {
+            return unix.map(|(socket, url)| Self::Unix { socket, url });
         }
         let url = Url::parse(text).map_err(|error| error.to_string())?;
         match (url.scheme(), url.host_str()) {
@@ -87,16 +99,7 @@ impl fmt::Display for Server {
 
 impl Options {
     pub(super) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
-        let mut urls = section.strings("urls")?.unwrap_or_default();
-        // Its name before 0.1.9, still accepted.
-        urls.extend(section.string("url")?);
-        if urls.is_empty() {
-            urls.push("http://localhost:8086".to_owned());
-        }
-        let servers = urls
-            .iter()
-            .map(|url| Server::parse(url).map_err(|why| section.bad("urls", format!("{url:?}: {why}"))))
-            .collect::<Result<_, _>>()?;
+        let servers = servers(section, true)?;
         let consistency = section.string("write_consistency")?.filter(|c| !c.is_empty());
         if let Some(unknown) =
             consistency.as_deref().filter(|c| !matches!(*c, "any" | "one" | "quorum" | "all"))
@@ -105,20 +108,12 @@ impl Options {
                 section.bad("write_consistency", format!("{unknown:?} is none of any, one, quorum, all"))
             );
         }
-        let gzip = match section.string("content_encoding")?.as_deref() {
-            None | Some("" | "gzip") => true,
-            Some("identity") => false,
-            Some(other) => {
-                let reason = format!("{other:?} is neither \"gzip\" nor \"identity\"");
-                return Err(section.bad("content_encoding", reason));
-            }
-        };
-        let timeout = section.duration("timeout")?.unwrap_or(5_000_000_000).unsigned_abs();
         section.without_effect(
             "precision",
             "the agent's precision rounds timestamps; they are sent in nanoseconds",
         );
         Ok(Self {
+            api: Api::V1,
             servers,
             udp_payload: section
                 .size("udp_payload")?
@@ -137,19 +132,58 @@ impl Options {
             retention_policy_tag: section.string("retention_policy_tag")?.filter(|tag| !tag.is_empty()),
             exclude_retention_policy_tag: section.boolean("exclude_retention_policy_tag")?.unwrap_or(false),
             write_consistency: consistency.filter(|c| c != "one"),
-            timeout: if timeout == 0 { Duration::from_secs(5) } else { Duration::from_nanos(timeout) },
+            timeout: timeout(section)?,
             username: section.string("username")?.filter(|name| !name.is_empty()),
             password: section.string("password")?,
-            user_agent: section
-                .string("user_agent")?
-                .filter(|agent| !agent.is_empty())
-                .unwrap_or_else(|| concat!("skywatch-agent/", env!("CARGO_PKG_VERSION")).to_owned()),
+            user_agent: user_agent(section)?,
             http_headers: section.string_table("http_headers")?.unwrap_or_default(),
-            gzip,
+            gzip: encoding(section)?,
+            rate_limit: None,
             lines: InfluxSerializer::from_section(section)?,
             tls: ClientTls::from_section(section)?,
             connecting: Connecting::from_section(section, "http_proxy")?,
         })
+    }
+}
+
+/// `urls`.
+pub(super) fn servers(section: &mut Section, datagrams: bool) -> Result<Vec<Server>, ConfigError> {
+    let mut urls = section.strings("urls")?.unwrap_or_default();
+    if datagrams {
+        // Its name before 0.1.9, still accepted.
+        urls.extend(section.string("url")?);
+    }
+    if urls.is_empty() {
+        urls.push("http://localhost:8086".to_owned());
+    }
+    let server = |url: &String| match Server::parse(url) {
+        Ok(Server::Udp(_)) if !datagrams => Err(section.bad("urls", format!("{url:?}: UDP is not possible"))),
+        server => server.map_err(|why| section.bad("urls", format!("{url:?}: {why}"))),
+    };
+    urls.iter().map(server).collect()
+}
+
+/// `timeout`; zero asks for the default.
+pub(super) fn timeout(section: &mut Section) -> Result<Duration, ConfigError> {
+    let nanos = section.duration("timeout")?.filter(|&nanos| nanos > 0).unwrap_or(5_000_000_000);
+    Ok(Duration::from_nanos(nanos.unsigned_abs()))
+}
+
+/// `user_agent`.
+pub(super) fn user_agent(section: &mut Section) -> Result<String, ConfigError> {
+    let own = section.string("user_agent")?.filter(|agent| !agent.is_empty());
+    Ok(own.unwrap_or_else(|| concat!("skywatch-agent/", env!("CARGO_PKG_VERSION")).to_owned()))
+}
+
+/// `content_encoding`: whether bodies are compressed.
+pub(super) fn encoding(section: &mut Section) -> Result<bool, ConfigError> {
+    match section.string("content_encoding")?.as_deref() {
+        None | Some("" | "gzip") => Ok(true),
+        Some("identity") => Ok(false),
+        Some(other) => {
+            let reason = format!("{other:?} is neither \"gzip\" nor \"identity\"");
+            Err(section.bad("content_encoding", reason))
+        }
     }
 }
 

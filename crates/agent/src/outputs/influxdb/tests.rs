@@ -211,7 +211,7 @@ async fn tags_may_name_the_database() {
 async fn a_server_that_does_not_answer_costs_the_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("bound"));
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     let outcome = output(&url, "timeout = '300ms'").write(batch()).await;
     let reason = kept(outcome, 2).reason;
     assert!(reason.ends_with("no answer within 300 ms"), "{reason}");
@@ -326,6 +326,48 @@ async fn datagrams_carry_whole_lines_and_long_ones_are_split() {
         datagrams,
         ["a x=1i 1\nb x=2i 2\nc x=3i 3\n", "m aaaaaaaa=1i 5\n", "m bbbbbbbb=2i 5\n", "m cccccccc=3i 5\n"]
     );
+}
+
+fn output_v2(url: &str, options: &str) -> Box<dyn Output> {
+    let mut section = section_for_tests(&format!("urls = [{url:?}]\n{options}"));
+    let output = build_v2(&mut section, &Context::default()).expect("valid");
+    assert!(section.finish().is_ok());
+    output
+}
+
+#[tokio::test]
+async fn buckets_are_written_with_a_token() {
+    let (url, script) = serve(vec![]).await;
+    let options = "token = 't0'\norganization = 'my org'\nbucket = 'b'\nbucket_tag = 'db'\nexclude_bucket_tag = true\n\
+                   ping_timeout = '1s'\nconcurrent_writes = 2\nrate_limit = 'unlimited'";
+    let mut out = output_v2(&url, options);
+    out.connect().await.expect("nothing to create");
+    assert_eq!(out.write(batch()).await, WriteOutcome::Stored);
+    let requests = requests(&script);
+    let seen: Vec<_> = requests.iter().map(|r| format!("{}?{} {}", r.path, r.query, r.body)).collect();
+    assert_eq!(
+        seen,
+        [
+            "/api/v2/write?bucket=b&org=my+org&precision=ns mem y=0.5 2\n",
+            "/api/v2/write?bucket=other&org=my+org&precision=ns cpu,host=a\\ b x=1i 1\n"
+        ]
+    );
+    assert_eq!(requests[0].headers["authorization"], "Token t0");
+    assert_eq!(out.bytes_written(), Some(33));
+}
+
+#[tokio::test]
+async fn a_rate_limit_keeps_the_rest_for_the_next_period() {
+    let (url, script) = serve(vec![]).await;
+    let mut out = output_v2(&url, "bucket = 'b'\nrate_limit = '40B'\nrate_limit_period = '1h'");
+    assert_eq!(out.write(batch()).await, WriteOutcome::Stored);
+    let Fates { reason, after, .. } = kept(out.write(batch()).await, 2);
+    assert_eq!(reason, "the rate_limit is reached");
+    assert!(after.is_some_and(|wait| wait > Duration::from_secs(3500)));
+    assert_eq!(requests(&script).len(), 1);
+    let mut section = section_for_tests("bucket = 'b'\nrate_limit = '40B'");
+    let error = build_v2(&mut section, &Context::default()).expect_err("no period").to_string();
+    assert!(error.ends_with("a rate_limit_period is needed with it"), "{error}");
 }
 
 fn error_body() -> String {
