@@ -5,6 +5,7 @@ pub(crate) mod conntrack;
 pub(crate) mod cpu;
 pub(crate) mod disk;
 pub(crate) mod diskio;
+pub(crate) mod docker;
 #[cfg(test)]
 mod golden;
 pub(crate) mod haproxy;
@@ -49,6 +50,7 @@ pub const INPUTS: &[InputEntry] = &[
     polled("cpu", cpu::build),
     polled("disk", disk::build),
     polled("diskio", diskio::build),
+    polled("docker", docker::build),
     polled("haproxy", haproxy::build),
     service("http_listener_v2", http_listener_v2::build),
     service("influxdb_listener", influxdb_listener::build),
