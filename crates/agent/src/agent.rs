@@ -171,6 +171,7 @@ impl Agent {
         let (failing, mut failed_starts) = mpsc::channel(1);
         let tags = global_tags(&self.config);
         let mut running = Running::start(self.config, tags, Mode::Periodic, failing)?;
+        info!("the agent runs with {running}");
         let states = StateKeeper::start(Arc::clone(&running.shared().states));
         tokio::pin!(shutdown);
         let failed = loop {

@@ -8,12 +8,12 @@ use std::{future::pending, path::PathBuf};
 use anyhow::{Context, Result};
 use skywatch_agent::{Agent, AgentCommand, Config, Report, watch};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
 };
 use tracing::{error, info};
 
-use crate::signals;
+use crate::signals::StopSignals;
 
 /// Where a configuration comes from.
 #[derive(Debug, Clone, Default)]
@@ -38,17 +38,12 @@ pub(crate) async fn run(agent: Agent, origin: Origin, watched: Option<watch::Wat
         ),
         None => None,
     };
-    let told = tokio::spawn(async move {
-        if let Err(why) = tell(commander, origin, changes).await {
-            error!("the agent cannot be told anything any longer: {why:#}");
-        }
-    });
-    let stop = async {
-        if let Err(error) = signals::stop_requested().await {
-            error!(%error, "cannot listen for signals; stopping");
-        }
-    };
-    let report = agent.run_commanded(commands, stop).await;
+    // All are heard before anything runs, and so before anybody is told that it does.
+    let stop = StopSignals::listen().context("cannot listen for signals")?;
+    let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let user = signal(SignalKind::user_defined1()).context("cannot listen for SIGUSR1")?;
+    let told = tokio::spawn(tell(commander, origin, hangup, user, changes));
+    let report = agent.run_commanded(commands, stop.requested()).await;
     told.abort();
     Ok(report?)
 }
@@ -57,18 +52,20 @@ pub(crate) async fn run(agent: Agent, origin: Origin, watched: Option<watch::Wat
 async fn tell(
     commander: mpsc::Sender<AgentCommand>,
     origin: Origin,
+    mut hangup: Signal,
+    mut user: Signal,
     mut changes: Option<mpsc::Receiver<()>>,
-) -> Result<()> {
-    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let mut user = signal(SignalKind::user_defined1()).context("cannot listen for SIGUSR1")?;
+) {
     loop {
         let command = tokio::select! {
             _ = hangup.recv() => reloaded(&origin, "SIGHUP").await,
             () = changed(&mut changes) => reloaded(&origin, "a change of its files").await,
             _ = user.recv() => Some(AgentCommand::Flush),
         };
-        if let Some(command) = command {
-            commander.send(command).await.ok().context("the agent has ended")?;
+        if let Some(command) = command
+            && commander.send(command).await.is_err()
+        {
+            return;
         }
     }
 }

@@ -2,24 +2,41 @@
 
 use std::io;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Waits for the first signal to stop, and arms the second: it ends the process like a crash, which loses
-/// nothing that was acknowledged.
-pub(crate) async fn stop_requested() -> io::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// The signals to stop, heard from the moment this is made.
+#[derive(Debug)]
+pub(crate) struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
-    tokio::spawn(async move {
+
+    /// Waits for the first signal to stop, and arms the second: it ends the process like a crash, which loses
+    /// nothing that was acknowledged.
+    pub(crate) async fn requested(mut self) {
+        self.one().await;
+        tokio::spawn(async move {
+            self.one().await;
+            #[expect(clippy::exit, reason = "the user insists; there is nothing left to wait for")]
+            std::process::exit(130);
+        });
+    }
+
+    async fn one(&mut self) {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-        #[expect(clippy::exit, reason = "the user insists; there is nothing left to wait for")]
-        std::process::exit(130);
-    });
+    }
+}
+
+/// Waits for the first signal to stop.
+pub(crate) async fn stop_requested() -> io::Result<()> {
+    StopSignals::listen()?.requested().await;
     Ok(())
 }

@@ -392,6 +392,12 @@ impl Running {
     }
 }
 
+impl std::fmt::Display for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} inputs and {} outputs", self.inputs.len(), self.outputs.len())
+    }
+}
+
 impl RunningInput {
     fn start(
         configured: ConfiguredInput,
