@@ -22,8 +22,7 @@ impl StopSignals {
         self.one().await;
         tokio::spawn(async move {
             self.one().await;
-            #[expect(clippy::exit, reason = "the user insists; there is nothing left to wait for")]
-            std::process::exit(130);
+            insist();
         });
     }
 
@@ -33,6 +32,11 @@ impl StopSignals {
             _ = self.terminate.recv() => {}
         }
     }
+}
+
+#[expect(clippy::exit, reason = "the user insists; there is nothing left to wait for")]
+fn insist() {
+    std::process::exit(130);
 }
 
 /// Waits for the first signal to stop.
