@@ -543,6 +543,7 @@ def test_keepalived_without_the_right_to_signal_it(routers, skywatch_bin, tmp_pa
         [skywatch_bin, "agent", "--config", config, "--test"], capture_output=True, text=True, timeout=60, user=65534
     )
     assert "the agent may not signal process" in done.stderr and "run it as root" in done.stderr, done.stderr
+    assert "running=" not in done.stdout, "it runs, and nobody may say that it does not"
 
 
 def test_the_agent_scrapes_a_node_exporter_and_skywatch(skywatch, skywatch_bin, tmp_path):

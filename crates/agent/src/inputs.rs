@@ -5,11 +5,13 @@ pub(crate) mod conntrack;
 pub(crate) mod cpu;
 pub(crate) mod disk;
 pub(crate) mod diskio;
+pub(crate) mod dns_query;
 pub(crate) mod docker;
 #[cfg(test)]
 mod golden;
 pub(crate) mod haproxy;
 mod http_listener_v2;
+pub(crate) mod http_response;
 mod influxdb_listener;
 mod influxdb_v2_listener;
 mod internal;
@@ -22,6 +24,7 @@ pub(crate) mod linux_sysctl_fs;
 mod listener_options;
 pub(crate) mod mem;
 pub(crate) mod net;
+pub(crate) mod net_response;
 pub(crate) mod netstat;
 pub(crate) mod nstat;
 mod proc_dir;
@@ -50,9 +53,11 @@ pub const INPUTS: &[InputEntry] = &[
     polled("cpu", cpu::build),
     polled("disk", disk::build),
     polled("diskio", diskio::build),
+    polled("dns_query", dns_query::build),
     polled("docker", docker::build),
     polled("haproxy", haproxy::build),
     service("http_listener_v2", http_listener_v2::build),
+    polled("http_response", http_response::build),
     service("influxdb_listener", influxdb_listener::build),
     service("influxdb_v2_listener", influxdb_v2_listener::build),
     polled("internal", internal::build),
@@ -64,6 +69,7 @@ pub const INPUTS: &[InputEntry] = &[
     polled("linux_sysctl_fs", linux_sysctl_fs::build),
     polled("mem", mem::build),
     polled("net", net::build),
+    polled("net_response", net_response::build),
     polled("netstat", netstat::build),
     polled("nstat", nstat::build),
     polled("processes", processes::build),

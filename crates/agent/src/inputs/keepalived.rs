@@ -112,16 +112,13 @@ impl Options {
 
 impl Input for KeepalivedInput {
     fn gather(&mut self, acc: &mut Accumulator) -> Result<(), GatherError> {
-        match self.read(acc) {
-            Ok(readings) => {
-                points::add(acc, &readings, self.options.addresses);
-                Ok(())
-            }
-            Err(reason) => {
-                points::add_stopped(acc);
-                Err(error(reason))
-            }
-        }
+        let keepalived = Keepalived::find(&self.options.pid_file, &self.paths).map_err(|reason| {
+            points::add_stopped(acc);
+            error(reason)
+        })?;
+        let readings = self.read(&keepalived, acc).map_err(error)?;
+        points::add(acc, &readings, self.options.addresses);
+        Ok(())
     }
 }
 
@@ -133,10 +130,9 @@ fn error(reason: String) -> GatherError {
 type Read = fn(&[u8], &mut Readings) -> Result<(), String>;
 
 impl KeepalivedInput {
-    /// Has keepalived tell. An error is one of the process as a whole; of single files it is reported.
-    fn read(&self, acc: &mut Accumulator) -> Result<Readings, String> {
+    /// Has it tell. An error is one of the process as a whole; of single files it is reported.
+    fn read(&self, keepalived: &Keepalived, acc: &mut Accumulator) -> Result<Readings, String> {
         let options = &self.options;
-        let keepalived = Keepalived::find(&options.pid_file, &self.paths)?;
         let json = match (options.format, keepalived.json_signal()) {
             (Format::Text, _) | (Format::Auto, None) => None,
             (Format::Auto | Format::Json, Some(signal)) => Some(signal),

@@ -36,7 +36,7 @@ pub(super) fn add(acc: &mut Accumulator, readings: &Readings, addresses: bool) {
     }
 }
 
-/// Adds the metric of a keepalived that cannot be asked.
+/// Adds the metric of a keepalived that does not run.
 pub(super) fn add_stopped(acc: &mut Accumulator) {
     acc.add(acc.metric("keepalived").field("running", 0_i64));
 }

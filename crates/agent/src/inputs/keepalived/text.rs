@@ -109,7 +109,8 @@ fn instance(name: &str, block: &Block<'_>, instance: &mut Instance) {
     let counters = std::mem::take(&mut instance.counters);
     *instance = Instance {
         name: name.to_owned(),
-        interface: block.value("Interface").map(str::to_owned),
+        // Of an interface of its own, what it stands on follows.
+        interface: block.value("Interface").and_then(|text| text.split(',').next()).map(str::to_owned),
         virtual_router_id: block.number("Virtual Router ID"),
         version: block.number("VRRP Version"),
         group: None,

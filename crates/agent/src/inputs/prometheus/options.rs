@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
-use reqwest::{Client, Proxy, Url};
+use reqwest::{Client, Url};
 
 use super::discovery::Source;
 use super::target::Target;
 use crate::config::{ConfigError, Section};
-use crate::net::http;
+use crate::net::http::{self, Connecting};
 use crate::net::tls::ClientTls;
 use crate::parsers::prometheus::Version;
 
@@ -32,7 +32,7 @@ pub(super) struct Options {
     pub(super) content_length_limit: Option<usize>,
     pub(super) request_metrics: bool,
     headers: HeaderMap,
-    proxy: Option<String>,
+    connecting: Connecting,
     tls: ClientTls,
 }
 
@@ -84,7 +84,7 @@ impl Options {
         let mut text = |key| Ok::<_, ConfigError>(section.string(key)?.filter(|text| !text.is_empty()));
         let (file, token) = (text("bearer_token")?, text("bearer_token_string")?);
         let (username, password) = (text("username")?, text("password")?);
-        let (content_type, proxy) = (text("content_type_override")?, text("http_proxy_url")?);
+        let content_type = text("content_type_override")?;
         let authorization = match (file, token, username) {
             (Some(_), Some(_), _) => {
                 return Err(
@@ -98,6 +98,9 @@ impl Options {
             }
             (None, None, None) => Authorization::None,
         };
+        let system_proxy = section.boolean("use_system_proxy")?.unwrap_or(false);
+        let connecting = Connecting::from_section(section, "http_proxy_url")?;
+        let connecting = Connecting { system_proxy, ..connecting };
         let headers = section.string_table("http_headers")?.unwrap_or_default();
         let headers =
             http::headers("http_headers", &headers).map_err(|why| section.bad("http_headers", why))?;
@@ -115,22 +118,18 @@ impl Options {
             content_length_limit: content_length_limit(section)?,
             request_metrics: section.boolean("enable_request_metrics")?.unwrap_or(false),
             headers,
-            proxy,
+            connecting,
             tls: ClientTls::from_section(section)?,
         })
     }
 
     /// A client with these options; one for a socket connects to nothing else.
     pub(super) fn client(&self, socket: Option<&Path>) -> Result<Client, String> {
-        let mut builder = http::client(&self.tls, self.timeout)?
+        let connecting = Connecting { unix_socket: socket.map(Path::to_owned), ..self.connecting.clone() };
+        let builder = connecting
+            .client(&self.tls, self.timeout)?
             .redirect(Policy::limited(10))
             .default_headers(self.headers.clone());
-        if let Some(proxy) = &self.proxy {
-            builder = builder.proxy(Proxy::all(proxy).map_err(|error| format!("http_proxy_url: {error}"))?);
-        }
-        if let Some(socket) = socket {
-            builder = builder.unix_socket(socket);
-        }
         builder.build().map_err(|error| http::describe(&error))
     }
 }
@@ -181,9 +180,6 @@ fn refuse_what_is_not_supported(section: &mut Section) -> Result<(), ConfigError
     })?;
     if consul.contains(&true) {
         return Err(section.bad("consul", format!("it is not supported; {advice}")));
-    }
-    if section.boolean("use_system_proxy")?.unwrap_or(false) {
-        return Err(section.bad("use_system_proxy", "it is not supported; set http_proxy_url"));
     }
     Ok(())
 }

@@ -185,7 +185,7 @@ fn what_is_not_supported_says_so() {
         ("kubernetes_services = [\"http://x\"]", "it is not supported; list the targets in urls"),
         ("monitor_kubernetes_pods = true", "it is not supported"),
         ("[consul]\nenabled = true\n[[consul.query]]\nname = \"x\"", "it is not supported"),
-        ("use_system_proxy = true", "set http_proxy_url"),
+        ("http_proxy_url = \"x\"", "relative URL"),
         ("urls = [\"node:9100\"]", "has no scheme; write http://node:9100"),
         ("metric_version = 3", "3 is neither 1 nor 2"),
         ("bearer_token = \"a\"\nbearer_token_string = \"b\"", "exclude each other"),
