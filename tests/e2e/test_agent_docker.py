@@ -40,7 +40,10 @@ int main(void) {
 
 
 class Engine(Process):
-    """`dockerd` in a directory and a network namespace of its own: it listens nowhere else than on its socket."""
+    """`dockerd` in a directory of its own, listening on its socket alone.
+
+    Its namespaces are its own, too, so that neither an interface nor a mount of it outlives it.
+    """
 
     def __init__(self, directory):
         dockerd = need("dockerd", "docker.io")
@@ -51,7 +54,7 @@ class Engine(Process):
             f"--host=unix://{self.socket}", f"--data-root={directory}/data", f"--exec-root={directory}/exec",
             f"--pidfile={directory}/docker.pid",
         ]
-        command = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", dockerd, *options]
+        command = ["unshare", "--net", "--mount", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", dockerd, *options]
         # runc is in /usr/sbin.
         env = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
         super().__init__(command, Path(directory) / "dockerd.log", env)

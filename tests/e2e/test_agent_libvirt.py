@@ -4,7 +4,10 @@ import json
 import os
 import re
 import signal
+import socket
+import ssl
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -255,6 +258,166 @@ def test_a_restart_of_libvirtd_needs_none_of_the_agent(agent, store):
     wait_until(lambda: "works again" in agent.output(), "the log to say so")
     told = [line for line in agent.output().splitlines() if "ERROR" in line and "libvirt-sock" in line]
     assert len(told) == len(set(line.split("ERROR", 1)[1] for line in told)), "an outage is told of once"
+
+
+class Forwarder:
+    """Hands connections to a TCP port on to libvirtd's socket, with TLS if it has a context; it can fall silent."""
+
+    def __init__(self, tls=None):
+        self.tls = tls
+        self.flows = threading.Event()
+        self.flows.set()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        try:
+            if self.tls:
+                client = self.tls.wrap_socket(client, server_side=True)
+                # libvirtd's word that it is content with its client.
+                client.sendall(b"\x01")
+            server = socket.socket(socket.AF_UNIX)
+            server.connect("/run/libvirt/libvirt-sock")
+        except OSError:
+            client.close()
+            return
+        threading.Thread(target=self.copy, args=(client, server), daemon=True).start()
+        self.copy(server, client)
+
+    def copy(self, source, target):
+        try:
+            while data := source.recv(65536):
+                self.flows.wait()
+                target.sendall(data)
+        except OSError:
+            pass
+        for end in (source, target):
+            end.close()
+
+    def close(self):
+        self.listener.close()
+        self.flows.set()
+
+
+@pytest.fixture
+def forwarder():
+    made = []
+
+    def start(tls=None):
+        made.append(Forwarder(tls))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+def tested(skywatch_bin, tmp_path, uri, more=""):
+    """What `--test` prints, and says, about the guests at a URI."""
+    config = tmp_path / "telegraf.conf"
+    config.write_text(f"[agent]\n  omit_hostname = true\n[[inputs.libvirt]]\n  libvirt_uri = '{uri}'\n{more}")
+    done = subprocess.run(
+        [skywatch_bin, "agent", "--config", config, "--test"], capture_output=True, text=True, timeout=60
+    )
+    names = {
+        part.removeprefix("domain_name=")
+        for line in done.stdout.splitlines() if line.startswith("> libvirt_state,")
+        for part in line.split(" ")[1].split(",")[1:]
+    }
+    return names, done
+
+
+def certificates(directory):
+    """An authority, a server and a client, under the names of files that libvirt expects; returns the server's side."""
+    openssl = need("openssl", "openssl")
+    for name, usage in (("ca", None), ("server", "serverAuth"), ("client", "clientAuth")):
+        command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        command += ["-subj", f"/CN={name}", "-days", "2"]
+        if usage is None:
+            command += ["-addext", "keyUsage=critical,keyCertSign"]
+        else:
+            command += ["-CA", directory / "cacert.pem", "-CAkey", directory / "cakey.pem"]
+            command += ["-addext", "basicConstraints=critical,CA:FALSE", "-addext", f"extendedKeyUsage={usage}"]
+            command += ["-addext", "keyUsage=digitalSignature", "-addext", "subjectAltName=DNS:localhost"]
+        command += ["-keyout", directory / f"{name}key.pem", "-out", directory / f"{name}cert.pem"]
+        subprocess.run(command, check=True, capture_output=True, timeout=30)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # libvirt's client takes a ticket, which libvirtd never sends, for the word it waits for.
+    context.num_tickets = 0
+    context.load_cert_chain(directory / "servercert.pem", directory / "serverkey.pem")
+    return context
+
+
+def test_every_dialect_of_libvirts_uris(guests, forwarder, skywatch_bin, tmp_path):
+    guests_there = {"web-1", "db-1"}
+    tls = forwarder(certificates(tmp_path))
+    ssh = tmp_path / "ssh"
+    log = tmp_path / "ssh.log"
+    # The last argument is the command for the other side, which is this one.
+    ssh.write_text(f'#!/bin/sh\necho "$*" >>{log}\nfor last; do :; done\nexec sh -c "$last"\n')
+    ssh.chmod(0o755)
+    for uri in (
+        "qemu:///system",
+        "qemu+unix:///system?socket=/run/libvirt/libvirt-sock-ro",
+        f"qemu+tcp://127.0.0.1:{forwarder().port}/system",
+        f"qemu+tls://localhost:{tls.port}/system?pkipath={tmp_path}",
+        f"qemu+ssh://monitor@kvm-7/system?command={ssh}&keyfile=/etc/skywatch/id",
+    ):
+        names, done = tested(skywatch_bin, tmp_path, uri)
+        assert done.returncode == 0, (uri, done.stderr)
+        assert guests_there <= names, (uri, done.stdout, done.stderr)
+    asked = log.read_text()
+    assert "BatchMode=yes" in asked and "/etc/skywatch/id" in asked and "monitor" in asked, asked
+    names, done = tested(skywatch_bin, tmp_path, f"qemu+tls://127.0.0.2:{tls.port}/system?pkipath={tmp_path}")
+    assert done.returncode != 0 and not names, "a server of another name is not trusted"
+    names, done = tested(skywatch_bin, tmp_path, "qemu+http:///system")
+    assert done.returncode != 0 and "libssh2" in done.stderr, done.stderr
+
+
+def test_globs_choose_among_real_guests(guests, skywatch_bin, tmp_path):
+    names, done = tested(skywatch_bin, tmp_path, "qemu:///system", "domains_include = ['web-*']\nactive_only = true\n")
+    assert names == {"web-1"}, done.stderr
+
+
+def test_a_network_that_falls_silent_costs_the_timeout(guests, forwarder, store, skywatch_bin, tmp_path):
+    network = forwarder()
+    config = tmp_path / "telegraf.conf"
+    config.write_text(
+        f"""
+[agent]
+  interval = "1s"
+  flush_interval = "1s"
+  hostname = "far"
+[[outputs.influxdb]]
+  urls = ["{store.url}"]
+  database = "telegraf"
+[[inputs.libvirt]]
+  libvirt_uri = "qemu+tcp://127.0.0.1:{network.port}/system"
+  timeout = "1s"
+"""
+    )
+    agent = Process([skywatch_bin, "agent", "--config", config], tmp_path / "agent.log").start()
+
+    def heard():
+        return store.last("state", "libvirt_state", "host = 'far'").keys() >= {"web-1", "db-1"}
+
+    try:
+        wait_until(heard, "the guests from afar", every=0.2)
+        network.flows.clear()
+        wait_until(lambda: not heard() and "ERROR" in agent.output(), "an error", every=0.2)
+        network.flows.set()
+        wait_until(heard, "the guests again", 60, every=0.2)
+    finally:
+        assert agent.stop() == 0, agent.output()
 
 
 def host_of(domains, path):

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::image::{name_and_version, own_name, short_id};
-use super::json::{entries, integer, list, text, unsigned};
+use super::json::{integer, list, text, unsigned};
 use crate::metric::Metric;
 
 /// The tags that every point has.
@@ -209,8 +209,6 @@ pub(super) fn disk_usage(
 /// Whether `/version` is that of Podman, which speaks Docker's API.
 pub(super) fn is_podman(version: &Value) -> bool {
     list(version, "/Components").iter().any(|part| text(part, "/Name").starts_with("Podman"))
-        || entries(version, "")
-            .any(|(key, value)| key == "Version" && value.as_str().is_some_and(|v| v.contains("podman")))
 }
 
 #[cfg(test)]

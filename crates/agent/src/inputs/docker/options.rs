@@ -20,7 +20,7 @@ pub(super) struct Options {
     pub(super) source_tag: bool,
     pub(super) names: Pass,
     pub(super) states: Pass,
-    /// Whether only containers in states other than the engine's own choice are wanted.
+    /// Whether states are wanted that the engine lists only on request.
     pub(super) all_states: bool,
     pub(super) labels: Pass,
     pub(super) env_tags: Vec<String>,
