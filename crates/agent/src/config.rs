@@ -32,6 +32,7 @@ pub use fingerprint::Fingerprint;
 pub use plugin_options::{
     AggregatorOptions, InputOptions, OutputOptions, ProcessorOptions, Rename, StartupErrors,
 };
+pub(crate) use section::TextOrWords;
 pub use section::{Scalar, Section};
 pub(crate) use size::parse as parse_size;
 

@@ -1,12 +1,15 @@
 //! The inputs: one file per collector, parsing apart from scraping, and the table by which the configuration finds them.
 
 mod command;
+mod command_line;
 pub(crate) mod conntrack;
 pub(crate) mod cpu;
 pub(crate) mod disk;
 pub(crate) mod diskio;
 pub(crate) mod dns_query;
 pub(crate) mod docker;
+mod exec;
+mod file;
 #[cfg(test)]
 mod golden;
 pub(crate) mod haproxy;
@@ -55,6 +58,8 @@ pub const INPUTS: &[InputEntry] = &[
     polled("diskio", diskio::build),
     polled("dns_query", dns_query::build),
     polled("docker", docker::build),
+    polled("exec", exec::build),
+    polled("file", file::build),
     polled("haproxy", haproxy::build),
     service("http_listener_v2", http_listener_v2::build),
     polled("http_response", http_response::build),

@@ -31,6 +31,7 @@ pub mod service;
 pub mod watch;
 
 mod aggregators;
+mod character_encoding;
 mod context;
 mod exposition;
 mod field_value;
@@ -42,7 +43,9 @@ mod line;
 mod net;
 mod outputs;
 mod parsers;
+mod path_glob;
 mod paths;
+mod process;
 mod processors;
 mod registry;
 mod schedule;

@@ -47,6 +47,15 @@ pub enum Scalar {
     Boolean(bool),
 }
 
+/// An item of a list of commands.
+#[derive(Debug)]
+pub(crate) enum TextOrWords {
+    /// To be split.
+    Text(String),
+    /// Already split.
+    Words(Vec<String>),
+}
+
 impl Section {
     pub(crate) fn new(file: &str, name: impl Into<String>, line: usize, entries: Vec<Entry>) -> Self {
         Self {
@@ -217,6 +226,22 @@ impl Section {
             None => Ok(None),
             Some(node) => self.strings_of(key, node).map(Some),
         }
+    }
+
+    /// A list whose items are texts or lists of words.
+    pub(crate) fn texts_or_words(
+        &mut self,
+        key: &'static str,
+    ) -> Result<Option<Vec<TextOrWords>>, ConfigError> {
+        let Some(node) = self.take(key) else { return Ok(None) };
+        let Value::Array(items) = node.value else {
+            return self.absent_or_wrong(key, "a list of strings or of lists of strings", Some(node));
+        };
+        let item = |item: Node| match item.value {
+            Value::String(text) => Ok(TextOrWords::Text(text)),
+            _ => Ok(TextOrWords::Words(self.strings_of(key, item)?)),
+        };
+        items.into_iter().map(item).collect::<Result<_, _>>().map(Some)
     }
 
     /// A table whose values are strings.
