@@ -9,10 +9,12 @@ pub(crate) mod diskio;
 pub(crate) mod dns_query;
 pub(crate) mod docker;
 mod exec;
+mod execd;
 mod file;
 #[cfg(test)]
 mod golden;
 pub(crate) mod haproxy;
+mod http;
 mod http_listener_v2;
 pub(crate) mod http_response;
 mod influxdb_listener;
@@ -59,8 +61,10 @@ pub const INPUTS: &[InputEntry] = &[
     polled("dns_query", dns_query::build),
     polled("docker", docker::build),
     polled("exec", exec::build),
+    service("execd", execd::build),
     polled("file", file::build),
     polled("haproxy", haproxy::build),
+    polled("http", http::build),
     service("http_listener_v2", http_listener_v2::build),
     polled("http_response", http_response::build),
     service("influxdb_listener", influxdb_listener::build),
