@@ -45,6 +45,7 @@ pub(crate) mod swap;
 pub(crate) mod system;
 mod systemd;
 pub(crate) mod systemd_units;
+mod tail;
 pub(crate) mod temp;
 mod udev;
 mod users;
@@ -90,6 +91,7 @@ pub const INPUTS: &[InputEntry] = &[
     service("statsd", statsd::build),
     polled("swap", swap::build),
     polled("system", system::build),
+    service("tail", tail::build),
     polled("systemd_units", systemd_units::build),
     polled("temp", temp::build),
     polled("zookeeper", zookeeper::build),
