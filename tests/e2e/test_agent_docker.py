@@ -120,9 +120,9 @@ def engine(tmp_path_factory):
 class Store(Skywatch):
     """A store with what an agent writes into it."""
 
-    def last(self, field, measurement, tag="container_name", where=""):
+    def last(self, field, measurement, tag="container_name", where="", seconds=15):
         """The newest value of a field by a tag, of the last seconds only."""
-        where = f"time > now() - 4s {'AND ' + where if where else ''}"
+        where = f"time > now() - {seconds}s {'AND ' + where if where else ''}"
         answer = self.query(f'SELECT last("{field}") FROM "{measurement}" WHERE {where} GROUP BY "{tag}"', "telegraf")
         return {s["tags"][tag]: s["values"][0][1] for s in answer["results"][0].get("series", [])}
 
@@ -192,11 +192,9 @@ def test_containers_arrive_under_telegrafs_names_and_types(agent, engine, store)
 
 def test_states_and_exit_codes(agent, store):
     assert store.last("exitcode", "docker_container_status")["dead"] == 137
-    states = {
-        name: set(store.last("pid", "docker_container_status", "container_status", f"container_name = '{name}'"))
-        for name in ("web", "idle", "dead")
-    }
-    assert states == {"web": {"running"}, "idle": {"paused"}, "dead": {"exited"}}
+    for name, state in (("web", "running"), ("idle", "paused"), ("dead", "exited")):
+        where = f"container_name = '{name}'"
+        assert set(store.last("pid", "docker_container_status", "container_status", where)) == {state}, name
     assert "dead" not in store.last("usage", "docker_container_mem"), "what does not run is not measured"
     assert "idle" in store.last("usage", "docker_container_mem")
 
@@ -212,15 +210,19 @@ def test_containers_come_and_go_under_the_agent(agent, engine, store):
     engine.run("run", "--detach", "--network", "none", "--name", "new", "tiny:1.2")
     wait_until(lambda: "new" in store.last("usage", "docker_container_mem"), "a new container")
     engine.run("rm", "--force", "new")
-    wait_until(lambda: "new" not in store.last("pid", "docker_container_status"), "the container to be gone")
-    assert "web" in store.last("pid", "docker_container_status")
+
+    def is_gone():
+        there = store.last("pid", "docker_container_status", seconds=4)
+        return "web" in there and "new" not in there
+
+    wait_until(is_gone, "the container to be gone, and no other")
 
 
 def test_a_restart_of_the_engine_needs_none_of_the_agent(agent, engine, store):
     engine.stop()
-    wait_until(lambda: store.last("n_cpus", "docker", "host") == {}, "silence while there is no engine")
+    wait_until(lambda: store.last("n_cpus", "docker", "host", seconds=4) == {}, "silence while there is no engine")
     assert "docker.sock" in agent.output(), agent.output()
     engine.start()
-    wait_until(lambda: store.last("n_cpus", "docker", "host").keys() == {"kvm-01"}, "the engine again")
+    wait_until(lambda: store.last("n_cpus", "docker", "host", seconds=4).keys() == {"kvm-01"}, "the engine again")
     engine.run("start", "web")
-    wait_until(lambda: "web" in store.last("usage", "docker_container_mem"), "its containers again")
+    wait_until(lambda: "web" in store.last("usage", "docker_container_mem", seconds=4), "its containers again")
