@@ -11,6 +11,7 @@ pub(crate) mod docker;
 mod exec;
 mod execd;
 mod file;
+mod file_system;
 #[cfg(test)]
 mod golden;
 pub(crate) mod haproxy;
@@ -91,8 +92,8 @@ pub const INPUTS: &[InputEntry] = &[
     service("statsd", statsd::build),
     polled("swap", swap::build),
     polled("system", system::build),
-    service("tail", tail::build),
     polled("systemd_units", systemd_units::build),
+    service("tail", tail::build),
     polled("temp", temp::build),
     polled("zookeeper", zookeeper::build),
 ];

@@ -1,8 +1,10 @@
 //! `disk`: how full the mounted file systems are.
 
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use super::file_system::{Pending, Usage, may_hang};
 use super::udev;
 use crate::config::{ConfigError, Section};
 use crate::context::Context;
@@ -17,6 +19,7 @@ struct Disk {
     ignore_fs: Vec<String>,
     ignore_mount_opts: Vec<String>,
     paths: HostPaths,
+    pending: Pending,
 }
 
 pub(crate) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn Input>, ConfigError> {
@@ -28,6 +31,7 @@ pub(crate) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn 
         ignore_fs: section.strings("ignore_fs")?.unwrap_or_default(),
         ignore_mount_opts: section.strings("ignore_mount_opts")?.unwrap_or_default(),
         paths: context.paths.clone(),
+        pending: Pending::default(),
     }))
 }
 
@@ -38,8 +42,22 @@ impl Input for Disk {
             Ok(text) => text,
             Err(_) => read_text(&self.paths.proc("self/mountinfo"))?,
         };
-        for mount in parse_mountinfo(&text).iter().filter(|mount| self.wants(mount)) {
-            let Some(usage) = usage(&self.inside(&mount.path)) else { continue };
+        let mounts: Vec<_> = parse_mountinfo(&text).into_iter().filter(|mount| self.wants(mount)).collect();
+        self.pending.retain(|path| mounts.iter().any(|mount| mount.path == path));
+        for mount in &mounts {
+            let usage = match self.usage(mount) {
+                Ok(usage) => usage,
+                Err(source) if source.kind() == ErrorKind::TimedOut => {
+                    acc.report(GatherError::Read { path: PathBuf::from(&mount.path), source });
+                    continue;
+                }
+                // Gone meanwhile, or not to be asked by this user.
+                Err(_) => continue,
+            };
+            // A pseudo file system, which holds nothing.
+            if usage.total == 0 {
+                continue;
+            }
             let metric = acc.metric("disk").kind(Kind::Gauge);
             let metric = self.tags(metric, mount);
             acc.add(usage_fields(metric, &usage));
@@ -49,6 +67,15 @@ impl Input for Disk {
 }
 
 impl Disk {
+    fn usage(&mut self, mount: &Mount) -> io::Result<Usage> {
+        let path = self.inside(&mount.path);
+        if may_hang(&mount.fstype) {
+            self.pending.ask(&mount.path, move || Usage::ask(&path))
+        } else {
+            Usage::ask(&path)
+        }
+    }
+
     fn wants(&self, mount: &Mount) -> bool {
         mount.fstype != "autofs"
             && !self.ignore_fs.contains(&mount.fstype)
@@ -68,9 +95,13 @@ impl Disk {
 
     fn tags(&self, metric: Metric, mount: &Mount) -> Metric {
         let prefix = self.paths.mount_prefix().to_string_lossy();
-        let path =
-            mount.path.strip_prefix(prefix.as_ref()).filter(|_| !prefix.is_empty()).unwrap_or(&mount.path);
-        let path = if path.is_empty() { "/" } else { path };
+        let below = mount.path.strip_prefix(prefix.as_ref()).filter(|_| !prefix.is_empty());
+        // "/hostfs2" is not below "/hostfs".
+        let below = below.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        let path = match below.unwrap_or(&mount.path) {
+            "" => "/",
+            path => path,
+        };
         let mut metric = metric
             .tag("path", path)
             .tag("device", self.device(mount))
@@ -179,30 +210,6 @@ fn unescape(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What a file system tells of itself, in bytes and inodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Usage {
-    total: u64,
-    free: u64,
-    /// To those who may not use the reserve.
-    available: u64,
-    inodes_total: u64,
-    inodes_free: u64,
-}
-
-/// `None` for pseudo file systems, which hold nothing, and for those that cannot be asked.
-fn usage(path: &Path) -> Option<Usage> {
-    let stat = rustix::fs::statvfs(path).ok()?;
-    let usage = Usage {
-        total: stat.f_blocks * stat.f_frsize,
-        free: stat.f_bfree * stat.f_frsize,
-        available: stat.f_bavail * stat.f_frsize,
-        inodes_total: stat.f_files,
-        inodes_free: stat.f_ffree,
-    };
-    (usage.total > 0).then_some(usage)
-}
-
 fn usage_fields(metric: Metric, usage: &Usage) -> Metric {
     let used = usage.total.saturating_sub(usage.free);
     let inodes_used = usage.inodes_total.saturating_sub(usage.inodes_free);
@@ -242,6 +249,7 @@ bad line
             paths: HostPaths::from_env(&|name| {
                 (name == "HOST_SYS" || name == "HOST_RUN").then(|| "/nonexistent".to_owned())
             }),
+            pending: Pending::default(),
         }
     }
 
@@ -289,6 +297,8 @@ bad line
         assert_eq!(host.inside("/hostfs/var"), PathBuf::from("/hostfs/var"));
         let mount = Mount { path: "/hostfs".to_owned(), ..mounts[2].clone() };
         assert_eq!(host.tags(Metric::new("disk", 0), &mount).tag_value("path"), Some("/"));
+        let mount = Mount { path: "/hostfs2".to_owned(), ..mount };
+        assert_eq!(host.tags(Metric::new("disk", 0), &mount).tag_value("path"), Some("/hostfs2"));
     }
 
     #[test]

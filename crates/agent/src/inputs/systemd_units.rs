@@ -99,10 +99,6 @@ impl SystemdUnits {
     fn units(&self, systemd: &mut Systemd, acc: &mut Accumulator) -> Result<(), GatherError> {
         let units = systemd.units(&self.patterns)?;
         for unit in units.iter().filter(|unit| unit.name.ends_with(&self.suffix)) {
-            // A unit that is not there is listed only because others name it.
-            if unit.load == "not-found" && !self.disabled {
-                continue;
-            }
             let metric = match self.point(acc, unit) {
                 Ok(metric) => metric,
                 Err(error) => {

@@ -91,11 +91,18 @@ impl<'a> Points<'a> {
 
     /// Adds the points of a process; `false` if there is none of that number.
     pub(super) fn add(&mut self, acc: &mut Accumulator, pid: i32, tags: &[(&'static str, String)]) -> bool {
-        let Some(stat) = self.text(pid, "stat").as_deref().and_then(Stat::parse) else { return false };
+        let Some(mut stat) = self.text(pid, "stat").as_deref().and_then(Stat::parse) else { return false };
         let mut metric = self.tags(acc.metric("procstat"), &stat, tags);
         let status = self.text(pid, "status").unwrap_or_default();
         self.always(&mut metric, pid, &stat, &status);
         let properties = self.options.properties;
+        if properties.memory || properties.limits {
+            // What `stat` says lags behind by what each CPU has not added yet; this is summed up for whoever asks.
+            let statm = self.text(pid, "statm");
+            let resident =
+                statm.as_deref().and_then(|text| text.split_ascii_whitespace().nth(1)?.parse().ok());
+            stat.resident_pages = resident.unwrap_or(stat.resident_pages);
+        }
         if properties.cpu {
             self.cpu(&mut metric, pid, &stat, acc.now_ns());
         }
