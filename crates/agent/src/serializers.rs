@@ -1,6 +1,7 @@
 //! The data formats that are written: one file each, and the table by which `data_format` finds them.
 
 mod csv;
+mod graphite;
 pub(crate) mod influx;
 mod json;
 mod prometheus;
@@ -14,6 +15,7 @@ use crate::serializer::Serializer;
 /// Every format there is.
 pub const SERIALIZERS: &[Entry<dyn Serializer>] = &[
     Entry { name: "csv", build: csv::build },
+    Entry { name: "graphite", build: graphite::build },
     Entry { name: "influx", build: influx::build },
     Entry { name: "json", build: json::build },
     Entry { name: "prometheus", build: prometheus::build },

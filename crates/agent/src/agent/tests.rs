@@ -13,10 +13,7 @@ fn config(text: &str) -> Config {
 #[tokio::test]
 async fn an_agent_needs_inputs_and_an_output() {
     let error = Agent::new(config("[[outputs.file]]")).expect_err("no input").to_string();
-    assert!(
-        error.starts_with("test.conf: no [[inputs.NAME]] is configured; inputs that exist: "),
-        "{error}"
-    );
+    assert!(error.starts_with("test.conf: no [[inputs.NAME]] is configured; inputs that exist: "), "{error}");
     let agent = Agent::new(config("[[inputs.mem]]")).expect("an input");
     let error = agent.run(async {}).await.expect_err("no output").to_string();
     assert!(error.starts_with("test.conf: no [[outputs.NAME]] is configured; "), "{error}");
