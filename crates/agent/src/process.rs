@@ -35,13 +35,17 @@ pub(crate) fn command<S: AsRef<OsStr>>(
 
 /// Runs a program to its end. One that takes longer than `timeout`, or says more than `stdout_max` bytes, is killed
 /// with everything it started.
-pub(crate) fn run(mut command: Command, timeout: Duration, stdout_max: usize) -> Result<Finished, String> {
+pub(crate) fn run(command: &mut Command, timeout: Duration, stdout_max: usize) -> Result<Finished, String> {
     let mut child = command
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| format!("cannot be started: {error}"))?;
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => "cannot be started: it is not installed, or not in PATH".to_owned(),
+            _ => format!("cannot be started: {error}"),
+        })?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let deadline = Instant::now() + timeout;
     thread::scope(|scope| {
@@ -120,7 +124,7 @@ mod tests {
     use super::*;
 
     fn shell(script: &str, timeout: u64, stdout_max: usize) -> Result<Finished, String> {
-        run(command("/bin/sh", &["-c", script], &[]), Duration::from_millis(timeout), stdout_max)
+        run(&mut command("/bin/sh", &["-c", script], &[]), Duration::from_millis(timeout), stdout_max)
     }
 
     #[test]

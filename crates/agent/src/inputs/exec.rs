@@ -97,8 +97,8 @@ impl Job<'_> {
         let mut metrics = Vec::new();
         let Some((program, arguments)) = self.words.split_first() else { return (metrics, None) };
         let arguments: Vec<_> = arguments.iter().collect();
-        let command = process::command(program, &arguments, self.environment);
-        let finished = match process::run(command, self.timeout, STDOUT_MAX) {
+        let mut command = process::command(program, &arguments, self.environment);
+        let finished = match process::run(&mut command, self.timeout, STDOUT_MAX) {
             Ok(finished) => finished,
             Err(reason) => return (metrics, Some(reason)),
         };
