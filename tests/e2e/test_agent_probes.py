@@ -1,6 +1,6 @@
 """The agent's probes, against servers that answer and addresses where nobody does."""
 
-from conftest import free_port
+from conftest import free_port, need
 from test_agent_stack import gather
 
 
@@ -36,3 +36,31 @@ def test_web_servers_and_ports(skywatch, skywatch_bin, tmp_path):
     assert result == "success" and fields["string_found"] == "true" and fields["result_code"] == "0u"
     result, fields = ports[str(closed)]
     assert result == "connection_failed" and set(fields) == {"result_type", "result_code"}
+
+
+def test_ping_by_both_methods(skywatch_bin, tmp_path):
+    need("ping", "iputils-ping")
+    lines, said = gather(skywatch_bin, tmp_path, """
+[[inputs.ping]]
+  urls = ["127.0.0.1", "::1", "no..such..host"]
+  count = 2
+  ping_interval = 0.2
+[[inputs.ping]]
+  method = "native"
+  urls = ["127.0.0.1"]
+  count = 3
+  ping_interval = 0.2
+  percentiles = [50, 95]
+  tags = {method = "native"}
+""")
+    by = {(tags["url"], tags.get("method")): fields for name, tags, fields in lines if name == "ping"}
+    for url in ("127.0.0.1", "::1"):
+        fields = by[url, None]
+        assert fields["packets_transmitted"] == fields["packets_received"] == "2i", said
+        assert fields["result_code"] == "0i" and float(fields["percent_packet_loss"]) == 0 and fields["ttl"] == "64i"
+        times = [float(fields[f"{name}_response_ms"]) for name in ("minimum", "average", "maximum")]
+        assert 0 < times[0] <= times[1] <= times[2] < 1000 and "standard_deviation_ms" in fields
+    native = by["127.0.0.1", "native"]
+    assert native["packets_received"] == "3i"
+    assert float(native["minimum_response_ms"]) <= float(native["percentile50_ms"]) <= float(native["percentile95_ms"])
+    assert by["no..such..host", None] == {"result_code": "2i"} and "ping no..such..host:" in said

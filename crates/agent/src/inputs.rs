@@ -33,6 +33,7 @@ pub(crate) mod net;
 pub(crate) mod net_response;
 pub(crate) mod netstat;
 pub(crate) mod nstat;
+pub(crate) mod ping;
 mod proc_dir;
 mod proc_stat;
 pub(crate) mod processes;
@@ -83,6 +84,7 @@ pub const INPUTS: &[InputEntry] = &[
     polled("net_response", net_response::build),
     polled("netstat", netstat::build),
     polled("nstat", nstat::build),
+    polled("ping", ping::build),
     polled("processes", processes::build),
     polled("procstat", procstat::build),
     polled("prometheus", prometheus::build),
