@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Process, Skywatch, need, wait_until
+from forwarder import Forwarder, certificates
 
 CONFIG = """
 [global_tags]
@@ -216,6 +217,45 @@ def test_containers_come_and_go_under_the_agent(agent, engine, store):
         return "web" in there and "new" not in there
 
     wait_until(is_gone, "the container to be gone, and no other")
+
+
+def test_over_tcp_and_tls(engine, skywatch_bin, tmp_path):
+    plain = Forwarder(engine.socket)
+    tls = Forwarder(engine.socket, certificates(tmp_path))
+    # The names of Docker's own client.
+    for ours, theirs in (("cacert", "ca"), ("clientcert", "cert"), ("clientkey", "key")):
+        shutil.copy(tmp_path / f"{ours}.pem", tmp_path / f"{theirs}.pem")
+    identity = f'tls_cert = "{tmp_path}/cert.pem"\ntls_key = "{tmp_path}/key.pem"\n'
+    authority = f'tls_ca = "{tmp_path}/ca.pem"\n'
+    from_env = {"DOCKER_HOST": f"tcp://localhost:{tls.port}", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": tmp_path}
+
+    def gathered(endpoint, more="", env=None):
+        config = tmp_path / "telegraf.conf"
+        config.write_text(f'[[inputs.docker]]\nendpoint = "{endpoint}"\n{more}')
+        return subprocess.run(
+            [skywatch_bin, "agent", "--config", config, "--test"],
+            capture_output=True, text=True, timeout=60, env={**os.environ, **(env or {})},
+        )
+
+    try:
+        for done in (
+            gathered(f"tcp://127.0.0.1:{plain.port}"),
+            gathered(f"tcp://localhost:{tls.port}", authority + identity),
+            gathered(f"https://localhost:{tls.port}", authority + identity),
+            gathered("ENV", env=from_env),
+        ):
+            assert done.returncode == 0, done.stderr
+            assert "> docker_container_mem,container_image=tiny,container_name=web" in done.stdout, done.stdout
+        for refused in (
+            gathered(f"tcp://localhost:{tls.port}", identity),  # an authority nobody knows
+            gathered(f"tcp://localhost:{tls.port}", authority),  # a client that shows no certificate
+            gathered(f"tcp://127.0.0.1:{tls.port}", authority + identity),  # a server of another name
+        ):
+            assert refused.returncode != 0 and "docker_container" not in refused.stdout, refused.stdout
+            assert str(tls.port) in refused.stderr, refused.stderr
+    finally:
+        plain.close()
+        tls.close()
 
 
 def test_a_restart_of_the_engine_needs_none_of_the_agent(agent, engine, store):

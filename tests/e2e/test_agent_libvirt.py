@@ -4,15 +4,13 @@ import json
 import os
 import re
 import signal
-import socket
-import ssl
 import subprocess
-import threading
 import time
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, Process, Skywatch, need, wait_until
+from forwarder import Forwarder, certificates
 
 SCRIPT = ROOT / "scripts" / "libvirt-guests.sh"
 STATE = Path(os.environ.get("SKYWATCH_GUESTS_DIR", "/run/skywatch-guests"))
@@ -262,60 +260,13 @@ def test_a_restart_of_libvirtd_needs_none_of_the_agent(agent, store):
     assert len(told) == len(set(line.split("ERROR", 1)[1] for line in told)), "an outage is told of once"
 
 
-class Forwarder:
-    """Hands connections to a TCP port on to libvirtd's socket, with TLS if it has a context; it can fall silent."""
-
-    def __init__(self, tls=None):
-        self.tls = tls
-        self.flows = threading.Event()
-        self.flows.set()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
-
-    def serve(self, client):
-        try:
-            if self.tls:
-                client = self.tls.wrap_socket(client, server_side=True)
-                # libvirtd's word that it is content with its client.
-                client.sendall(b"\x01")
-            server = socket.socket(socket.AF_UNIX)
-            server.connect("/run/libvirt/libvirt-sock")
-        except OSError:
-            client.close()
-            return
-        threading.Thread(target=self.copy, args=(client, server), daemon=True).start()
-        self.copy(server, client)
-
-    def copy(self, source, target):
-        try:
-            while data := source.recv(65536):
-                self.flows.wait()
-                target.sendall(data)
-        except OSError:
-            pass
-        for end in (source, target):
-            end.close()
-
-    def close(self):
-        self.listener.close()
-        self.flows.set()
-
-
 @pytest.fixture
 def forwarder():
     made = []
 
     def start(tls=None):
-        made.append(Forwarder(tls))
+        # The byte is libvirtd's word that it is content with its client.
+        made.append(Forwarder("/run/libvirt/libvirt-sock", tls, greeting=b"\x01" if tls else b""))
         return made[-1]
 
     yield start
@@ -336,27 +287,6 @@ def seen_at(skywatch_bin, tmp_path, uri, more=""):
         for part in line.split(" ")[1].split(",")[1:]
     }
     return names, done
-
-
-def certificates(directory):
-    """An authority, a server and a client, under the names of files that libvirt expects; returns the server's side."""
-    openssl = need("openssl", "openssl")
-    for name, usage in (("ca", None), ("server", "serverAuth"), ("client", "clientAuth")):
-        command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        command += ["-subj", f"/CN={name}", "-days", "2"]
-        if usage is None:
-            command += ["-addext", "keyUsage=critical,keyCertSign"]
-        else:
-            command += ["-CA", directory / "cacert.pem", "-CAkey", directory / "cakey.pem"]
-            command += ["-addext", "basicConstraints=critical,CA:FALSE", "-addext", f"extendedKeyUsage={usage}"]
-            command += ["-addext", "keyUsage=digitalSignature", "-addext", "subjectAltName=DNS:localhost"]
-        command += ["-keyout", directory / f"{name}key.pem", "-out", directory / f"{name}cert.pem"]
-        subprocess.run(command, check=True, capture_output=True, timeout=30)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    # libvirt's client takes a ticket, which libvirtd never sends, for the word it waits for.
-    context.num_tickets = 0
-    context.load_cert_chain(directory / "servercert.pem", directory / "serverkey.pem")
-    return context
 
 
 def test_every_dialect_of_libvirts_uris(guests, forwarder, skywatch_bin, tmp_path):
