@@ -345,6 +345,21 @@ def test_a_mounted_hosts_files(gather):
     assert named(points, "temp", sensor="coretemp_package_id_0")[0]["temp"] == 43.0
 
 
+def test_sensors_are_read_from_the_tool_or_given_up(gather, tmp_path):
+    """Recorded output, since a virtual machine has no sensors; then a tool that hangs."""
+    tool, env = tmp_path / "sensors", {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    recorded = ROOT / "crates" / "agent" / "fixtures" / "sensors" / "xeon-nvme.txt"
+    tool.write_text(f'#!/bin/sh\n[ "$*" = "-A -u" ] && cat {recorded}\n')
+    tool.chmod(0o755)
+    points = gather("[[inputs.sensors]]\n", env)
+    assert named(points, "sensors", chip="coretemp-isa-0000", feature="core_0")[0]["temp_input"] == 34.0
+    tool.write_text("#!/bin/sh\nexec sleep 60\n")
+    started = time.monotonic()
+    points, errors = gather("[[inputs.sensors]]\n  timeout = '300ms'\n[[inputs.mem]]\n", env, ok=False)
+    assert [p.name for p in points] == ["mem"] and "sensors -A -u" in errors
+    assert time.monotonic() - started < 20
+
+
 def test_types_in_skywatch(skywatch, skywatch_bin, tmp_path, sleeper):
     config = tmp_path / "telegraf.conf"
     config.write_text(
