@@ -176,6 +176,24 @@ def test_counters_survive_a_reload(start_agent, doors):
     assert agent.stop() == 0
 
 
+def test_state_is_kept_over_restarts(start_agent, doors, tmp_path):
+    door = doors()
+    state = tmp_path / "state.json"
+    config = AGENT + f'  statefile = "{state}"\n' + MEM + '  interval = "100ms"\n' + "[[processors.dedup]]\n" + KERNEL
+    config = config + '  interval = "100ms"\n' + influxdb(door, "metric_batch_size = 1")
+    agent = start_agent(config)
+    wait_until(lambda: door.count("mem ") == 1 and door.count("kernel ") == 1, "what is told once")
+    assert agent.stop() == 0
+    assert "processors.dedup#" in state.read_text()
+    first_size = len(agent.output())
+    # A third input shows that the agent collects, and sends what is new.
+    agent = start_agent(config + "[[inputs.swap]]\n")
+    wait_until(lambda: "the agent runs with" in agent.output()[first_size:], "the second start")
+    wait_until(lambda: door.count("swap ") == 2, "what is new")
+    assert agent.stop() == 0
+    assert (door.count("mem "), door.count("kernel ")) == (1, 1), "what repeats the last run is not told again"
+
+
 def run(skywatch_bin, tmp_path, config, *arguments):
     path = tmp_path / "agent.conf"
     path.write_text(config)

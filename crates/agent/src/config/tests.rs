@@ -158,8 +158,8 @@ fn wrong_values() {
             ":2: `interfaces` in [inputs.net]: glob \"[a\": has a [ without ]",
         ),
         (
-            "[[outputs.influxdb]]\nurls = ['udp://x:1']",
-            ":2: `urls` in [outputs.influxdb]: \"udp://x:1\": only http and https are supported, not \"udp\"",
+            "[[outputs.influxdb]]\nurls = ['ftp://x:1']",
+            ":2: `urls` in [outputs.influxdb]: \"ftp://x:1\": \"ftp\" is none of http, https, unix, http+unix, udp",
         ),
         (
             "[[outputs.influxdb]]\nurls = ['nonsense']",

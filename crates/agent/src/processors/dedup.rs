@@ -1,10 +1,18 @@
-//! `dedup`: drops metrics that repeat what the last one of their series said.
+//! `dedup`: drops metrics that repeat what the last one of their series said. What passed is remembered over restarts,
+//! where the agent has a state file, and over reloads.
+
+use skywatch_model::line::Precision;
+use skywatch_model::serialize::SerializeOptions;
+use tracing::warn;
 
 use crate::config::{ConfigError, Section};
 use crate::context::Context;
+use crate::line;
 use crate::metric::{Metric, Value};
+use crate::parsers::influx::parse_lines;
 use crate::processor::Processor;
 use crate::series::SeriesMap;
+use crate::state::PluginState;
 
 /// The processor.
 #[derive(Debug)]
@@ -14,18 +22,23 @@ struct Dedup {
     /// The last metric that passed, by series.
     passed: SeriesMap<Metric>,
     swept: i64,
+    state: PluginState,
+    has_loaded: bool,
 }
 
-pub(super) fn build(section: &mut Section, _: &Context) -> Result<Box<dyn Processor>, ConfigError> {
+pub(super) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn Processor>, ConfigError> {
     Ok(Box::new(Dedup {
         interval: section.duration("dedup_interval")?.unwrap_or(600_000_000_000),
         passed: SeriesMap::default(),
         swept: i64::MIN,
+        state: context.state(),
+        has_loaded: false,
     }))
 }
 
 impl Processor for Dedup {
     fn apply(&mut self, metric: Metric, now_ns: i64, out: &mut Vec<Metric>) {
+        self.load_once();
         self.sweep(now_ns);
         let Some(last) = self.passed.get_mut(&metric) else {
             self.passed.entry(&metric, || remembered(&metric));
@@ -50,6 +63,13 @@ impl Processor for Dedup {
             }
         }
     }
+
+    fn drain(&mut self, now_ns: i64, _: &mut Vec<Metric>) {
+        self.load_once();
+        self.swept = i64::MIN;
+        self.sweep(now_ns);
+        self.state.save(self.lines().into());
+    }
 }
 
 /// What is kept must not keep the metric's source waiting.
@@ -60,6 +80,40 @@ fn remembered(metric: &Metric) -> Metric {
 }
 
 impl Dedup {
+    /// Takes in what was remembered at the end of the last run.
+    fn load_once(&mut self) {
+        if std::mem::replace(&mut self.has_loaded, true) {
+            return;
+        }
+        let Some(saved) = self.state.load() else { return };
+        let mut metrics = Vec::new();
+        let lines = saved.as_str().unwrap_or_default();
+        if let Err(why) = parse_lines(lines.as_bytes(), Precision::Nanosecond, 0, &mut metrics) {
+            warn!("processors.dedup: its state is damaged, some metrics may be repeated: {why}");
+        }
+        for metric in metrics {
+            self.passed.entry(&metric, || remembered(&metric));
+        }
+    }
+
+    /// What passed, as line protocol.
+    fn lines(&self) -> String {
+        let options = SerializeOptions { uint_support: true, ..SerializeOptions::default() };
+        let mut lines = String::new();
+        for entry in self.passed.iter() {
+            let mut metric = entry.metric(entry.value.time_ns);
+            for (key, value) in entry.value.fields() {
+                metric.set_field(key.clone(), Value(value.clone()));
+            }
+            let length = lines.len();
+            if line::append(&mut lines, &metric, true, options).is_err() {
+                // What no line can hold passes once more.
+                lines.truncate(length);
+            }
+        }
+        lines
+    }
+
     /// Forgets series that would pass anyway, once an interval.
     fn sweep(&mut self, now_ns: i64) {
         if now_ns.saturating_sub(self.swept) < self.interval {
@@ -77,6 +131,35 @@ mod tests {
     use super::*;
 
     const S: i64 = 1_000_000_000;
+
+    #[test]
+    fn what_passed_is_remembered_by_the_next_one() {
+        let context = Context::default().of_plugin(
+            &crate::config::PluginId { kind: "processors", name: "dedup", alias: None },
+            crate::config::Fingerprint::of_text(""),
+        );
+        let started = || {
+            let mut section = crate::config::section_for_tests("dedup_interval='1h'");
+            build(&mut section, &context).expect("valid")
+        };
+        let metric = |time: i64| {
+            let metric = Metric::new("m, x", time).tag("a b", "c=d").field("text", "two\nlines \"x\"");
+            metric.field("u", 7_u64).field("i", -7_i64).field("f", 0.1).field("b", true)
+        };
+        let mut out = Vec::new();
+        let mut first = started();
+        first.apply(metric(S), S, &mut out);
+        first.drain(2 * S, &mut out);
+        assert_eq!(out.len(), 1);
+        let mut second = started();
+        second.apply(metric(3 * S), 3 * S, &mut out);
+        assert_eq!(out.len(), 1, "it repeats what the first one let pass");
+        second.apply(metric(4 * S).field("u", 8_u64), 4 * S, &mut out);
+        assert_eq!(out.len(), 2, "this does not");
+        // What is older than the interval is not kept.
+        second.drain(4000 * S, &mut out);
+        assert_eq!(context.state().load(), Some("".into()));
+    }
 
     #[test]
     fn repetitions_are_dropped_until_the_interval_is_over() {
