@@ -105,6 +105,15 @@ install_node_clients() {
     )
 }
 
+# Apache Kafka, which Debian does not have. Any Java and Maven will do; Debian's are installed where there are none.
+install_kafka() {
+    install_packages kcat
+    scripts/kafka.sh present && command -v java >/dev/null && return 0
+    command -v java >/dev/null && command -v mvn >/dev/null || install_packages default-jre-headless maven
+    say "fetching Apache Kafka for the tests"
+    scripts/kafka.sh fetch
+}
+
 install_packages "${build_packages[@]}"
 check_rust
 check_node
@@ -113,6 +122,7 @@ build) ;;
 test)
     # A counterpart that cannot be installed is not fatal: its tests are skipped by name.
     (install_packages "${test_packages[@]}") || say "going on without it: tests that need it will be skipped, by name"
+    (install_kafka) || say "going on without Kafka: tests that need it will be skipped, by name"
     install_python_clients
     install_node_clients
     ;;

@@ -6,6 +6,7 @@ pub(crate) mod dbus;
 pub(crate) mod http;
 pub(crate) mod http_server;
 pub(crate) mod interface;
+pub(crate) mod kafka;
 pub(crate) mod parallel;
 pub(crate) mod request;
 pub(crate) mod stream;

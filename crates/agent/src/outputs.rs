@@ -4,6 +4,7 @@ pub(crate) mod discard;
 pub(crate) mod file;
 pub(crate) mod http;
 pub(crate) mod influxdb;
+pub(crate) mod kafka;
 pub(crate) mod prometheus_client;
 
 use crate::output::Output;
@@ -16,5 +17,6 @@ pub const OUTPUTS: &[Entry<dyn Output>] = &[
     Entry { name: "http", build: http::build },
     Entry { name: "influxdb", build: influxdb::build },
     Entry { name: "influxdb_v2", build: influxdb::build_v2 },
+    Entry { name: "kafka", build: kafka::build },
     Entry { name: "prometheus_client", build: prometheus_client::build },
 ];
