@@ -1,10 +1,12 @@
 #!/bin/sh
 # A real Apache Kafka for the end-to-end tests and for trying the agent's Kafka plugins by hand.
 #
-#   scripts/kafka.sh fetch                 get Kafka and what it needs from Maven Central, once (43 MB)
+#   scripts/kafka.sh fetch                 get Kafka and what it needs from Maven Central, once (about 45 MB)
 #   scripts/kafka.sh present               whether that has been done
 #   scripts/kafka.sh run DIR PORT CONTROLLER_PORT [SECURE_PORT]
 #                                          run one broker on loopback in the foreground, its data in DIR
+#   scripts/kafka.sh topics | groups ARGUMENT...
+#                                          Kafka's own tools, kafka-topics and kafka-consumer-groups
 #
 # The broker is a cluster of its own (KRaft, broker and controller in one process) with a small heap. It creates
 # topics when they are first used, with three partitions. A DIR that was used before keeps its data.
@@ -42,6 +44,12 @@ fetch() {
       <groupId>org.apache.kafka</groupId>
       <artifactId>kafka_2.13</artifactId>
       <version>$VERSION</version>
+    </dependency>
+    <dependency>
+      <groupId>org.apache.kafka</groupId>
+      <artifactId>kafka-tools</artifactId>
+      <version>$VERSION</version>
+      <exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>
     </dependency>
     <dependency>
       <groupId>org.slf4j</groupId>
@@ -127,5 +135,7 @@ case ${1:-} in
 fetch) fetch ;;
 present) present ;;
 run) shift && run "$@" ;;
-*) die "usage: $0 fetch | present | run DIR PORT CONTROLLER_PORT [SECURE_PORT]" ;;
+topics) shift && java_main org.apache.kafka.tools.TopicCommand "$@" ;;
+groups) shift && java_main org.apache.kafka.tools.consumer.group.ConsumerGroupCommand "$@" ;;
+*) die "usage: $0 fetch | present | run DIR PORT CONTROLLER_PORT [SECURE_PORT] | topics ... | groups ..." ;;
 esac

@@ -174,6 +174,80 @@ bind-address = "127.0.0.1:{self.port}"
         return self
 
 
+class Kafka(Process):
+    """Apache Kafka on loopback: one broker, with a second listener that wants TLS and SASL. See scripts/kafka.sh.
+
+    `secure` is that listener's address, `tls` the directory of `ca.pem`, `client.pem` and `client.key`.
+    """
+
+    USER, PASSWORD = "skywatch", "correct-horse"
+    SCRIPT = ROOT / "scripts" / "kafka.sh"
+
+    def __init__(self, directory):
+        need("java", "default-jre-headless")
+        need("kcat", "kcat")
+        if subprocess.run([self.SCRIPT, "present"]).returncode != 0:
+            pytest.skip("Apache Kafka is not there (scripts/kafka.sh fetch)")
+        self.tls = Path(directory)
+        self.make_certificates()
+        ports = [free_port() for _ in range(3)]
+        self.address, self.secure = f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[2]}"
+        super().__init__([self.SCRIPT, "run", directory, *ports], self.tls / "kafka.log")
+
+    def make_certificates(self):
+        def openssl(*arguments):
+            subprocess.run([need("openssl", "openssl"), *arguments], cwd=self.tls, check=True, capture_output=True)
+
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=test authority")
+        (self.tls / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost")
+        for name in ("broker", "client"):
+            openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+            signing = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30", "-extfile", "names"]
+            openssl("x509", "-req", "-in", f"{name}.csr", *signing, "-out", f"{name}.crt")
+        parts = [(self.tls / part).read_text() for part in ("broker.key", "broker.crt")]
+        (self.tls / "broker.pem").write_text("".join(parts))
+
+    def start(self):
+        super().start()
+        wait_until(lambda: not self.running() or self.lists(), "the broker to answer", 60)
+        assert self.running(), self.output()
+        return self
+
+    def lists(self):
+        asked = subprocess.run(["kcat", "-b", self.address, "-L", "-m", "2"], capture_output=True)
+        return asked.returncode == 0
+
+    def kcat(self, *arguments, text=None):
+        """What kcat prints."""
+        command = ["kcat", "-b", self.address, *arguments]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def produce(self, topic, lines, *arguments):
+        """A message for each line, by kcat; `KEY\t` before the line where `-K\t` is among the arguments."""
+        self.kcat("-P", "-t", topic, *arguments, text="".join(f"{line}\n" for line in lines))
+
+    def messages(self, topic, form="%k\t%s\n"):
+        """All messages of a topic as kcat formats them; those of a partition in their order."""
+        known = f'topic "{topic}"' in self.kcat("-L")
+        printed = self.kcat("-C", "-t", topic, "-e", "-q", "-o", "beginning", "-f", form) if known else ""
+        return [line for line in printed.split("\n") if line]
+
+    def count(self, topic):
+        """How many messages a topic has got; also while more are coming, when `messages` would never see its end."""
+        ends = [self.kcat("-Q", "-t", f"{topic}:{partition}:-1") for partition in range(3)]
+        return sum(int(end.rsplit(" ", 1)[1]) for end in ends)
+
+    def tool(self, name, *arguments):
+        """What one of Kafka's own tools prints."""
+        command = [self.SCRIPT, name, "--bootstrap-server", self.address, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
 @pytest.fixture(scope="session")
 def skywatch_bin():
     """The binary under test: SKYWATCH_BIN, or the debug build."""
@@ -225,3 +299,13 @@ def shared_skywatch(skywatch_bin, tmp_path_factory):
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory):
+    """A broker for all tests of a module, each with topics of its own."""
+    broker = Kafka(tmp_path_factory.mktemp("kafka"))
+    try:
+        yield broker.start()
+    finally:
+        broker.stop()

@@ -22,6 +22,8 @@ mod influxdb_listener;
 mod influxdb_v2_listener;
 mod internal;
 pub(crate) mod interrupts;
+pub(crate) mod kafka;
+pub(crate) mod kafka_consumer;
 pub(crate) mod keepalived;
 pub(crate) mod kernel;
 pub(crate) mod kernel_vmstat;
@@ -74,6 +76,8 @@ pub const INPUTS: &[InputEntry] = &[
     service("influxdb_v2_listener", influxdb_v2_listener::build),
     polled("internal", internal::build),
     polled("interrupts", interrupts::build),
+    polled("kafka", kafka::build),
+    service("kafka_consumer", kafka_consumer::build),
     polled("keepalived", keepalived::build),
     polled("kernel", kernel::build),
     polled("kernel_vmstat", kernel_vmstat::build),

@@ -35,7 +35,7 @@ use rounds::{RoundSize, Rounds};
 /// How long a write may take.
 const WRITE_MAX: Duration = Duration::from_secs(15);
 /// How long a first answer of the cluster may take.
-const CONNECT_MAX: Duration = Duration::from_secs(10);
+const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// The output.
 struct Kafka {
