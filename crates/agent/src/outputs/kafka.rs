@@ -33,7 +33,7 @@ use record::{Record, record};
 use rounds::{RoundSize, Rounds};
 
 /// How long a write may take.
-const WRITE_MAX: Duration = Duration::from_secs(15);
+const WRITE_MAX: Duration = Duration::from_secs(10);
 /// How long a first answer of the cluster may take.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::cluster::View;
-use super::requests::{Partition, PartitionId};
+use super::requests::{Group, Partition, PartitionId};
 use crate::metric::Metric;
 
 /// Which measurements with a line for each partition are wanted.
@@ -198,18 +198,25 @@ fn groups(view: &View, facts: &Facts<'_>, now_ns: i64, out: &mut Vec<Metric>) {
                         .field("lag", lag),
                 );
             }
-            out.push(
-                Metric::new("kafka_consumer_group", now_ns)
-                    .tag("group", group.id.as_str())
-                    .tag("coordinator", broker.to_string())
-                    .field("state", group.state.as_str())
-                    .field("members", count(group.members))
-                    .field("partitions", count(known.committed.len()))
-                    .field("lag", lags.iter().sum::<i64>())
-                    .field("lag_max", lags.iter().copied().max().unwrap_or(0)),
-            );
+            let mut metric = Metric::new("kafka_consumer_group", now_ns)
+                .tag("group", group.id.as_str())
+                .tag("coordinator", broker.to_string());
+            if !is_of_the_new_protocol(group) {
+                metric.set_field("state", group.state.as_str());
+                metric.set_field("members", count(group.members));
+            }
+            metric.set_field("partitions", count(known.committed.len()));
+            metric.set_field("lag", lags.iter().sum::<i64>());
+            metric.set_field("lag_max", lags.iter().copied().max().unwrap_or(0));
+            out.push(metric);
         }
     }
+}
+
+/// A broker that lists a group and then calls it dead knows it by the protocol that Kafka 4 brought, and would tell its
+/// state only by a request of that one.
+fn is_of_the_new_protocol(group: &Group) -> bool {
+    group.state == "Dead"
 }
 
 fn count(number: usize) -> i64 {

@@ -56,7 +56,8 @@ fn answer(api: i16, body: &[u8], port: u16, silent: u16) -> Writer {
         15 => {
             let groups = Reader::new(body).list(Reader::string).expect("groups");
             w.i32(0).list(&groups, |w, group| {
-                w.i16(0).string(group).string("Stable").string("consumer").string("range");
+                let state = if group == "hidden" { "Dead" } else { "Stable" };
+                w.i16(0).string(group).string(state).string("consumer").string("range");
                 w.list(&["m-1"], |w, member| {
                     w.string(member).string("client").string("/127.0.0.1").bytes(b"").bytes(b"");
                 });
@@ -182,6 +183,11 @@ fn topics_are_chosen_and_partitions_left_out() {
     };
     let none = names("topic_exclude = ['ord*']\ngroup_include = ['no']");
     assert_eq!(none, ["kafka_cluster", "kafka_broker", "kafka_broker"]);
+    let fresh =
+        gather(&format!("brokers = ['127.0.0.1:{port}']\npartitions = false\ngroup_include = ['hidden']")).0;
+    let told = fresh.last().map(line);
+    let expected = "kafka_consumer_group,coordinator=1,group=hidden partitions=2i,lag=7i,lag_max=7i";
+    assert_eq!(told.as_deref(), Some(expected), "a group whose state the broker does not tell");
     let internal = names("partitions = false\ninternal_topics = true\ngroup_include = ['no']");
     assert_eq!(internal, ["kafka_cluster", "kafka_broker", "kafka_broker", "kafka_topic", "kafka_topic"]);
 }

@@ -150,7 +150,7 @@ impl Options {
             .set("enable.idempotence", self.idempotent.to_string())
             .set("acks", self.acks)
             .set("message.send.max.retries", self.retries.to_string())
-            .set("request.timeout.ms", "10000")
+            .set("request.timeout.ms", "8000")
             // A write has its own deadline, at which all that is left is taken back at once.
             .set("message.timeout.ms", "0")
             // With more, a batch that is sent again may come behind one that was sent after it.
