@@ -7,15 +7,21 @@
 mod agent_section;
 mod buffer;
 mod default;
+mod document;
 mod duration;
 mod env;
 mod error;
 mod files;
 mod fingerprint;
 mod load;
+mod log_settings;
 mod plugin_options;
 mod section;
+mod selection;
 mod size;
+mod sources;
+mod suggest;
+mod traps;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -24,17 +30,21 @@ use std::fmt;
 pub use agent_section::AgentSettings;
 pub use buffer::{BufferOptions, BufferSettings};
 pub use default::{DefaultConfig, default_toml};
+pub use document::Environment;
 pub(crate) use duration::display as display_duration;
 pub use env::Lookup;
 pub use error::{ConfigError, ConfigErrors, Place};
 pub(crate) use files::below as files_below;
 pub use fingerprint::Fingerprint;
+pub use log_settings::{LogLevel, LogSettings};
 pub use plugin_options::{
-    AggregatorOptions, InputOptions, OutputOptions, ProcessorOptions, Rename, StartupErrors,
+    AggregatorOptions, InputOptions, OutputOptions, ProcessorOptions, Rename, StartupErrors, TimeSource,
 };
 pub(crate) use section::TextOrWords;
 pub use section::{Scalar, Section};
+pub use selection::Selection;
 pub(crate) use size::parse as parse_size;
+pub use sources::Sources;
 
 use crate::aggregator::Aggregator;
 use crate::context::Surroundings;
@@ -59,10 +69,28 @@ pub struct Config {
     pub outputs: Vec<ConfiguredOutput>,
     /// What works otherwise than its author may expect; to be shown to the user.
     pub warnings: Vec<String>,
+    /// Defaults that its author may not expect; for one who asks whether the configuration is right.
+    pub hints: Vec<String>,
     /// The files read, for messages.
     pub files: Vec<String>,
     /// What the plugins will share with the agent that runs them.
     pub(crate) surroundings: Surroundings,
+}
+
+impl Config {
+    /// How much is logged of plugins that say so themselves, by the names that [`PluginId`] shows.
+    pub fn log_levels(&self) -> Vec<(String, LogLevel)> {
+        let inputs = self.inputs.iter().map(|plugin| (&plugin.id, plugin.options.log_level));
+        let processors = self.processors.iter().map(|plugin| (&plugin.id, plugin.options.log_level));
+        let aggregators = self.aggregators.iter().map(|plugin| (&plugin.id, plugin.options.log_level));
+        let outputs = self.outputs.iter().map(|plugin| (&plugin.id, plugin.options.log_level));
+        inputs
+            .chain(processors)
+            .chain(aggregators)
+            .chain(outputs)
+            .filter_map(|(id, level)| Some((id.to_string(), level?)))
+            .collect()
+    }
 }
 
 /// One `[[inputs.NAME]]`.

@@ -70,6 +70,11 @@ impl Filter {
             && (self.tag_drop.is_empty() || !listed(&self.tag_drop))
     }
 
+    /// The tags that decide whether a metric is selected.
+    pub(crate) fn selected_tags(&self) -> impl Iterator<Item = &str> {
+        self.tag_pass.iter().chain(&self.tag_drop).map(|(tag, _)| tag.as_str())
+    }
+
     /// Whether [`modify`](Self::modify) could change anything.
     pub fn modifies(&self) -> bool {
         !(self.fields.is_empty() && self.tags.is_empty())
@@ -103,6 +108,7 @@ fn globs(
     if patterns.is_empty() {
         return Ok(None);
     }
+    warn_of_braces(section, used, &patterns, separators);
     Globs::compile(&patterns, separators).map(Some).map_err(|why| section.bad(used, why))
 }
 
@@ -111,10 +117,21 @@ fn tag_globs(section: &mut Section, key: &'static str) -> Result<Vec<(String, Gl
     table
         .into_iter()
         .map(|(tag, patterns)| {
+            warn_of_braces(section, key, &patterns, "");
             let globs = Globs::compile(&patterns, "").map_err(|why| section.bad(key, why))?;
             Ok((tag, globs))
         })
         .collect()
+}
+
+/// Braces alone do not make a list one of globs, in the original neither.
+fn warn_of_braces(section: &mut Section, key: &'static str, patterns: &[String], separators: &str) {
+    if Globs::is_trap(patterns, separators) {
+        section.warn(
+            key,
+            "is compared to the letter, braces included, since none of its patterns has a *, ? or [: list the names one by one",
+        );
+    }
 }
 
 #[cfg(test)]

@@ -57,7 +57,9 @@ mod statistics;
 
 pub use agent::{Agent, AgentCommand, AgentError, Report, StartFailed};
 pub use aggregators::AGGREGATORS;
-pub use config::{Config, ConfigErrors, DefaultConfig, default_toml};
+pub use config::{
+    Config, ConfigErrors, DefaultConfig, Environment, LogLevel, LogSettings, Selection, Sources, default_toml,
+};
 pub use inputs::INPUTS;
 pub use outputs::OUTPUTS;
 pub use parsers::PARSERS;

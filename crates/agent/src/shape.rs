@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::{AgentSettings, InputOptions, OutputOptions};
+use crate::config::{AgentSettings, InputOptions, OutputOptions, TimeSource};
 use crate::metric::Metric;
 use crate::schedule::round_time;
 
@@ -34,6 +34,17 @@ impl InputShape {
             restore_local: agent.always_include_local_tags,
             restore_global: agent.always_include_global_tags,
         }
+    }
+
+    /// The same for a metric of a collection that began and ended then, one of which its time may have to be.
+    pub(crate) fn apply_collected(&self, metric: Metric, began_ns: i64, ended_ns: i64) -> Option<Metric> {
+        let mut metric = self.apply(metric)?;
+        match self.options.time_source {
+            TimeSource::Metric => {}
+            TimeSource::CollectionStart => metric.time_ns = began_ns,
+            TimeSource::CollectionEnd => metric.time_ns = ended_ns,
+        }
+        Some(metric)
     }
 
     /// The metric as it goes into the buffers; `None` where the filters leave nothing of it.
@@ -141,6 +152,19 @@ mod tests {
     #[test]
     fn a_metric_that_loses_every_field_is_gone() {
         assert!(shape("fieldexclude = ['*']", "").apply(metric()).is_none());
+    }
+
+    #[test]
+    fn the_time_may_be_the_collections() {
+        for (source, time) in [
+            ("metric", 2_000_000_000),
+            ("collection_start", 1_700_000_001),
+            ("collection_end", 1_800_000_002),
+        ] {
+            let shape = shape(&format!("time_source = '{source}'"), "");
+            let metric = shape.apply_collected(metric(), 1_700_000_001, 1_800_000_002).expect("passes");
+            assert_eq!(metric.time_ns, time, "{source}; not rounded");
+        }
     }
 
     #[test]

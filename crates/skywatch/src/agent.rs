@@ -1,26 +1,44 @@
 //! `skywatch agent`: the agent alone.
 
-use std::{io, path::Path, process::ExitCode, time::Duration};
+mod log;
+mod log_file;
+mod log_line;
 
-use anyhow::{Context, Result, bail};
-use skywatch_agent::{Agent, Config, DefaultConfig, default_toml, watch::Watch};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use skywatch_agent::{Agent, Config, DefaultConfig, Environment, Selection, Sources, default_toml, watch::Watch};
+use tracing::{Level, error};
+
+pub(crate) use log::AgentLog;
 
 use crate::{
     agent_control::{self, Origin},
     cli::{AgentArgs, WatchChoice},
-    logging,
 };
 
 pub(crate) fn run(args: &AgentArgs) -> Result<ExitCode> {
-    let quiet_while_printing = if args.test { "warn" } else { "info" };
-    logging::start(args.log.as_deref().unwrap_or(quiet_while_printing))?;
-    let origin = Origin { files: args.config.clone(), directories: args.config_directory.clone() };
+    let level = match (args.debug, args.quiet, args.test) {
+        (true, ..) => Some(Level::DEBUG),
+        (_, true, _) => Some(Level::ERROR),
+        // The lines are what one wants to see.
+        (.., true) => Some(Level::WARN),
+        _ => None,
+    };
+    let log = AgentLog::start(args.log.as_deref(), level)?;
+    let origin = Origin { sources: sources(args)?, log: Some(log) };
     let agent = Agent::new(origin.load()?)?.with_service_wait(Duration::from_secs(args.test_wait));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?;
+    let pidfile = args.pidfile.as_deref().map(PidFile::write).transpose()?;
     let code = runtime.block_on(async {
         if args.test {
             test(agent).await
@@ -30,9 +48,72 @@ pub(crate) fn run(args: &AgentArgs) -> Result<ExitCode> {
             agent_control::run(agent, origin, watch(args)).await.map(|_| ExitCode::SUCCESS)
         }
     });
+    drop(pidfile);
     // A hung libvirtd may hold a thread; it must not hold the process.
     runtime.shutdown_background();
     code
+}
+
+/// What the command line says about where the configuration is and what of it is taken.
+fn sources(args: &AgentArgs) -> Result<Sources> {
+    let mut sources = if args.config.is_empty() && args.config_directory.is_empty() {
+        Sources::usual(&|name| std::env::var(name).ok(), Path::new("/"))
+            .map_err(|places| anyhow!("no configuration: give --config FILE, or put one into one of {places}"))?
+    } else {
+        Sources {
+            files: args.config.clone(),
+            directories: args.config_directory.clone(),
+            ..Sources::default()
+        }
+    };
+    sources.environment = match (args.non_strict_env_handling, args.old_env_behavior) {
+        (true, _) => Environment::Text,
+        (_, true) => Environment::Old,
+        (false, false) => Environment::Strict,
+    };
+    sources.selection = selection(args)?;
+    Ok(sources)
+}
+
+fn selection(args: &AgentArgs) -> Result<Selection> {
+    let mut selection = Selection::default();
+    for (kind, names) in [
+        ("inputs", &args.input_filter),
+        ("outputs", &args.output_filter),
+        ("processors", &args.processor_filter),
+        ("aggregators", &args.aggregator_filter),
+    ] {
+        if let Some(names) = names {
+            selection.only(kind, names);
+        }
+    }
+    if let Some(tables) = &args.section_filter {
+        selection.only_tables(tables);
+    }
+    for labels in &args.select {
+        selection.labelled(labels).map_err(|why| anyhow!("--select: {why}"))?;
+    }
+    Ok(selection)
+}
+
+/// The process's number in a file, as long as the agent runs.
+#[derive(Debug)]
+struct PidFile(PathBuf);
+
+impl PidFile {
+    fn write(path: &Path) -> Result<Self> {
+        fs::write(path, format!("{}\n", std::process::id()))
+            .with_context(|| format!("--pidfile {} cannot be written", path.display()))?;
+        Ok(Self(path.to_path_buf()))
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        if let Err(why) = fs::remove_file(&self.0) {
+            error!("the pidfile {} cannot be removed: {why}", self.0.display());
+        }
+    }
 }
 
 async fn test(agent: Agent) -> Result<ExitCode> {
@@ -64,8 +145,12 @@ pub(crate) fn default_file() -> String {
     default_toml(&DefaultConfig::detect("http://127.0.0.1:8086"))
 }
 
-/// Reads a configuration and says what is wrong with it.
-pub(crate) fn check_file(path: &Path) -> Result<()> {
-    Agent::new(Config::load(&[path.to_path_buf()], &[])?)?;
-    Ok(())
+/// Reads the files and directories of a configuration: an error says what is wrong with it, lines tell what may surprise.
+pub(crate) fn check(paths: &[PathBuf]) -> Result<Vec<String>> {
+    let (directories, files): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| path.is_dir());
+    let config = Config::load(&files, &directories)?;
+    let warnings = config.warnings.iter().map(|warning| format!("warning: {warning}"));
+    let remarks = warnings.chain(config.hints.iter().map(|hint| format!("note: {hint}"))).collect();
+    Agent::new(config)?;
+    Ok(remarks)
 }

@@ -6,25 +6,36 @@
 use std::{future::pending, path::PathBuf};
 
 use anyhow::{Context, Result};
-use skywatch_agent::{Agent, AgentCommand, Config, Report, watch};
+use skywatch_agent::{Agent, AgentCommand, Config, Report, Sources, watch};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
 };
 use tracing::{error, info};
 
-use crate::signals::StopSignals;
+use crate::{agent::AgentLog, signals::StopSignals};
 
-/// Where a configuration comes from.
+/// Where a configuration comes from, and what logs as it says.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Origin {
-    pub(crate) files: Vec<PathBuf>,
-    pub(crate) directories: Vec<PathBuf>,
+    pub(crate) sources: Sources,
+    /// None where the process logs in its own way.
+    pub(crate) log: Option<AgentLog>,
 }
 
 impl Origin {
+    /// Loads the configuration, and has it decide about logging.
     pub(crate) fn load(&self) -> Result<Config> {
-        Ok(Config::load(&self.files, &self.directories)?)
+        let config = Config::load_sources(&self.sources)?;
+        if let Some(log) = &self.log {
+            log.apply(&config)?;
+        }
+        Ok(config)
+    }
+
+    /// Its files and its directories.
+    fn paths(&self) -> (Vec<PathBuf>, Vec<PathBuf>) {
+        (self.sources.file_paths(), self.sources.directories.clone())
     }
 }
 
@@ -32,10 +43,13 @@ impl Origin {
 pub(crate) async fn run(agent: Agent, origin: Origin, watched: Option<watch::Watch>) -> Result<Report> {
     let (commander, commands) = mpsc::channel(1);
     let changes = match watched {
-        Some(how) => Some(
-            watch::changes(origin.files.clone(), origin.directories.clone(), how)
-                .context("cannot watch the configuration's files")?,
-        ),
+        Some(how) => {
+            let (files, directories) = origin.paths();
+            Some(
+                watch::changes(files, directories, how)
+                    .context("cannot watch the configuration's files")?,
+            )
+        }
         None => None,
     };
     // All are heard before anything runs, and so before anybody is told that it does.

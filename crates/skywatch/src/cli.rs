@@ -66,13 +66,16 @@ Examples:
   skywatch agent --config telegraf.conf --test    collect once and print line protocol
   skywatch agent --config telegraf.conf --once    collect once and ship it
   skywatch agent --config telegraf.conf --config-directory telegraf.d
+  skywatch agent --config telegraf.conf --input-filter cpu:mem --test
+  skywatch agent --config https://store.example/telegraf.conf   with $INFLUX_TOKEN, if the server asks for one
   skywatch config default agent > telegraf.conf   a configuration to begin with";
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:
   skywatch config default run > skywatch.toml
   skywatch config default agent > telegraf.conf
-  skywatch config check skywatch.toml";
+  skywatch config check skywatch.toml
+  skywatch config check agent telegraf.conf telegraf.d";
 
 const BACKUP_EXAMPLES: &str = "\
 Examples:
@@ -170,9 +173,10 @@ pub(crate) enum DurabilityMode {
 
 #[derive(Debug, Args)]
 pub(crate) struct AgentArgs {
-    /// Telegraf configuration file; may be given several times
-    #[arg(long, value_name = "FILE", required_unless_present = "config_directory")]
-    pub(crate) config: Vec<PathBuf>,
+    /// Telegraf configuration, a file or an http(s) URL; may be given several times [default: $TELEGRAF_CONFIG_PATH,
+    /// ~/.telegraf/telegraf.conf, or /etc/telegraf/telegraf.conf with /etc/telegraf/telegraf.d]
+    #[arg(long, value_name = "FILE|URL")]
+    pub(crate) config: Vec<String>,
     /// Directory whose *.conf files are read too; may be given several times
     #[arg(long, value_name = "DIR")]
     pub(crate) config_directory: Vec<PathBuf>,
@@ -194,7 +198,40 @@ pub(crate) struct AgentArgs {
     /// With --watch-config: how long files have to rest before they are read
     #[arg(long, value_name = "DURATION", default_value = "0s")]
     pub(crate) watch_debounce_interval: GoDuration,
-    /// Log more: info, debug or trace [default: info]
+    /// Only these inputs, as in cpu:mem
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) input_filter: Option<String>,
+    /// Only these outputs
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) output_filter: Option<String>,
+    /// Only these processors
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) processor_filter: Option<String>,
+    /// Only these aggregators
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) aggregator_filter: Option<String>,
+    /// Only these top-level tables, as in agent:inputs:outputs
+    #[arg(long, value_name = "TABLES")]
+    pub(crate) section_filter: Option<String>,
+    /// Of the plugins with labels only those with these, as in region=eu-*;tier=gold; given several times, any of them
+    #[arg(long, value_name = "LABELS")]
+    pub(crate) select: Vec<String>,
+    /// Put environment variables into the text of the configuration before it is parsed, not only into its strings
+    #[arg(long)]
+    pub(crate) non_strict_env_handling: bool,
+    /// The same in the way of Telegraf before 1.27: $NAME and ${NAME} only, in comments too
+    #[arg(long, conflicts_with = "non_strict_env_handling")]
+    pub(crate) old_env_behavior: bool,
+    /// Write the process's number into this file while the agent runs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pidfile: Option<PathBuf>,
+    /// Log at debug level
+    #[arg(long)]
+    pub(crate) debug: bool,
+    /// Log errors only
+    #[arg(long, conflicts_with = "debug")]
+    pub(crate) quiet: bool,
+    /// Log by parts of the program, as in info,skywatch_agent=debug [default: as the configuration says]
     #[arg(long, value_name = "FILTER", env = "SKYWATCH_LOG")]
     pub(crate) log: Option<String>,
 }
@@ -212,8 +249,10 @@ pub(crate) enum WatchChoice {
 pub(crate) enum ConfigCommand {
     /// Read a file as the program would and say what is wrong with it
     Check {
-        /// A skywatch.toml, a Telegraf configuration (.conf) or alert rules (.yaml)
-        file: PathBuf,
+        /// A skywatch.toml, a Telegraf configuration (.conf) or alert rules (.yaml); after the word agent: the files and
+        /// directories that make up one Telegraf configuration
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
     },
     /// Print a commented default configuration
     Default {

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -16,10 +16,10 @@ use crate::{
 
 pub(crate) fn run(command: &ConfigCommand) -> Result<ExitCode> {
     match command {
-        ConfigCommand::Check { file } => {
-            let kind = check(file)?;
-            writeln!(io::stdout(), "{}: {kind}, no problem found", file.display())?;
-        }
+        ConfigCommand::Check { files } => match files.split_first() {
+            Some((role, rest)) if role.as_os_str() == "agent" && !rest.is_empty() => say_agent(rest)?,
+            _ => files.iter().try_for_each(|file| say(file))?,
+        },
         ConfigCommand::Default { role } => {
             let text = match role {
                 Role::Run => config::DEFAULT_FILE.to_owned(),
@@ -32,6 +32,26 @@ pub(crate) fn run(command: &ConfigCommand) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn say(file: &Path) -> Result<()> {
+    if file.extension().is_some_and(|extension| extension == "conf") && !config::is_server_file(file) {
+        return say_agent(&[file.to_path_buf()]);
+    }
+    let kind = check(file)?;
+    Ok(writeln!(io::stdout(), "{}: {kind}, no problem found", file.display())?)
+}
+
+/// Checks the files and directories of one Telegraf configuration, and tells what in them may surprise.
+fn say_agent(paths: &[PathBuf]) -> Result<()> {
+    let remarks = agent::check(paths)?;
+    let mut out = io::stdout();
+    for remark in &remarks {
+        writeln!(out, "{remark}")?;
+    }
+    let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    let found = if remarks.is_empty() { "no problem found" } else { "no error found" };
+    Ok(writeln!(out, "{}: Telegraf configuration, {found}", names.join(", "))?)
+}
+
 /// Checks a file by what its name says it is, and names that.
 fn check(file: &Path) -> Result<&'static str> {
     match file.extension().and_then(|extension| extension.to_str()) {
@@ -39,7 +59,6 @@ fn check(file: &Path) -> Result<&'static str> {
         Some("conf") if config::is_server_file(file) => {
             config::check_file(file).map(|()| "configuration of InfluxDB, for skywatch run")
         }
-        Some("conf") => agent::check_file(file).map(|()| "Telegraf configuration"),
         Some("yaml" | "yml") => alerts::check(file).map(|_| "alert rules"),
         _ => bail!(
             "{}: the name does not say what it is: expected .toml (skywatch run), .conf (agent) or .yaml (alerts)",

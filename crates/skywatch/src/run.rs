@@ -232,7 +232,7 @@ fn agent(choice: &AgentChoice, api_url: &str, user: Option<InProcessUser>) -> Re
             Ok(Some(StartedAgent { agent: Agent::new(config)?, description, origin: None }))
         }
         AgentChoice::File(path) => {
-            let origin = Origin { files: vec![path.clone()], directories: Vec::new() };
+            let origin = XX;
             let agent = Agent::new(origin.load()?)?;
             Ok(Some(StartedAgent { agent, description: "as its configuration says", origin: Some(origin) }))
         }

@@ -139,11 +139,11 @@ impl InputTask {
             timeout(SINGLE_GATHER_MAX, self.thread.gather(wall_clock_ns())).await.ok();
             sleep(DELTA_PAUSE).await;
         }
-        let began = Instant::now();
-        match timeout(SINGLE_GATHER_MAX, self.thread.gather(wall_clock_ns())).await {
+        let (began, began_ns) = (Instant::now(), wall_clock_ns());
+        match timeout(SINGLE_GATHER_MAX, self.thread.gather(began_ns)).await {
             Ok(Ok((metrics, errors))) => {
                 self.counters.took(began.elapsed());
-                self.deliver(metrics, &errors).await;
+                self.deliver(metrics, &errors, began_ns).await;
             }
             _ => {
                 self.report.failed_gathers += 1;
@@ -157,8 +157,8 @@ impl InputTask {
     /// A gather, however long it takes: the ticks in between are left out, and a warning says so.
     async fn gather_unless_stopped(&mut self, stopped: &mut watch::Receiver<bool>) -> ControlFlow<()> {
         use ControlFlow::{Break, Continue};
-        let began = Instant::now();
-        let mut gather = self.thread.gather(wall_clock_ns());
+        let (began, began_ns) = (Instant::now(), wall_clock_ns());
+        let mut gather = self.thread.gather(began_ns);
         let mut stopping = false;
         loop {
             let patience = if stopping { LAST_GATHER_MAX } else { nanos(self.times.interval) };
@@ -171,7 +171,7 @@ impl InputTask {
                         self.give_up(&errors);
                         return Break(());
                     }
-                    self.deliver(metrics, &errors).await;
+                    self.deliver(metrics, &errors, began_ns).await;
                     return if stopping { Break(()) } else { Continue(()) };
                 }
                 () = sleep(patience) => {
@@ -194,12 +194,14 @@ impl InputTask {
         warn!("{failed}; it is left out until the next reload, as `startup_error_behavior` asks");
     }
 
-    async fn deliver(&mut self, metrics: Vec<Metric>, errors: &[GatherError]) {
+    async fn deliver(&mut self, metrics: Vec<Metric>, errors: &[GatherError], began_ns: i64) {
         self.report.failed_gathers += u64::from(!errors.is_empty());
         self.counters.add(Stat::GatherErrors, errors.len() as u64);
         self.counters.add(Stat::Errors, errors.len() as u64);
         self.health.gathered(errors);
-        let shaped: Vec<_> = metrics.into_iter().filter_map(|metric| self.shape.apply(metric)).collect();
+        let ended_ns = wall_clock_ns();
+        let shape = |metric| self.shape.apply_collected(metric, began_ns, ended_ns);
+        let shaped: Vec<_> = metrics.into_iter().filter_map(shape).collect();
         self.report.gathered += shaped.len() as u64;
         self.counters.add(Stat::MetricsGathered, shaped.len() as u64);
         self.entrance.send(shaped).await;

@@ -163,7 +163,10 @@ impl Hand {
     }
 
     async fn metrics(&mut self, metrics: Vec<Metric>) {
-        let shaped: Vec<_> = metrics.into_iter().filter_map(|metric| self.shape.apply(metric)).collect();
+        // A service has no collections: each of its reports counts as one.
+        let now_ns = wall_clock_ns();
+        let shape = |metric| self.shape.apply_collected(metric, now_ns, now_ns);
+        let shaped: Vec<_> = metrics.into_iter().filter_map(shape).collect();
         self.report.gathered += shaped.len() as u64;
         self.counters.add(Stat::MetricsGathered, shaped.len() as u64);
         self.entrance.send(shaped).await;

@@ -2,10 +2,13 @@
 
 use super::buffer::BufferOptions;
 use super::error::ConfigError;
+use super::log_settings::LogSettings;
 use super::section::Section;
 
 /// Nanoseconds in a second.
 const SECOND: i64 = 1_000_000_000;
+/// Fetches of a configuration's URL unless `config_url_retry_attempts` says otherwise.
+const URL_ATTEMPTS: i64 = 3;
 
 /// `[agent]`. Durations in nanoseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +37,10 @@ pub struct AgentSettings {
     pub hostname: String,
     /// Without a `host` tag.
     pub omit_hostname: bool,
-    /// Log at debug level.
-    pub debug: bool,
-    /// Log errors only.
-    pub quiet: bool,
-    /// Where to log; empty is standard error.
-    pub logfile: String,
+    /// How it logs.
+    pub log: LogSettings,
+    /// How often a configuration is fetched from a URL before that is given up; -1 is forever.
+    pub config_url_retry_attempts: i64,
     /// Where plugins' states are kept over restarts; empty keeps them in memory.
     pub statefile: String,
     /// Give a plugin's `tags` back after its filters took them away.
@@ -67,9 +68,8 @@ impl Default for AgentSettings {
             precision: 0,
             hostname: String::new(),
             omit_hostname: false,
-            debug: false,
-            quiet: false,
-            logfile: String::new(),
+            log: LogSettings::default(),
+            config_url_retry_attempts: URL_ATTEMPTS,
             statefile: String::new(),
             always_include_local_tags: false,
             always_include_global_tags: false,
@@ -94,9 +94,19 @@ impl AgentSettings {
         set(&mut self.precision, section.duration("precision")?);
         set(&mut self.hostname, section.string("hostname")?);
         set(&mut self.omit_hostname, section.boolean("omit_hostname")?);
-        set(&mut self.debug, section.boolean("debug")?);
-        set(&mut self.quiet, section.boolean("quiet")?);
-        set(&mut self.logfile, section.string("logfile")?);
+        self.log.read(section)?;
+        set(&mut self.config_url_retry_attempts, section.integer("config_url_retry_attempts")?);
+        match self.config_url_retry_attempts {
+            // As in the original, zero asks for the default.
+            0 => self.config_url_retry_attempts = URL_ATTEMPTS,
+            -1 | 1.. => {}
+            _ => {
+                return Err(
+                    section.bad("config_url_retry_attempts", "must be -1, which is forever, or a count")
+                );
+            }
+        }
+        translator(section)?;
         set(&mut self.statefile, section.string("statefile")?);
         set(&mut self.always_include_local_tags, section.boolean("always_include_local_tags")?);
         set(&mut self.always_include_global_tags, section.boolean("always_include_global_tags")?);
@@ -127,28 +137,18 @@ impl AgentSettings {
         if self.metric_buffer_limit == 0 {
             self.metric_buffer_limit = 10_000;
         }
-        without_effect(section)?;
         Ok(())
     }
 }
 
-/// Options of the original that change nothing here: known, so that its files load.
-fn without_effect(section: &mut Section) -> Result<(), ConfigError> {
-    const LOG: &str = "the process that runs the agent decides how it logs";
-    for (key, why) in [
-        ("logformat", LOG),
-        ("logtarget", LOG),
-        ("structured_log_message_key", LOG),
-        ("logfile_rotation_interval", LOG),
-        ("logfile_rotation_max_size", LOG),
-        ("logfile_rotation_max_archives", LOG),
-        ("log_with_timezone", LOG),
-        ("snmp_translator", "there is no SNMP input"),
-        ("config_url_retry_attempts", "configurations are read from files"),
-    ] {
-        section.without_effect(key, why);
+/// `snmp_translator` chooses how the original reads MIB files. Names are known without any here.
+fn translator(section: &mut Section) -> Result<(), ConfigError> {
+    match section.string("snmp_translator")?.as_deref() {
+        None | Some("" | "netsnmp" | "gosmi") => Ok(()),
+        Some(other) => {
+            Err(section.bad("snmp_translator", format!("{other:?} is neither \"gosmi\" nor \"netsnmp\"")))
+        }
     }
-    Ok(())
 }
 
 fn set<T>(slot: &mut T, value: Option<T>) {

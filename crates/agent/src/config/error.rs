@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use super::suggest::did_you_mean;
+
 /// One fault of a configuration.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -14,6 +16,22 @@ pub enum ConfigError {
         file: String,
         /// The system's reason.
         source: io::Error,
+    },
+    /// A file that is no text.
+    #[error("{file}: is no text file: {reason}")]
+    NotText {
+        /// The file.
+        file: String,
+        /// By what that is seen.
+        reason: String,
+    },
+    /// A configuration that is somewhere else could not be fetched.
+    #[error("{url}: cannot be fetched: {reason}")]
+    Fetch {
+        /// From where, without a password.
+        url: String,
+        /// Why not.
+        reason: String,
     },
     /// The text is no TOML.
     #[error("{file}:{line}:{column}: {message}")]
@@ -29,8 +47,9 @@ pub enum ConfigError {
     },
     /// A table that is neither a plugin nor the agent's.
     #[error(
-        "{at}: unknown table [{table}]; known are [agent], [global_tags], [[inputs.NAME]], [[processors.NAME]], \
-         [[aggregators.NAME]], [[outputs.NAME]]"
+        "{at}: unknown table [{table}]{}; known are [agent], [global_tags], [[inputs.NAME]], [[processors.NAME]], \
+         [[aggregators.NAME]], [[outputs.NAME]]",
+        did_you_mean(table, "agent, global_tags, inputs, processors, aggregators, outputs")
     )]
     UnknownTable {
         /// File and line.
@@ -49,7 +68,7 @@ pub enum ConfigError {
         name: String,
     },
     /// A plugin that does not exist here.
-    #[error("{at}: unknown plugin {kind}.{name}; {kind} that exist: {known}")]
+    #[error("{at}: unknown plugin {kind}.{name}{}; {kind} that exist: {known}", did_you_mean(name, known))]
     UnknownPlugin {
         /// File and line.
         at: Place,
@@ -61,7 +80,10 @@ pub enum ConfigError {
         known: String,
     },
     /// A key that its table does not have.
-    #[error("{at}: unknown option `{key}` in [{section}]; options that exist: {known}")]
+    #[error(
+        "{at}: unknown option `{key}` in [{section}]{}; options that exist: {known}",
+        did_you_mean(key, known)
+    )]
     UnknownKey {
         /// File and line.
         at: Place,

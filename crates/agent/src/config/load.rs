@@ -3,15 +3,22 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use reqwest::Url;
+
+use super::document::{self, Environment};
 use super::env::Lookup;
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::plugin_options::{AggregatorOptions, InputOptions, OutputOptions, ProcessorOptions};
 use super::section::Section;
+use super::selection::Selection;
+use super::sources::{self, Sources};
+use super::traps;
 use super::tree::{self, Entry, Node, Value};
 use super::{Config, ConfiguredAggregator, ConfiguredInput, ConfiguredOutput, ConfiguredProcessor, PluginId};
 use crate::aggregators::AGGREGATORS;
 use crate::context::Context;
 use crate::inputs::INPUTS;
+use crate::net::http;
 use crate::outputs::OUTPUTS;
 use crate::paths::HostPaths;
 use crate::processors::PROCESSORS;
@@ -24,11 +31,31 @@ impl Config {
     /// Reads files, then every `*.conf` below the directories (in lexical order), with the
     /// process's environment variables.
     pub fn load(files: &[PathBuf], directories: &[PathBuf]) -> Result<Self, ConfigErrors> {
-        let mut loader = Loader::new(&|name| std::env::var(name).ok());
+        let env = |name: &str| std::env::var(name).ok();
+        let mut loader = Loader::new(&env);
         for file in files {
             loader.file(file);
         }
         for directory in directories {
+            loader.directory(directory);
+        }
+        loader.end()
+    }
+
+    /// Reads everything the sources name, with the process's environment variables. Waits for URLs, and so is to be
+    /// called outside of asynchronous code.
+    pub fn load_sources(sources: &Sources) -> Result<Self, ConfigErrors> {
+        let env = |name: &str| std::env::var(name).ok();
+        let mut loader = Loader::new(&env);
+        loader.environment = sources.environment;
+        loader.selection = sources.selection.clone();
+        for file in &sources.files {
+            match sources::url(file) {
+                Some(url) => loader.url(&url),
+                None => loader.file(Path::new(file)),
+            }
+        }
+        for directory in &sources.directories {
             loader.directory(directory);
         }
         loader.end()
@@ -49,6 +76,8 @@ impl Config {
 
 struct Loader<'a> {
     env: &'a Lookup<'a>,
+    environment: Environment,
+    selection: Selection,
     context: Context,
     config: Config,
     agent_seen: bool,
@@ -59,6 +88,8 @@ impl<'a> Loader<'a> {
     fn new(env: &'a Lookup<'a>) -> Self {
         Self {
             env,
+            environment: Environment::default(),
+            selection: Selection::default(),
             context: Context::new(HostPaths::from_env(env)),
             config: Config::default(),
             agent_seen: false,
@@ -68,21 +99,40 @@ impl<'a> Loader<'a> {
 
     fn end(mut self) -> Result<Config, ConfigErrors> {
         self.config.surroundings = self.context.surroundings().clone();
+        let unseen = traps::unseen_tags(&self.config);
+        self.config.warnings.extend(unseen);
         if self.errors.is_empty() { Ok(self.config) } else { Err(ConfigErrors(self.errors)) }
     }
 
     fn file(&mut self, path: &Path) {
         let name = path.display().to_string();
-        match fs::read_to_string(path) {
-            Ok(text) => self.text(&text, &name),
+        match fs::read(path) {
+            Ok(bytes) => self.document(bytes, name),
             Err(source) => self.errors.push(ConfigError::Read { file: name, source }),
         }
     }
 
+    fn url(&mut self, url: &Url) {
+        let name = http::shown(url).to_string();
+        let attempts = self.config.agent.config_url_retry_attempts;
+        match sources::fetch(url, attempts, sources::FETCH_PAUSE, self.env) {
+            Ok(bytes) => self.document(bytes, name),
+            Err(reason) => self.errors.push(ConfigError::Fetch { url: name, reason }),
+        }
+    }
+
+    fn document(&mut self, bytes: Vec<u8>, name: String) {
+        match document::text_of(bytes) {
+            Ok(text) => self.text(&text, &name),
+            Err(reason) => self.errors.push(ConfigError::NotText { file: name, reason }),
+        }
+    }
+
+    /// A directory that cannot be read is no error, as in the original.
     fn directory(&mut self, path: &Path) {
         let (files, unreadable) = super::files_below(path);
-        for (path, source) in unreadable {
-            self.errors.push(ConfigError::Read { file: path.display().to_string(), source });
+        for (path, why) in unreadable {
+            self.config.warnings.push(format!("{}: cannot be read and is left out: {why}", path.display()));
         }
         for file in files {
             self.file(&file);
@@ -91,7 +141,14 @@ impl<'a> Loader<'a> {
 
     fn text(&mut self, text: &str, file: &str) {
         self.config.files.push(file.to_owned());
-        match tree::parse(text, file, self.env) {
+        let parsed = if self.environment == Environment::Strict {
+            tree::parse(text, file, self.env)
+        } else {
+            document::substituted(text, self.environment, self.env)
+                .map_err(|message| ConfigError::Syntax { file: file.to_owned(), line: 1, column: 1, message })
+                .and_then(|text| tree::parse_substituted(&text, file))
+        };
+        match parsed {
             Ok(entries) => entries.into_iter().for_each(|entry| self.top_level(file, entry)),
             Err(error) => self.errors.push(error),
         }
@@ -99,6 +156,9 @@ impl<'a> Loader<'a> {
 
     fn top_level(&mut self, file: &str, entry: Entry) {
         let at = Place { file: file.to_owned(), line: entry.line };
+        if !self.selection.takes_table(&entry.key) {
+            return;
+        }
         match entry.key.as_str() {
             "agent" => self.agent(file, entry),
             "global_tags" | "tags" => self.global_tags(file, entry),
@@ -117,6 +177,13 @@ impl<'a> Loader<'a> {
         if self.agent_seen {
             let warning = format!(
                 "{file}:{}: a further [agent] table; its keys overwrite the earlier ones",
+                entry.line
+            );
+            self.config.warnings.push(warning);
+        } else if let Some(first) = self.config.files.first().filter(|first| *first != file) {
+            let warning = format!(
+                "{file}:{}: [agent] is not in the first file, {first}: here it holds for all of them, in Telegraf the \
+                 outputs of files before it keep the default buffers",
                 entry.line
             );
             self.config.warnings.push(warning);
@@ -158,15 +225,26 @@ impl<'a> Loader<'a> {
 
     /// One plugin name: an array of tables, or a single table.
     fn plugin(&mut self, file: &str, kind: &'static str, entry: Entry) {
+        if !self.selection.takes_name(kind, &entry.key) {
+            return;
+        }
         let instances = match entry.node.value {
             Value::Array(nodes) => nodes,
             value => vec![Node { line: entry.line, value }],
         };
         for node in instances {
             let line = node.line;
-            let Some(section) = self.section(file, &format!("{kind}.{}", entry.key), line, node) else {
-                continue;
-            };
+            let name = format!("{kind}.{}", entry.key);
+            let Some(mut section) = self.section(file, &name, line, node) else { continue };
+            match section.string_table("labels").map(Option::unwrap_or_default) {
+                Ok(labels) if self.selection.takes_labels(&labels) => {}
+                Ok(_) => continue,
+                Err(error) => {
+                    self.errors.push(error);
+                    continue;
+                }
+            }
+            self.config.hints.extend(traps::defaults(&name, &section));
             let built = match kind {
                 "inputs" => self.input(&entry.key, section),
                 "processors" => self.processor(&entry.key, section),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::buffer::BufferOptions;
 use super::error::ConfigError;
+use super::log_settings::LogLevel;
 use super::section::Section;
 use crate::filter::Filter;
 use crate::metric::Metric;
@@ -73,11 +74,40 @@ impl StartupErrors {
     }
 }
 
+/// Which time an input's metrics have: `time_source`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimeSource {
+    /// The one the input gives them.
+    #[default]
+    Metric,
+    /// When the collection began.
+    CollectionStart,
+    /// When the collection ended.
+    CollectionEnd,
+}
+
+impl TimeSource {
+    fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
+        const KEY: &str = "time_source";
+        match section.string(KEY)?.as_deref() {
+            None | Some("" | "metric") => Ok(Self::Metric),
+            Some("collection_start") => Ok(Self::CollectionStart),
+            Some("collection_end") => Ok(Self::CollectionEnd),
+            Some(other) => {
+                let reason = format!("{other:?} is none of metric, collection_start, collection_end");
+                Err(section.bad(KEY, reason))
+            }
+        }
+    }
+}
+
 /// Options every input has. Durations in nanoseconds; `None` takes the agent's.
 #[derive(Debug, Default)]
 pub struct InputOptions {
     /// The instance's own name.
     pub alias: Option<String>,
+    /// How much of it is logged.
+    pub log_level: Option<LogLevel>,
     /// Its collection period.
     pub interval: Option<i64>,
     /// Unit to which its timestamps are rounded.
@@ -86,6 +116,8 @@ pub struct InputOptions {
     pub collection_jitter: Option<i64>,
     /// A fixed shift of each collection.
     pub collection_offset: Option<i64>,
+    /// Which time its metrics have.
+    pub time_source: TimeSource,
     /// What a failure at its start means.
     pub startup_errors: StartupErrors,
     /// How measurements are renamed.
@@ -99,11 +131,13 @@ pub struct InputOptions {
 impl InputOptions {
     pub(crate) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
         let options = Self {
-            alias: section.string("alias")?,
-            interval: section.duration("interval")?,
-            precision: section.duration("precision")?.filter(|&unit| unit > 0),
-            collection_jitter: section.duration("collection_jitter")?,
-            collection_offset: section.duration("collection_offset")?.filter(|&offset| offset > 0),
+            alias: section.string("alias")?.filter(|alias| !alias.is_empty()),
+            log_level: LogLevel::from_section(section)?,
+            interval: section.common_duration("interval")?,
+            precision: section.common_duration("precision")?.filter(|&unit| unit > 0),
+            collection_jitter: section.common_duration("collection_jitter")?,
+            collection_offset: section.common_duration("collection_offset")?.filter(|&offset| offset > 0),
+            time_source: TimeSource::from_section(section)?,
             startup_errors: StartupErrors::from_section(section, &["error", "retry", "ignore", "probe"])?,
             rename: Rename::from_section(section)?,
             tags: section.string_table("tags")?.unwrap_or_default(),
@@ -112,8 +146,6 @@ impl InputOptions {
         if options.interval == Some(0) {
             return Err(section.bad("interval", "must be above zero"));
         }
-        common_without_effect(section);
-        section.without_effect("labels", "plugins cannot be selected by label");
         Ok(options)
     }
 }
@@ -126,6 +158,8 @@ const REJECTED_FILE_BYTES: u64 = 10 << 20;
 pub struct OutputOptions {
     /// The instance's own name.
     pub alias: Option<String>,
+    /// How much of it is logged.
+    pub log_level: Option<LogLevel>,
     /// Period of its flush.
     pub flush_interval: Option<i64>,
     /// A random addition below this to each flush wait.
@@ -151,9 +185,10 @@ pub struct OutputOptions {
 impl OutputOptions {
     pub(crate) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
         let options = Self {
-            alias: section.string("alias")?,
-            flush_interval: section.duration("flush_interval")?.filter(|&every| every > 0),
-            flush_jitter: section.duration("flush_jitter")?.filter(|&jitter| jitter > 0),
+            alias: section.string("alias")?.filter(|alias| !alias.is_empty()),
+            log_level: LogLevel::from_section(section)?,
+            flush_interval: section.common_duration("flush_interval")?.filter(|&every| every > 0),
+            flush_jitter: section.common_duration("flush_jitter")?.filter(|&jitter| jitter > 0),
             metric_batch_size: section.count("metric_batch_size")?.filter(|&size| size > 0),
             metric_buffer_limit: section.count("metric_buffer_limit")?.filter(|&limit| limit > 0),
             buffer: {
@@ -170,7 +205,6 @@ impl OutputOptions {
             rename: Rename::from_section(section)?,
             filter: Filter::from_section(section)?,
         };
-        common_without_effect(section);
         Ok(options)
     }
 }
@@ -180,6 +214,8 @@ impl OutputOptions {
 pub struct ProcessorOptions {
     /// The instance's own name.
     pub alias: Option<String>,
+    /// How much of it is logged.
+    pub log_level: Option<LogLevel>,
     /// Its place among the processors; equal ones keep the order of the files.
     pub order: i64,
     /// What it is applied to; what it does not select passes it by unchanged.
@@ -189,13 +225,13 @@ pub struct ProcessorOptions {
 impl ProcessorOptions {
     pub(crate) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
         let options = Self {
-            alias: section.string("alias")?,
+            alias: section.string("alias")?.filter(|alias| !alias.is_empty()),
+            log_level: LogLevel::from_section(section)?,
             order: section.integer("order")?.unwrap_or(0),
             filter: Filter::from_section(section)?,
         };
         // Processors and aggregators have nothing to connect to.
         StartupErrors::from_section(section, &["error"])?;
-        common_without_effect(section);
         Ok(options)
     }
 }
@@ -205,6 +241,8 @@ impl ProcessorOptions {
 pub struct AggregatorOptions {
     /// The instance's own name.
     pub alias: Option<String>,
+    /// How much of it is logged.
+    pub log_level: Option<LogLevel>,
     /// Length of its windows; above zero.
     pub period: i64,
     /// How much later than its window's end a metric's time may be.
@@ -224,10 +262,11 @@ pub struct AggregatorOptions {
 impl AggregatorOptions {
     pub(crate) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
         let options = Self {
-            alias: section.string("alias")?,
-            period: section.duration("period")?.unwrap_or(30_000_000_000),
-            delay: section.duration("delay")?.unwrap_or(100_000_000),
-            grace: section.duration("grace")?.unwrap_or(0),
+            alias: section.string("alias")?.filter(|alias| !alias.is_empty()),
+            log_level: LogLevel::from_section(section)?,
+            period: section.common_duration("period")?.unwrap_or(30_000_000_000),
+            delay: section.common_duration("delay")?.unwrap_or(100_000_000),
+            grace: section.common_duration("grace")?.unwrap_or(0),
             drop_original: section.boolean("drop_original")?.unwrap_or(false),
             rename: Rename::from_section(section)?,
             tags: section.string_table("tags")?.unwrap_or_default(),
@@ -238,11 +277,6 @@ impl AggregatorOptions {
         }
         // Processors and aggregators have nothing to connect to.
         StartupErrors::from_section(section, &["error"])?;
-        common_without_effect(section);
         Ok(options)
     }
-}
-
-fn common_without_effect(section: &mut Section) {
-    section.without_effect("log_level", "the log level is the agent's");
 }

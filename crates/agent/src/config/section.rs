@@ -294,6 +294,35 @@ impl Section {
         }
     }
 
+    /// A duration of an option that many plugins have, in nanoseconds. As in the original it is text: a number is
+    /// ignored, which its author ought to know.
+    pub(super) fn common_duration(&mut self, key: &'static str) -> Result<Option<i64>, ConfigError> {
+        let number = self.entries.iter().find_map(|entry| match entry.node.value {
+            Value::Integer(number) if entry.key == key => Some(number.to_string()),
+            Value::Float(number) if entry.key == key => Some(number.to_string()),
+            _ => None,
+        });
+        let Some(number) = number else { return self.duration(key) };
+        self.take(key);
+        self.warn(
+            key,
+            &format!("is the number {number}, which has no effect here, as in Telegraf: write \"{number}s\""),
+        );
+        Ok(None)
+    }
+
+    /// Whether a key is there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key == key)
+    }
+
+    /// Something about an option taken out before that its author may not expect: "`key` in [section]" and these words.
+    pub(crate) fn warn(&mut self, key: &'static str, words: &str) {
+        let line = self.asked.get(key).copied().unwrap_or(self.line);
+        let place = Place { file: self.file.clone(), line };
+        self.warnings.push(format!("{place}: `{key}` in [{}] {words}", self.name));
+    }
+
     /// A size in bytes: a number, or a text with a unit.
     pub fn size(&mut self, key: &'static str) -> Result<Option<u64>, ConfigError> {
         let Some(node) = self.take(key) else { return Ok(None) };

@@ -73,7 +73,7 @@ fn processors_that_would_never_run_are_an_error() {
 fn plugins_options_and_defaults() {
     let config = parse(
         "[global_tags]\nrack = '${RACK}'\nrow = 4\n[agent]\ninterval = '15s'\nmetric_buffer_limit = 0\ncollection_jitter = 1\n\
-         log_with_timezone = 'x'\n[[inputs.cpu]]\n[[inputs.cpu]]\nalias = 'slow'\ninterval = '1m'\n[inputs.mem]\n\
+         [[inputs.cpu]]\ninterval = 60\n[[inputs.cpu]]\nalias = 'slow'\ninterval = '1m'\n[inputs.mem]\n\
          [[outputs.influxdb]]\nflush_interval = '5s'\n",
     )
     .expect("valid");
@@ -90,9 +90,56 @@ fn plugins_options_and_defaults() {
     assert_eq!(
         config.warnings,
         [
-            "telegraf.conf:8: `log_with_timezone` in [agent] has no effect: the process that runs the agent decides how it logs"
+            "telegraf.conf:9: `interval` in [inputs.cpu] is the number 60, which has no effect here, as in Telegraf: write \"60s\""
         ]
     );
+}
+
+#[test]
+fn traps_are_told_of() {
+    let config = parse(
+        "[global_tags]\ndc = 'x'\n[[inputs.mem]]\nfieldexclude = ['{a,b}']\n[inputs.mem.tagdrop]\ndc = ['x']\nhost = ['y']\n[[inputs.disk]]\n",
+    )
+    .expect("valid");
+    assert_eq!(config.warnings.len(), 3, "{:?}", config.warnings);
+    assert!(
+        config.warnings[0]
+            .starts_with("telegraf.conf:4: `fieldexclude` in [inputs.mem] is compared to the letter")
+    );
+    assert!(config.warnings[1].contains("looks at `dc`, which comes from the global tags"));
+    assert!(config.warnings[2].contains("looks at `host`"));
+    assert!(
+        config.hints[0]
+            .starts_with("telegraf.conf:8: [inputs.disk] leaves out `ignore_fs`, which then is []")
+    );
+    let hidden = parse("[agent]\nomit_hostname = true\n[[inputs.mem]]\n[inputs.mem.tagpass]\nhost = ['y']\n");
+    assert!(hidden.expect("valid").warnings.is_empty());
+}
+
+#[test]
+fn secrets_are_refused_by_name() {
+    let errors = errors("[[outputs.influxdb]]\npassword = '@{vault:influx}'\n");
+    assert!(
+        errors[0].contains("`password`") && errors[0].contains("the secret @{vault:influx}"),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn common_options_of_plugins() {
+    let text = "[[inputs.mem]]\nlog_level = 'debug'\nalias = 'a'\ntime_source = 'collection_end'\n[inputs.mem.labels]\nx = 'y'\n";
+    assert_eq!(
+        parse(text).expect("valid").log_levels(),
+        [("inputs.mem::a".to_owned(), super::LogLevel::Debug)]
+    );
+    for (option, want) in [
+        ("log_level = 'loud'", "\"loud\" is none of error, warn"),
+        ("time_source = 'never'", "\"never\" is none of metric, collection_start"),
+        ("collection_offset = '-1s'", "cannot be negative"),
+    ] {
+        let errors = errors(&format!("[[inputs.mem]]\n{option}\n"));
+        assert!(errors[0].contains(want), "{errors:?}");
+    }
 }
 
 #[test]
@@ -108,7 +155,7 @@ fn every_fault_is_named_with_its_line() {
                 [[processors.lua]]\n[wrong]\n[[inputs.mem]]\n  colect = true\n  interval = '0s'\n";
     let errors = errors(text);
     assert!(
-        errors[0].starts_with("telegraf.conf:2: unknown option `intervall` in [agent]; options that exist: ")
+        errors[0].starts_with("telegraf.conf:2: unknown option `intervall` in [agent] (did you mean `interval`?); options that exist: ")
     );
     assert!(errors[0].contains("flush_interval, flush_jitter, hostname"));
     // The lists of plugins that exist grow; that they are there is enough.
@@ -132,7 +179,7 @@ fn every_fault_is_named_with_its_line() {
 fn a_plugins_unknown_option_lists_those_there_are() {
     let errors = errors("[[inputs.mem]]\n  colect_extended = true\n");
     assert!(errors[0].starts_with(
-        "telegraf.conf:2: unknown option `colect_extended` in [inputs.mem]; options that exist: "
+        "telegraf.conf:2: unknown option `colect_extended` in [inputs.mem] (did you mean `collect_extended`?); options that exist: "
     ));
     assert!(errors[0].contains("collect_extended"));
 }
@@ -205,7 +252,10 @@ fn files_and_directories_add_up() {
     let config = Config::load(&[main], std::slice::from_ref(&conf)).expect("valid");
     let names: Vec<_> = config.inputs.iter().map(|input| input.id.name).collect();
     assert_eq!(names, ["cpu", "swap", "mem", "net"]);
-    assert!(config.agent.quiet && config.agent.interval == 5_000_000_000, "later keys add to earlier ones");
+    assert!(
+        config.agent.log.quiet && config.agent.interval == 5_000_000_000,
+        "later keys add to earlier ones"
+    );
     assert!(config.warnings[0].contains("b.conf:1: a further [agent] table"), "{:?}", config.warnings);
     let error = Config::load(&[conf.join("none.conf")], &[]).expect_err("missing").to_string();
     assert!(error.contains("none.conf: cannot be read: No such file"), "{error}");

@@ -48,8 +48,17 @@ impl Value {
     }
 }
 
-/// Parses a document into the entries of its root table.
+/// Parses a document into the entries of its root table, with variables put into its strings.
 pub(crate) fn parse(text: &str, file: &str, env: &Lookup<'_>) -> Result<Vec<Entry>, ConfigError> {
+    read(text, file, Some(env))
+}
+
+/// Parses a document whose variables are in place already.
+pub(crate) fn parse_substituted(text: &str, file: &str) -> Result<Vec<Entry>, ConfigError> {
+    read(text, file, None)
+}
+
+fn read(text: &str, file: &str, env: Option<&Lookup<'_>>) -> Result<Vec<Entry>, ConfigError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = Lines::of(text);
     let table = DeTable::parse(text).map_err(|error| {
@@ -83,7 +92,8 @@ impl Lines {
 struct Reader<'a> {
     lines: &'a Lines,
     file: &'a str,
-    env: &'a Lookup<'a>,
+    /// For variables in strings; none where they are in place already.
+    env: Option<&'a Lookup<'a>>,
 }
 
 impl Reader<'_> {
@@ -102,6 +112,20 @@ impl Reader<'_> {
         Ok(entries)
     }
 
+    fn string(&self, text: &str) -> Result<String, String> {
+        let text = match self.env {
+            Some(env) => substitute(text, env)?,
+            None => text.to_owned(),
+        };
+        match secret(&text) {
+            Some((store, key)) => Err(format!(
+                "the secret @{{{store}:{key}}} cannot be read, as secret stores are not supported: put `{key}` into an \
+                 environment variable and write ${{VARIABLE}}"
+            )),
+            None => Ok(text),
+        }
+    }
+
     fn node(&self, value: &Spanned<DeValue<'_>>, key: &str) -> Result<Node, ConfigError> {
         let line = self.lines.line(value.span().start);
         let at = || Place { file: self.file.to_owned(), line };
@@ -112,7 +136,7 @@ impl Reader<'_> {
             reason,
         };
         let value = match value.get_ref() {
-            DeValue::String(text) => Value::String(substitute(text, self.env).map_err(bad)?),
+            DeValue::String(text) => Value::String(self.string(text).map_err(bad)?),
             DeValue::Integer(number) => Value::Integer(
                 i64::from_str_radix(number.as_str(), number.radix())
                     .map_err(|_| bad(format!("the integer {} does not fit 64 bits", number.as_str())))?,
@@ -134,9 +158,27 @@ impl Reader<'_> {
     }
 }
 
+/// The store and the key of the first secret (`@{store:key}`) that a text refers to.
+fn secret(text: &str) -> Option<(&str, &str)> {
+    let is_name =
+        |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    text.match_indices("@{").find_map(|(at, _)| {
+        let (inner, _) = text.get(at + 2..)?.split_once('}')?;
+        inner.split_once(':').filter(|(store, key)| is_name(store) && is_name(key))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_are_found() {
+        assert_eq!(secret("Token @{vault:influx_token}"), Some(("vault", "influx_token")));
+        for none in ["@{}", "@{a}", "@{a:}", "@{a b:c}", "a@b.c", "@{a:b"] {
+            assert_eq!(secret(none), None, "{none}");
+        }
+    }
 
     fn read(text: &str) -> Result<Vec<Entry>, ConfigError> {
         parse(text, "t.conf", &|name| (name == "X").then(|| "y\"z".to_owned()))

@@ -23,8 +23,7 @@ enum Matcher {
 impl Globs {
     /// Compiles the patterns. The error names the first that cannot be.
     pub(crate) fn compile(patterns: &[String], separators: &str) -> Result<Self, String> {
-        let is_glob = !separators.is_empty() || patterns.iter().any(|p| p.contains(['*', '?', '[']));
-        if !is_glob {
+        if !is_glob(patterns, separators) {
             return Ok(Self(Matcher::Literal(patterns.iter().cloned().collect())));
         }
         let compile = |pattern: &String| {
@@ -37,6 +36,14 @@ impl Globs {
         Ok(Self(Matcher::Patterns(patterns.iter().map(compile).collect::<Result<_, _>>()?)))
     }
 
+    /// Whether a list is compared literally although one of its patterns looks like alternatives.
+    pub(crate) fn is_trap(patterns: &[String], separators: &str) -> bool {
+        let looks_so = |pattern: &String| {
+            pattern.split_once('{').is_some_and(|(_, rest)| rest.contains(',') && rest.contains('}'))
+        };
+        !is_glob(patterns, separators) && patterns.iter().any(looks_so)
+    }
+
     /// Whether one of the patterns matches the whole text.
     pub(crate) fn matches(&self, text: &str) -> bool {
         match &self.0 {
@@ -46,8 +53,13 @@ impl Globs {
     }
 }
 
+fn is_glob(patterns: &[String], separators: &str) -> bool {
+    !separators.is_empty() || patterns.iter().any(|pattern| pattern.contains(['*', '?', '[']))
+}
+
 fn translate(pattern: &str, separators: &str) -> Result<String, &'static str> {
-    let any = if separators.is_empty() { ".".to_owned() } else { format!("[^{}]", class_text(separators)) };
+    let any =
+        if separators.is_empty() { ".".to_owned() } else { format!("[^{}]", regex::escape(separators)) };
     let mut out = String::from("^(?:");
     let mut chars = pattern.chars().peekable();
     let mut depth = 0_usize;
@@ -83,20 +95,31 @@ fn translate(pattern: &str, separators: &str) -> Result<String, &'static str> {
     Ok(out)
 }
 
+/// One character of a list, or of a range. As in the original a `-` stands for itself unless the class begins with a
+/// range: `[a-c]` is a, b or c, and `[xa-c]` is x, a, - or c. Separators do not matter.
 fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<String, &'static str> {
+    const OPEN: &str = "has a [ without ]";
     let mut out = String::from("[");
     if chars.next_if_eq(&'!').is_some() {
         out.push('^');
     }
-    let mut empty = true;
+    let mut has_ranges = None;
     loop {
-        match chars.next().ok_or("has a [ without ]")? {
-            ']' if !empty => break,
-            '-' => out.push('-'),
-            '\\' => out.push_str(&class_text(&chars.next().ok_or("ends with a backslash")?.to_string())),
-            c => out.push_str(&class_text(&c.to_string())),
+        let c = match chars.next().ok_or(OPEN)? {
+            ']' if has_ranges.is_some() => break,
+            ']' => return Err("has a class without characters"),
+            '\\' => chars.next().ok_or(OPEN)?,
+            c => c,
+        };
+        out.push_str(&literal(c));
+        if *has_ranges.get_or_insert(chars.peek() == Some(&'-')) && chars.next_if_eq(&'-').is_some() {
+            let last = chars.next().ok_or(OPEN)?;
+            if last < c {
+                return Err("has a range whose end is before its beginning");
+            }
+            out.push('-');
+            out.push_str(&literal(last));
         }
-        empty = false;
     }
     out.push(']');
     Ok(out)
@@ -104,11 +127,6 @@ fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<String,
 
 fn literal(c: char) -> String {
     regex::escape(&c.to_string())
-}
-
-/// Characters as they are written inside a regular expression's class.
-fn class_text(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_alphanumeric() { vec![c] } else { vec!['\\', c] }).collect()
 }
 
 #[cfg(test)]
@@ -147,6 +165,79 @@ mod tests {
     }
 
     #[test]
+    fn classes() {
+        for (pattern, text, want) in [
+            ("[a-c]", "b", true),
+            ("[a-c]", "-", false),
+            ("[!a-c]", "b", false),
+            ("[xa-c]", "b", false),
+            ("[xa-c]", "-", true),
+            ("[a-cx-z]", "y", true),
+            ("[€<>&~^]", "€", true),
+            ("[€<>&~^]", "<", true),
+            ("[€<>&~^]", "&", true),
+            ("[^a]", "^", true),
+            (r"[\]x]", "]", true),
+            (r"[x\-]", "-", true),
+        ] {
+            assert_eq!(matches(pattern, text), want, "{pattern} on {text}");
+        }
+        for pattern in ["[]", "[!]", "[c-a]", "[a-", "[a\\"] {
+            assert!(Globs::compile(&[pattern.to_owned()], "").is_err(), "{pattern}");
+        }
+    }
+
+    /// Tries every way to match, character by character.
+    fn naive(pattern: &[char], text: &[char], separators: &[char]) -> bool {
+        let plain = |c: &char| !separators.contains(c);
+        match pattern {
+            [] => text.is_empty(),
+            ['*', '*', rest @ ..] => (0..=text.len()).any(|at| naive(rest, &text[at..], separators)),
+            ['*', rest @ ..] => (0..=text.len())
+                .take_while(|at| text[..*at].iter().all(plain))
+                .any(|at| naive(rest, &text[at..], separators)),
+            ['?', rest @ ..] => text.first().is_some_and(plain) && naive(rest, &text[1..], separators),
+            ['\\', c, rest @ ..] => text.first() == Some(c) && naive(rest, &text[1..], separators),
+            ['[', '!', c, ']', rest @ ..] => {
+                text.first().is_some_and(|first| first != c) && naive(rest, &text[1..], separators)
+            }
+            ['[', low, '-', high, ']', rest @ ..] => {
+                text.first().is_some_and(|c| (low..=high).contains(&c)) && naive(rest, &text[1..], separators)
+            }
+            ['{', rest @ ..] => {
+                let end = rest.iter().position(|c| *c == '}').expect("closed");
+                rest[..end]
+                    .split(|c| *c == ',')
+                    .any(|one| naive(&[one, &rest[end + 1..]].concat(), text, separators))
+            }
+            [c, rest @ ..] => text.first() == Some(c) && naive(rest, &text[1..], separators),
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn as_a_naive_matcher(
+            parts in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "a", "b", ".", "*", "**", "?", "[a-b]", "[!a]", "{a,b.b}", "{a*,?}", r"\*", r"\a", "ü", "-", "<",
+                ]),
+                0..6,
+            ),
+            text in "[ab.ü*<-]{0,6}",
+            separators in proptest::sample::select(vec!["", ".", ".-"]),
+        ) {
+            let pattern = parts.concat();
+            let is_glob = pattern.contains(['*', '?', '[']) || !separators.is_empty();
+            let globs = Globs::compile(std::slice::from_ref(&pattern), separators).expect("valid");
+            let chars: Vec<char> = pattern.chars().collect();
+            let text_chars: Vec<char> = text.chars().collect();
+            let separators: Vec<char> = separators.chars().collect();
+            let want = if is_glob { naive(&chars, &text_chars, &separators) } else { pattern == text };
+            proptest::prop_assert_eq!(globs.matches(&text), want, "{} on {}", pattern, text);
+        }
+    }
+
+    #[test]
     fn separators_stop_one_star_and_not_two() {
         let one = Globs::compile(&["a.*.c".to_owned()], ".").expect("valid");
         assert!(one.matches("a.b.c"));
@@ -163,6 +254,9 @@ mod tests {
         assert!(globs.matches("{a,b}"));
         assert!(!globs.matches("a"));
         assert!(globs.matches("c"));
+        let is_trap = |pattern: &str, separators| Globs::is_trap(&[pattern.to_owned()], separators);
+        assert!(is_trap("{a,b}", "") && is_trap("x{a,b}y", ""));
+        assert!(!is_trap("{a,b}*", "") && !is_trap("{a,b}", ".") && !is_trap("{a}", ""));
     }
 
     #[test]
