@@ -1,13 +1,15 @@
 //! Which metrics, fields and tags pass: Telegraf's selectors (`namepass`...) and modifiers
 //! (`fieldinclude`...). Pure.
 //!
-//! Selectors look at the name first, then at the tags; within each, pass AND NOT drop.
+//! Selectors look at the name first, then at the tags, each pass AND NOT drop, and at last `metricpass` decides.
 
 pub(crate) mod glob;
+mod metricpass;
 
 use crate::config::{ConfigError, Section};
 use crate::metric::Metric;
 use glob::Globs;
+use metricpass::MetricPass;
 
 /// The filters of one plugin.
 #[derive(Debug, Default)]
@@ -15,6 +17,7 @@ pub struct Filter {
     name: Rule,
     tag_pass: Vec<(String, Globs)>,
     tag_drop: Vec<(String, Globs)>,
+    metric_pass: Option<MetricPass>,
     fields: Rule,
     tags: Rule,
 }
@@ -49,6 +52,7 @@ impl Filter {
             },
             tag_pass: tag_globs(section, "tagpass")?,
             tag_drop: tag_globs(section, "tagdrop")?,
+            metric_pass: metric_pass(section)?,
             fields: Rule {
                 pass: globs(section, &["fieldinclude", "fieldpass"], "")?,
                 drop: globs(section, &["fieldexclude", "fielddrop"], "")?,
@@ -68,6 +72,7 @@ impl Filter {
         self.name.allows(&metric.name)
             && (self.tag_pass.is_empty() || listed(&self.tag_pass))
             && (self.tag_drop.is_empty() || !listed(&self.tag_drop))
+            && self.metric_pass.as_ref().is_none_or(|pass| pass.passes(metric))
     }
 
     /// The tags that decide whether a metric is selected.
@@ -110,6 +115,12 @@ fn globs(
     }
     warn_of_braces(section, used, &patterns, separators);
     Globs::compile(&patterns, separators).map(Some).map_err(|why| section.bad(used, why))
+}
+
+fn metric_pass(section: &mut Section) -> Result<Option<MetricPass>, ConfigError> {
+    const KEY: &str = "metricpass";
+    let Some(text) = section.string(KEY)?.filter(|text| !text.is_empty()) else { return Ok(None) };
+    MetricPass::compile(&text).map(Some).map_err(|why| section.bad(KEY, why))
 }
 
 fn tag_globs(section: &mut Section, key: &'static str) -> Result<Vec<(String, Globs)>, ConfigError> {
@@ -173,6 +184,19 @@ mod tests {
         assert!(!filter("[tagdrop]\nfstype = ['ext*']").selects(&metric()));
         assert!(filter("[tagdrop]\nabsent = ['*']").selects(&metric()));
         assert!(!filter("[tagpass]\npath=['/var']\n[tagdrop]\nfstype=['ext4']").selects(&metric()));
+    }
+
+    #[test]
+    fn an_expression_decides_after_the_others() {
+        assert!(filter("metricpass = 'fields.used == 1u'").selects(&metric()));
+        assert!(!filter("metricpass = 'fields.used > 1u'").selects(&metric()));
+        assert!(!filter("namedrop = ['disk']\nmetricpass = 'true'").selects(&metric()));
+        let error =
+            Filter::from_section(&mut section_for_tests("\nmetricpass = 'name =='")).expect_err("wrong");
+        assert!(
+            error.to_string().starts_with("test.conf:2: `metricpass` in [test]: line 1, column "),
+            "{error}"
+        );
     }
 
     #[test]

@@ -12,7 +12,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
-use skywatch_agent::{Agent, Config, DefaultConfig, Environment, Selection, Sources, default_toml, watch::Watch};
+use skywatch_agent::{
+    Agent, Config, DefaultConfig, Environment, Selection, Sources, default_toml, watch::Watch,
+};
 use tracing::{Level, error};
 
 pub(crate) use log::AgentLog;
@@ -57,8 +59,9 @@ pub(crate) fn run(args: &AgentArgs) -> Result<ExitCode> {
 /// What the command line says about where the configuration is and what of it is taken.
 fn sources(args: &AgentArgs) -> Result<Sources> {
     let mut sources = if args.config.is_empty() && args.config_directory.is_empty() {
-        Sources::usual(&|name| std::env::var(name).ok(), Path::new("/"))
-            .map_err(|places| anyhow!("no configuration: give --config FILE, or put one into one of {places}"))?
+        Sources::usual(&|name| std::env::var(name).ok(), Path::new("/")).map_err(|places| {
+            anyhow!("no configuration: give --config FILE, or put one into one of {places}")
+        })?
     } else {
         Sources {
             files: args.config.clone(),

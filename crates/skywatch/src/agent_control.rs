@@ -45,10 +45,7 @@ pub(crate) async fn run(agent: Agent, origin: Origin, watched: Option<watch::Wat
     let changes = match watched {
         Some(how) => {
             let (files, directories) = origin.paths();
-            Some(
-                watch::changes(files, directories, how)
-                    .context("cannot watch the configuration's files")?,
-            )
+            Some(watch::changes(files, directories, how).context("cannot watch the configuration's files")?)
         }
         None => None,
     };

@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use skywatch_agent::{Agent, Config, DefaultConfig, default_toml};
+use skywatch_agent::{Agent, Config, DefaultConfig, Sources, default_toml};
 use skywatch_cluster::{Node, NodeConfig};
 use skywatch_console::{AlertsView, ConsoleConfig, NoAlerts};
 use skywatch_http::{HttpConfig, InProcessUser, Server};
@@ -232,7 +232,8 @@ fn agent(choice: &AgentChoice, api_url: &str, user: Option<InProcessUser>) -> Re
             Ok(Some(StartedAgent { agent: Agent::new(config)?, description, origin: None }))
         }
         AgentChoice::File(path) => {
-            let origin = XX;
+            let sources = Sources { files: vec![path.display().to_string()], ..Sources::default() };
+            let origin = Origin { sources, log: None };
             let agent = Agent::new(origin.load()?)?;
             Ok(Some(StartedAgent { agent, description: "as its configuration says", origin: Some(origin) }))
         }

@@ -345,13 +345,6 @@ impl Section {
         }
     }
 
-    /// Tells about the value of an option taken out before.
-    pub(crate) fn warn(&mut self, key: &'static str, because: &str) {
-        let line = self.asked.get(key).copied().unwrap_or(self.line);
-        let place = Place { file: self.file.clone(), line };
-        self.warnings.push(format!("{place}: `{key}` in [{}] has no effect: {because}", self.name));
-    }
-
     /// An error about the value of an option taken out before.
     pub fn bad(&self, key: &'static str, reason: impl Into<String>) -> ConfigError {
         self.bad_at(self.asked.get(key).copied().unwrap_or(self.line), key, reason.into())

@@ -128,10 +128,7 @@ fn secrets_are_refused_by_name() {
 #[test]
 fn common_options_of_plugins() {
     let text = "[[inputs.mem]]\nlog_level = 'debug'\nalias = 'a'\ntime_source = 'collection_end'\n[inputs.mem.labels]\nx = 'y'\n";
-    assert_eq!(
-        parse(text).expect("valid").log_levels(),
-        [("inputs.mem::a".to_owned(), super::LogLevel::Debug)]
-    );
+    assert_eq!(parse(text).expect("valid").log_levels(), [("inputs.mem::a".to_owned(), LogLevel::Debug)]);
     for (option, want) in [
         ("log_level = 'loud'", "\"loud\" is none of error, warn"),
         ("time_source = 'never'", "\"never\" is none of metric, collection_start"),

@@ -197,7 +197,6 @@ mod tests {
                 .take_while(|at| text[..*at].iter().all(plain))
                 .any(|at| naive(rest, &text[at..], separators)),
             ['?', rest @ ..] => text.first().is_some_and(plain) && naive(rest, &text[1..], separators),
-            ['\\', c, rest @ ..] => text.first() == Some(c) && naive(rest, &text[1..], separators),
             ['[', '!', c, ']', rest @ ..] => {
                 text.first().is_some_and(|first| first != c) && naive(rest, &text[1..], separators)
             }
@@ -210,7 +209,9 @@ mod tests {
                     .split(|c| *c == ',')
                     .any(|one| naive(&[one, &rest[end + 1..]].concat(), text, separators))
             }
-            [c, rest @ ..] => text.first() == Some(c) && naive(rest, &text[1..], separators),
+            ['\\', c, rest @ ..] | [c, rest @ ..] => {
+                text.first() == Some(c) && naive(rest, &text[1..], separators)
+            }
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn 
         per_instance: section.boolean("per_instance")?.unwrap_or(false),
     };
     if section.boolean("collect_gostats")?.unwrap_or(false) {
-        section.warn("collect_gostats", "there is no Go runtime to be asked");
+        section.warn("collect_gostats", "has no effect: there is no Go runtime to be asked");
     }
     Ok(Box::new(internal))
 }

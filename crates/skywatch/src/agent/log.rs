@@ -21,7 +21,7 @@ use super::{log_file::LogFile, log_line::Record};
 
 /// What logs; clones are the same one.
 #[derive(Debug, Clone)]
-pub(super) struct AgentLog(Arc<Inner>);
+pub(crate) struct AgentLog(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -49,7 +49,7 @@ struct Sink {
 impl AgentLog {
     /// Starts logging, to standard error until a configuration is there. `filter` is the command line's own choice of
     /// what to log, by parts of the program; `forced` its choice of a level.
-    pub(super) fn start(filter: Option<&str>, forced: Option<Level>) -> Result<Self> {
+    pub(crate) fn start(filter: Option<&str>, forced: Option<Level>) -> Result<Self> {
         let general = if filter.is_some() { Level::TRACE } else { forced.unwrap_or(Level::INFO) };
         let levels = Levels { general, plugins: HashMap::new(), most: general };
         let sink = Sink { settings: LogSettings::default(), file: None };
@@ -62,13 +62,17 @@ impl AgentLog {
                 })
             })
             .transpose()?;
-        tracing_subscriber::registry().with(filter).with(log.clone()).try_init().context("logging does not start")?;
+        tracing_subscriber::registry()
+            .with(filter)
+            .with(log.clone())
+            .try_init()
+            .context("logging does not start")?;
         Ok(log)
     }
 
     /// Logs as a configuration says from now on. Opens its file, also where it had it open before: somebody may have
     /// moved it away.
-    pub(super) fn apply(&self, config: &Config) -> Result<()> {
+    pub(crate) fn apply(&self, config: &Config) -> Result<()> {
         let settings = &config.agent.log;
         let file = match &settings.file {
             Some(path) => Some(

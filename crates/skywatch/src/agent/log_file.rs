@@ -69,7 +69,8 @@ impl LogFile {
 
     fn remove_oldest(&self) -> io::Result<()> {
         let Some(kept) = self.archives else { return Ok(()) };
-        let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let directory =
+            self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let (stem, extension) = self.name_parts();
         let mut former = Vec::new();
         for entry in fs::read_dir(directory)? {
@@ -92,7 +93,8 @@ impl LogFile {
     /// The name before its extension, and the extension with its dot.
     fn name_parts(&self) -> (String, String) {
         let part = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
-        let extension = self.path.extension().map_or_else(String::new, |e| format!(".{}", e.to_string_lossy()));
+        let extension =
+            self.path.extension().map_or_else(String::new, |e| format!(".{}", e.to_string_lossy()));
         (part(self.path.file_stem()), extension)
     }
 }
@@ -115,8 +117,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("agent.log");
         fs::write(directory.path().join("agent.notes.log"), "mine").unwrap();
-        let settings =
-            LogSettings { rotation_bytes: 10, archives: Some(2), ..LogSettings::default() };
+        let settings = LogSettings { rotation_bytes: 10, archives: Some(2), ..LogSettings::default() };
         let mut log = LogFile::open(&path, &settings).unwrap();
         for line in ["one one\n", "two two\n", "3\n", "four four\n", "five five\n"] {
             log.write(line).unwrap();

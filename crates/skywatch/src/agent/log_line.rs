@@ -62,7 +62,8 @@ impl Record {
         object.insert("time".to_owned(), rfc3339(time, zone).into());
         object.insert("level".to_owned(), self.level.as_str().into());
         if let Some(plugin) = &self.plugin {
-            let (name, alias) = plugin.split_once("::").map_or((plugin.as_str(), None), |(n, a)| (n, Some(a)));
+            let (name, alias) =
+                plugin.split_once("::").map_or((plugin.as_str(), None), |(n, a)| (n, Some(a)));
             let (category, name) = name.split_once('.').unwrap_or(("", name));
             object.insert("category".to_owned(), category.into());
             object.insert("plugin".to_owned(), name.into());
@@ -85,7 +86,10 @@ fn rfc3339(time: Timestamp, zone: Option<&TimeZone>) -> String {
 fn split_plugin(message: &str) -> Option<(&str, &str)> {
     let name_end = message.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'))?;
     let (kind, name) = message.get(..name_end)?.split_once('.')?;
-    if !["inputs", "processors", "aggregators", "outputs"].contains(&kind) || name.is_empty() || name.contains('.') {
+    if !["inputs", "processors", "aggregators", "outputs"].contains(&kind)
+        || name.is_empty()
+        || name.contains('.')
+    {
         return None;
     }
     let rest = message.get(name_end..)?;
@@ -132,11 +136,7 @@ mod tests {
             ("stopping", Some(&zone), "2026-01-02T08:34:05+05:30 E! stopping\n"),
             ("telegraf.conf:3: inputs.x", None, "2026-01-02T03:04:05Z E! telegraf.conf:3: inputs.x\n"),
             ("inputs.cpu is late", None, "2026-01-02T03:04:05Z E! inputs.cpu is late\n"),
-            (
-                "two\nlines\x1b[0m",
-                None,
-                "2026-01-02T03:04:05Z E! two\\nlines\\u{1b}[0m\n",
-            ),
+            ("two\nlines\x1b[0m", None, "2026-01-02T03:04:05Z E! two\\nlines\\u{1b}[0m\n"),
         ] {
             assert_eq!(Record::new(Level::ERROR, message.to_owned()).text(time(), zone), want);
         }
