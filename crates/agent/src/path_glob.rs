@@ -44,11 +44,6 @@ impl PathGlob {
         &self.pattern
     }
 
-    /// Whether it is a plain path.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.search.is_none()
-    }
-
     /// The files there are, sorted; a plain path is always one of them.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let Some((base, matcher)) = &self.search else { return vec![PathBuf::from(&self.pattern)] };

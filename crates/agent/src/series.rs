@@ -90,11 +90,6 @@ impl<T> SeriesMap<T> {
         self.index.clear();
         self.entries.clear();
     }
-
-    /// How many series there are.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
 }
 
 impl<T> Entry<T> {
@@ -134,7 +129,7 @@ mod tests {
         map.retain(|entry| entry.value != 1);
         assert_eq!(map.get_mut(&metric("a")), None);
         assert_eq!(map.get_mut(&metric("b")), Some(&mut 2));
-        assert_eq!(map.len(), 2);
+        assert_eq!(map.iter().count(), 2);
         assert_eq!(
             map.iter().next().map(|entry| entry.metric(5)),
             Some(metric("b")).map(|mut m| {

@@ -58,14 +58,14 @@ impl fmt::Display for Address {
 #[derive(Debug)]
 pub(crate) enum StreamListener {
     Tcp(TcpListener),
-    Unix(UnixListener, SocketFile),
+    Unix(UnixListener, #[expect(dead_code, reason = "held to be dropped")] SocketFile),
 }
 
 /// Receives datagrams.
 #[derive(Debug)]
 pub(crate) enum DatagramSocket {
     Udp(UdpSocket),
-    Unix(UnixDatagram, SocketFile),
+    Unix(UnixDatagram, #[expect(dead_code, reason = "held to be dropped")] SocketFile),
 }
 
 /// A connection.
@@ -184,15 +184,6 @@ impl DatagramSocket {
                 Ok((length, canonical(peer)))
             }
             Self::Unix(socket, _) => Ok((socket.recv_from(into).await?.0, NOWHERE)),
-        }
-    }
-
-    /// As [`StreamListener::address`].
-    #[cfg(test)]
-    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
-        match self {
-            Self::Udp(socket) => socket.local_addr(),
-            Self::Unix(..) => Ok(NOWHERE),
         }
     }
 }
