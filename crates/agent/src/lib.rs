@@ -54,6 +54,7 @@ mod series;
 mod shape;
 mod state;
 mod statistics;
+mod time_format;
 
 pub use agent::{Agent, AgentCommand, AgentError, Report, StartFailed};
 pub use aggregators::AGGREGATORS;
