@@ -53,6 +53,7 @@ mod tail;
 pub(crate) mod temp;
 mod udev;
 mod users;
+mod x509_cert;
 pub(crate) mod zookeeper;
 
 use crate::registry::{InputEntry, polled, service};
@@ -101,5 +102,6 @@ pub const INPUTS: &[InputEntry] = &[
     polled("systemd_units", systemd_units::build),
     service("tail", tail::build),
     polled("temp", temp::build),
+    polled("x509_cert", x509_cert::build),
     polled("zookeeper", zookeeper::build),
 ];

@@ -39,6 +39,11 @@ impl PathGlob {
         Ok(Self { pattern: pattern.to_owned(), search: Some((base, matcher)) })
     }
 
+    /// One file, whatever its name looks like.
+    pub(crate) fn literal(path: &Path) -> Self {
+        Self { pattern: path.to_string_lossy().into_owned(), search: None }
+    }
+
     /// The pattern as it was written.
     pub(crate) fn pattern(&self) -> &str {
         &self.pattern

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -16,7 +17,7 @@ use skywatch_model::line::Precision;
 
 use super::listener_options::{bytes, credentials, duration, socket_mode};
 use crate::config::{ConfigError, Section};
-use crate::context::Context;
+use crate::context::{Context, Surroundings};
 use crate::input::GatherError;
 use crate::net::address::{Address, StreamListener};
 use crate::net::http_server::{Handler, HttpServer, Limits};
@@ -24,6 +25,7 @@ use crate::net::request::{Answer, BodyError, Credentials, empty, header, json, p
 use crate::net::tls_server::ServerTls;
 use crate::parsers::influx;
 use crate::service::{Feed, Service, ServiceFuture};
+use crate::statistics::Statistics;
 
 /// Connections at a time.
 const CONNECTIONS_MAX: usize = 1024;
@@ -39,6 +41,41 @@ struct InfluxDbListener {
     read_timeout: Duration,
     write_timeout: Duration,
     options: Arc<Options>,
+    surroundings: Surroundings,
+}
+
+/// What the `internal` input tells of the listener.
+#[derive(Debug)]
+struct Counts {
+    bytes_recv: Arc<AtomicI64>,
+    requests_recv: Arc<AtomicI64>,
+    requests_served: Arc<AtomicI64>,
+    writes_served: Arc<AtomicI64>,
+    queries_served: Arc<AtomicI64>,
+    pings_served: Arc<AtomicI64>,
+    not_founds_served: Arc<AtomicI64>,
+    auth_failures: Arc<AtomicI64>,
+}
+
+impl Counts {
+    fn of(statistics: &Statistics, address: &Address) -> Self {
+        let count =
+            |field| statistics.own("influxdb_listener", vec![("address", address.to_string())], field);
+        Self {
+            bytes_recv: count("bytes_recv"),
+            requests_recv: count("requests_recv"),
+            requests_served: count("requests_served"),
+            writes_served: count("writes_served"),
+            queries_served: count("queries_served"),
+            pings_served: count("pings_served"),
+            not_founds_served: count("not_founds_served"),
+            auth_failures: count("auth_failures"),
+        }
+    }
+}
+
+fn add(counter: &AtomicI64, number: usize) {
+    counter.fetch_add(i64::try_from(number).unwrap_or(i64::MAX), Ordering::Relaxed);
 }
 
 /// What requests are judged by.
@@ -53,7 +90,7 @@ struct Options {
     token: Option<(String, String)>,
 }
 
-pub(super) fn build(section: &mut Section, _: &Context) -> Result<Box<dyn Service>, ConfigError> {
+pub(super) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn Service>, ConfigError> {
     let address = section.string("service_address")?.filter(|text| !text.is_empty());
     let address = Address::parse(address.as_deref().unwrap_or(":8186"))
         .map_err(|why| section.bad("service_address", why))?;
@@ -91,6 +128,7 @@ pub(super) fn build(section: &mut Section, _: &Context) -> Result<Box<dyn Servic
             credentials,
             token,
         }),
+        surroundings: context.surroundings().clone(),
     }))
 }
 
@@ -107,7 +145,8 @@ impl Service for InfluxDbListener {
                 read_timeout: self.read_timeout,
                 write_timeout: self.write_timeout,
             };
-            let door = Door { options: Arc::clone(&self.options), feed: feed.clone() };
+            let counts = Counts::of(&self.surroundings.shared().statistics, &self.address);
+            let door = Door { options: Arc::clone(&self.options), feed: feed.clone(), counts };
             let server = HttpServer::start(listener, tls, limits, Arc::new(door))
                 .map_err(|error| failed(error.to_string()))?;
             feed.stopped().await;
@@ -121,11 +160,14 @@ impl Service for InfluxDbListener {
 struct Door {
     options: Arc<Options>,
     feed: Feed,
+    counts: Counts,
 }
 
 impl Handler for Door {
     async fn handle(&self, _: SocketAddr, request: Request<Incoming>) -> Answer {
+        add(&self.counts.requests_recv, 1);
         let mut answer = self.answer(request).await.unwrap_or_else(|refusal| refusal);
+        add(&self.counts.requests_served, 1);
         answer.headers_mut().insert("X-Influxdb-Version", HeaderValue::from_static(VERSION));
         answer
     }
@@ -138,6 +180,7 @@ impl Door {
         let parameter =
             |name: &str| parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         if path == "/ping" {
+            add(&self.counts.pings_served, 1);
             let verbose = parameter("verbose").is_some_and(|value| !matches!(value, "" | "0" | "false"));
             return Ok(match verbose {
                 true => json(StatusCode::OK, &json!({ "version": VERSION })),
@@ -145,6 +188,7 @@ impl Door {
             });
         }
         if !self.is_allowed(request.headers(), parameter("u"), parameter("p")) {
+            add(&self.counts.auth_failures, 1);
             return Err(refusal(StatusCode::UNAUTHORIZED, "user name, password or token is wrong"));
         }
         match path.as_str() {
@@ -156,11 +200,19 @@ impl Door {
                 })?;
                 let database = parameter("db").unwrap_or_default().to_owned();
                 let policy = parameter("rp").unwrap_or_default().to_owned();
-                self.write(request, precision, &database, &policy).await
+                let answer = self.write(request, precision, &database, &policy).await;
+                add(&self.counts.writes_served, 1);
+                answer
             }
             // Clients create their database before they write; here it is always there.
-            "/query" => Ok(json(StatusCode::OK, &json!({ "results": [] }))),
-            _ => Err(refusal(StatusCode::NOT_FOUND, "there is nothing at this path")),
+            "/query" => {
+                add(&self.counts.queries_served, 1);
+                Ok(json(StatusCode::OK, &json!({ "results": [] })))
+            }
+            _ => {
+                add(&self.counts.not_founds_served, 1);
+                Err(refusal(StatusCode::NOT_FOUND, "there is nothing at this path"))
+            }
         }
     }
 
@@ -174,6 +226,7 @@ impl Door {
         let data = read_body(request, self.options.body_max, self.options.body_timeout)
             .await
             .map_err(body_refusal)?;
+        add(&self.counts.bytes_recv, data.len());
         let mut metrics = Vec::new();
         let parsed = influx::parse_lines(&data, precision, crate::agent::wall_clock_ns(), &mut metrics);
         for (tag, value) in

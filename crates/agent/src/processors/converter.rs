@@ -11,6 +11,7 @@ use crate::field_value;
 use crate::filter::glob::Globs;
 use crate::metric::{Metric, Value};
 use crate::processor::Processor;
+use crate::time_format::TimeFormat;
 
 /// The processor.
 #[derive(Debug, Default)]
@@ -24,7 +25,8 @@ struct Converter {
 #[derive(Debug, Default)]
 struct Rules {
     classes: Vec<(Globs, Class)>,
-    timestamp_format: String,
+    /// How timestamps are written; there if something is one.
+    times: Option<TimeFormat>,
 }
 
 /// What something is made into.
@@ -87,9 +89,11 @@ fn rules(table: &mut Section, options: &[(&'static str, Class)]) -> Result<Rules
             rules.classes.push((globs, *class));
         }
     }
-    rules.timestamp_format = table.string("timestamp_format")?.unwrap_or_default();
-    let needs_format = rules.classes.iter().any(|(_, class)| *class == Class::Timestamp);
-    if needs_format && rules.timestamp_format.is_empty() {
+    let format = table.string("timestamp_format")?.filter(|format| !format.is_empty());
+    if let Some(format) = format {
+        let times = TimeFormat::new(&format, "").map_err(|why| table.bad("timestamp_format", why))?;
+        rules.times = Some(times);
+    } else if rules.classes.iter().any(|(_, class)| *class == Class::Timestamp) {
         return Err(
             table.bad("timestamp_format", "say how timestamps are written, as \"unix\" or \"RFC3339\"")
         );
@@ -122,7 +126,7 @@ impl Converter {
             let Some(text) = metric.tag_value(&key).map(str::to_owned) else { continue };
             match class {
                 Class::Measurement => metric.name = text.into(),
-                Class::Timestamp => match number::timestamp(&text, &self.tags.timestamp_format) {
+                Class::Timestamp => match time(self.tags.times.as_ref(), &text, metric.time_ns) {
                     Ok(time) => metric.time_ns = time,
                     Err(why) => {
                         // The one case in which the tag stays.
@@ -159,7 +163,7 @@ impl Converter {
                     metric.set_tag(key, field_value::text(&value));
                 }
                 Class::Timestamp => {
-                    match number::timestamp(&field_value::text(&value), &self.fields.timestamp_format) {
+                    match time(self.fields.times.as_ref(), &field_value::text(&value), metric.time_ns) {
                         Ok(time) => {
                             metric.time_ns = time;
                             metric.remove_field(&key);
@@ -181,6 +185,11 @@ impl Converter {
     fn complain(&mut self, what: &str, key: &str, value: &str, class: Class) {
         self.complaint.about("converter", &format!("{what} {key:?} with {value:?} cannot be made {class:?}"));
     }
+}
+
+/// The time a text means, in nanoseconds since the Unix epoch; `now_ns` tells the year where the text does not.
+fn time(times: Option<&TimeFormat>, text: &str, now_ns: i64) -> Result<i64, String> {
+    times.ok_or("there is no timestamp_format")?.parse(text, now_ns)
 }
 
 /// A value as one of another type; `None` where there is none.

@@ -64,19 +64,6 @@ pub(super) fn base64_float32(value: &FieldValue) -> Option<f64> {
     Some(f64::from(f32::from_be_bytes(bytes)))
 }
 
-/// Nanoseconds since the Unix epoch.
-pub(super) fn timestamp(text: &str, format: &str) -> Result<i64, String> {
-    // TODO time_format
-    let unit = match format {
-        "unix" => 1e9,
-        "unix_ms" => 1e6,
-        "unix_us" => 1e3,
-        "unix_ns" => 1.0,
-        other => return Err(format!("format {other:?}")),
-    };
-    text.parse::<f64>().map(|n| (n * unit) as i64).map_err(|error| error.to_string())
-}
-
 /// Half away from zero. Casts then clamp.
 fn rounded(number: f64) -> Option<f64> {
     (!number.is_nan()).then(|| number.round())
