@@ -1,6 +1,6 @@
 //! Which files are followed: those there are, those that come, and those that were renamed and have a rest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -25,13 +25,22 @@ pub(super) struct Files {
     offsets: Offsets,
     followers: Vec<Follower>,
     looked_at: Option<Instant>,
+    /// How far files were read that lost their path: patterns may find them under their new one.
+    read_to: BTreeMap<FileId, u64>,
     /// Paths of problems that were told of.
     told: BTreeSet<PathBuf>,
 }
 
 impl Files {
     pub(super) fn new(options: Arc<Options>, offsets: Offsets) -> Self {
-        Self { options, offsets, followers: Vec::new(), looked_at: None, told: BTreeSet::new() }
+        Self {
+            options,
+            offsets,
+            followers: Vec::new(),
+            looked_at: None,
+            read_to: BTreeMap::new(),
+            told: BTreeSet::new(),
+        }
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Follower> {
@@ -40,6 +49,12 @@ impl Files {
 
     /// Files that were read to their end after their path was taken are done with.
     pub(super) fn forget_ended(&mut self) {
+        for file in self.followers.iter().filter(|file| file.has_ended()) {
+            self.read_to.insert(file.id(), file.read_to());
+        }
+        while self.read_to.len() > FILES_MAX {
+            self.read_to.pop_first();
+        }
         self.followers.retain(|file| !file.has_ended());
     }
 
@@ -59,7 +74,12 @@ impl Files {
             }
         }
         for path in &paths {
-            let followed = self.followers.iter().any(|file| !file.is_retired() && file.path() == path);
+            let id = fs::metadata(path).ok().map(|metadata| id_of(&metadata));
+            let followed = self.followers.iter().any(|file| match file.is_retired() {
+                false => file.path() == path,
+                // Renamed, and still being read to its end.
+                true => Some(file.id()) == id,
+            });
             if followed || self.followers.len() >= FILES_MAX {
                 continue;
             }
@@ -94,6 +114,7 @@ impl Files {
                 self.follow_rest(path, saved.id, saved.offset);
                 0
             }
+            None if self.read_to.get(&id).is_some_and(|read_to| *read_to <= length) => self.read_to[&id],
             // A file that comes later is new as a whole.
             None if is_first && self.options.start.end => length,
             None => 0,

@@ -89,6 +89,11 @@ impl Follower {
         self.id
     }
 
+    /// Up to where the file is read.
+    pub(super) fn read_to(&self) -> u64 {
+        self.read_to
+    }
+
     pub(super) fn is_retired(&self) -> bool {
         self.retired
     }

@@ -78,6 +78,25 @@ async fn renamed_and_cut_files_lose_nothing() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_found_under_its_new_name_is_not_read_twice() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (path, renamed) = (dir.path().join("a.log"), dir.path().join("a.log.1"));
+    append(&path, "m x=0i 1\n");
+    let options =
+        format!("files = ['{}*']\npath_tag = ''\ninitial_read_offset = 'beginning'", path.display());
+    let mut running = start(&options);
+    assert_eq!(next(&mut running, 1).await, ["m x=0i 1"]);
+    fs::rename(&path, &renamed).expect("renamed");
+    append(&path, "m x=1i 2\n");
+    assert_eq!(next(&mut running, 1).await, ["m x=1i 2"]);
+    // Longer than two looks for files.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    append(&renamed, "m x=2i 3\n");
+    assert_eq!(next(&mut running, 1).await, ["m x=2i 3"], "what is appended later comes, and nothing again");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn lines_that_belong_together_and_bad_ones() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let path = dir.path().join("a.log");
