@@ -123,3 +123,31 @@ pub(crate) fn format<T: ?Sized + 'static>(
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn every_plugin_is_in_the_index_of_the_documentation_and_in_order() {
+        let index = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/plugins/README.md");
+        let index = fs::read_to_string(index).expect("the index");
+        let tables = [
+            ("inputs", names(INPUTS)),
+            ("processors", names(crate::PROCESSORS)),
+            ("aggregators", names(crate::AGGREGATORS)),
+            ("outputs", names(crate::OUTPUTS)),
+            ("parsers", names(crate::PARSERS)),
+            ("serializers", names(crate::SERIALIZERS)),
+        ];
+        for (table, names) in tables {
+            let names: Vec<_> = names.split(", ").collect();
+            assert!(names.is_sorted(), "{table}: {names:?}");
+            for name in names {
+                assert!(index.contains(&format!("`{name}`")), "{table}: {name} is not in the index");
+            }
+        }
+    }
+}
