@@ -8,7 +8,7 @@ import subprocess
 import threading
 
 import pytest
-from conftest import Process, wait_until
+from conftest import Process, need, wait_until
 
 BASE = """
 [agent]
@@ -144,3 +144,43 @@ def test_log_lines(skywatch_bin, tmp_path):
     finally:
         agent.stop()
     assert error["category"] == "outputs" and error["plugin"] == "influxdb" and error["msg"]
+
+
+def test_discover(agent, skywatch, tmp_path):
+    """What discover writes loads without a remark and collects, a real HAProxy and a real store among it."""
+    root = tmp_path / "host"
+    (root / "run" / "haproxy").mkdir(parents=True)
+    (root / "haproxy.cfg").write_text(f"""
+global
+  stats socket {root}/run/haproxy/admin.sock mode 600 level user
+defaults
+  mode http
+  timeout client 5s
+  timeout connect 5s
+  timeout server 5s
+backend web
+  server one 127.0.0.1:9
+""")
+    # Daemons that come and go on this machine while this runs are not seen.
+    env = {"HOST_RUN": str(root / "run"), "HOST_ETC": str(root / "etc")}
+    process = Process([need("haproxy", "haproxy"), "-f", root / "haproxy.cfg"], root / "haproxy.log").start()
+    try:
+        wait_until(lambda: (root / "run/haproxy/admin.sock").exists(), "HAProxy's socket")
+        done = agent("agent", "discover", "--output", "found.conf", "--url", skywatch.url, env=env)
+        assert done.returncode == 0 and not done.stdout, done.stderr
+        text = (tmp_path / "found.conf").read_text()
+        assert f'servers = ["{root}/run/haproxy/admin.sock"]' in text and f'urls = ["{skywatch.url}"]' in text
+        assert f"{skywatch.url} answers as InfluxDB 1.8" in done.stderr and "not found libvirt: " in done.stderr
+        check = agent("config", "check", "agent", "found.conf")
+        assert check.returncode == 0 and "warning" not in check.stdout + check.stderr, check.stdout + check.stderr
+        tested = agent("agent", "--config", "found.conf", "--test", env=env)
+        assert {"mem", "system", "haproxy"} <= measurements(tested)
+        assert " W! " not in tested.stderr and " E! " not in tested.stderr, tested.stderr
+    finally:
+        process.stop()
+    again = agent("agent", "discover", "--output", "found.conf", env=env)
+    assert again.returncode != 0 and "found.conf cannot be written: File exists" in again.stderr
+    assert (tmp_path / "found.conf").read_text() == text
+    printed = agent("agent", "discover", env=env)
+    assert printed.returncode == 0 and "[[inputs.mem]]" in printed.stdout, printed.stderr
+    assert {"mem", "system"} <= measurements(agent("agent", "--config", "this.conf", "--test", env=env, this=printed.stdout))

@@ -6,7 +6,7 @@
 
 mod agent_section;
 mod buffer;
-mod default;
+pub(crate) mod default;
 mod document;
 mod duration;
 mod env;

@@ -20,6 +20,7 @@ pub mod agent;
 pub mod aggregator;
 pub mod config;
 pub mod delivery;
+pub mod discover;
 pub mod input;
 pub mod metric;
 pub mod output;
@@ -61,6 +62,7 @@ pub use aggregators::AGGREGATORS;
 pub use config::{
     Config, ConfigErrors, DefaultConfig, Environment, LogLevel, LogSettings, Selection, Sources, default_toml,
 };
+pub use discover::{Discovery, discover};
 pub use inputs::INPUTS;
 pub use outputs::OUTPUTS;
 pub use parsers::PARSERS;

@@ -1,5 +1,6 @@
 //! `skywatch agent`: the agent alone.
 
+mod discover;
 mod log;
 mod log_file;
 mod log_line;
@@ -21,10 +22,13 @@ pub(crate) use log::AgentLog;
 
 use crate::{
     agent_control::{self, Origin},
-    cli::{AgentArgs, WatchChoice},
+    cli::{AgentArgs, AgentCommand, WatchChoice},
 };
 
 pub(crate) fn run(args: &AgentArgs) -> Result<ExitCode> {
+    if let Some(AgentCommand::Discover { output, url }) = &args.command {
+        return discover::run(output.as_deref(), url.as_deref());
+    }
     let level = match (args.debug, args.quiet, args.test) {
         (true, ..) => Some(Level::DEBUG),
         (_, true, _) => Some(Level::ERROR),

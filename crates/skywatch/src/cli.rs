@@ -27,8 +27,8 @@ pub(crate) enum Command {
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
     /// Collect metrics as a Telegraf configuration says and ship them
-    #[command(after_help = AGENT_EXAMPLES)]
-    Agent(AgentArgs),
+    #[command(after_help = AGENT_EXAMPLES, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+    Agent(Box<AgentArgs>),
     /// Ask InfluxQL statements, or open an interactive shell when none are given
     #[command(after_help = QUERY_EXAMPLES, args_override_self = true, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
     Query(Box<QueryArgs>),
@@ -68,7 +68,18 @@ Examples:
   skywatch agent --config telegraf.conf --config-directory telegraf.d
   skywatch agent --config telegraf.conf --input-filter cpu:mem --test
   skywatch agent --config https://store.example/telegraf.conf   with $INFLUX_TOKEN, if the server asks for one
+  skywatch agent discover --output telegraf.conf  a configuration of what runs on this host
   skywatch config default agent > telegraf.conf   a configuration to begin with";
+
+const DISCOVER_EXAMPLES: &str = "\
+Looks at files of this host, its sockets and 127.0.0.1, for three seconds at most.
+Run it as the user that the agent runs as: what does not answer that user is
+written as comments, with the reason.
+
+Examples:
+  skywatch agent discover                         print what is found on this host
+  skywatch agent discover --output telegraf.conf --url http://store-1:8086
+  skywatch agent --config telegraf.conf --test    what it collects";
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:
@@ -173,6 +184,8 @@ pub(crate) enum DurabilityMode {
 
 #[derive(Debug, Args)]
 pub(crate) struct AgentArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<AgentCommand>,
     /// Telegraf configuration, a file or an http(s) URL; may be given several times [default: $TELEGRAF_CONFIG_PATH,
     /// ~/.telegraf/telegraf.conf, or /etc/telegraf/telegraf.conf with /etc/telegraf/telegraf.d]
     #[arg(long, value_name = "FILE|URL")]
@@ -234,6 +247,20 @@ pub(crate) struct AgentArgs {
     /// Log by parts of the program, as in info,skywatch_agent=debug [default: as the configuration says]
     #[arg(long, value_name = "FILTER", env = "SKYWATCH_LOG")]
     pub(crate) log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentCommand {
+    /// Look what there is to watch on this host and print a configuration that collects it
+    #[command(after_help = DISCOVER_EXAMPLES)]
+    Discover {
+        /// Write the configuration into this file, which must not exist, instead of printing it
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Where the metrics are sent [default: what answers at http://127.0.0.1:8086]
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+    },
 }
 
 /// How changes of files are noticed.

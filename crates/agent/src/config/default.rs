@@ -4,7 +4,41 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// Sockets of libvirt: the one daemon of old, and the one for QEMU since 5.6.
-const LIBVIRT_SOCKETS: [&str; 2] = ["/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock"];
+pub(crate) const LIBVIRT_SOCKETS: [&str; 2] = ["/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock"];
+
+/// `[agent]`, and global tags to fill in.
+pub(crate) const AGENT_TOML: &str = "\
+[agent]
+  interval = \"10s\"
+  flush_interval = \"10s\"
+  # Host's name in the tag `host`; empty takes the system's.
+  hostname = \"\"
+
+# Tags for every metric, for example:
+# [global_tags]
+#   datacenter = \"dc-1\"
+#   rack = \"r7\"
+";
+
+/// The inputs that every host has something for.
+pub(crate) const HOST_INPUTS_TOML: &str = "\
+[[inputs.cpu]]
+  percpu = true
+  totalcpu = true
+  report_active = true
+[[inputs.mem]]
+[[inputs.swap]]
+[[inputs.disk]]
+  ignore_fs = [\"tmpfs\", \"devtmpfs\", \"devfs\", \"iso9660\", \"overlay\", \"aufs\", \"squashfs\"]
+[[inputs.diskio]]
+[[inputs.net]]
+[[inputs.system]]
+[[inputs.kernel]]
+[[inputs.processes]]
+";
+
+/// The virtual machines of this host.
+pub(crate) const LIBVIRT_TOML: &str = "[[inputs.libvirt]]\n  libvirt_uri = \"qemu:///system\"\n";
 
 /// What [`default_toml`] depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,59 +65,37 @@ impl DefaultConfig {
 
 /// The configuration as TOML. It loads in Telegraf as well.
 pub fn default_toml(options: &DefaultConfig) -> String {
-    let mut text = String::from(
-        "\
-# How this host watches itself. Telegraf's format: see `skywatch config default agent`.
-[agent]
-  interval = \"10s\"
-  flush_interval = \"10s\"
-  # Host's name in the tag `host`; empty takes the system's.
-  hostname = \"\"
+    let about = "# How this host watches itself. Telegraf's format: see `skywatch config default agent`.\n";
+    let output = output_toml(options);
+    let libvirt = if options.libvirt {
+        LIBVIRT_TOML.to_owned()
+    } else {
+        format!("# Virtual machines, when libvirtd runs here:\n{}", commented(LIBVIRT_TOML))
+    };
+    format!("{about}{AGENT_TOML}\n{output}\n{HOST_INPUTS_TOML}\n{libvirt}")
+}
 
-# Tags for every metric, for example:
-# [global_tags]
-#   datacenter = \"dc-1\"
-#   rack = \"r7\"
-
-[[outputs.influxdb]]
-",
-    );
+/// The output to the store.
+pub(crate) fn output_toml(options: &DefaultConfig) -> String {
     let database = quote(&options.database);
-    writeln!(text, "  urls = [{}]\n  database = {database}", quote(&options.url)).ok();
+    let mut text =
+        format!("[[outputs.influxdb]]\n  urls = [{}]\n  database = {database}\n", quote(&options.url));
     if let Some((name, password)) = &options.user {
         writeln!(text, "  username = {}\n  password = {}", quote(name), quote(password)).ok();
     }
     if options.any_certificate {
         text.push_str("  insecure_skip_verify = true\n");
     }
-    text.push('\n');
-    text.push_str(
-        "\
-[[inputs.cpu]]
-  percpu = true
-  totalcpu = true
-  report_active = true
-[[inputs.mem]]
-[[inputs.swap]]
-[[inputs.disk]]
-  ignore_fs = [\"tmpfs\", \"devtmpfs\", \"devfs\", \"iso9660\", \"overlay\", \"aufs\", \"squashfs\"]
-[[inputs.diskio]]
-[[inputs.net]]
-[[inputs.system]]
-[[inputs.kernel]]
-[[inputs.processes]]
-",
-    );
-    if options.libvirt {
-        text.push_str("\n[[inputs.libvirt]]\n  libvirt_uri = \"qemu:///system\"\n");
-    } else {
-        text.push_str("\n# Virtual machines, when libvirtd runs here:\n# [[inputs.libvirt]]\n#   libvirt_uri = \"qemu:///system\"\n");
-    }
     text
 }
 
+/// Each line as a comment.
+pub(crate) fn commented(toml: &str) -> String {
+    toml.lines().map(|line| if line.is_empty() { "#\n".to_owned() } else { format!("# {line}\n") }).collect()
+}
+
 /// A TOML string.
-fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
