@@ -12,28 +12,18 @@ use hyper::{Request, StatusCode};
 use parking_lot::Mutex;
 use serde_json::json;
 
-use super::listener_options::{bytes, credentials, duration, socket_mode};
+use super::listener_options::{HttpEntrance, bytes, credentials};
 use crate::config::{ConfigError, Section};
 use crate::context::Context;
-use crate::input::GatherError;
-use crate::net::address::Address;
-use crate::net::http_server::{Handler, HttpServer, Limits};
+use crate::net::http_server::Handler;
 use crate::net::request::{Answer, BodyError, Credentials, empty, header, json, read_body};
-use crate::net::tls_server::ServerTls;
 use crate::parser::{Defaults, Parser};
 use crate::service::{Feed, Service, ServiceFuture};
-
-/// Connections at a time.
-const CONNECTIONS_MAX: usize = 1024;
 
 /// The input.
 #[derive(Debug)]
 struct HttpListener {
-    address: Address,
-    socket_mode: Option<u32>,
-    tls: Option<ServerTls>,
-    read_timeout: Duration,
-    write_timeout: Duration,
+    entrance: HttpEntrance,
     options: Arc<Options>,
     parser: Box<dyn Parser>,
 }
@@ -56,11 +46,8 @@ struct Options {
 }
 
 pub(super) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn Service>, ConfigError> {
-    let address = section.string("service_address")?.filter(|text| !text.is_empty());
-    let address = Address::parse(address.as_deref().unwrap_or(":8080"))
-        .map_err(|why| section.bad("service_address", why))?;
-    let body_timeout = duration(section, "read_timeout")?;
-    let write_timeout = duration(section, "write_timeout")?;
+    let entrance = HttpEntrance::from_section(section, ":8080")?;
+    let body_timeout = entrance.read_timeout();
     let success = section.count("http_success_code")?.unwrap_or(204);
     let success = u16::try_from(success).ok().and_then(|code| StatusCode::from_u16(code).ok());
     let success = success.ok_or_else(|| section.bad("http_success_code", "no HTTP status"))?;
@@ -77,11 +64,7 @@ pub(super) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn 
     all_paths.extend(section.string("path")?);
     let answer_headers = answer_headers(section)?;
     Ok(Box::new(HttpListener {
-        address,
-        socket_mode: socket_mode(section)?,
-        tls: ServerTls::from_section(section)?,
-        read_timeout: body_timeout,
-        write_timeout,
+        entrance,
         options: Arc::new(Options {
             paths: all_paths,
             path_tag: section.boolean("path_tag")?.unwrap_or(false),
@@ -114,26 +97,12 @@ fn answer_headers(section: &mut Section) -> Result<HeaderMap, ConfigError> {
 impl Service for HttpListener {
     fn run<'a>(&'a mut self, feed: &'a mut Feed) -> ServiceFuture<'a> {
         Box::pin(async move {
-            let failed = |reason| GatherError::Service { service: self.address.to_string(), reason };
-            let tls = self.tls.as_ref().map(ServerTls::acceptor).transpose().map_err(failed)?;
-            let listener = crate::net::address::StreamListener::bind(&self.address, self.socket_mode)
-                .await
-                .map_err(|error| failed(format!("cannot listen: {error}")))?;
-            let limits = Limits {
-                connections_max: CONNECTIONS_MAX,
-                read_timeout: self.read_timeout,
-                write_timeout: self.write_timeout,
-            };
             let door = Door {
                 options: Arc::clone(&self.options),
                 parser: Mutex::new(self.parser.fresh()),
                 feed: feed.clone(),
             };
-            let server = HttpServer::start(listener, tls, limits, Arc::new(door))
-                .map_err(|error| failed(error.to_string()))?;
-            feed.stopped().await;
-            server.stop().await;
-            Ok(())
+            self.entrance.serve(feed, door).await
         })
     }
 }

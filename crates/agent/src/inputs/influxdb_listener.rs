@@ -15,31 +15,23 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use skywatch_model::line::Precision;
 
-use super::listener_options::{bytes, credentials, duration, socket_mode};
+use super::listener_options::{HttpEntrance, bytes, credentials};
 use crate::config::{ConfigError, Section};
 use crate::context::{Context, Surroundings};
-use crate::input::GatherError;
-use crate::net::address::{Address, StreamListener};
-use crate::net::http_server::{Handler, HttpServer, Limits};
+use crate::net::address::Address;
+use crate::net::http_server::Handler;
 use crate::net::request::{Answer, BodyError, Credentials, empty, header, json, parameters, read_body, same};
-use crate::net::tls_server::ServerTls;
 use crate::parsers::influx;
 use crate::service::{Feed, Service, ServiceFuture};
 use crate::statistics::Statistics;
 
-/// Connections at a time.
-const CONNECTIONS_MAX: usize = 1024;
 /// What clients are told we are.
 const VERSION: &str = "1.0";
 
 /// The input.
 #[derive(Debug)]
 struct InfluxDbListener {
-    address: Address,
-    socket_mode: Option<u32>,
-    tls: Option<ServerTls>,
-    read_timeout: Duration,
-    write_timeout: Duration,
+    entrance: HttpEntrance,
     options: Arc<Options>,
     surroundings: Surroundings,
 }
@@ -91,11 +83,8 @@ struct Options {
 }
 
 pub(super) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn Service>, ConfigError> {
-    let address = section.string("service_address")?.filter(|text| !text.is_empty());
-    let address = Address::parse(address.as_deref().unwrap_or(":8186"))
-        .map_err(|why| section.bad("service_address", why))?;
-    let read_timeout = duration(section, "read_timeout")?;
-    let write_timeout = duration(section, "write_timeout")?;
+    let entrance = HttpEntrance::from_section(section, ":8186")?;
+    let body_timeout = entrance.read_timeout();
     section.without_effect("max_line_size", "a line may be as long as the body");
     section.without_effect("parser_type", "there is one parser of line protocol");
     let mut text = |key| Ok::<_, ConfigError>(section.string(key)?.filter(|text| !text.is_empty()));
@@ -115,14 +104,10 @@ pub(super) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn 
     }
     let body_max = bytes(section, "max_body_size")?.filter(|size| *size > 0).unwrap_or(32 << 20);
     Ok(Box::new(InfluxDbListener {
-        address,
-        socket_mode: socket_mode(section)?,
-        tls: ServerTls::from_section(section)?,
-        read_timeout,
-        write_timeout,
+        entrance,
         options: Arc::new(Options {
             body_max,
-            body_timeout: read_timeout,
+            body_timeout,
             database_tag,
             retention_policy_tag,
             credentials,
@@ -135,23 +120,9 @@ pub(super) fn build(section: &mut Section, context: &Context) -> Result<Box<dyn 
 impl Service for InfluxDbListener {
     fn run<'a>(&'a mut self, feed: &'a mut Feed) -> ServiceFuture<'a> {
         Box::pin(async move {
-            let failed = |reason| GatherError::Service { service: self.address.to_string(), reason };
-            let tls = self.tls.as_ref().map(ServerTls::acceptor).transpose().map_err(failed)?;
-            let listener = StreamListener::bind(&self.address, self.socket_mode)
-                .await
-                .map_err(|error| failed(format!("cannot listen: {error}")))?;
-            let limits = Limits {
-                connections_max: CONNECTIONS_MAX,
-                read_timeout: self.read_timeout,
-                write_timeout: self.write_timeout,
-            };
-            let counts = Counts::of(&self.surroundings.shared().statistics, &self.address);
+            let counts = Counts::of(&self.surroundings.shared().statistics, self.entrance.address());
             let door = Door { options: Arc::clone(&self.options), feed: feed.clone(), counts };
-            let server = HttpServer::start(listener, tls, limits, Arc::new(door))
-                .map_err(|error| failed(error.to_string()))?;
-            feed.stopped().await;
-            server.stop().await;
-            Ok(())
+            self.entrance.serve(feed, door).await
         })
     }
 }

@@ -10,28 +10,18 @@ use hyper::{Request, StatusCode};
 use serde_json::json;
 use skywatch_model::line::Precision;
 
-use super::listener_options::{bytes, duration, socket_mode};
+use super::listener_options::{HttpEntrance, bytes};
 use crate::config::{ConfigError, Section};
 use crate::context::Context;
-use crate::input::GatherError;
-use crate::net::address::{Address, StreamListener};
-use crate::net::http_server::{Handler, HttpServer, Limits};
+use crate::net::http_server::Handler;
 use crate::net::request::{Answer, BodyError, empty, header, json, parameters, read_body, same};
-use crate::net::tls_server::ServerTls;
 use crate::parsers::influx;
 use crate::service::{Feed, Service, ServiceFuture};
-
-/// Connections at a time.
-const CONNECTIONS_MAX: usize = 1024;
 
 /// The input.
 #[derive(Debug)]
 struct InfluxDbV2Listener {
-    address: Address,
-    socket_mode: Option<u32>,
-    tls: Option<ServerTls>,
-    read_timeout: Duration,
-    write_timeout: Duration,
+    entrance: HttpEntrance,
     options: Arc<Options>,
 }
 
@@ -47,49 +37,24 @@ struct Options {
 }
 
 pub(super) fn build(section: &mut Section, _: &Context) -> Result<Box<dyn Service>, ConfigError> {
-    let address = section.string("service_address")?.filter(|text| !text.is_empty());
-    let address = Address::parse(address.as_deref().unwrap_or(":8086"))
-        .map_err(|why| section.bad("service_address", why))?;
-    let read_timeout = duration(section, "read_timeout")?;
-    let write_timeout = duration(section, "write_timeout")?;
+    let entrance = HttpEntrance::from_section(section, ":8086")?;
     section.without_effect("parser_type", "there is one parser of line protocol");
     let options = Options {
         body_max: bytes(section, "max_body_size")?.filter(|size| *size > 0).unwrap_or(32 << 20),
-        body_timeout: read_timeout,
+        body_timeout: entrance.read_timeout(),
         bucket_tag: section.string("bucket_tag")?.filter(|tag| !tag.is_empty()),
         token: section.string("token")?.filter(|token| !token.is_empty()),
         undelivered_max: section.count("max_undelivered_metrics")?.filter(|most| *most > 0),
     };
-    Ok(Box::new(InfluxDbV2Listener {
-        address,
-        socket_mode: socket_mode(section)?,
-        tls: ServerTls::from_section(section)?,
-        read_timeout,
-        write_timeout,
-        options: Arc::new(options),
-    }))
+    Ok(Box::new(InfluxDbV2Listener { entrance, options: Arc::new(options) }))
 }
 
 impl Service for InfluxDbV2Listener {
     fn run<'a>(&'a mut self, feed: &'a mut Feed) -> ServiceFuture<'a> {
         Box::pin(async move {
-            let failed = |reason| GatherError::Service { service: self.address.to_string(), reason };
-            let tls = self.tls.as_ref().map(ServerTls::acceptor).transpose().map_err(failed)?;
-            let listener = StreamListener::bind(&self.address, self.socket_mode)
-                .await
-                .map_err(|error| failed(format!("cannot listen: {error}")))?;
-            let limits = Limits {
-                connections_max: CONNECTIONS_MAX,
-                read_timeout: self.read_timeout,
-                write_timeout: self.write_timeout,
-            };
             let door =
                 Door { options: Arc::clone(&self.options), feed: feed.clone(), undelivered: Arc::default() };
-            let server = HttpServer::start(listener, tls, limits, Arc::new(door))
-                .map_err(|error| failed(error.to_string()))?;
-            feed.stopped().await;
-            server.stop().await;
-            Ok(())
+            self.entrance.serve(feed, door).await
         })
     }
 }
