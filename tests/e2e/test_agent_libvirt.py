@@ -251,13 +251,13 @@ def test_a_restart_of_libvirtd_needs_none_of_the_agent(agent, store):
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), "libvirtd to end")
     wait_until(lambda: store.last("state", "libvirt_state") == {}, "silence while there is no libvirtd", every=0.2)
-    errors = [line for line in agent.output().splitlines() if "libvirt" in line and "ERROR" in line]
+    errors = [line for line in agent.output().splitlines() if "libvirt" in line and " E! " in line]
     assert errors and "libvirt-sock" in errors[-1], agent.output()
     run_script("start", "2")
     wait_until(lambda: {"web-1", "db-1"} <= store.last("state", "libvirt_state").keys(), "the guests again", every=0.2)
     wait_until(lambda: "works again" in agent.output(), "the log to say so")
-    told = [line for line in agent.output().splitlines() if "ERROR" in line and "libvirt-sock" in line]
-    assert len(told) == len(set(line.split("ERROR", 1)[1] for line in told)), "an outage is told of once"
+    told = [line for line in agent.output().splitlines() if " E! " in line and "libvirt-sock" in line]
+    assert len(told) == len(set(line.split(" E! ", 1)[1] for line in told)), "an outage is told of once"
 
 
 @pytest.fixture
@@ -345,7 +345,7 @@ def test_a_network_that_falls_silent_costs_the_timeout(guests, forwarder, store,
     try:
         wait_until(heard, "the guests from afar", every=0.2)
         network.flows.clear()
-        wait_until(lambda: not heard() and "ERROR" in agent.output(), "an error", every=0.2)
+        wait_until(lambda: not heard() and " E! " in agent.output(), "an error", every=0.2)
         network.flows.set()
         wait_until(heard, "the guests again", 60, every=0.2)
     finally:
