@@ -12,7 +12,7 @@ NODE_MAJOR_MIN=20
 purpose=${1:-build}
 
 build_packages=(build-essential pkg-config libvirt-dev libssl-dev zlib1g-dev ca-certificates curl python3 python3-venv)
-test_packages=(influxdb influxdb-client openssl prometheus libvirt-daemon-system libvirt-clients qemu-system-x86 chromium haproxy keepalived zookeeper prometheus-node-exporter docker.io dbus-daemon procps iputils-ping)
+test_packages=(influxdb influxdb-client openssl prometheus libvirt-daemon-system libvirt-clients qemu-system-x86 chromium haproxy keepalived zookeeper prometheus-node-exporter snmpd docker.io dbus-daemon procps iputils-ping)
 bench_packages=(influxdb victoria-metrics)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
