@@ -14,8 +14,19 @@ const DEPTH_MAX: usize = 64;
 #[derive(Debug, Clone)]
 pub(crate) struct PathGlob {
     pattern: String,
-    /// The directory from which the search starts, and what full paths have to match; `None` for a plain path.
-    search: Option<(PathBuf, GlobMatcher)>,
+    /// `None` for a plain path.
+    search: Option<Search>,
+}
+
+/// How the files of a pattern are found.
+#[derive(Debug, Clone)]
+struct Search {
+    /// The directory that holds all of them.
+    base: PathBuf,
+    /// How many directories below it may hold some.
+    depth: usize,
+    /// What full paths have to match.
+    matcher: GlobMatcher,
 }
 
 impl PathGlob {
@@ -35,8 +46,11 @@ impl PathGlob {
                 |part| !matches!(part, Component::Normal(name) if has_wildcard(&name.to_string_lossy())),
             )
             .collect();
+        // Only `**` goes deeper than the pattern is long.
+        let parts_below = Path::new(pattern).components().count() - base.components().count();
+        let depth = if pattern.contains("**") { DEPTH_MAX } else { parts_below.saturating_sub(1) };
         let base = if base.as_os_str().is_empty() { PathBuf::from(".") } else { base };
-        Ok(Self { pattern: pattern.to_owned(), search: Some((base, matcher)) })
+        Ok(Self { pattern: pattern.to_owned(), search: Some(Search { base, depth, matcher }) })
     }
 
     /// One file, whatever its name looks like.
@@ -51,10 +65,12 @@ impl PathGlob {
 
     /// The files there are, sorted; a plain path is always one of them.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        let Some((base, matcher)) = &self.search else { return vec![PathBuf::from(&self.pattern)] };
+        let Some(Search { base, depth, matcher }) = &self.search else {
+            return vec![PathBuf::from(&self.pattern)];
+        };
         let mut found = Vec::new();
         let is_relative = !Path::new(&self.pattern).starts_with(base);
-        walk(base, DEPTH_MAX, &mut |path| {
+        walk(base, *depth, &mut |path| {
             let shown = if is_relative { path.strip_prefix(base).unwrap_or(path) } else { path };
             if matcher.is_match(shown) {
                 found.push(shown.to_owned());
@@ -109,6 +125,7 @@ mod tests {
         assert_eq!(found("*.log"), ["a.log"]);
         assert_eq!(found("**/*.log"), ["a.log", "x/c.log", "x/y/d.log"]);
         assert_eq!(found("*/?.log"), ["x/c.log"]);
+        assert_eq!(found("x/{c,y/d}.log"), ["x/c.log", "x/y/d.log"]);
         assert_eq!(found("{a,b}.*"), ["a.log", "b.txt"]);
         assert_eq!(found("absent.log"), ["absent.log"], "a plain path is taken at its word");
         assert!(PathGlob::new("/a/[").is_err());
