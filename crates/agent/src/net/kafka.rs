@@ -12,7 +12,7 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;
 
-use super::tls::ClientTls;
+use super::tls::{ClientTls, SYSTEM_AUTHORITIES};
 use crate::config::{ConfigError, Section};
 
 /// How long a token from the configuration is used before the client asks for it again.
@@ -172,10 +172,7 @@ impl KafkaOptions {
             }
         }
         if self.tls.enabled {
-            config.set(
-                "ssl.ca.location",
-                self.tls.ca.as_deref().unwrap_or("/etc/ssl/certs/ca-certificates.crt"),
-            );
+            config.set("ssl.ca.location", self.tls.ca.as_deref().unwrap_or(SYSTEM_AUTHORITIES));
             if let Some((certificate, key)) = &self.tls.identity {
                 config.set("ssl.certificate.location", certificate).set("ssl.key.location", key);
             }

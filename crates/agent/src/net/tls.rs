@@ -11,6 +11,9 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 use crate::config::{ConfigError, Section};
 
+/// The system's certificate authorities, where Debian and its relatives keep them.
+pub(crate) const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// `tls_ca`, `tls_cert`, `tls_key`, `tls_server_name`, `tls_min_version`, `insecure_skip_verify`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ClientTls {
@@ -95,7 +98,7 @@ impl ClientTls {
 
     fn roots(&self) -> Result<RootCertStore, String> {
         let mut roots = RootCertStore::empty();
-        let path = self.ca.as_deref().unwrap_or("/etc/ssl/certs/ca-certificates.crt");
+        let path = self.ca.as_deref().unwrap_or(SYSTEM_AUTHORITIES);
         match read_certificates(path) {
             Ok(certificates) => {
                 let (added, ignored) = roots.add_parsable_certificates(certificates);

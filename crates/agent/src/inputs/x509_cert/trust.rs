@@ -10,12 +10,10 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
-use crate::net::tls::read_certificates;
+use crate::net::tls::{SYSTEM_AUTHORITIES, read_certificates};
 
 /// Certificates of a chain, at most.
 const CHAIN_MAX: usize = 10;
-/// The authorities of Debian and its relatives.
-const SYSTEM: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// The authorities that are trusted.
 #[derive(Debug)]
@@ -27,7 +25,7 @@ impl Roots {
         match file {
             Some(path) => read_certificates(path).map(Self),
             // A system without authorities trusts nobody.
-            None => Ok(Self(read_certificates(SYSTEM).unwrap_or_default())),
+            None => Ok(Self(read_certificates(SYSTEM_AUTHORITIES).unwrap_or_default())),
         }
     }
 }

@@ -20,6 +20,7 @@ use super::options::Options;
 use super::{Shared, process};
 use crate::exposition::{self, Escaping};
 use crate::net::http_server::Handler;
+use crate::net::request::same;
 
 /// The page of an output.
 pub(super) struct Page {
@@ -36,7 +37,7 @@ impl Page {
     fn refusal(&self, peer: SocketAddr, request: &Request<Incoming>) -> Option<StatusCode> {
         let options = &self.options;
         let header = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
-        if options.authorization.as_ref().is_some_and(|wanted| !equal(wanted.as_bytes(), header)) {
+        if options.authorization.as_ref().is_some_and(|wanted| !same(wanted.as_bytes(), header)) {
             return Some(StatusCode::UNAUTHORIZED);
         }
         let ranges = &options.ip_ranges;
@@ -127,10 +128,4 @@ fn compress(text: &str) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
     let written = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
     written.expect("writing to memory does not fail")
-}
-
-/// Compares in a time that does not tell where the first difference is.
-fn equal(wanted: &[u8], given: &[u8]) -> bool {
-    let differing = wanted.iter().zip(given).fold(0, |all, (a, b)| all | (a ^ b));
-    wanted.len() == given.len() && differing == 0
 }
