@@ -80,7 +80,8 @@ pub(crate) mod tests {
             start_ns,
             end_ns: start_ns + 100,
             deleted_at_ns: None,
-            shards: vec![Shard { id: id + 10, owners: vec![NodeId(1)] }],
+            truncated_at_ns: None,
+            shards: vec![Shard::new(id + 10, vec![NodeId(1)])],
         };
         let policy = |name: &str, groups| RetentionPolicy {
             name: name.to_owned(),

@@ -82,7 +82,8 @@ mod tests {
             start_ns,
             end_ns,
             deleted_at_ns: None,
-            shards: (0..shard_count).map(|n| Shard { id: id * 10 + n, owners: vec![NodeId(1)] }).collect(),
+            truncated_at_ns: None,
+            shards: (0..shard_count).map(|n| Shard::new(id * 10 + n, vec![NodeId(1)])).collect(),
         };
         RetentionPolicy {
             name: "p".into(),

@@ -1,6 +1,8 @@
 //! The catalogue as a pure, deterministic state machine: commands in, records out. No clock, no I/O.
 
+mod cluster;
 mod destination;
+mod owners;
 mod services;
 mod users;
 
@@ -9,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     command::{Applied, Command, RetentionPolicyChange, RetentionPolicySpec},
     error::CatalogueError,
+    node::{Behind, DataNode, Lease, MetaNode},
     records::{Database, NodeId, RetentionPolicy, Shard, ShardGroup},
     shard_groups::{RETENTION_NS_MIN, effective_shard_group_duration_ns, plan_span_ns},
     user::User,
@@ -28,6 +31,21 @@ pub struct Catalogue {
     shard_id_last: u64,
     #[serde(default)]
     users: Vec<User>,
+    /// 0 before the cluster has a name.
+    #[serde(default)]
+    cluster_id: u64,
+    /// Meta and data nodes are numbered together.
+    #[serde(default)]
+    node_id_last: u64,
+    #[serde(default)]
+    meta_nodes: Vec<MetaNode>,
+    #[serde(default)]
+    data_nodes: Vec<DataNode>,
+    #[serde(default)]
+    leases: Vec<Lease>,
+    /// Sorted.
+    #[serde(default)]
+    behind: Vec<Behind>,
 }
 
 impl Catalogue {
@@ -76,6 +94,29 @@ impl Catalogue {
             Command::DropShard { id, at_ns } => Ok(self.drop_shard(*id, *at_ns)),
             Command::ReserveShards { count } => Ok(self.reserve_shards(*count)),
             Command::AdoptDatabase { database, nodes } => self.adopt_database(database, nodes),
+            Command::NameCluster { id } => Ok(self.name_cluster(*id)),
+            Command::CreateMetaNode { http_addr, raft_addr } => self.create_meta_node(http_addr, raft_addr),
+            Command::DeleteMetaNode { id } => self.delete_meta_node(*id),
+            Command::CreateDataNode { tcp_addr, http_addr, https, labels } => {
+                self.create_data_node(tcp_addr, http_addr, *https, labels)
+            }
+            Command::DeleteDataNode { id, at_ns } => self.delete_data_node(*id, *at_ns),
+            Command::UpdateDataNode { id, tcp_addr, http_addr, https } => {
+                self.update_data_node(*id, tcp_addr, http_addr, *https)
+            }
+            Command::LabelDataNode { id, labels } => self.label_data_node(*id, labels),
+            Command::TruncateShardGroups { at_ns } => Ok(self.truncate_shard_groups(*at_ns)),
+            Command::AddShardOwner { shard, node, joining } => self.add_shard_owner(*shard, *node, *joining),
+            Command::ConfirmShardOwner { shard, node } => self.confirm_shard_owner(*shard, *node),
+            Command::RemoveShardOwner { shard, node, at_ns } => {
+                self.remove_shard_owner(*shard, *node, *at_ns)
+            }
+            Command::MarkBehind { node, holder } => self.mark_behind(*node, *holder),
+            Command::ClearBehind { node, holder } => Ok(self.clear_behind(*node, *holder)),
+            Command::AcquireLease { name, owner, duration_ms, unrenewed } => {
+                Ok(self.acquire_lease(name, *owner, *duration_ms, *unrenewed))
+            }
+            Command::ReleaseLease { name, owner } => Ok(self.release_lease(name, *owner)),
             Command::PruneShardGroups { deleted_before_ns } => {
                 Ok(self.prune_shard_groups(*deleted_before_ns))
             }
@@ -116,7 +157,7 @@ impl Catalogue {
                     "subscription",
                 )?;
                 let live: Vec<_> = policy.live_shard_groups().collect();
-                if let Some(pair) = live.windows(2).find(|pair| pair[0].end_ns > pair[1].start_ns) {
+                if let Some(pair) = live.windows(2).find(|pair| pair[0].cut_end_ns() > pair[1].start_ns) {
                     return Err(format!("shard groups {} and {} overlap", pair[0].id, pair[1].id));
                 }
                 for group in &policy.shard_groups {
@@ -172,7 +213,7 @@ impl Catalogue {
             retention_policies: vec![first],
             continuous_queries: Vec::new(),
         });
-        Ok(Applied { changed: true, ..Applied::default() })
+        Ok(Applied::CHANGED)
     }
 
     fn drop_database(&mut self, name: &str) -> Applied {
@@ -207,7 +248,7 @@ impl Catalogue {
             database.default_retention_policy.clone_from(&wanted.name);
         }
         database.retention_policies.push(wanted);
-        Ok(Applied { changed: true, ..Applied::default() })
+        Ok(Applied::CHANGED)
     }
 
     fn alter_retention_policy(
@@ -233,7 +274,7 @@ impl Catalogue {
         if change.make_default {
             name.clone_into(&mut database.default_retention_policy);
         }
-        Ok(Applied { changed: true, ..Applied::default() })
+        Ok(Applied::CHANGED)
     }
 
     fn drop_retention_policy(&mut self, database: &str, name: &str) -> Result<Applied, CatalogueError> {
@@ -255,11 +296,15 @@ impl Catalogue {
         time_ns: i64,
         nodes: &[NodeId],
     ) -> Result<Applied, CatalogueError> {
-        assert!(!nodes.is_empty(), "a shard group needs a data node");
         let (mut group_id, mut shard_id) = (self.shard_group_id_last, self.shard_id_last);
+        let all = if nodes.is_empty() { self.placement_order() } else { Vec::new() };
+        let nodes = if nodes.is_empty() { &all } else { nodes };
         let policy = self.policy_mut(database, retention_policy)?;
         if policy.shard_group_at(time_ns).is_some() {
             return Ok(Applied::default());
+        }
+        if nodes.is_empty() {
+            return Err(CatalogueError::NoDataNodes);
         }
         let (start_ns, end_ns) = plan_span_ns(policy, time_ns);
         group_id += 1;
@@ -267,13 +312,15 @@ impl Catalogue {
             .into_iter()
             .map(|owners| {
                 shard_id += 1;
-                Shard { id: shard_id, owners }
+                Shard::new(shard_id, owners)
             })
             .collect();
-        policy.shard_groups.push(ShardGroup { id: group_id, start_ns, end_ns, deleted_at_ns: None, shards });
+        let group =
+            ShardGroup { id: group_id, start_ns, end_ns, deleted_at_ns: None, truncated_at_ns: None, shards };
+        policy.shard_groups.push(group);
         policy.shard_groups.sort_by_key(|group| (group.start_ns, group.id));
         (self.shard_group_id_last, self.shard_id_last) = (group_id, shard_id);
-        Ok(Applied { changed: true, ..Applied::default() })
+        Ok(Applied::CHANGED)
     }
 
     fn delete_shard_group(
@@ -344,7 +391,7 @@ impl Catalogue {
         next.databases.push(database);
         next.check().map_err(CatalogueError::Inconsistent)?;
         *self = next;
-        Ok(Applied { changed: true, ..Applied::default() })
+        Ok(Applied::CHANGED)
     }
 
     fn prune_shard_groups(&mut self, deleted_before_ns: i64) -> Applied {

@@ -1,10 +1,11 @@
 //! The commands a catalogue understands. Each carries everything it depends on, its time included.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    node::Lease,
     records::{Database, NodeId, Subscription},
     user::{PasswordHash, Privilege},
 };
@@ -84,7 +85,8 @@ pub enum Command {
         retention_policy: String,
         /// The time to cover.
         time_ns: i64,
-        /// Data nodes, in the order shards go round them.
+        /// Data nodes, in the order shards go round them; none means those of the catalogue, of which copies of a shard
+        /// share no rack if that can be.
         nodes: Vec<NodeId>,
     },
     /// Marks a group deleted.
@@ -198,6 +200,127 @@ pub enum Command {
         /// What the user may not do any more.
         privilege: Privilege,
     },
+    /// Names the cluster; the first time counts.
+    NameCluster {
+        /// Random.
+        id: u64,
+    },
+    /// Adds a meta node; one with the same addresses is no error.
+    CreateMetaNode {
+        /// See [`MetaNode::http_addr`](crate::MetaNode::http_addr).
+        http_addr: String,
+        /// See [`MetaNode::raft_addr`](crate::MetaNode::raft_addr).
+        raft_addr: String,
+    },
+    /// Removes a meta node.
+    DeleteMetaNode {
+        /// Which.
+        id: NodeId,
+    },
+    /// Adds a data node; one with the same `tcp_addr` is no error, and its other settings become these.
+    CreateDataNode {
+        /// See [`DataNode::tcp_addr`](crate::DataNode::tcp_addr).
+        tcp_addr: String,
+        /// See [`DataNode::http_addr`](crate::DataNode::http_addr).
+        http_addr: String,
+        /// See [`DataNode::https`](crate::DataNode::https).
+        #[serde(default)]
+        https: bool,
+        /// See [`DataNode::labels`](crate::DataNode::labels).
+        #[serde(default)]
+        labels: BTreeMap<String, String>,
+    },
+    /// Removes a data node: it owns nothing any more, groups that lose their last owner are deleted, and what was kept
+    /// for it is forgotten.
+    DeleteDataNode {
+        /// Which.
+        id: NodeId,
+        /// When.
+        at_ns: i64,
+    },
+    /// Gives a data node other addresses.
+    UpdateDataNode {
+        /// Which.
+        id: NodeId,
+        /// See [`DataNode::tcp_addr`](crate::DataNode::tcp_addr).
+        tcp_addr: String,
+        /// See [`DataNode::http_addr`](crate::DataNode::http_addr).
+        http_addr: String,
+        /// See [`DataNode::https`](crate::DataNode::https).
+        #[serde(default)]
+        https: bool,
+    },
+    /// Sets labels of a data node, or takes those away whose value is empty.
+    LabelDataNode {
+        /// Which.
+        id: NodeId,
+        /// Values by name.
+        labels: BTreeMap<String, String>,
+    },
+    /// Ends every live group that reaches beyond a time there: later points go to new groups, on the nodes of then.
+    TruncateShardGroups {
+        /// When.
+        at_ns: i64,
+    },
+    /// Makes a node an owner of a shard, one that gets every write from now on. With `joining` it lacks the earlier ones,
+    /// and is not read from until [`Command::ConfirmShardOwner`].
+    AddShardOwner {
+        /// The shard.
+        shard: u64,
+        /// The new owner.
+        node: NodeId,
+        /// Whether it still lacks what was written before.
+        joining: bool,
+    },
+    /// A joining owner has all that the others have.
+    ConfirmShardOwner {
+        /// The shard.
+        shard: u64,
+        /// The owner.
+        node: NodeId,
+    },
+    /// A node owns a shard no more; with the last owner the shard goes.
+    RemoveShardOwner {
+        /// The shard.
+        shard: u64,
+        /// The owner.
+        node: NodeId,
+        /// When.
+        at_ns: i64,
+    },
+    /// See [`Behind`](crate::Behind).
+    MarkBehind {
+        /// Who lacks writes.
+        node: NodeId,
+        /// Who keeps them.
+        holder: NodeId,
+    },
+    /// The node has got all that the holder kept for it.
+    ClearBehind {
+        /// Who lacked writes.
+        node: NodeId,
+        /// Who kept them.
+        holder: NodeId,
+    },
+    /// Takes or renews a lease. Refused if another node holds it, unless the sender has seen it stand at `unrenewed`
+    /// for as long as it lasts.
+    AcquireLease {
+        /// What for.
+        name: String,
+        /// Who asks.
+        owner: NodeId,
+        /// How long it lasts.
+        duration_ms: u64,
+        /// The count of renewals at which it has been seen to stand for so long.
+        unrenewed: Option<u64>,
+    },
+    /// Gives a lease back, so that another node need not wait.
+    ReleaseLease {
+        /// What for.
+        name: String,
+        /// Who held it; if that is another node now, nothing happens.
+        owner: NodeId,
+    },
     /// Forgets groups that were deleted before a time.
     PruneShardGroups {
         /// Groups deleted before this are forgotten.
@@ -206,7 +329,8 @@ pub enum Command {
 }
 
 /// What a command did.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Applied {
     /// Shards that have lost their place in the catalogue: their files can go.
     pub dropped_shards: Vec<u64>,
@@ -214,4 +338,14 @@ pub struct Applied {
     pub changed: bool,
     /// Ids that belong to whoever reserved them.
     pub reserved_shards: Range<u64>,
+    /// The node that was added, or was there already.
+    pub node: Option<NodeId>,
+    /// The lease that was asked for, as it stands: whether it was granted is told by its owner.
+    pub lease: Option<Lease>,
+}
+
+impl Applied {
+    /// The catalogue differs, and that is all.
+    pub(crate) const CHANGED: Self =
+        Self { dropped_shards: Vec::new(), changed: true, reserved_shards: 0..0, node: None, lease: None };
 }

@@ -61,4 +61,32 @@ pub enum CatalogueError {
     /// No shard group of that id.
     #[error("shard group not found: {0}")]
     ShardGroupNotFound(u64),
+    /// No node of that id.
+    #[error("node not found: {0}")]
+    NodeNotFound(u64),
+    /// Another data node has that address.
+    #[error("cannot update data node {from} to {to}; {to} is already part of cluster")]
+    AddressTaken {
+        /// The node's address until now.
+        from: String,
+        /// The address wanted.
+        to: String,
+    },
+    /// Versions have room for so many nodes.
+    #[error("node {0} would be one more than a cluster can number; ids are not given out twice")]
+    TooManyNodes(u64),
+    /// No shard of that id.
+    #[error("shard not found for id: {0}")]
+    ShardNotFound(u64),
+    /// The node is no owner of the shard.
+    #[error("node {node} is not an owner of shard {shard}")]
+    NotAnOwner {
+        /// The shard.
+        shard: u64,
+        /// The node.
+        node: u64,
+    },
+    /// A cluster without data nodes has no place for shards.
+    #[error("the cluster has no data node: add one with `ctl add-data`")]
+    NoDataNodes,
 }

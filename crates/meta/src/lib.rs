@@ -9,6 +9,7 @@ mod catalogue;
 mod command;
 mod error;
 mod host;
+mod node;
 mod records;
 mod shard_groups;
 mod user;
@@ -17,6 +18,7 @@ pub use catalogue::Catalogue;
 pub use command::{Applied, Command, RetentionPolicyChange, RetentionPolicySpec};
 pub use error::CatalogueError;
 pub use host::{CatalogueHost, HostError};
+pub use node::{Behind, DataNode, Lease, MetaNode};
 pub use records::{
     ContinuousQuery, Database, NodeId, RetentionPolicy, Shard, ShardGroup, Subscription, SubscriptionMode,
 };

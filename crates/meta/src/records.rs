@@ -109,6 +109,9 @@ pub struct ShardGroup {
     pub end_ns: i64,
     /// When the group was marked deleted; its files go, the record stays a while so that late copies are known.
     pub deleted_at_ns: Option<i64>,
+    /// When the group was cut short: it takes points before this only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truncated_at_ns: Option<i64>,
     /// A series lives in shard number FNV-1a 64(key) modulo the number of shards.
     pub shards: Vec<Shard>,
 }
@@ -116,7 +119,15 @@ pub struct ShardGroup {
 impl ShardGroup {
     /// Whether `time_ns` is inside.
     pub const fn contains(&self, time_ns: i64) -> bool {
-        self.start_ns <= time_ns && time_ns < self.end_ns
+        self.start_ns <= time_ns && time_ns < self.cut_end_ns()
+    }
+
+    /// First time after what the group takes.
+    pub const fn cut_end_ns(&self) -> i64 {
+        match self.truncated_at_ns {
+            Some(at_ns) if at_ns < self.end_ns => at_ns,
+            _ => self.end_ns,
+        }
     }
 
     /// The shard that holds the series whose key hashes to `series_hash`.
@@ -132,4 +143,19 @@ pub struct Shard {
     pub id: u64,
     /// Nodes that own a copy.
     pub owners: Vec<NodeId>,
+    /// Owners that lack what was written before they became one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joining: Vec<NodeId>,
+}
+
+impl Shard {
+    /// Of these nodes, all of them whole.
+    pub const fn new(id: u64, owners: Vec<NodeId>) -> Self {
+        Self { id, owners, joining: Vec::new() }
+    }
+
+    /// Whether a node owns a copy.
+    pub fn is_owned_by(&self, node: NodeId) -> bool {
+        self.owners.contains(&node)
+    }
 }

@@ -54,8 +54,8 @@ pub(crate) fn plan_span_ns(policy: &RetentionPolicy, time_ns: i64) -> (i64, i64)
     let (mut start, mut end) = aligned_span_ns(time_ns, policy.shard_group_duration_ns);
     for group in policy.live_shard_groups() {
         assert!(!group.contains(time_ns), "shard group {} already covers {time_ns}", group.id);
-        if group.end_ns <= time_ns {
-            start = start.max(group.end_ns);
+        if group.cut_end_ns() <= time_ns {
+            start = start.max(group.cut_end_ns());
         } else {
             end = end.min(group.start_ns);
         }
@@ -77,6 +77,7 @@ mod tests {
                 start_ns,
                 end_ns,
                 deleted_at_ns: None,
+                truncated_at_ns: None,
                 shards: Vec::new(),
             })
             .collect();

@@ -23,7 +23,7 @@ impl Catalogue {
             };
         }
         queries.push(ContinuousQuery { name: name.to_owned(), text: text.to_owned() });
-        Ok(Applied { changed: true, ..Applied::default() })
+        Ok(Applied::CHANGED)
     }
 
     pub(super) fn drop_continuous_query(&mut self, database: &str, name: &str) -> Applied {
@@ -48,7 +48,7 @@ impl Catalogue {
             return Err(CatalogueError::SubscriptionExists);
         }
         subscriptions.push(subscription.clone());
-        Ok(Applied { changed: true, ..Applied::default() })
+        Ok(Applied::CHANGED)
     }
 
     pub(super) fn drop_subscription(
@@ -60,7 +60,7 @@ impl Catalogue {
         let subscriptions = self.subscriptions_mut(database, retention_policy)?;
         let index = subscriptions.iter().position(|subscription| subscription.name == name);
         subscriptions.remove(index.ok_or(CatalogueError::SubscriptionNotFound)?);
-        Ok(Applied { changed: true, ..Applied::default() })
+        Ok(Applied::CHANGED)
     }
 
     /// An empty name is no policy here: not the default one.

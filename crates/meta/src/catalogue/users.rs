@@ -39,13 +39,13 @@ impl Catalogue {
         }
         let (name, password) = (name.to_owned(), password.clone());
         self.users.push(User { name, password, admin, privileges: BTreeMap::new() });
-        Ok(CHANGED)
+        Ok(Applied::CHANGED)
     }
 
     pub(super) fn drop_user(&mut self, name: &str) -> Result<Applied, CatalogueError> {
         let index = self.users.iter().position(|user| user.name == name);
         self.users.remove(index.ok_or(CatalogueError::UserNotFound)?);
-        Ok(CHANGED)
+        Ok(Applied::CHANGED)
     }
 
     pub(super) fn set_password(
@@ -54,7 +54,7 @@ impl Catalogue {
         password: &PasswordHash,
     ) -> Result<Applied, CatalogueError> {
         self.user_mut(name)?.password.clone_from(password);
-        Ok(CHANGED)
+        Ok(Applied::CHANGED)
     }
 
     pub(super) fn set_admin(&mut self, name: &str, admin: bool) -> Result<Applied, CatalogueError> {
@@ -111,5 +111,3 @@ impl Catalogue {
         self.users.iter_mut().find(|user| user.name == name).ok_or(CatalogueError::UserNotFound)
     }
 }
-
-const CHANGED: Applied = Applied { dropped_shards: Vec::new(), changed: true, reserved_shards: 0..0 };

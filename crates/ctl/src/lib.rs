@@ -1,0 +1,1 @@
+//! `skywatch ctl`: the administration of a cluster, with the commands and tables of `influxd-ctl`.

@@ -1,0 +1,1 @@
+//! A meta node: hosts the catalogue on Raft and answers for it.

@@ -1,0 +1,1 @@
+//! Reading shards that other nodes hold, as if they were here.

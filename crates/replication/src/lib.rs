@@ -1,0 +1,1 @@
+//! Copies of what is written: how owners of a shard get and keep the same cells.
