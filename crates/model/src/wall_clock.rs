@@ -1,0 +1,28 @@
+//! The time of day, as something that is handed in: a simulated cluster has clocks of its own, some of them wrong.
+
+use std::{
+    fmt,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// Tells the time of day. Two readings may come in any order: such clocks are set.
+pub trait WallClock: Send + Sync + fmt::Debug {
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    fn now_ns(&self) -> i64;
+
+    /// Milliseconds since then, for versions.
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.now_ns() / 1_000_000).unwrap_or(0)
+    }
+}
+
+/// The clock of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl WallClock for SystemClock {
+    fn now_ns(&self) -> i64 {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
+    }
+}
