@@ -51,4 +51,5 @@ pub use shard::{
     ShardWork, WriteReport,
 };
 pub use store::{AdoptError, StagedFile, StagedShard, Store};
+pub use tombstone::Rule;
 pub use wal::DamagedLog;

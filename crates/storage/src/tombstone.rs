@@ -58,11 +58,13 @@ pub(crate) struct Tombstone {
     pub(crate) rule: Option<Rule>,
 }
 
-/// Series by what they are called.
+/// Series by what they are called: what a delete means wherever it is carried out.
 #[derive(Debug, Clone)]
-pub(crate) struct Rule {
-    pub(crate) measurements: Vec<Arc<str>>,
-    pub(crate) predicate: TagPredicate,
+pub struct Rule {
+    /// Exact names.
+    pub measurements: Vec<Arc<str>>,
+    /// Of their tags.
+    pub predicate: TagPredicate,
 }
 
 impl Rule {

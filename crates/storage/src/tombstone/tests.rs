@@ -161,6 +161,11 @@ fn tombstones_come_back_from_bytes() {
             assert!(take_tombstone(&mut Reader::new(&bytes[..end])).is_err(), "cut at {end}");
         }
     }
+    let mut bytes = Vec::new();
+    let rule = samples::with_rule().rule.unwrap();
+    rule.encode(&mut bytes);
+    let back = Rule::decode(&mut Reader::new(&bytes)).unwrap();
+    assert_eq!(format!("{back:?}"), format!("{rule:?}"));
     let deep = (0..300).fold(TagPredicate::All, |inner, _| TagPredicate::Not(Box::new(inner)));
     assert_eq!(depth(&deep), 301);
 }

@@ -37,11 +37,9 @@ pub(crate) fn put_tombstone(out: &mut Vec<u8>, tombstone: &Tombstone) {
     put_bitmap(out, series);
     match rule {
         None => out.push(0),
-        Some(Rule { measurements, predicate }) => {
+        Some(rule) => {
             out.push(1);
-            put_varint(out, measurements.len() as u64);
-            measurements.iter().for_each(|name| put_bytes(out, name.as_bytes()));
-            put_predicate(out, predicate);
+            rule.encode(out);
         }
     }
 }
@@ -53,14 +51,27 @@ pub(crate) fn take_tombstone(reader: &mut Reader<'_>) -> Result<Tombstone, Malfo
     let series = take_bitmap(reader)?;
     let rule = match reader.u8()? {
         0 => None,
-        1 => {
-            let count = reader.count(1)?;
-            let measurements = (0..count).map(|_| reader.str().map(Arc::from)).collect::<Result<_, _>>()?;
-            Some(Rule { measurements, predicate: take_predicate(reader, 0)? })
-        }
+        1 => Some(Rule::decode(reader)?),
         _ => return Err(Malformed("unknown kind of rule")),
     };
     Ok(Tombstone { id, version, range, barrier, log, series, resolved, rule })
+}
+
+impl Rule {
+    /// Appends what [`Self::decode`] reads: the same on disk and between nodes.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let Self { measurements, predicate } = self;
+        put_varint(out, measurements.len() as u64);
+        measurements.iter().for_each(|name| put_bytes(out, name.as_bytes()));
+        put_predicate(out, predicate);
+    }
+
+    /// Reads a rule. One that is nested too deeply to be stored is refused.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let count = reader.count(1)?;
+        let measurements = (0..count).map(|_| reader.str().map(Arc::from)).collect::<Result<_, _>>()?;
+        Ok(Self { measurements, predicate: take_predicate(reader, 0)? })
+    }
 }
 
 /// The length of a serialised bitmap, and the bitmap.
