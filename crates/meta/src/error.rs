@@ -1,7 +1,7 @@
 //! Why a command on the catalogue was refused. The wording is InfluxDB 1.8's, since clients parse it.
 
 /// Why a command was refused; the catalogue is unchanged.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum CatalogueError {
     /// No database of that name.

@@ -1,5 +1,34 @@
 //! Copies of what is written: how owners of a shard get and keep the same cells.
+//!
+//! ```text
+//! client ── Coordinator ─┬─ Owner (this node) ── shard
+//!                        ├─ call ── Owner (another) ── shard
+//!                        └─ Hints (another that is behind) ··· Handoff ··· Owner
+//! ```
+//!
+//! What travels and waits are [`operation`]s. Since each carries its version, an owner may get them in any order, and
+//! again. Who lacks some is written in the catalogue ([`Standing`]) before a client is told that they are stored.
+//!
+//! All of it runs in one thread under virtual time where a simulation wants that: timers are tokio's, clocks, disks and
+//! networks are handed in.
 
+pub mod calls;
+mod catalogues;
+mod coordinator;
+mod follower;
+mod handoff;
+pub mod hints;
+mod member;
 mod offload;
+pub mod operation;
+mod owner;
+mod standing;
 
+pub use catalogues::{Catalogues, ExecuteError};
+pub use coordinator::{Consistency, Coordinator, InvalidConsistency, Outcome, Owners, Part};
+pub use follower::Follower;
+pub use handoff::{GapFiller, Handoff};
+pub use member::{Member, MemberSettings, Parts};
 pub use offload::offload;
+pub use owner::{Admission, ApplyError, NoLimits, Owner, Report};
+pub use standing::Standing;

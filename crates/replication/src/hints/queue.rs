@@ -1,0 +1,437 @@
+//! A queue on disk: files of frames, appended to at one end and read from the other.
+//!
+//! ```text
+//! <number>.hints    magic, version, time of the first entry, then a frame an entry
+//! gaps              there while something that belonged here was given up
+//! ```
+//!
+//! A file goes when all of it has been delivered. What had been delivered of the first one is delivered again after a
+//! restart, which does no harm. A torn tail is an entry that was never acknowledged, and is cut off; damage elsewhere
+//! costs the entries it hits, which leaves a gap.
+
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use skywatch_model::WallClock;
+use skywatch_storage::{
+    frame,
+    fs::{File, Fs, FsError},
+};
+use tokio::sync::{Mutex as AsyncMutex, Notify};
+
+use crate::offload;
+
+const MAGIC: [u8; 8] = *b"SKYWHH1\n";
+const HEADER_LEN: usize = 16;
+const SUFFIX: &str = ".hints";
+const GAPS: &str = "gaps";
+/// A file that has grown to this is followed by another.
+const FILE_BYTES: u64 = 10 << 20;
+
+/// Why an operation was not kept.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum HintError {
+    /// As much waits as may.
+    #[error("queue is full")]
+    Full,
+    /// Nothing is kept at all.
+    #[error("hinted handoff disabled")]
+    Disabled,
+    /// The node the queue is for was removed.
+    #[error("hinted handoff queue is closed")]
+    Closed,
+    /// The disk refused.
+    #[error("hinted handoff: {0}")]
+    Io(String),
+}
+
+/// What a queue holds and has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueStats {
+    /// Entries that wait.
+    pub entries: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes ever taken.
+    pub bytes_written: u64,
+    /// Bytes ever handed out.
+    pub bytes_read: u64,
+    /// Entries that found no room.
+    pub dropped: u64,
+    /// Whether something that belonged here was given up.
+    pub has_gaps: bool,
+}
+
+/// One file.
+#[derive(Debug)]
+struct Piece {
+    number: u64,
+    path: PathBuf,
+    /// When its first entry came, in milliseconds since the epoch.
+    since_ms: u64,
+    len: u64,
+    /// Entries not delivered yet.
+    entries: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Oldest first.
+    pieces: VecDeque<Piece>,
+    /// The newest piece, open.
+    tail: Option<Arc<dyn File>>,
+    next_number: u64,
+    /// Where the next entry to deliver begins in the oldest piece.
+    position: u64,
+    /// Entries appended so far, and how many of them are durable.
+    appended: u64,
+    is_closed: bool,
+    /// A write or sync of the tail failed: it is not appended to any more.
+    tail_is_bad: bool,
+}
+
+/// See the module's header.
+#[derive(Debug)]
+pub struct Queue {
+    fs: Arc<dyn Fs>,
+    dir: PathBuf,
+    wall: Arc<dyn WallClock>,
+    max_bytes: u64,
+    state: Mutex<State>,
+    /// Number of entries known to be durable; held while the disk is waited for, so that those who wait share a sync.
+    synced: AsyncMutex<u64>,
+    has_gaps: AtomicBool,
+    /// Wakes whoever delivers.
+    pub(crate) filled: Notify,
+    bytes_written: AtomicU64,
+    bytes_read: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// Entries to be delivered next.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Each as it was appended.
+    pub entries: Vec<Bytes>,
+    /// Where the next batch begins.
+    end: u64,
+    piece: u64,
+}
+
+impl Queue {
+    pub(super) fn open(
+        fs: Arc<dyn Fs>,
+        dir: &Path,
+        wall: Arc<dyn WallClock>,
+        max_bytes: u64,
+    ) -> Result<Self, FsError> {
+        fs.create_dir_all(dir).map_err(FsError::on("create", dir))?;
+        let mut state = State { next_number: 1, ..State::default() };
+        let mut has_gaps = false;
+        for entry in fs.list(dir).map_err(FsError::on("list", dir))? {
+            if entry.name == GAPS {
+                has_gaps = true;
+                continue;
+            }
+            let Some(number) = entry.name.strip_suffix(SUFFIX).and_then(|number| number.parse().ok()) else {
+                continue;
+            };
+            let path = dir.join(&entry.name);
+            let (piece, is_damaged) = read_piece(&*fs, number, path)?;
+            has_gaps |= is_damaged;
+            state.next_number = state.next_number.max(number + 1);
+            if piece.entries == 0 {
+                fs.remove_file(&piece.path).map_err(FsError::on("remove", &piece.path))?;
+            } else {
+                state.pieces.push_back(piece);
+            }
+        }
+        state.pieces.make_contiguous().sort_by_key(|piece| piece.number);
+        state.position = HEADER_LEN as u64;
+        let queue = Self {
+            fs,
+            dir: dir.to_owned(),
+            wall,
+            max_bytes,
+            state: Mutex::new(state),
+            synced: AsyncMutex::new(0),
+            has_gaps: AtomicBool::new(false),
+            filled: Notify::new(),
+            bytes_written: AtomicU64::new(0),
+            bytes_read: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+        };
+        if has_gaps {
+            queue.note_gap();
+        }
+        Ok(queue)
+    }
+
+    /// Where its files are.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.state.lock().pieces.is_empty()
+    }
+
+    /// Whether something that belonged here was given up, so that delivering the rest is not enough.
+    pub fn has_gaps(&self) -> bool {
+        self.has_gaps.load(Ordering::Acquire)
+    }
+
+    /// The destination has been brought up to date by other means.
+    pub fn close_gaps(&self) {
+        let path = self.dir.join(GAPS);
+        match self.fs.remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(path = %path.display(), %error, "cannot remove; the comparison is made once more after a restart");
+            }
+            _ => {}
+        }
+        self.has_gaps.store(false, Ordering::Release);
+    }
+
+    /// What it holds and has done.
+    pub fn stats(&self) -> QueueStats {
+        let state = self.state.lock();
+        QueueStats {
+            entries: state.pieces.iter().map(|piece| piece.entries).sum(),
+            bytes: waiting_bytes(&state),
+            bytes_written: self.bytes_written.load(Ordering::Relaxed),
+            bytes_read: self.bytes_read.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
+            has_gaps: self.has_gaps(),
+        }
+    }
+
+    /// Keeps an operation; when this returns `Ok`, it is durable. When it does not, the queue has a gap.
+    pub async fn append(&self, entry: &[u8]) -> Result<(), HintError> {
+        let number = match offload(|| self.write(entry)) {
+            Ok(number) => number,
+            Err(error) => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                offload(|| self.note_gap());
+                return Err(error);
+            }
+        };
+        let mut synced = self.synced.lock().await;
+        if *synced < number {
+            *synced = offload(|| self.sync()).inspect_err(|_| self.note_gap())?;
+        }
+        drop(synced);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Appends an entry and returns how many there are.
+    fn write(&self, entry: &[u8]) -> Result<u64, HintError> {
+        let mut bytes = Vec::with_capacity(entry.len() + frame::FRAME_HEADER_LEN);
+        let start = frame::begin(&mut bytes);
+        bytes.extend_from_slice(entry);
+        frame::end(&mut bytes, start);
+        let mut state = self.state.lock();
+        if state.is_closed {
+            return Err(HintError::Closed);
+        }
+        if waiting_bytes(&state) + bytes.len() as u64 > self.max_bytes {
+            return Err(HintError::Full);
+        }
+        let is_fresh = state.tail.is_none()
+            || state.tail_is_bad
+            || state.pieces.back().is_none_or(|piece| piece.len >= FILE_BYTES);
+        if is_fresh {
+            self.begin_piece(&mut state)?;
+        }
+        let State { pieces, tail, tail_is_bad, appended, .. } = &mut *state;
+        let (Some(piece), Some(file)) = (pieces.back_mut(), tail.as_ref()) else {
+            return Err(HintError::Closed);
+        };
+        if let Err(error) = file.append(&bytes) {
+            // What was written of it is cut off as a torn tail.
+            *tail_is_bad = file.truncate(piece.len).is_err();
+            return Err(HintError::Io(format!("cannot append to {}: {error}", piece.path.display())));
+        }
+        piece.len += bytes.len() as u64;
+        piece.entries += 1;
+        *appended += 1;
+        self.bytes_written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(*appended)
+    }
+
+    fn begin_piece(&self, state: &mut State) -> Result<(), HintError> {
+        let refused = |what: &str, path: &Path, error: std::io::Error| {
+            HintError::Io(format!("cannot {what} {}: {error}", path.display()))
+        };
+        // The one before is complete, and what waits for its sync must not be taken for synced by that of the next.
+        if let Some(tail) = state.tail.take()
+            && !state.tail_is_bad
+        {
+            tail.sync().map_err(|error| refused("sync the files of", &self.dir, error))?;
+        }
+        let number = state.next_number;
+        let path = self.dir.join(format!("{number:010}{SUFFIX}"));
+        let since_ms = self.wall.now_ms();
+        let file = self.fs.create(&path).map_err(|error| refused("create", &path, error))?;
+        let mut header = MAGIC.to_vec();
+        header.extend_from_slice(&since_ms.to_le_bytes());
+        file.append(&header).map_err(|error| refused("write", &path, error))?;
+        file.sync().map_err(|error| refused("sync", &path, error))?;
+        self.fs.sync_dir(&self.dir).map_err(|error| refused("sync", &self.dir, error))?;
+        state.next_number += 1;
+        if state.pieces.is_empty() {
+            state.position = HEADER_LEN as u64;
+        }
+        state.pieces.push_back(Piece { number, path, since_ms, len: HEADER_LEN as u64, entries: 0 });
+        state.tail = Some(file);
+        state.tail_is_bad = false;
+        Ok(())
+    }
+
+    /// Makes all entries so far durable and returns how many these are.
+    fn sync(&self) -> Result<u64, HintError> {
+        let (file, appended) = {
+            let state = self.state.lock();
+            (state.tail.clone(), state.appended)
+        };
+        if let Some(file) = file
+            && let Err(error) = file.sync()
+        {
+            self.state.lock().tail_is_bad = true;
+            return Err(HintError::Io(format!("cannot sync the files of {}: {error}", self.dir.display())));
+        }
+        Ok(appended)
+    }
+
+    /// The next entries, of about `bytes` in all; none if nothing waits. They stay until [`Self::delivered`].
+    pub fn next(&self, bytes: u64) -> Result<Batch, FsError> {
+        let (path, number, position, len) = {
+            let state = self.state.lock();
+            let Some(piece) = state.pieces.front() else { return Ok(Batch::default()) };
+            (piece.path.clone(), piece.number, state.position, piece.len)
+        };
+        let content = self
+            .fs
+            .read_at(&path, position, (len - position) as usize)
+            .map_err(FsError::on("read", &path))?;
+        let content = Bytes::from(content);
+        let frames = frame::find_frames(&content, 0);
+        let mut batch = Batch { piece: number, end: position, ..Batch::default() };
+        let mut taken = 0;
+        for body in frames.bodies {
+            if taken > 0 && taken + body.len() as u64 > bytes {
+                break;
+            }
+            taken += body.len() as u64;
+            batch.end = position + body.end as u64;
+            batch.entries.push(content.slice(body));
+        }
+        if batch.entries.is_empty() {
+            // Nothing can be read behind the position: the rest is damaged.
+            batch.end = len;
+        }
+        self.bytes_read.fetch_add(taken, Ordering::Relaxed);
+        Ok(batch)
+    }
+
+    /// The entries of a batch have arrived, and go.
+    pub fn delivered(&self, batch: &Batch) {
+        let mut state = self.state.lock();
+        let Some(piece) = state.pieces.front_mut().filter(|piece| piece.number == batch.piece) else {
+            return;
+        };
+        piece.entries = piece.entries.saturating_sub(batch.entries.len() as u64);
+        let is_done = batch.end >= piece.len;
+        state.position = batch.end;
+        if is_done {
+            self.drop_oldest(&mut state);
+        }
+    }
+
+    /// Removes the oldest piece. The newest may be it; the next entry begins another then.
+    fn drop_oldest(&self, state: &mut State) {
+        let Some(piece) = state.pieces.pop_front() else { return };
+        if state.pieces.is_empty() {
+            state.tail = None;
+        }
+        state.position = HEADER_LEN as u64;
+        if let Err(error) = self.fs.remove_file(&piece.path) {
+            tracing::warn!(path = %piece.path.display(), %error, "cannot remove delivered hints; they are delivered again after a restart");
+        }
+    }
+
+    /// Gives up what has waited for longer than `max_age`; returns how many entries that were.
+    pub fn purge(&self, max_age: Duration) -> u64 {
+        let now_ms = self.wall.now_ms();
+        let max_age_ms = max_age.as_millis() as u64;
+        let mut given_up = 0;
+        loop {
+            let mut state = self.state.lock();
+            let Some(piece) = state.pieces.front() else { break };
+            // Its last entry came before the next piece began, or may be as young as now.
+            let until_ms = state.pieces.get(1).map_or(now_ms, |next| next.since_ms).max(piece.since_ms);
+            if now_ms.saturating_sub(until_ms) <= max_age_ms {
+                break;
+            }
+            given_up += piece.entries;
+            self.note_gap();
+            self.drop_oldest(&mut state);
+        }
+        given_up
+    }
+
+    /// Takes nothing more.
+    pub(super) fn close(&self) {
+        self.state.lock().is_closed = true;
+        self.filled.notify_one();
+    }
+
+    /// Whether it takes nothing more.
+    pub fn is_closed(&self) -> bool {
+        self.state.lock().is_closed
+    }
+
+    /// Remembers, also across a restart, that something is missing.
+    pub fn note_gap(&self) {
+        if self.has_gaps.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let path = self.dir.join(GAPS);
+        let written =
+            self.fs.create(&path).and_then(|file| file.sync()).and_then(|()| self.fs.sync_dir(&self.dir));
+        match written {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                tracing::error!(path = %path.display(), %error, "cannot note that hints are missing");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn waiting_bytes(state: &State) -> u64 {
+    let all: u64 = state.pieces.iter().map(|piece| piece.len).sum();
+    if state.pieces.is_empty() { 0 } else { all - state.position.min(all) }
+}
+
+/// Reads what a piece holds; whether entries of it are damaged.
+fn read_piece(fs: &dyn Fs, number: u64, path: PathBuf) -> Result<(Piece, bool), FsError> {
+    let bytes = fs.map(&path).map_err(FsError::on("read", &path))?;
+    let header = bytes.get(..HEADER_LEN).filter(|header| header.starts_with(&MAGIC));
+    let since_ms =
+        header.and_then(|header| header[MAGIC.len()..].try_into().ok()).map_or(0, u64::from_le_bytes);
+    let frames = frame::find_frames(&bytes, HEADER_LEN.min(bytes.len()));
+    let is_damaged = !frames.damaged.is_empty() || (header.is_none() && bytes.len() >= HEADER_LEN);
+    let piece = Piece { number, path, since_ms, len: frames.end as u64, entries: frames.bodies.len() as u64 };
+    Ok((piece, is_damaged))
+}

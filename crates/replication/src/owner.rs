@@ -1,0 +1,156 @@
+//! The owner's side: operations are applied to the shards that are here.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use skywatch_meta::{Catalogue, NodeId};
+use skywatch_model::{Clock, TimeRange, WallClock, line::PointBatch};
+use skywatch_rpc::{Failure, FailureKind};
+use skywatch_storage::{ErrorClass, OpenError, Rule, Shard, ShardId, Store, WriteError, WriteReport};
+
+use crate::operation::{Action, Operation, Target};
+
+/// Counts the series of shards in the limits of their databases.
+pub trait Admission: Send + Sync + fmt::Debug {
+    /// Called before something is written to a shard.
+    fn admit(&self, database: &str, shard: &Shard);
+}
+
+/// Admits everything.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoLimits;
+
+impl Admission for NoLimits {
+    fn admit(&self, _database: &str, _shard: &Shard) {}
+}
+
+/// What became of an operation at an owner.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// Points stored.
+    pub written: u64,
+    /// Points that this owner can never store, by their position in the operation, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejected: Vec<(u32, Arc<str>)>,
+}
+
+/// Why an owner did not apply an operation.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The shard was dropped, or belongs to others: nothing is to be done.
+    #[error("{0}")]
+    Gone(String),
+    /// It was accepted by a node whose clock is too far ahead of this one's.
+    #[error(transparent)]
+    Clock(#[from] skywatch_model::TooFarAhead),
+    /// The shard did not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The shard did not take it.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl From<ApplyError> for Failure {
+    fn from(error: ApplyError) -> Self {
+        let kind = match &error {
+            ApplyError::Gone(_) | ApplyError::Write(WriteError::Closed) => FailureKind::NotFound,
+            ApplyError::Clock(_) => FailureKind::Unavailable,
+            ApplyError::Open(_) => FailureKind::Internal,
+            ApplyError::Write(error) => match error.class() {
+                ErrorClass::Caller => FailureKind::Invalid,
+                ErrorClass::Retry => FailureKind::Unavailable,
+                ErrorClass::Fatal => FailureKind::Internal,
+            },
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// See the module's header.
+#[derive(Debug)]
+pub struct Owner {
+    me: NodeId,
+    store: Arc<Store>,
+    clock: Arc<Clock>,
+    wall: Arc<dyn WallClock>,
+    admission: Arc<dyn Admission>,
+}
+
+impl Owner {
+    /// Applies to `store`.
+    pub fn new(
+        me: NodeId,
+        store: Arc<Store>,
+        clock: Arc<Clock>,
+        wall: Arc<dyn WallClock>,
+        admission: Arc<dyn Admission>,
+    ) -> Self {
+        Self { me, store, clock, wall, admission }
+    }
+
+    /// The store.
+    pub const fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Applies an operation that another node sent. Blocks.
+    pub fn apply(&self, catalogue: &Catalogue, operation: &Operation) -> Result<Report, ApplyError> {
+        self.check_ownership(catalogue, operation.shard)?;
+        self.clock.observe(operation.version, self.wall.now_ms())?;
+        let shard = self.open(operation.shard, operation.range, &operation.database)?;
+        match &operation.action {
+            Action::Write(batch) => {
+                let points: Vec<u32> = (0..batch.len() as u32).collect();
+                Ok(report(shard.write(batch, &points, operation.version)?))
+            }
+            Action::Delete(rule, times) => {
+                shard.delete(&rule.measurements, &rule.predicate, *times, operation.version)?;
+                Ok(Report::default())
+            }
+        }
+    }
+
+    /// Stores points (positions in `batch`) of a write that this node coordinates. Blocks.
+    pub fn write(
+        &self,
+        target: &Target<'_>,
+        batch: &PointBatch<'_>,
+        points: &[u32],
+    ) -> Result<Report, ApplyError> {
+        let shard = self.open(target.shard, target.range, target.database)?;
+        Ok(report(shard.write(batch, points, target.version)?))
+    }
+
+    /// Deletes what `rule` names in `times`, for a delete that this node coordinates. Blocks.
+    pub fn delete(&self, target: &Target<'_>, rule: &Rule, times: TimeRange) -> Result<Report, ApplyError> {
+        let shard = self.open(target.shard, target.range, target.database)?;
+        shard.delete(&rule.measurements, &rule.predicate, times, target.version)?;
+        Ok(Report::default())
+    }
+
+    /// A shard that is not in the catalogue was dropped, unless its number is one that this copy of the catalogue has
+    /// not seen given out yet.
+    fn check_ownership(&self, catalogue: &Catalogue, id: u64) -> Result<(), ApplyError> {
+        match catalogue.live_shard(id) {
+            Some(shard) if !shard.is_owned_by(self.me) => {
+                Err(ApplyError::Gone(format!("node {} does not own shard {id}", self.me.0)))
+            }
+            None if id <= catalogue.shard_id_last() => {
+                Err(ApplyError::Gone(format!("shard {id} was dropped")))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn open(&self, id: u64, range: TimeRange, database: &str) -> Result<Arc<Shard>, OpenError> {
+        let shard = self.store.create_shard(ShardId(id), range)?;
+        self.admission.admit(database, &shard);
+        Ok(shard)
+    }
+}
+
+fn report(report: WriteReport) -> Report {
+    let rejected = report.rejected.into_iter().map(|it| (it.point, it.reason)).collect();
+    Report { written: report.written, rejected }
+}
