@@ -7,14 +7,16 @@ use std::sync::Arc;
 use skywatch_meta::{
     CatalogueError, Command, Database, HostError, RetentionPolicy, RetentionPolicyChange, RetentionPolicySpec,
 };
-use skywatch_model::{TimeRange, line::PointBatch};
+use skywatch_model::{TimeRange, Version, line::PointBatch};
 use skywatch_query::{
     Backend, BackendError, DeleteRequest, NewRetentionPolicy, RetentionPolicyInfo, RetentionPolicyUpdate,
     ShardGroupInfo, ShardInfo,
 };
-use skywatch_storage::{ShardRead, TagPredicate, WriteError};
+use skywatch_replication::{Consistency, Owners, operation::Target};
+use skywatch_storage::{Rule, ShardRead, TagPredicate, WriteError};
 
 use crate::{
+    keeper::Keeper,
     node::{NodeCore, wall_clock_ns},
     write::{PointsRequest, WriteError as PointsError, WriteErrorClass},
 };
@@ -65,12 +67,15 @@ impl Backend for NodeCore {
         let groups = policy
             .live_shard_groups()
             .filter(|group| range.overlaps(TimeRange::new(group.start_ns, group.end_ns - 1)));
-        // A shard that nothing was written to yet has a place in the catalogue and no files.
-        Ok(groups
-            .flat_map(|group| &group.shards)
-            .filter_map(|shard| self.open_shard(shard.id))
-            .map(|shard| shard.snapshot())
-            .collect())
+        let mut shards = Vec::new();
+        for shard in groups.flat_map(|group| &group.shards) {
+            if let Keeper::Cluster(clustered) = &self.host {
+                clustered.check_whole(shard)?;
+            }
+            // A shard that nothing was written to yet has a place in the catalogue and no files.
+            shards.extend(self.open_shard(shard.id).map(|shard| shard.snapshot()));
+        }
+        Ok(shards)
     }
 
     fn create_database(&self, name: &str, policy: Option<&NewRetentionPolicy>) -> Result<(), BackendError> {
@@ -140,13 +145,26 @@ impl Backend for NodeCore {
         let version = self.next_version(wall_clock_ns());
         let groups = policies.into_iter().flat_map(RetentionPolicy::live_shard_groups);
         let inside = groups.filter(|group| range.overlaps(TimeRange::new(group.start_ns, group.end_ns - 1)));
+        let rule = Rule { measurements: measurements.clone(), predicate: predicate.clone() };
         let mut result = Ok(());
         // Every shard gets its chance: what fails in one is told, and asking again does the rest.
-        for shard in inside.flat_map(|group| &group.shards).filter_map(|shard| self.open_shard(shard.id)) {
-            match shard.delete(measurements, predicate, *range, version) {
-                // Retention has removed it meanwhile, with everything in it.
-                Ok(_) | Err(WriteError::Closed) => {}
-                Err(error) => result = result.and(Err(BackendError::Delete(error))),
+        for group in inside {
+            for shard in &group.shards {
+                let deleted = match &self.host {
+                    Keeper::Local(_) => self.delete_here(shard.id, &rule, *range, version),
+                    Keeper::Cluster(clustered) => {
+                        let target = Target {
+                            shard: shard.id,
+                            range: TimeRange::new(group.start_ns, group.end_ns - 1),
+                            database: &database.name,
+                            version,
+                        };
+                        clustered
+                            .delete(&target, &rule, *range, &Owners::of(shard))
+                            .map_err(BackendError::WriteFailed)
+                    }
+                };
+                result = result.and(deleted);
             }
         }
         result
@@ -169,12 +187,7 @@ impl Backend for NodeCore {
                 start_ns: group.start_ns,
                 end_ns: group.end_ns,
                 retention_ns: policy.duration_ns,
-                // A single server names no owners.
-                shards: group
-                    .shards
-                    .iter()
-                    .map(|shard| ShardInfo { id: shard.id, owners: Vec::new() })
-                    .collect(),
+                shards: group.shards.iter().map(|shard| self.shard_info(shard)).collect(),
             })
         });
         Ok(groups.collect())
@@ -190,12 +203,37 @@ impl Backend for NodeCore {
             database,
             retention_policy: Some(retention_policy),
             received_at_ns: wall_clock_ns(),
+            consistency: Consistency::One,
         };
         self.write_points(&request, points).map(drop).map_err(points_error)
     }
 }
 
 impl NodeCore {
+    /// A single server names no owners.
+    fn shard_info(&self, shard: &skywatch_meta::Shard) -> ShardInfo {
+        let owners = match &self.host {
+            Keeper::Local(_) => Vec::new(),
+            Keeper::Cluster(_) => shard.owners.iter().map(|owner| owner.0).collect(),
+        };
+        ShardInfo { id: shard.id, owners }
+    }
+
+    fn delete_here(
+        &self,
+        shard: u64,
+        rule: &Rule,
+        range: TimeRange,
+        version: Version,
+    ) -> Result<(), BackendError> {
+        let Some(shard) = self.open_shard(shard) else { return Ok(()) };
+        match shard.delete(&rule.measurements, &rule.predicate, range, version) {
+            // Retention has removed it meanwhile, with everything in it.
+            Ok(_) | Err(WriteError::Closed) => Ok(()),
+            Err(error) => Err(BackendError::Delete(error)),
+        }
+    }
+
     /// Carries out a command on the catalogue and removes the shards that lost their place in it.
     fn execute(&self, command: &Command) -> Result<(), BackendError> {
         let applied = self.host.execute(command).map_err(backend_error)?;

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use parking_lot::Mutex;
 use skywatch_meta::{Database, RetentionPolicy};
-use skywatch_storage::{CardinalityLimits, SeriesLimit};
+use skywatch_replication::Admission;
+use skywatch_storage::{CardinalityLimits, SeriesLimit, Shard};
 
 use crate::{DatabaseCardinality, node::NodeCore};
 
@@ -32,6 +33,12 @@ impl SeriesLimits {
                 limit
             }
         }
+    }
+}
+
+impl Admission for SeriesLimits {
+    fn admit(&self, database: &str, shard: &Shard) {
+        shard.limit_series(&self.of(database));
     }
 }
 

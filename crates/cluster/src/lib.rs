@@ -1,11 +1,13 @@
 //! One data node: the write router, the engine's view of the catalogue and the shards, and retention.
-//! A single server is a cluster of one node; replication to others joins here.
+//! A single server keeps its own catalogue; a member of a cluster follows that of the meta nodes and writes to every owner.
 
 mod accounts;
 mod backend;
 pub mod backup;
 mod cardinality;
+mod clustered;
 mod forward;
+mod keeper;
 mod monitored;
 mod node;
 mod password;
@@ -15,7 +17,10 @@ mod statistics;
 mod write;
 
 pub use accounts::Accounts;
+pub use clustered::Membership;
 pub use forward::{Copied, Forwarded, Forwarder, Subscribed, SubscribedMode};
 pub use node::{Node, NodeConfig, NodeError};
 pub use statistics::{DatabaseCardinality, NodeStatistics, WriteStatistics};
-pub use write::{PointsRequest, WriteError, WriteErrorClass, WriteRequest, WriteSummary};
+pub use write::{
+    Consistency, InvalidConsistency, PointsRequest, WriteError, WriteErrorClass, WriteRequest, WriteSummary,
+};

@@ -28,16 +28,19 @@ use skywatch_model::{
 };
 use skywatch_monitor::Monitor;
 use skywatch_query::{Backend, BackendError, Executor, Limits, NewRetentionPolicy};
+use skywatch_replication::Member;
 use skywatch_storage::{
     CardinalityLimits, Consumer, Durability, Exhausted, MemoryBudget, OpenError, Reservation, Shard, ShardId,
-    Store, StoreOptions,
+    Store, StoreOptions, VersionPolicy,
 };
 
 use crate::{
     accounts::VerifiedPasswords,
     backup::Desk,
     cardinality::SeriesLimits,
+    clustered::Membership,
     forward::Forwarder,
+    keeper::Keeper,
     monitored::NodeSource,
     retention::plan_upkeep,
     router::{Route, ShardPart, plan_route},
@@ -52,7 +55,7 @@ pub(crate) const SINGLE_NODE: NodeId = NodeId(1);
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Seconds a client is asked to wait when the store names no time.
-const RETRY_AFTER_SECS: u32 = 1;
+pub(crate) const RETRY_AFTER_SECS: u32 = 1;
 
 /// What a parsed line takes, and each of its fields and tags; those of new series are counted once parsed.
 const BYTES_PER_LINE: u64 = 32;
@@ -88,6 +91,9 @@ pub enum NodeError {
     /// The catalogue did not open.
     #[error(transparent)]
     Catalogue(#[from] HostError),
+    /// What is kept for other nodes did not open.
+    #[error(transparent)]
+    Hints(#[from] skywatch_storage::fs::FsError),
     /// Shards without a catalogue: opening would give their points no names, and then drop them.
     #[error(
         "{} holds shard {shard}, which {} does not know: the catalogue is missing or older than the data; \
@@ -121,11 +127,11 @@ struct Upkeep {
 /// What a node's parts share.
 #[derive(Debug)]
 pub(crate) struct NodeCore {
-    pub(crate) host: CatalogueHost,
-    pub(crate) store: Store,
+    pub(crate) host: Keeper,
+    pub(crate) store: Arc<Store>,
     memory: Arc<MemoryBudget>,
-    pub(crate) series_limits: SeriesLimits,
-    pub(crate) clock: Clock,
+    pub(crate) series_limits: Arc<SeriesLimits>,
+    pub(crate) clock: Arc<Clock>,
     /// Backups and restores under way.
     pub(crate) desk: Desk,
     /// Who takes copies of writes, once it was told.
@@ -139,26 +145,49 @@ pub(crate) struct NodeCore {
 }
 
 impl Node {
-    /// Opens the node's data, recovering what a crash left, and starts its upkeep.
+    /// Opens the data of a server that is no member of a cluster, recovering what a crash left, and starts its upkeep.
     pub fn open(config: NodeConfig) -> Result<Arc<Self>, NodeError> {
+        Self::open_with(config, None)
+    }
+
+    /// As [`Self::open`], for a member of a cluster.
+    pub fn enter(config: NodeConfig, membership: Membership) -> Result<Arc<Self>, NodeError> {
+        Self::open_with(config, Some(membership))
+    }
+
+    fn open_with(config: NodeConfig, membership: Option<Membership>) -> Result<Arc<Self>, NodeError> {
         let (data, meta) = (config.data_dir.join("data"), config.data_dir.join("meta"));
         // The store first: its lock keeps other processes away from the catalogue too.
-        let store = Store::open(
+        let versions = if membership.is_some() { VersionPolicy::Keep } else { VersionPolicy::Strip };
+        let store = Arc::new(Store::open(
             &data,
             StoreOptions {
                 durability: config.durability,
                 memory: Arc::clone(&config.memory),
+                versions,
                 ..StoreOptions::default()
             },
-        )?;
-        let host = CatalogueHost::open(&meta)?;
-        drop_forgotten_shards(&store, &host, &data, &meta)?;
-        let clock = Clock::new(SINGLE_NODE.0 as u16, store.latest_version());
+        )?);
+        let series_limits = Arc::new(SeriesLimits::new(config.cardinality));
+        let (host, clock) = match membership {
+            None => {
+                let host = CatalogueHost::open(&meta)?;
+                drop_forgotten_shards(&store, &host, &data, &meta)?;
+                let clock = Arc::new(Clock::new(SINGLE_NODE.0 as u16, store.latest_version()));
+                (Keeper::Local(host), clock)
+            }
+            Some(membership) => {
+                let clock = Arc::new(Clock::new(membership.me.0 as u16, store.latest_version()));
+                let admission = Arc::clone(&series_limits) as _;
+                let member = membership.enter(&config.data_dir, &store, &clock, admission)?;
+                (Keeper::Cluster(member), clock)
+            }
+        };
         let core = Arc::new(NodeCore {
             host,
             store,
             memory: Arc::clone(&config.memory),
-            series_limits: SeriesLimits::new(config.cardinality),
+            series_limits,
             clock,
             desk: Desk::default(),
             forwarder: OnceLock::new(),
@@ -172,6 +201,9 @@ impl Node {
             Executor::new(Arc::clone(&core) as Arc<dyn Backend>, config.limits).with_memory(config.memory);
         let executor = executor.with_monitor(Arc::clone(&config.monitor));
         config.monitor.add(Arc::new(NodeSource::new(&core)));
+        if let Keeper::Cluster(clustered) = &core.host {
+            clustered.start(&core);
+        }
         let upkeep = Mutex::new(Some(start_upkeep(Arc::clone(&core))));
         Ok(Arc::new(Self { core, executor, upkeep }))
     }
@@ -241,9 +273,20 @@ impl Node {
         statistics
     }
 
+    /// The cluster it is a member of.
+    pub fn member(&self) -> Option<&Arc<Member>> {
+        match &self.core.host {
+            Keeper::Local(_) => None,
+            Keeper::Cluster(clustered) => Some(clustered.member()),
+        }
+    }
+
     /// Refuses further writes, flushes what is in memory and releases the data directory.
     pub fn close(&self) {
         self.core.closing.store(true, Ordering::Release);
+        if let Keeper::Cluster(clustered) = &self.core.host {
+            clustered.stop();
+        }
         if let Some(upkeep) = self.upkeep.lock().take() {
             // The thread may have ended already; then there is nobody to tell.
             drop(upkeep.stop);
@@ -301,7 +344,13 @@ impl NodeCore {
                 Err(WriteError::Unparsable(join_lines(&bad_lines)))
             };
         }
-        self.store_batch(request.database, policy, &batch, request.received_at_ns, &bad_lines)
+        let target = PointsRequest {
+            database: request.database,
+            retention_policy: request.retention_policy,
+            received_at_ns: request.received_at_ns,
+            consistency: request.consistency,
+        };
+        self.store_batch(&target, &batch, &bad_lines)
     }
 
     /// See [`Node::write_points`].
@@ -319,20 +368,24 @@ impl NodeCore {
             if batch.is_empty() {
                 return Ok(WriteSummary::default());
             }
-            self.store_batch(request.database, policy, batch, request.received_at_ns, &[])
+            self.store_batch(request, batch, &[])
         })
     }
 
     fn store_batch(
         &self,
-        database: &str,
-        policy: &str,
+        request: &PointsRequest<'_>,
         batch: &PointBatch<'_>,
-        now_ns: i64,
         bad_lines: &[LineError],
     ) -> Result<WriteSummary, WriteError> {
-        let (parts, too_old) = self.route(database, policy, batch, now_ns)?;
-        let outcome = self.write_parts(database, batch, &parts, now_ns)?;
+        let PointsRequest { database, retention_policy, received_at_ns, consistency } = *request;
+        let policy = retention_policy.unwrap_or("");
+        let (parts, too_old) = self.route(database, policy, batch, received_at_ns)?;
+        let version = self.next_version(received_at_ns);
+        let outcome = match &self.host {
+            Keeper::Local(_) => self.write_parts(database, batch, &parts, version)?,
+            Keeper::Cluster(clustered) => clustered.write(database, batch, &parts, version, consistency)?,
+        };
         self.forward(database, policy, batch, &parts, &outcome.refused);
         outcome.conclude(too_old, bad_lines)
     }
@@ -377,7 +430,7 @@ impl NodeCore {
                         database: database.to_owned(),
                         retention_policy: found.name.clone(),
                         time_ns,
-                        nodes: vec![SINGLE_NODE],
+                        nodes: self.host.placement(),
                     };
                     self.host.execute(&command).map_err(WriteError::Catalogue)?;
                 }
@@ -390,9 +443,8 @@ impl NodeCore {
         database: &str,
         batch: &PointBatch<'_>,
         parts: &[ShardPart],
-        now_ns: i64,
+        version: Version,
     ) -> Result<Outcome, WriteError> {
-        let version = self.next_version(now_ns);
         let limit = self.series_limits.of(database);
         let mut outcome = Outcome::default();
         for part in parts {
@@ -429,12 +481,22 @@ impl NodeCore {
         }
     }
 
+    /// What follows from a changed catalogue: shards that have no place here any more go, limits and subscriptions are
+    /// those of now.
+    pub(crate) fn follow_catalogue(&self) {
+        if let Keeper::Cluster(clustered) = &self.host {
+            self.drop_shards(&clustered.shards_without_a_place());
+        }
+        self.limit_series();
+        self.tell_subscriptions();
+    }
+
     fn keep_up(&self) {
         self.limit_series();
         self.tell_subscriptions();
         self.desk.expire();
         let now_ns = wall_clock_ns();
-        for command in plan_upkeep(&self.host.current(), SINGLE_NODE, now_ns) {
+        for command in plan_upkeep(&self.host.current(), &self.host.placement(), now_ns) {
             match self.host.execute(&command) {
                 Ok(applied) => self.drop_shards(&applied.dropped_shards),
                 Err(error) => tracing::warn!(%error, ?command, "upkeep failed; it is tried again"),
@@ -445,12 +507,12 @@ impl NodeCore {
 
 /// What became of the points of one batch that had a shard.
 #[derive(Debug, Default)]
-struct Outcome {
-    written: u64,
+pub(crate) struct Outcome {
+    pub(crate) written: u64,
     /// Positions in the batch of those that do not fit their shard.
-    refused: Vec<u32>,
+    pub(crate) refused: Vec<u32>,
     /// Why the first rejected point was.
-    reason: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 impl Outcome {

@@ -10,8 +10,8 @@ const CREATE_AHEAD_NS: i64 = 30 * 60 * 1_000_000_000;
 const TOMBSTONE_KEPT_NS: i64 = 14 * 24 * 3_600 * 1_000_000_000;
 
 /// The commands that bring the catalogue up to date at `now_ns`: expired groups deleted, old tombstones pruned,
-/// groups created ahead of policies in use.
-pub(crate) fn plan_upkeep(catalogue: &Catalogue, node: NodeId, now_ns: i64) -> Vec<Command> {
+/// groups created ahead of policies in use, on `nodes`.
+pub(crate) fn plan_upkeep(catalogue: &Catalogue, nodes: &[NodeId], now_ns: i64) -> Vec<Command> {
     let mut commands = Vec::new();
     let mut oldest_tombstone_ns = i64::MAX;
     for database in catalogue.databases() {
@@ -38,7 +38,7 @@ pub(crate) fn plan_upkeep(catalogue: &Catalogue, node: NodeId, now_ns: i64) -> V
                     database: database.name.clone(),
                     retention_policy: policy.name.clone(),
                     time_ns: current.end_ns,
-                    nodes: vec![node],
+                    nodes: nodes.to_vec(),
                 });
             }
         }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     const HOUR: i64 = 3_600_000_000_000;
-    const NODE: NodeId = NodeId(1);
+    const NODE: &[NodeId] = &[NodeId(1)];
 
     fn catalogue(duration_ns: i64, group_times_ns: &[i64]) -> Catalogue {
         let mut catalogue = Catalogue::default();
@@ -73,7 +73,7 @@ mod tests {
                 database: "db".into(),
                 retention_policy: "p".into(),
                 time_ns,
-                nodes: vec![NODE],
+                nodes: NODE.to_vec(),
             };
             catalogue.apply(&command).unwrap();
         }

@@ -2,6 +2,7 @@
 
 use skywatch_meta::{RetentionPolicy, ShardGroup};
 use skywatch_model::line::PointBatch;
+use skywatch_replication::Owners;
 
 /// The points of one batch for one shard.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(crate) struct ShardPart {
     pub(crate) end_ns: i64,
     /// Positions in the batch, ascending.
     pub(crate) points: Vec<u32>,
+    /// Who owns the shard.
+    pub(crate) owners: Owners,
 }
 
 /// Where the points of a batch go.
@@ -52,11 +55,12 @@ pub(crate) fn plan_route(policy: &RetentionPolicy, batch: &PointBatch<'_>, now_n
             },
         };
         group = Some(current);
-        let shard = current.shard_for(point.series_hash()).id;
-        if parts.get(part_index).is_none_or(|part| part.shard != shard) {
-            part_index = parts.iter().position(|part| part.shard == shard).unwrap_or_else(|| {
+        let shard = current.shard_for(point.series_hash());
+        if parts.get(part_index).is_none_or(|part| part.shard != shard.id) {
+            part_index = parts.iter().position(|part| part.shard == shard.id).unwrap_or_else(|| {
                 parts.push(ShardPart {
-                    shard,
+                    shard: shard.id,
+                    owners: Owners::of(shard),
                     start_ns: current.start_ns,
                     end_ns: current.end_ns,
                     points: Vec::with_capacity(batch.len() - index),

@@ -1,6 +1,10 @@
 //! What a write asks for and how it may fail. The wording of the errors is InfluxDB 1.8's, since clients parse it.
 
+use std::time::Duration;
+
 use skywatch_model::line::Precision;
+
+pub use skywatch_replication::{Consistency, InvalidConsistency};
 
 /// One body of line protocol on its way in.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +19,8 @@ pub struct WriteRequest<'a> {
     pub body: &'a [u8],
     /// Nanoseconds since the epoch when the request arrived: the time of points that carry none.
     pub received_at_ns: i64,
+    /// How many owners must have the points; a single server always reaches every level.
+    pub consistency: Consistency,
 }
 
 /// Where a batch of points goes that did not come as line protocol.
@@ -26,6 +32,8 @@ pub struct PointsRequest<'a> {
     pub retention_policy: Option<&'a str>,
     /// Nanoseconds since the epoch when the points arrived.
     pub received_at_ns: i64,
+    /// See [`WriteRequest::consistency`].
+    pub consistency: Consistency,
 }
 
 /// What a successful write did.
@@ -88,6 +96,29 @@ pub enum WriteError {
     /// A shard could not store its part.
     #[error("write failed: {0}")]
     Storage(String),
+    /// Owners have some of the points, but not as many of them as the consistency level asks for.
+    #[error("{}", below_level(*stored, reason))]
+    BelowLevel {
+        /// Owners that have stored them, of the shard that fared worst.
+        stored: usize,
+        /// Owners they are kept for.
+        hinted: usize,
+        /// Owners that would have had to store them.
+        needed: usize,
+        /// What went wrong first.
+        reason: String,
+    },
+    /// The owners took too long; the points may be stored.
+    #[error("timeout")]
+    Timeout {
+        /// How long they were waited for.
+        after: Duration,
+    },
+}
+
+/// InfluxDB's words: clients look for them.
+fn below_level(stored: usize, reason: &str) -> String {
+    if stored > 0 { "partial write".to_owned() } else { format!("write failed: {reason}") }
 }
 
 /// What a client should do about a failed write.
@@ -110,9 +141,11 @@ impl WriteError {
             Self::DatabaseNotFound(_) => WriteErrorClass::NotFound,
             Self::Unparsable(_) | Self::Partial { .. } | Self::TooLarge { .. } => WriteErrorClass::Caller,
             Self::Overloaded { .. } | Self::ShuttingDown => WriteErrorClass::Retry,
-            Self::RetentionPolicyNotFound(_) | Self::Catalogue(_) | Self::Storage(_) => {
-                WriteErrorClass::Fatal
-            }
+            Self::RetentionPolicyNotFound(_)
+            | Self::Catalogue(_)
+            | Self::Storage(_)
+            | Self::BelowLevel { .. }
+            | Self::Timeout { .. } => WriteErrorClass::Fatal,
         }
     }
 }

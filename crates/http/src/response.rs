@@ -17,6 +17,7 @@ use crate::encode::{Format, push_csv_field, push_json_string};
 
 /// Header that repeats the error of an answer.
 const X_INFLUXDB_ERROR: HeaderName = HeaderName::from_static("x-influxdb-error");
+const X_SKYWATCH_DURABLE: HeaderName = HeaderName::from_static("x-skywatch-durable");
 
 /// Longest error repeated in a header; clients bound all headers together, some at 16 KiB.
 const MAX_ERROR_HEADER_BYTES: usize = 4 << 10;
@@ -158,12 +159,14 @@ pub(crate) struct Failure {
     pub code: Option<&'static str>,
     /// What credentials are asked for (401); in place of the header that repeats the error, as in InfluxDB.
     pub challenge: Option<HeaderValue>,
+    /// How far a write got that is below its consistency level.
+    pub durable: Option<Box<HeaderValue>>,
 }
 
 impl Failure {
     /// A failure with this status.
     pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), retry_after_secs: None, code: None, challenge: None }
+        Self { status, text: text.into(), retry_after_secs: None, code: None, challenge: None, durable: None }
     }
 
     /// 400.
@@ -203,6 +206,11 @@ impl Failure {
         Self { code: Some(code), ..self }
     }
 
+    /// Tells how far a write got that is below its consistency level: sending it again is not needed to keep it.
+    pub(crate) fn with_durable(self, durable: &str) -> Self {
+        Self { durable: HeaderValue::from_str(durable).ok().map(Box::new), ..self }
+    }
+
     /// The answer, in the form the client asked for.
     pub(crate) fn into_answer(self, format: Format, pretty: bool) -> Answer {
         let format = if self.code.is_some() { Format::Json } else { format };
@@ -215,6 +223,9 @@ impl Failure {
             Some(challenge) => answer.headers_mut().insert(WWW_AUTHENTICATE, challenge),
             None => answer.headers_mut().insert(X_INFLUXDB_ERROR, error_header(&self.text)),
         };
+        if let Some(durable) = self.durable {
+            answer.headers_mut().insert(X_SKYWATCH_DURABLE, *durable);
+        }
         if let Some(seconds) = self.retry_after_secs {
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

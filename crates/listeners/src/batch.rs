@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use skywatch_cluster::{PointsRequest, WriteError, WriteErrorClass};
+use skywatch_cluster::{Consistency, PointsRequest, WriteError, WriteErrorClass};
 use skywatch_model::line::PointBatch;
 use tokio::{
     sync::{mpsc, watch},
@@ -169,6 +169,7 @@ fn store(
         database: &config.database,
         retention_policy: Some(config.retention_policy.as_str()).filter(|policy| !policy.is_empty()),
         received_at_ns,
+        consistency: Consistency::One,
     };
     match sink.write_points(&request, batch) {
         Ok(_) => Ok(()),

@@ -56,6 +56,9 @@ pub enum HostError {
         /// What disagrees.
         reason: String,
     },
+    /// The catalogue is kept by others, and they could not carry the command out.
+    #[error("meta service unavailable: {0}")]
+    Unavailable(String),
     /// The file was written by a later release.
     #[error("{} has format version {found}, this release reads {FORMAT_VERSION}: use a newer skywatch", path.display())]
     Version {

@@ -188,6 +188,15 @@ impl Follower {
             if index <= copy.0 {
                 return;
             }
+            let (known, told) = (copy.1.cluster_id(), catalogue.cluster_id());
+            if known != 0 && known != told {
+                tracing::error!(
+                    known,
+                    told,
+                    "the meta nodes keep the catalogue of another cluster; what this node holds is not theirs to drop"
+                );
+                return;
+            }
             *copy = (index, Arc::new(catalogue));
         }
         self.learn_addresses();

@@ -119,7 +119,7 @@ fn points_written(result: &StatementResult) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use skywatch_cluster::{NodeConfig, WriteRequest};
+    use skywatch_cluster::{Consistency, NodeConfig, WriteRequest};
     use skywatch_cq::Planner;
     use skywatch_model::line::Precision;
     use skywatch_query::Limits;
@@ -157,6 +157,7 @@ mod tests {
             precision: Precision::Nanosecond,
             body: body.as_bytes(),
             received_at_ns: 0,
+            consistency: Consistency::One,
         })
         .unwrap();
         let host = NodeHost {

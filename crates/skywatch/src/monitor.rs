@@ -5,7 +5,7 @@ mod runtime;
 
 use std::{error::Error, io, sync::Arc, time::Duration};
 
-use skywatch_cluster::{Node, WriteRequest};
+use skywatch_cluster::{Consistency, Node, WriteRequest};
 use skywatch_model::line::Precision;
 use skywatch_monitor::{Monitor, Recorder, RecorderConfig, RecorderStore};
 use skywatch_query::NewRetentionPolicy;
@@ -71,6 +71,7 @@ impl RecorderStore for NodeStore {
             precision: Precision::Nanosecond,
             body: lines.as_bytes(),
             received_at_ns: runtime::wall_clock_ns(),
+            consistency: Consistency::Any,
         })?;
         Ok(())
     }

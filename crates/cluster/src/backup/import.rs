@@ -13,7 +13,7 @@ use skywatch_model::TimeRange;
 use skywatch_storage::{AdoptError, ShardId, StagedFile, StagedShard};
 
 use super::{BackupError, FileRef, Hasher, RestorePlan, SessionId, ShardCopy};
-use crate::node::{NodeCore, SINGLE_NODE, wall_clock_ns};
+use crate::node::{NodeCore, wall_clock_ns};
 
 /// What a restore session has received.
 #[derive(Debug)]
@@ -151,7 +151,7 @@ impl NodeCore {
             }
             place.id = id;
         }
-        let command = Command::AdoptDatabase { database, nodes: vec![SINGLE_NODE] };
+        let command = Command::AdoptDatabase { database, nodes: self.host.placement() };
         self.host.execute(&command).map_err(catalogue_error)?;
         Ok(())
     }

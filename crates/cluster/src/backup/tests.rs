@@ -7,7 +7,7 @@ use skywatch_query::{QueryRequest, StatementResult};
 use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
 
 use super::*;
-use crate::{Node, NodeConfig, WriteRequest};
+use crate::{Consistency, Node, NodeConfig, WriteRequest};
 
 fn open(dir: &Path) -> Arc<Node> {
     Node::open(NodeConfig {
@@ -28,6 +28,7 @@ fn write(node: &Node, database: &str, lines: &str) {
         precision: Precision::Nanosecond,
         body: lines.as_bytes(),
         received_at_ns: 1,
+        consistency: Consistency::One,
     };
     node.write(&request).unwrap();
 }

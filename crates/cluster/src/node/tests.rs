@@ -4,7 +4,7 @@ use skywatch_model::line::Precision;
 use skywatch_query::{CancelToken, OutputColumn, QueryRequest, StatementResult};
 
 use super::*;
-use crate::{Copied, Forwarded, Subscribed};
+use crate::{Consistency, Copied, Forwarded, Subscribed};
 
 mod into;
 
@@ -52,6 +52,7 @@ fn write(node: &Node, policy: Option<&str>, body: &str) -> Result<WriteSummary, 
         precision: Precision::Nanosecond,
         body: body.as_bytes(),
         received_at_ns: NOW_NS,
+        consistency: Consistency::One,
     })
 }
 
@@ -137,6 +138,7 @@ fn a_database_over_its_limit_takes_only_series_it_knows() {
             precision: Precision::Nanosecond,
             body: b"m,h=x v=1 1",
             received_at_ns: NOW_NS,
+            consistency: Consistency::One,
         };
         node.write(&other).unwrap();
         node.close();

@@ -9,7 +9,7 @@ use hyper::{
     StatusCode,
     header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
 };
-use skywatch_cluster::{PointsRequest, WriteError};
+use skywatch_cluster::{Consistency, PointsRequest, WriteError};
 use skywatch_model::{Column, Values, line::PointBatch};
 use skywatch_prometheus::{
     ReadError, ReadQuery, ReadResponse, WriteReport, compress, decode_read, decode_write,
@@ -24,7 +24,7 @@ use crate::{
     auth,
     handlers::{
         query::{KillOnDrop, query_failure},
-        write::{check_consistency, check_rights, count, failure, now_ns},
+        write::{check_rights, consistency_of, count, failure, now_ns},
     },
     request_counts::Kind,
     response::{Answer, AnswerBody, Failure, no_content},
@@ -52,7 +52,7 @@ pub(crate) async fn write(
     }
     app.requests.count(head.identity.user_name(), head.peer, Kind::Write);
     check_rights(app, &head.identity, &database)?;
-    check_consistency(head)?;
+    let consistency = consistency_of(head)?;
     let retention_policy = head.url.get("rp").to_owned();
     let body = app.bodies.read(body).await?;
     app.stats.write_bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
@@ -61,7 +61,7 @@ pub(crate) async fn write(
     // The write goes on if the client leaves: its points may be durable already.
     let stored = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        store(&job, &body, &database, &retention_policy)
+        store(&job, &body, &database, &retention_policy, consistency)
     });
     match stored.await {
         Ok(outcome) => outcome.map(|()| no_content(head.format)),
@@ -73,7 +73,13 @@ pub(crate) async fn write(
 }
 
 /// Blocking.
-fn store(app: &App, packed: &[u8], database: &str, retention_policy: &str) -> Result<(), Failure> {
+fn store(
+    app: &App,
+    packed: &[u8],
+    database: &str,
+    retention_policy: &str,
+    consistency: Consistency,
+) -> Result<(), Failure> {
     let message = app.bodies.unsnap(packed, usize::MAX)?;
     if app.config.write_tracing {
         tracing::info!(bytes = message.len(), "Prom write body received by handler");
@@ -97,6 +103,7 @@ fn store(app: &App, packed: &[u8], database: &str, retention_policy: &str) -> Re
         database,
         retention_policy: Some(retention_policy).filter(|policy| !policy.is_empty()),
         received_at_ns: now_ns(),
+        consistency,
     };
     let outcome = with_refused(app.engine.write_points(&request, &batch), &report);
     count(app, &outcome);

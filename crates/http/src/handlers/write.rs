@@ -7,7 +7,9 @@ use std::{
 };
 
 use hyper::{StatusCode, header::CONTENT_ENCODING};
-use skywatch_cluster::{WriteError, WriteErrorClass, WriteRequest, WriteSummary};
+use skywatch_cluster::{
+    Consistency, InvalidConsistency, WriteError, WriteErrorClass, WriteRequest, WriteSummary,
+};
 use skywatch_model::line::Precision;
 use skywatch_query::Identity;
 
@@ -25,6 +27,7 @@ struct Target {
     database: String,
     retention_policy: String,
     precision: Precision,
+    consistency: Consistency,
 }
 
 /// `POST /write?db=&rp=&precision=&consistency=`
@@ -49,16 +52,15 @@ pub(crate) async fn write_v1(
     if database.is_empty() {
         return Err(Failure::bad_request("database is required"));
     }
-    check_consistency(head)?;
-    write(app, head, body, Target { database, retention_policy, precision }).await
+    let consistency = consistency_of(head)?;
+    write(app, head, body, Target { database, retention_policy, precision, consistency }).await
 }
 
-/// One server always reaches every level; the name must still be one.
-pub(crate) fn check_consistency(head: &Head<'_>) -> Result<(), Failure> {
-    let consistency = head.url.get("consistency").to_ascii_lowercase();
-    match consistency.as_str() {
-        "" | "any" | "one" | "quorum" | "all" => Ok(()),
-        _ => Err(Failure::bad_request("invalid consistency level")),
+/// How many owners must have the points; one unless the request says otherwise.
+pub(crate) fn consistency_of(head: &Head<'_>) -> Result<Consistency, Failure> {
+    match head.url.get("consistency") {
+        "" => Ok(Consistency::default()),
+        level => level.parse().map_err(|error: InvalidConsistency| Failure::bad_request(error.to_string())),
     }
 }
 
@@ -80,7 +82,8 @@ pub(crate) async fn write_v2(
     };
     let Bucket { database, retention_policy } = Bucket::parse(head.url.get("bucket"))
         .map_err(|error| Failure::new(StatusCode::NOT_FOUND, error.to_string()))?;
-    write(app, head, body, Target { database, retention_policy, precision }).await
+    let consistency = consistency_of(head)?;
+    write(app, head, body, Target { database, retention_policy, precision, consistency }).await
 }
 
 async fn write(
@@ -132,6 +135,7 @@ fn store(app: &App, received: &BodyBytes, gzip: bool, target: &Target) -> Result
         precision: target.precision,
         body,
         received_at_ns: now_ns(),
+        consistency: target.consistency,
     };
     let outcome = app.engine.write(&request);
     count(app, &outcome);
@@ -160,6 +164,11 @@ pub(crate) fn failure(error: &WriteError) -> Failure {
             Failure::unavailable(text, *retry_after_secs)
         }
         (WriteErrorClass::Retry, _) => Failure::unavailable(text, 1),
+        (_, WriteError::BelowLevel { stored, hinted, needed, reason }) => {
+            tracing::warn!(stored, hinted, needed, reason, "a write is below its consistency level");
+            let durable = format!("stored={stored} hinted={hinted} needed={needed}");
+            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, text).with_durable(&durable)
+        }
         (WriteErrorClass::Fatal, _) => {
             tracing::error!(error = text, "a write failed");
             Failure::new(StatusCode::INTERNAL_SERVER_ERROR, text)

@@ -1,0 +1,247 @@
+//! A node that is a member of a cluster: blocking calls from the threads of writes and queries become calls to other
+//! nodes, and what changes in the catalogue is followed.
+
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use skywatch_meta::{Applied, Catalogue, Command, HostError, NodeId, Shard};
+use skywatch_model::{Clock, SystemClock, TimeRange, Version, line::PointBatch};
+use skywatch_query::BackendError;
+use skywatch_replication::{
+    Admission, Catalogues, Consistency, ExecuteError, Member, MemberSettings, Outcome as Replicated, Owners,
+    Part, Parts, operation::Target,
+};
+use skywatch_rpc::Transport;
+use skywatch_storage::{
+    Rule, Store,
+    fs::{FsError, OsFs},
+};
+use tokio::{runtime::Handle, task::JoinHandle};
+
+use crate::{
+    node::{NodeCore, Outcome, RETRY_AFTER_SECS},
+    router::ShardPart,
+    write::WriteError,
+};
+
+/// What a node needs to be a member of a cluster.
+#[derive(Clone)]
+pub struct Membership {
+    /// Its number.
+    pub me: NodeId,
+    /// How it reaches others.
+    pub transport: Arc<dyn Transport>,
+    /// The catalogue.
+    pub catalogues: Arc<dyn Catalogues>,
+    /// Where its asynchronous work runs.
+    pub runtime: Handle,
+    /// How it takes part.
+    pub settings: MemberSettings,
+    /// How long a write waits for owners, all in all.
+    pub write_timeout: Duration,
+}
+
+impl fmt::Debug for Membership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Membership").field("me", &self.me).finish_non_exhaustive()
+    }
+}
+
+impl Membership {
+    /// Opens what is kept for other nodes, below `data_dir`.
+    pub(crate) fn enter(
+        self,
+        data_dir: &Path,
+        store: &Arc<Store>,
+        clock: &Arc<Clock>,
+        admission: Arc<dyn Admission>,
+    ) -> Result<Clustered, FsError> {
+        let Self { me, transport, catalogues, runtime, settings, write_timeout } = self;
+        let parts = Parts {
+            me,
+            store: Arc::clone(store),
+            clock: Arc::clone(clock),
+            wall: Arc::new(SystemClock),
+            fs: Arc::new(OsFs),
+            transport,
+            catalogues,
+            admission,
+        };
+        let member = Member::open(parts, &data_dir.join("hh"), settings)?;
+        Ok(Clustered { member, runtime, write_timeout, tasks: Mutex::default() })
+    }
+}
+
+/// See the module's header.
+pub(crate) struct Clustered {
+    member: Arc<Member>,
+    runtime: Handle,
+    write_timeout: Duration,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for Clustered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clustered").field("member", &self.member).finish_non_exhaustive()
+    }
+}
+
+impl Clustered {
+    pub(crate) const fn member(&self) -> &Arc<Member> {
+        &self.member
+    }
+
+    pub(crate) fn current(&self) -> Arc<Catalogue> {
+        self.member.catalogues().current()
+    }
+
+    pub(crate) fn execute(&self, command: &Command) -> Result<Applied, HostError> {
+        self.runtime.block_on(self.member.catalogues().execute(command)).map_err(|error| match error {
+            ExecuteError::Refused(refusal) => HostError::Refused(refusal),
+            error => HostError::Unavailable(match error {
+                ExecuteError::Unavailable(reason) => reason,
+                other => other.to_string(),
+            }),
+        })
+    }
+
+    /// Delivers hints, and follows the catalogue.
+    pub(crate) fn start(&self, core: &Arc<NodeCore>) {
+        let member = Arc::clone(&self.member);
+        let delivering = self.runtime.spawn(async move {
+            member.greet().await;
+            member.run().await;
+        });
+        let following =
+            self.runtime.spawn(follow(Arc::downgrade(core), Arc::clone(self.member.catalogues())));
+        self.tasks.lock().extend([delivering, following]);
+    }
+
+    pub(crate) fn stop(&self) {
+        self.tasks.lock().drain(..).for_each(|task| task.abort());
+    }
+
+    /// Shards of the store that the catalogue has forgotten or given to others.
+    pub(crate) fn shards_without_a_place(&self) -> Vec<u64> {
+        let catalogue = self.current();
+        let me = self.member.id();
+        let has_no_place = |id: &u64| match catalogue.live_shard(*id) {
+            Some(shard) => !shard.is_owned_by(me),
+            // One that this copy of the catalogue has not seen given out yet was created for another node's write.
+            None => *id <= catalogue.shard_id_last(),
+        };
+        self.member.store().shards().iter().map(|shard| shard.id().0).filter(has_no_place).collect()
+    }
+
+    /// Writes the parts of a batch to their owners.
+    pub(crate) fn write(
+        &self,
+        database: &str,
+        batch: &PointBatch<'_>,
+        parts: &[ShardPart],
+        version: Version,
+        level: Consistency,
+    ) -> Result<Outcome, WriteError> {
+        let wanted: Vec<Part<'_>> = parts
+            .iter()
+            .map(|part| Part {
+                shard: part.shard,
+                range: TimeRange::new(part.start_ns, part.end_ns - 1),
+                points: &part.points,
+                owners: &part.owners,
+            })
+            .collect();
+        let writing = self.member.coordinator().write(database, batch, &wanted, version);
+        let replicated = self
+            .runtime
+            .block_on(async { tokio::time::timeout(self.write_timeout, writing).await })
+            .map_err(|_| WriteError::Timeout { after: self.write_timeout })?;
+        let mut outcome = Outcome::default();
+        for (part, replicated) in parts.iter().zip(replicated) {
+            if !replicated.reaches(level) {
+                return Err(below_level(replicated, level));
+            }
+            if replicated.is_gone {
+                return Err(WriteError::Overloaded {
+                    reason: "the shard was dropped while it was written to".to_owned(),
+                    retry_after_secs: RETRY_AFTER_SECS,
+                });
+            }
+            outcome.written += (part.points.len() - replicated.rejected.len()) as u64;
+            if outcome.reason.is_none() {
+                outcome.reason = replicated.rejected.values().next().map(ToString::to_string);
+            }
+            let refused = replicated.rejected.into_keys().filter_map(|point| part.points.get(point as usize));
+            outcome.refused.extend(refused);
+        }
+        Ok(outcome)
+    }
+
+    /// An error unless this node holds all of a shard.
+    pub(crate) fn check_whole(&self, shard: &Shard) -> Result<(), BackendError> {
+        let me = self.member.id();
+        let catalogue = self.current();
+        if shard.is_owned_by(me) && !shard.joining.contains(&me) && !catalogue.is_behind(me) {
+            return Ok(());
+        }
+        Err(BackendError::Catalogue(format!(
+            "node {} does not hold all of shard {}: ask a node that owns it ({})",
+            me.0,
+            shard.id,
+            shard.owners.iter().map(|owner| owner.0.to_string()).collect::<Vec<_>>().join(", ")
+        )))
+    }
+
+    /// Deletes cells of a shard at its owners; an owner that is away gets the delete later. Why not, in words.
+    pub(crate) fn delete(
+        &self,
+        target: &Target<'_>,
+        rule: &Rule,
+        times: TimeRange,
+        owners: &Owners,
+    ) -> Result<(), String> {
+        let deleting = self.member.coordinator().delete(target, rule, times, owners);
+        let replicated = self
+            .runtime
+            .block_on(async { tokio::time::timeout(self.write_timeout, deleting).await })
+            .map_err(|_| format!("the owners of shard {} did not answer in time", target.shard))?;
+        if replicated.is_gone || (replicated.reaches(Consistency::Any) && replicated.hint_problem.is_none()) {
+            return Ok(());
+        }
+        let problem = replicated.problem.unwrap_or_else(|| "no owner".to_owned());
+        Err(format!(
+            "shard {} could not be deleted from everywhere: {problem}; repeat the statement",
+            target.shard
+        ))
+    }
+}
+
+fn below_level(replicated: Replicated, level: Consistency) -> WriteError {
+    let needed = level.needed(replicated.owners).max(1);
+    let hint = replicated.hint_problem.map(|error| error.to_string());
+    let reason = hint.or(replicated.problem).unwrap_or_else(|| "no owner".to_owned());
+    if replicated.is_overloaded {
+        return WriteError::Overloaded { reason, retry_after_secs: RETRY_AFTER_SECS };
+    }
+    WriteError::BelowLevel { stored: replicated.stored, hinted: replicated.hinted, needed, reason }
+}
+
+/// Does what follows from every change of the catalogue.
+async fn follow(core: Weak<NodeCore>, catalogues: Arc<dyn Catalogues>) {
+    let mut changes = catalogues.changes();
+    loop {
+        let Some(core) = core.upgrade() else { return };
+        let followed = tokio::task::spawn_blocking(move || core.follow_catalogue()).await;
+        if followed.is_err() {
+            tracing::error!("following the catalogue panicked");
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
