@@ -248,7 +248,7 @@ fn spec_of(policy: &NewRetentionPolicy) -> RetentionPolicySpec {
         name: policy.name.clone().unwrap_or_else(|| DEFAULT_POLICY_NAME.into()),
         duration_ns: policy.duration_ns.unwrap_or(0),
         shard_group_duration_ns: policy.shard_group_duration_ns.unwrap_or(0),
-        replica_n: policy.replica_n.unwrap_or(1),
+        replica_n: policy.replica_n,
     }
 }
 

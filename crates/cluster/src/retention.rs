@@ -65,7 +65,7 @@ mod tests {
             name: "p".into(),
             duration_ns,
             shard_group_duration_ns: HOUR,
-            replica_n: 1,
+            replica_n: Some(1),
         };
         catalogue.apply(&Command::CreateDatabase { name: "db".into(), policy: Some(policy) }).unwrap();
         for &time_ns in group_times_ns {

@@ -1,19 +1,26 @@
 //! The catalogue as a pure, deterministic state machine: commands in, records out. No clock, no I/O.
 
-mod cluster;
+mod databases;
 mod destination;
+mod leases;
+mod levels;
+mod nodes;
 mod owners;
 mod services;
 mod users;
 
+use std::collections::BTreeMap;
+
+use databases::check_settings;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    command::{Applied, Command, RetentionPolicyChange, RetentionPolicySpec},
+    command::{Applied, Command},
     error::CatalogueError,
+    level::FIRST_LEVEL,
     node::{Behind, DataNode, Lease, MetaNode},
     records::{Database, NodeId, RetentionPolicy, Shard, ShardGroup},
-    shard_groups::{RETENTION_NS_MIN, effective_shard_group_duration_ns, plan_span_ns},
+    shard_groups::plan_span_ns,
     user::User,
 };
 
@@ -24,7 +31,10 @@ const NAME_BYTES_MAX: usize = 255;
 ///
 /// Invariants, checked by [`Catalogue::check`]: names are unique among their like; live groups of a policy are sorted and never
 /// overlap; ids of groups and shards are unique and below the counters; every shard has an owner.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+///
+/// Records that came after the first format are left out of the encoding while they are empty, so that releases which know
+/// different ones write equal bytes for a catalogue without them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalogue {
     databases: Vec<Database>,
     shard_group_id_last: u64,
@@ -32,20 +42,46 @@ pub struct Catalogue {
     #[serde(default)]
     users: Vec<User>,
     /// 0 before the cluster has a name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     cluster_id: u64,
     /// Meta and data nodes are numbered together.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     node_id_last: u64,
-    #[serde(default)]
+    /// In order of their ids, as are the data nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     meta_nodes: Vec<MetaNode>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     data_nodes: Vec<DataNode>,
-    #[serde(default)]
+    /// In the order in which they were first asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     leases: Vec<Lease>,
     /// Sorted.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     behind: Vec<Behind>,
+    #[serde(default = "first_level", skip_serializing_if = "is_first_level")]
+    feature_level: u32,
+    /// Of the nodes that know more than the first level.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    known_levels: BTreeMap<NodeId, u32>,
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        Self {
+            databases: Vec::new(),
+            shard_group_id_last: 0,
+            shard_id_last: 0,
+            users: Vec::new(),
+            cluster_id: 0,
+            node_id_last: 0,
+            meta_nodes: Vec::new(),
+            data_nodes: Vec::new(),
+            leases: Vec::new(),
+            behind: Vec::new(),
+            feature_level: FIRST_LEVEL,
+            known_levels: BTreeMap::new(),
+        }
+    }
 }
 
 impl Catalogue {
@@ -75,6 +111,10 @@ impl Catalogue {
 
     /// Carries out a command, or refuses it and changes nothing.
     pub fn apply(&mut self, command: &Command) -> Result<Applied, CatalogueError> {
+        let (needed, level) = (command.min_level(), self.feature_level);
+        if needed > level {
+            return Err(CatalogueError::LevelTooLow { needed, level });
+        }
         let applied = match command {
             Command::CreateDatabase { name, policy } => self.create_database(name, policy.as_ref()),
             Command::DropDatabase { name } => Ok(self.drop_database(name)),
@@ -114,9 +154,13 @@ impl Catalogue {
             Command::MarkBehind { node, holder } => self.mark_behind(*node, *holder),
             Command::ClearBehind { node, holder } => Ok(self.clear_behind(*node, *holder)),
             Command::AcquireLease { name, owner, duration_ms, unrenewed } => {
-                Ok(self.acquire_lease(name, *owner, *duration_ms, *unrenewed))
+                self.acquire_lease(name, *owner, *duration_ms, *unrenewed)
             }
-            Command::ReleaseLease { name, owner } => Ok(self.release_lease(name, *owner)),
+            Command::ReleaseLease { name, owner, renewals } => {
+                Ok(self.release_lease(name, *owner, *renewals))
+            }
+            Command::AnnounceFeatureLevel { node, level } => self.announce_feature_level(*node, *level),
+            Command::RaiseFeatureLevel { level } => self.raise_feature_level(*level),
             Command::PruneShardGroups { deleted_before_ns } => {
                 Ok(self.prune_shard_groups(*deleted_before_ns))
             }
@@ -178,115 +222,6 @@ impl Catalogue {
         }
         unique(group_ids, "shard group")?;
         unique(shard_ids, "shard")
-    }
-
-    fn create_database(
-        &mut self,
-        name: &str,
-        policy: Option<&RetentionPolicySpec>,
-    ) -> Result<Applied, CatalogueError> {
-        if !is_valid_name(name) {
-            return Err(CatalogueError::InvalidName);
-        }
-        let autogen = RetentionPolicySpec {
-            name: "autogen".into(),
-            duration_ns: 0,
-            shard_group_duration_ns: 0,
-            replica_n: 1,
-        };
-        if let Some(existing) = self.database(name) {
-            let Some(spec) = policy else { return Ok(Applied::default()) };
-            let wanted = new_policy(spec)?;
-            return match existing.retention_policy(&wanted.name) {
-                Some(found)
-                    if same_settings(found, &wanted) && existing.default_retention_policy == wanted.name =>
-                {
-                    Ok(Applied::default())
-                }
-                _ => Err(CatalogueError::RetentionPolicyConflict),
-            };
-        }
-        let first = new_policy(policy.unwrap_or(&autogen))?;
-        self.databases.push(Database {
-            name: name.into(),
-            default_retention_policy: first.name.clone(),
-            retention_policies: vec![first],
-            continuous_queries: Vec::new(),
-        });
-        Ok(Applied::CHANGED)
-    }
-
-    fn drop_database(&mut self, name: &str) -> Applied {
-        let Some(index) = self.databases.iter().position(|database| database.name == name) else {
-            return Applied::default();
-        };
-        let dropped = self.databases.remove(index);
-        self.forget_privileges(name);
-        let dropped_shards = dropped.retention_policies.iter().flat_map(shard_ids_of).collect();
-        Applied { dropped_shards, changed: true, ..Applied::default() }
-    }
-
-    fn create_retention_policy(
-        &mut self,
-        database: &str,
-        spec: &RetentionPolicySpec,
-        make_default: bool,
-    ) -> Result<Applied, CatalogueError> {
-        let wanted = new_policy(spec)?;
-        let database = self.database_mut(database)?;
-        let is_default = database.default_retention_policy == wanted.name;
-        if let Some(found) = database.retention_policy(&wanted.name) {
-            if !same_settings(found, &wanted) {
-                return Err(CatalogueError::RetentionPolicyExists);
-            }
-            if make_default && !is_default {
-                return Err(CatalogueError::RetentionPolicyConflict);
-            }
-            return Ok(Applied::default());
-        }
-        if make_default {
-            database.default_retention_policy.clone_from(&wanted.name);
-        }
-        database.retention_policies.push(wanted);
-        Ok(Applied::CHANGED)
-    }
-
-    fn alter_retention_policy(
-        &mut self,
-        database: &str,
-        name: &str,
-        change: &RetentionPolicyChange,
-    ) -> Result<Applied, CatalogueError> {
-        let database = self.database_mut(database)?;
-        let policy = database
-            .retention_policy_mut(name)
-            .ok_or_else(|| CatalogueError::RetentionPolicyNotFound(name.into()))?;
-        let duration_ns = change.duration_ns.unwrap_or(policy.duration_ns);
-        let shard_group_duration_ns = match change.shard_group_duration_ns {
-            Some(wanted) => effective_shard_group_duration_ns(wanted, duration_ns),
-            None => policy.shard_group_duration_ns,
-        };
-        let replica_n = change.replica_n.unwrap_or(policy.replica_n);
-        check_settings(duration_ns, shard_group_duration_ns, replica_n)?;
-        policy.duration_ns = duration_ns;
-        policy.shard_group_duration_ns = shard_group_duration_ns;
-        policy.replica_n = replica_n;
-        if change.make_default {
-            name.clone_into(&mut database.default_retention_policy);
-        }
-        Ok(Applied::CHANGED)
-    }
-
-    fn drop_retention_policy(&mut self, database: &str, name: &str) -> Result<Applied, CatalogueError> {
-        let Ok(database) = self.database_mut(database) else { return Ok(Applied::default()) };
-        let Some(index) = database.retention_policies.iter().position(|policy| policy.name == name) else {
-            return Ok(Applied::default());
-        };
-        let dropped = database.retention_policies.remove(index);
-        if database.default_retention_policy == name {
-            database.default_retention_policy.clear();
-        }
-        Ok(Applied { dropped_shards: shard_ids_of(&dropped).collect(), changed: true, ..Applied::default() })
     }
 
     fn create_shard_group(
@@ -445,39 +380,16 @@ fn lcm(a: usize, b: usize) -> usize {
     a / x * b
 }
 
-fn new_policy(spec: &RetentionPolicySpec) -> Result<RetentionPolicy, CatalogueError> {
-    if !is_valid_name(&spec.name) {
-        return Err(CatalogueError::InvalidName);
-    }
-    let shard_group_duration_ns =
-        effective_shard_group_duration_ns(spec.shard_group_duration_ns, spec.duration_ns);
-    check_settings(spec.duration_ns, shard_group_duration_ns, spec.replica_n)?;
-    Ok(RetentionPolicy {
-        name: spec.name.clone(),
-        duration_ns: spec.duration_ns,
-        shard_group_duration_ns,
-        replica_n: spec.replica_n,
-        shard_groups: Vec::new(),
-        subscriptions: Vec::new(),
-    })
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
-fn check_settings(duration_ns: i64, shard_group_ns: i64, replica_n: u32) -> Result<(), CatalogueError> {
-    if replica_n < 1 {
-        return Err(CatalogueError::ReplicationFactorTooLow);
-    }
-    if duration_ns != 0 && duration_ns < RETENTION_NS_MIN {
-        return Err(CatalogueError::RetentionTooShort);
-    }
-    if duration_ns != 0 && duration_ns < shard_group_ns {
-        return Err(CatalogueError::IncompatibleDurations);
-    }
-    Ok(())
+const fn first_level() -> u32 {
+    FIRST_LEVEL
 }
 
-fn same_settings(a: &RetentionPolicy, b: &RetentionPolicy) -> bool {
-    (a.duration_ns, a.shard_group_duration_ns, a.replica_n)
-        == (b.duration_ns, b.shard_group_duration_ns, b.replica_n)
+fn is_first_level(level: &u32) -> bool {
+    *level == FIRST_LEVEL
 }
 
 fn is_valid_name(name: &str) -> bool {

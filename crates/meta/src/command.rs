@@ -19,8 +19,10 @@ pub struct RetentionPolicySpec {
     pub duration_ns: i64,
     /// 0 lets the retention decide.
     pub shard_group_duration_ns: i64,
-    /// Copies wanted of each shard, at least 1.
-    pub replica_n: u32,
+    /// Copies wanted of each shard, at least 1; `None` lets the number of data nodes decide, see
+    /// [`Catalogue::default_replica_n`](crate::Catalogue::default_replica_n).
+    #[serde(default)]
+    pub replica_n: Option<u32>,
 }
 
 /// What `ALTER RETENTION POLICY` changes; `None` leaves as it is.
@@ -320,6 +322,21 @@ pub enum Command {
         name: String,
         /// Who held it; if that is another node now, nothing happens.
         owner: NodeId,
+        /// The count of renewals it held it at; if it has renewed it since, nothing happens. `None` does not look.
+        #[serde(default)]
+        renewals: Option<u64>,
+    },
+    /// A node says which feature levels it knows; see `level.rs`.
+    AnnounceFeatureLevel {
+        /// Who.
+        node: NodeId,
+        /// The highest level it knows.
+        level: u32,
+    },
+    /// Lets the catalogue rise to a level that every node knows. From then on commands that need it may be proposed.
+    RaiseFeatureLevel {
+        /// The level.
+        level: u32,
     },
     /// Forgets groups that were deleted before a time.
     PruneShardGroups {
@@ -328,7 +345,7 @@ pub enum Command {
     },
 }
 
-/// What a command did.
+/// What a command did. It travels between nodes: what one of another release does not tell is as in the default.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Applied {

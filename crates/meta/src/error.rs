@@ -1,7 +1,15 @@
 //! Why a command on the catalogue was refused. The wording is InfluxDB 1.8's, since clients parse it.
+//!
+//! Refusals travel between nodes, also of different releases, as `{"refusal": KIND, "about": DETAILS, "text": WORDS}`.
+//! Who does not know the kind has the words: see [`CatalogueError::Later`].
+
+mod wire;
+
+use serde::{Deserialize, Serialize};
 
 /// Why a command was refused; the catalogue is unchanged.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(remote = "Self", tag = "refusal", content = "about", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CatalogueError {
     /// No database of that name.
@@ -75,6 +83,17 @@ pub enum CatalogueError {
     /// Versions have room for so many nodes.
     #[error("node {0} would be one more than a cluster can number; ids are not given out twice")]
     TooManyNodes(u64),
+    /// A node without an address could not be reached.
+    #[error("addr is required")]
+    AddressRequired,
+    /// One address belongs to one meta node, the other to another.
+    #[error("meta node {http_addr} cannot be reached at {raft_addr}: that address is another meta node's")]
+    MetaAddressTaken {
+        /// The address of the HTTP API wanted.
+        http_addr: String,
+        /// The address for Raft wanted.
+        raft_addr: String,
+    },
     /// No shard of that id.
     #[error("shard not found for id: {0}")]
     ShardNotFound(u64),
@@ -86,7 +105,49 @@ pub enum CatalogueError {
         /// The node.
         node: u64,
     },
+    /// The others that own the shard are still being filled.
+    #[error("node {node} is the only one that has all of shard {shard}: wait until it is copied to another")]
+    LastWholeOwner {
+        /// The shard.
+        shard: u64,
+        /// The node.
+        node: u64,
+    },
     /// A cluster without data nodes has no place for shards.
     #[error("the cluster has no data node: add one with `ctl add-data`")]
     NoDataNodes,
+    /// The command is newer than what every node is known to understand.
+    #[error(
+        "this needs feature level {needed}, and the cluster is at {level}: it rises by itself once every node runs a \
+         release that knows it"
+    )]
+    LevelTooLow {
+        /// What the command needs.
+        needed: u32,
+        /// What the cluster has.
+        level: u32,
+    },
+    /// A node does not understand that level.
+    #[error("node {node} knows feature levels up to {known}, not {wanted}: upgrade it or remove it")]
+    LevelNotKnown {
+        /// The node.
+        node: u64,
+        /// The highest level it has announced.
+        known: u32,
+        /// The level wanted.
+        wanted: u32,
+    },
+    /// Nodes of a later release go on in a way that this one does not understand: it must stop, not skip the command.
+    #[error(
+        "the cluster has gone to feature level {level}, this release knows {known}: use a newer skywatch"
+    )]
+    LaterRelease {
+        /// The level of the cluster.
+        level: u32,
+        /// The highest level of this release.
+        known: u32,
+    },
+    /// A refusal that only a later release knows, in its words.
+    #[error("{0}")]
+    Later(String),
 }

@@ -8,7 +8,9 @@
 mod catalogue;
 mod command;
 mod error;
+mod format;
 mod host;
+mod level;
 mod node;
 mod records;
 mod shard_groups;
@@ -17,7 +19,9 @@ mod user;
 pub use catalogue::Catalogue;
 pub use command::{Applied, Command, RetentionPolicyChange, RetentionPolicySpec};
 pub use error::CatalogueError;
+pub use format::DecodeError;
 pub use host::{CatalogueHost, HostError};
+pub use level::FEATURE_LEVEL;
 pub use node::{Behind, DataNode, Lease, MetaNode};
 pub use records::{
     ContinuousQuery, Database, NodeId, RetentionPolicy, Shard, ShardGroup, Subscription, SubscriptionMode,

@@ -146,16 +146,28 @@ pub struct Shard {
     /// Owners that lack what was written before they became one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joining: Vec<NodeId>,
+    /// Copies that went with nodes that were removed, and that no other node has been given yet.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost: u32,
 }
 
 impl Shard {
     /// Of these nodes, all of them whole.
     pub const fn new(id: u64, owners: Vec<NodeId>) -> Self {
-        Self { id, owners, joining: Vec::new() }
+        Self { id, owners, joining: Vec::new(), lost: 0 }
+    }
+
+    /// Owners that have what was written before they became one.
+    pub fn whole_owners(&self) -> impl Iterator<Item = NodeId> {
+        self.owners.iter().copied().filter(|owner| !self.joining.contains(owner))
     }
 
     /// Whether a node owns a copy.
     pub fn is_owned_by(&self, node: NodeId) -> bool {
         self.owners.contains(&node)
     }
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }

@@ -1,12 +1,14 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{PasswordHash, Privilege, Subscription, SubscriptionMode};
+use crate::{
+    PasswordHash, Privilege, RetentionPolicyChange, RetentionPolicySpec, Subscription, SubscriptionMode,
+};
 
 const HOUR: i64 = 3_600_000_000_000;
 
 fn spec(name: &str, duration_ns: i64) -> RetentionPolicySpec {
-    RetentionPolicySpec { name: name.into(), duration_ns, shard_group_duration_ns: 0, replica_n: 1 }
+    RetentionPolicySpec { name: name.into(), duration_ns, shard_group_duration_ns: 0, replica_n: Some(1) }
 }
 
 fn with_database() -> Catalogue {
@@ -65,7 +67,7 @@ fn retention_policies_are_validated() {
     assert_eq!(create(spec("", HOUR)), Err(CatalogueError::InvalidName));
     let wide = RetentionPolicySpec { shard_group_duration_ns: 2 * HOUR, ..spec("q", HOUR) };
     assert_eq!(create(wide), Err(CatalogueError::IncompatibleDurations));
-    let none = RetentionPolicySpec { replica_n: 0, ..spec("q", HOUR) };
+    let none = RetentionPolicySpec { replica_n: Some(0), ..spec("q", HOUR) };
     assert_eq!(create(none), Err(CatalogueError::ReplicationFactorTooLow));
 }
 

@@ -1,11 +1,11 @@
-//! The nodes of the cluster, who is behind, and leases.
+//! The nodes of the cluster, and who is behind.
 
 use std::collections::BTreeMap;
 
 use skywatch_model::Clock;
 
 use super::Catalogue;
-use crate::{Behind, DataNode, Lease, MetaNode, NodeId, command::Applied, error::CatalogueError};
+use crate::{Behind, DataNode, MetaNode, NodeId, command::Applied, error::CatalogueError};
 
 impl Catalogue {
     /// What the cluster is told apart by; 0 before it has a name.
@@ -43,11 +43,6 @@ impl Catalogue {
         self.behind.iter().any(|behind| behind.node == node)
     }
 
-    /// The lease of that name, whoever holds it.
-    pub fn lease(&self, name: &str) -> Option<&Lease> {
-        self.leases.iter().find(|lease| lease.name == name)
-    }
-
     pub(super) fn name_cluster(&mut self, id: u64) -> Applied {
         if self.cluster_id != 0 || id == 0 {
             return Applied::default();
@@ -56,10 +51,24 @@ impl Catalogue {
         Applied::CHANGED
     }
 
-    /// A number for a node at these addresses: as in InfluxDB that of the node of the other kind that shares one.
-    fn next_node_id(&self) -> Result<u64, CatalogueError> {
+    /// Whether a node may ask for things: those of the cluster, and anybody as long as there is no cluster.
+    pub(super) fn may_act(&self, id: NodeId) -> bool {
+        let is_single = self.data_nodes.is_empty() && self.meta_nodes.is_empty();
+        is_single || self.has_node(id)
+    }
+
+    pub(super) fn has_node(&self, id: NodeId) -> bool {
+        self.data_node(id).is_some() || self.meta_nodes.iter().any(|node| node.id == id)
+    }
+
+    /// Takes the next number for a node. Versions of points carry it, in so many bits.
+    fn number_node(&mut self) -> Result<NodeId, CatalogueError> {
         let id = self.node_id_last + 1;
-        if id > u64::from(Clock::MAX_NODE) { Err(CatalogueError::TooManyNodes(id)) } else { Ok(id) }
+        if id > u64::from(Clock::MAX_NODE) {
+            return Err(CatalogueError::TooManyNodes(id));
+        }
+        self.node_id_last = id;
+        Ok(NodeId(id))
     }
 
     pub(super) fn create_meta_node(
@@ -67,27 +76,43 @@ impl Catalogue {
         http_addr: &str,
         raft_addr: &str,
     ) -> Result<Applied, CatalogueError> {
-        let known = self.meta_nodes.iter_mut().find(|node| node.raft_addr == raft_addr);
-        if let Some(known) = known {
-            let differs = known.http_addr != http_addr;
-            http_addr.clone_into(&mut known.http_addr);
-            return Ok(Applied { node: Some(known.id), changed: differs, ..Applied::default() });
+        require_addresses(&[http_addr, raft_addr])?;
+        let is_same = |node: &&MetaNode| node.http_addr == http_addr || node.raft_addr == raft_addr;
+        let mut same = self.meta_nodes.iter().filter(is_same).map(|node| node.id);
+        match (same.next(), same.next()) {
+            (None, _) => {
+                let id = self.number_node()?;
+                self.meta_nodes.push(MetaNode {
+                    id,
+                    http_addr: http_addr.into(),
+                    raft_addr: raft_addr.into(),
+                });
+                Ok(Applied { node: Some(id), ..Applied::CHANGED })
+            }
+            (Some(id), None) => {
+                let mut changed = false;
+                for node in self.meta_nodes.iter_mut().filter(|node| node.id == id) {
+                    changed = node.http_addr != http_addr || node.raft_addr != raft_addr;
+                    http_addr.clone_into(&mut node.http_addr);
+                    raft_addr.clone_into(&mut node.raft_addr);
+                }
+                Ok(Applied { node: Some(id), changed, ..Applied::default() })
+            }
+            (Some(_), Some(_)) => Err(CatalogueError::MetaAddressTaken {
+                http_addr: http_addr.into(),
+                raft_addr: raft_addr.into(),
+            }),
         }
-        let id = self.next_node_id()?;
-        self.node_id_last = id;
-        let id = NodeId(id);
-        self.meta_nodes.push(MetaNode { id, http_addr: http_addr.into(), raft_addr: raft_addr.into() });
-        Ok(Applied { node: Some(id), ..Applied::CHANGED })
     }
 
     pub(super) fn delete_meta_node(&mut self, id: NodeId) -> Result<Applied, CatalogueError> {
         let before = self.meta_nodes.len();
         self.meta_nodes.retain(|node| node.id != id);
         if self.meta_nodes.len() == before {
-            Err(CatalogueError::NodeNotFound(id.0))
-        } else {
-            Ok(Applied::CHANGED)
+            return Err(CatalogueError::NodeNotFound(id.0));
         }
+        self.known_levels.remove(&id);
+        Ok(Applied { node: Some(id), ..Applied::CHANGED })
     }
 
     pub(super) fn create_data_node(
@@ -97,22 +122,25 @@ impl Catalogue {
         https: bool,
         labels: &BTreeMap<String, String>,
     ) -> Result<Applied, CatalogueError> {
+        require_addresses(&[tcp_addr, http_addr])?;
+        let mut wanted = DataNode {
+            id: NodeId(0),
+            tcp_addr: tcp_addr.to_owned(),
+            http_addr: http_addr.to_owned(),
+            https,
+            labels: BTreeMap::new(),
+        };
+        set_labels(&mut wanted, labels);
         if let Some(known) = self.data_nodes.iter_mut().find(|node| node.tcp_addr == tcp_addr) {
-            let mut next = known.clone();
-            http_addr.clone_into(&mut next.http_addr);
-            next.https = https;
-            if !labels.is_empty() {
-                next.labels.clone_from(labels);
+            wanted.id = known.id;
+            if labels.is_empty() {
+                wanted.labels.clone_from(&known.labels);
             }
-            let applied = Applied { node: Some(known.id), changed: *known != next, ..Applied::default() };
-            *known = next;
-            return Ok(applied);
+            return Ok(replace(known, wanted));
         }
-        let id = self.next_node_id()?;
-        self.node_id_last = id;
-        let id = NodeId(id);
-        let (tcp_addr, http_addr) = (tcp_addr.to_owned(), http_addr.to_owned());
-        self.data_nodes.push(DataNode { id, tcp_addr, http_addr, https, labels: labels.clone() });
+        wanted.id = self.number_node()?;
+        let id = wanted.id;
+        self.data_nodes.push(wanted);
         Ok(Applied { node: Some(id), ..Applied::CHANGED })
     }
 
@@ -127,8 +155,10 @@ impl Catalogue {
             applied.dropped_shards.extend(self.remove_shard_owner(shard, id, at_ns)?.dropped_shards);
         }
         self.data_nodes.retain(|node| node.id != id);
-        self.behind.retain(|behind| behind.node != id && behind.holder != id);
-        self.leases.retain(|lease| lease.owner != id);
+        self.known_levels.remove(&id);
+        // What it kept for others is lost with it, and they do not have it for that: their marks stay. Its leases end as
+        // those of any node that does not renew them, since it may believe for a while yet that it holds them.
+        self.behind.retain(|behind| behind.node != id);
         Ok(applied)
     }
 
@@ -143,11 +173,11 @@ impl Catalogue {
         if self.data_node_at(tcp_addr).is_some_and(|other| other.id != id) {
             return Err(CatalogueError::AddressTaken { from, to: tcp_addr.into() });
         }
+        require_addresses(&[tcp_addr, http_addr])?;
         let node = self.data_node_mut(id)?;
-        tcp_addr.clone_into(&mut node.tcp_addr);
-        http_addr.clone_into(&mut node.http_addr);
-        node.https = https;
-        Ok(Applied { node: Some(id), ..Applied::CHANGED })
+        let (tcp_addr, http_addr) = (tcp_addr.to_owned(), http_addr.to_owned());
+        let wanted = DataNode { tcp_addr, http_addr, https, ..node.clone() };
+        Ok(replace(node, wanted))
     }
 
     pub(super) fn label_data_node(
@@ -156,14 +186,9 @@ impl Catalogue {
         labels: &BTreeMap<String, String>,
     ) -> Result<Applied, CatalogueError> {
         let node = self.data_node_mut(id)?;
-        for (name, value) in labels {
-            if value.is_empty() {
-                node.labels.remove(name);
-            } else {
-                node.labels.insert(name.clone(), value.clone());
-            }
-        }
-        Ok(Applied { node: Some(id), ..Applied::CHANGED })
+        let mut wanted = node.clone();
+        set_labels(&mut wanted, labels);
+        Ok(replace(node, wanted))
     }
 
     fn data_node_mut(&mut self, id: NodeId) -> Result<&mut DataNode, CatalogueError> {
@@ -193,37 +218,28 @@ impl Catalogue {
             Err(_) => Applied::default(),
         }
     }
+}
 
-    pub(super) fn acquire_lease(
-        &mut self,
-        name: &str,
-        owner: NodeId,
-        duration_ms: u64,
-        unrenewed: Option<u64>,
-    ) -> Applied {
-        let Some(lease) = self.leases.iter_mut().find(|lease| lease.name == name) else {
-            let lease = Lease { name: name.to_owned(), owner, renewals: 1, duration_ms };
-            self.leases.push(lease.clone());
-            return Applied { lease: Some(lease), ..Applied::CHANGED };
-        };
-        if lease.owner != owner && unrenewed != Some(lease.renewals) {
-            return Applied { lease: Some(lease.clone()), ..Applied::default() };
-        }
-        lease.owner = owner;
-        lease.renewals += 1;
-        lease.duration_ms = duration_ms;
-        Applied { lease: Some(lease.clone()), ..Applied::CHANGED }
+fn require_addresses(addresses: &[&str]) -> Result<(), CatalogueError> {
+    if addresses.iter().any(|address| address.is_empty()) {
+        return Err(CatalogueError::AddressRequired);
     }
+    Ok(())
+}
 
-    /// The count of renewals goes on, so that who looked at it before is not misled.
-    pub(super) fn release_lease(&mut self, name: &str, owner: NodeId) -> Applied {
-        match self.leases.iter_mut().find(|lease| lease.name == name && lease.owner == owner) {
-            Some(lease) => {
-                lease.owner = NodeId(0);
-                lease.renewals += 1;
-                Applied::CHANGED
-            }
-            None => Applied::default(),
+/// Gives a node labels, and takes those away whose value is empty.
+fn set_labels(node: &mut DataNode, labels: &BTreeMap<String, String>) {
+    for (name, value) in labels {
+        if value.is_empty() {
+            node.labels.remove(name);
+        } else {
+            node.labels.insert(name.clone(), value.clone());
         }
     }
+}
+
+fn replace(node: &mut DataNode, wanted: DataNode) -> Applied {
+    let applied = Applied { node: Some(wanted.id), changed: *node != wanted, ..Applied::default() };
+    *node = wanted;
+    applied
 }
