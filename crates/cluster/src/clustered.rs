@@ -113,13 +113,12 @@ impl Clustered {
     /// Delivers hints, and follows the catalogue.
     pub(crate) fn start(&self, core: &Arc<NodeCore>) {
         let member = Arc::clone(&self.member);
-        let delivering = self.runtime.spawn(async move {
-            member.greet().await;
-            member.run().await;
-        });
+        let delivering = self.runtime.spawn(async move { member.run().await });
+        let member = Arc::clone(&self.member);
+        let watching = self.runtime.spawn(async move { member.watch_wholeness().await });
         let following =
             self.runtime.spawn(follow(Arc::downgrade(core), Arc::clone(self.member.catalogues())));
-        self.tasks.lock().extend([delivering, following]);
+        self.tasks.lock().extend([delivering, watching, following]);
     }
 
     pub(crate) fn stop(&self) {
@@ -185,8 +184,7 @@ impl Clustered {
     /// An error unless this node holds all of a shard.
     pub(crate) fn check_whole(&self, shard: &Shard) -> Result<(), BackendError> {
         let me = self.member.id();
-        let catalogue = self.current();
-        if shard.is_owned_by(me) && !shard.joining.contains(&me) && !catalogue.is_behind(me) {
+        if shard.is_owned_by(me) && !shard.joining.contains(&me) && self.member.is_whole() {
             return Ok(());
         }
         Err(BackendError::Catalogue(format!(
@@ -218,6 +216,13 @@ impl Clustered {
             "shard {} could not be deleted from everywhere: {problem}; repeat the statement",
             target.shard
         ))
+    }
+}
+
+impl Drop for Clustered {
+    /// Its tasks would keep the store open.
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

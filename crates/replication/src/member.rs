@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use skywatch_meta::NodeId;
 use skywatch_model::{Clock, WallClock};
 use skywatch_rpc::{Failure, FailureKind, Router, Transport, tell};
@@ -10,6 +11,7 @@ use skywatch_storage::{
     Store,
     fs::{Fs, FsError},
 };
+use tokio::time::Instant;
 
 use crate::{
     calls::{
@@ -23,7 +25,7 @@ use crate::{
     offload,
     operation::decode,
     owner::{Admission, Owner},
-    standing::Standing,
+    standing::{Standing, TRUST},
 };
 
 /// Most operations of one call.
@@ -31,7 +33,9 @@ const OPERATIONS_MAX: usize = 100_000;
 /// How long to wait for the catalogue where a caller asks for its state.
 const REACH_LIMIT: Duration = Duration::from_millis(450);
 /// How long others may take to hear that this node is back.
-const HELLO_LIMIT: Duration = Duration::from_secs(2);
+const HELLO_LIMIT: Duration = Duration::from_millis(1_000);
+/// How often a node looks whether it is whole.
+const ASK_EVERY: Duration = Duration::from_millis(250);
 
 /// How a node takes part.
 #[derive(Debug, Clone)]
@@ -45,6 +49,24 @@ pub struct MemberSettings {
 impl Default for MemberSettings {
     fn default() -> Self {
         Self { patience: Duration::from_secs(2), hints: HintSettings::default() }
+    }
+}
+
+/// Until when a node knows that nothing is kept for it elsewhere.
+#[derive(Debug, Default)]
+struct Wholeness(Mutex<Option<Instant>>);
+
+impl Wholeness {
+    fn is_known(&self) -> bool {
+        self.0.lock().is_some_and(|until| Instant::now() < until)
+    }
+
+    fn holds_until(&self, until: Instant) {
+        *self.0.lock() = Some(until);
+    }
+
+    fn ends(&self) {
+        *self.0.lock() = None;
     }
 }
 
@@ -80,6 +102,7 @@ pub struct Member {
     standing: Arc<Standing>,
     coordinator: Coordinator,
     handoff: Arc<Handoff>,
+    wholeness: Wholeness,
 }
 
 impl Member {
@@ -104,7 +127,17 @@ impl Member {
             Arc::clone(&hints),
             Arc::clone(&standing),
         ));
-        let member = Self { me, owner, catalogues, transport, hints, standing, coordinator, handoff };
+        let member = Self {
+            me,
+            owner,
+            catalogues,
+            transport,
+            hints,
+            standing,
+            coordinator,
+            handoff,
+            wholeness: Wholeness::default(),
+        };
         member.restore();
         Ok(Arc::new(member))
     }
@@ -218,6 +251,36 @@ impl Member {
                 HelloAnswer { waiting: queue.stats().entries.max(1) }
             }
             None => HelloAnswer { waiting: u64::from(self.standing.is_behind(node)) },
+        }
+    }
+
+    /// Whether this node holds everything that was acknowledged for its shards, so that queries may be answered from them.
+    /// Those that are still joining are another matter.
+    pub fn is_whole(&self) -> bool {
+        self.wholeness.is_known() && !self.catalogues.current().is_behind(self.me)
+    }
+
+    /// Finds out again and again whether this node is whole, until the future is dropped.
+    ///
+    /// Who keeps something for it has said so in the catalogue, if there were meta nodes to tell; and otherwise says so when
+    /// it is asked. A node that has been away, or is cut off from the meta nodes, therefore asks everybody.
+    pub async fn watch_wholeness(&self) {
+        let mut has_asked = false;
+        loop {
+            let asked = Instant::now();
+            let is_fresh = self.catalogues.age().is_some_and(|age| age < TRUST);
+            if !has_asked || !is_fresh {
+                let (waiting, silent) = self.greet().await;
+                if waiting == 0 && (silent == 0 || is_fresh) {
+                    has_asked = true;
+                    self.wholeness.holds_until(asked + TRUST);
+                } else if waiting > 0 {
+                    self.wholeness.ends();
+                }
+            } else {
+                self.wholeness.holds_until(asked + TRUST - self.catalogues.age().unwrap_or_default());
+            }
+            tokio::time::sleep(ASK_EVERY).await;
         }
     }
 

@@ -17,9 +17,9 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use skywatch_meta::{Command, NodeId};
+use skywatch_meta::{Command, DataNode, NodeId};
 use skywatch_rpc::{Transport, tell};
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
 use crate::{
     calls::{REACH, ReachAnswer, ReachQuestion},
@@ -28,9 +28,13 @@ use crate::{
 
 /// How long the meta nodes may take to note that a node is behind; without them it is acknowledged all the same, since
 /// writes go on when no meta node is there.
-const MARK_LIMIT: Duration = Duration::from_secs(3);
+const MARK_LIMIT: Duration = TRUST;
 /// How long the other data nodes may take to hear of it.
 const NUDGE_LIMIT: Duration = Duration::from_millis(500);
+
+/// How long a node trusts what it last knew of its own standing: whoever could not be told that a node is behind has
+/// found out, or stopped answering queries, after this.
+pub(crate) const TRUST: Duration = Duration::from_millis(2_500);
 
 /// What the catalogue says of a destination because of this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +53,8 @@ enum Mark {
 struct Destination {
     is_behind: AtomicBool,
     mark: AtomicU8,
+    /// Whether everybody who could be told that it is behind has been told, since it fell behind.
+    is_told: AtomicBool,
     changing: AsyncMutex<()>,
 }
 
@@ -89,52 +95,64 @@ impl Standing {
         self.destination(node).is_behind.load(Ordering::SeqCst)
     }
 
-    /// Something has been kept for the node. Returns when the catalogue and the other data nodes know that it is behind,
-    /// or cannot be told.
+    /// Something has been kept for the node. Returns when nobody takes it for whole any more.
     pub(crate) async fn fall_behind(&self, node: NodeId) {
         let destination = self.destination(node);
         destination.is_behind.store(true, Ordering::SeqCst);
-        if destination.mark() == Mark::Present {
+        if destination.is_told.load(Ordering::SeqCst) {
             return;
         }
         let _changing = destination.changing.lock().await;
         destination.is_behind.store(true, Ordering::SeqCst);
-        if destination.mark() != Mark::Present {
-            self.mark(node, &destination).await;
+        if !destination.is_told.load(Ordering::SeqCst) {
+            let told_at = self.mark(node, &destination).await;
+            // Whoever has not heard of it stops trusting what it knows by then.
+            if let Err(since) = told_at {
+                tokio::time::sleep_until(since + TRUST).await;
+            }
+            destination.is_told.store(true, Ordering::SeqCst);
         }
     }
 
-    /// Tells the catalogue that the node is behind. Nothing else changes of it meanwhile.
-    async fn mark(&self, node: NodeId, destination: &Destination) {
+    /// Tells the catalogue that the node is behind. Nothing else changes of it meanwhile. If some who
+    /// serve queries may not know it, since when whoever asks is told.
+    async fn mark(&self, node: NodeId, destination: &Destination) -> Result<(), Instant> {
+        let began = Instant::now();
         destination.set_mark(Mark::Unknown);
         let command = Command::MarkBehind { node, holder: self.me };
         match tokio::time::timeout(MARK_LIMIT, self.catalogues.execute(&command)).await {
             Ok(Ok(_)) => {
                 destination.set_mark(Mark::Present);
-                self.nudge(node).await;
+                if self.nudge(node).await { Ok(()) } else { Err(Instant::now()) }
             }
             // It was removed: nobody asks it any more.
-            Ok(Err(ExecuteError::Refused(_))) => destination.set_mark(Mark::Present),
+            Ok(Err(ExecuteError::Refused(_))) => {
+                destination.set_mark(Mark::Present);
+                Ok(())
+            }
             Ok(Err(error)) => {
                 tracing::warn!(node = node.0, %error, "the catalogue cannot be told that a node is behind");
+                Err(began)
             }
-            Err(_) => tracing::warn!(node = node.0, "no meta node noted in time that a node is behind"),
+            Err(_) => {
+                tracing::warn!(node = node.0, "no meta node noted in time that a node is behind");
+                Err(began)
+            }
         }
     }
 
-    /// Makes the other data nodes look at the catalogue now.
-    async fn nudge(&self, except: NodeId) {
+    /// Makes the other data nodes look at the catalogue now. Whether all have that are asked by queries.
+    async fn nudge(&self, except: NodeId) -> bool {
         let question = ReachQuestion { index: self.catalogues.index() };
         let catalogue = self.catalogues.current();
-        let others = catalogue.data_nodes().iter().filter(|node| node.id != self.me && node.id != except);
-        let nudges = others.map(|node| async {
+        let is_asked =
+            |node: &&DataNode| node.id != self.me && node.id != except && !catalogue.is_behind(node.id);
+        let nudges = catalogue.data_nodes().iter().filter(is_asked).map(|node| async {
             let nudged: Result<ReachAnswer, _> =
                 tell(&*self.transport, &node.tcp_addr, REACH, &question, NUDGE_LIMIT).await;
-            if !nudged.is_ok_and(|answer| answer.reached) {
-                tracing::debug!(node = node.id.0, "did not hear in time that another node is behind");
-            }
+            nudged.is_ok_and(|answer| answer.reached)
         });
-        futures_util::future::join_all(nudges).await;
+        futures_util::future::join_all(nudges).await.into_iter().all(|reached| reached)
     }
 
     /// Tries again to tell the catalogue, where it could not be told.
@@ -142,7 +160,10 @@ impl Standing {
         let destination = self.destination(node);
         let _changing = destination.changing.lock().await;
         if destination.is_behind.load(Ordering::SeqCst) && destination.mark() != Mark::Present {
-            self.mark(node, &destination).await;
+            // Who acknowledged meanwhile has waited for as long as it takes already.
+            if self.mark(node, &destination).await.is_ok() {
+                tracing::info!(node = node.0, "the catalogue knows now that a node is behind");
+            }
         }
     }
 
@@ -155,14 +176,15 @@ impl Standing {
         let destination = self.destination(node);
         let _changing = destination.changing.lock().await;
         let before = destination.mark();
-        if before == Mark::Present {
-            destination.set_mark(Mark::Unknown);
-        }
+        let was_told = destination.is_told.swap(false, Ordering::SeqCst);
         destination.is_behind.store(false, Ordering::SeqCst);
         if !is_done() {
             destination.is_behind.store(true, Ordering::SeqCst);
-            destination.set_mark(before);
+            destination.is_told.store(was_told, Ordering::SeqCst);
             return false;
+        }
+        if before != Mark::Absent {
+            destination.set_mark(Mark::Unknown);
         }
         if before == Mark::Absent {
             return true;
@@ -185,6 +207,8 @@ impl Standing {
         let destination = self.destination(node);
         destination.is_behind.store(true, Ordering::SeqCst);
         destination.set_mark(if is_marked { Mark::Present } else { Mark::Unknown });
+        // What waits was acknowledged only after that.
+        destination.is_told.store(is_marked, Ordering::SeqCst);
     }
 
     /// Forgets a node that is no more.
