@@ -139,6 +139,18 @@ impl WriteError {
     }
 }
 
+/// Why cells of another owner were not taken in, or only some of them; doing it again does the rest.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// What is here cannot be read, so that nobody knows which cells are younger.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The shard takes no writes.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
 /// Why a flush, a compaction or another piece of upkeep failed. Nothing is lost by it; it is tried again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

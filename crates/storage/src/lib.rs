@@ -19,8 +19,10 @@ pub mod wire;
 
 mod budget;
 mod cardinality;
+mod cells;
 mod codec;
 mod compaction;
+mod digest;
 mod error;
 mod flush;
 mod index;
@@ -39,7 +41,12 @@ mod wal;
 
 pub use budget::{Consumer, Exhausted, MemoryBudget, Reservation};
 pub use cardinality::{CardinalityLimits, SeriesLimit};
-pub use error::{ErrorClass, MaintenanceError, OpenError, WriteError};
+pub use cells::{CellBatch, Cursor, Deletion};
+pub use digest::{
+    ClassDigests, Digest, SERIES_CLASSES, SeriesClasses, ShardDigest, TimeBucket, decode_classes,
+    encode_classes,
+};
+pub use error::{ErrorClass, ImportError, MaintenanceError, OpenError, WriteError};
 pub use index::SeriesSketch;
 pub use options::{Durability, StoreOptions, VersionPolicy};
 pub use read::{
@@ -47,8 +54,8 @@ pub use read::{
     SpanStats, Sum, TagPredicate,
 };
 pub use shard::{
-    ChoreWork, DeleteReport, PinnedFile, PinnedShard, RecoveryReport, Rejected, Shard, ShardId, ShardStats,
-    ShardWork, WriteReport,
+    ChoreWork, DamagedSegment, DeleteReport, ImportReport, PinnedFile, PinnedShard, RecoveryReport,
+    Refreshed, Rejected, Shard, ShardId, ShardStats, ShardWork, WriteReport,
 };
 pub use store::{AdoptError, StagedFile, StagedShard, Store};
 pub use tombstone::Rule;

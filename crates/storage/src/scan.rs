@@ -174,6 +174,20 @@ impl<'a> Scan<'a> {
     ) -> Self {
         Self { clusters: Clusters::new(sources), fields, range, order }
     }
+
+    /// The rows of the next block with the versions of their cells.
+    pub(crate) fn next_versioned(&mut self) -> Result<Option<Rows>, ReadError> {
+        let next = self.clusters.next(self.order);
+        let rows = next.map(|sources| {
+            let sources = match sources {
+                Sources::Alone(source) => vec![source],
+                Sources::Overlapping(sources) => sources,
+            };
+            let decode = |source: &Source<'_>| source.decode(self.range, true);
+            Ok(merge(sources.iter().map(decode).collect::<Result<_, _>>()?, true))
+        });
+        rows.transpose()
+    }
 }
 
 impl BlockStream for Scan<'_> {

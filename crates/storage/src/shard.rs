@@ -1,16 +1,19 @@
 //! A shard: a range of time of one retention policy, with its log, memtables, segments and index.
 //!
 //! [`write`] takes points in, [`delete`] takes them out, [`snapshot`] lets them be read, [`recover`] opens what a stop left, [`upkeep`] flushes
-//! and compacts, [`work`] counts.
+//! and compacts, [`work`] counts. [`digest`], [`survey`] and [`exchange`] are for other owners of the same shard.
 //!
 //! Lock order, outermost first; none is held while waiting for a sync of the log:
-//! `flushing` or `compacting`, `manifest`, `gate`, `tables`, `index`, the log's own.
+//! `digesting`, `flushing` or `compacting`, `manifest`, `gate`, `tables`, `index`, `known`, the log's own.
 
 mod delete;
+mod digest;
 mod due;
+mod exchange;
 mod export;
 mod recover;
 mod snapshot;
+mod survey;
 mod upkeep;
 mod work;
 mod write;
@@ -29,7 +32,9 @@ use parking_lot::{Mutex, RwLock};
 use skywatch_model::{TimeRange, Version};
 
 pub use delete::DeleteReport;
+pub use digest::Refreshed;
 pub(crate) use due::FlushCause;
+pub use exchange::{DamagedSegment, ImportReport};
 pub use export::{PinnedFile, PinnedShard};
 pub(crate) use recover::Opening;
 pub use recover::RecoveryReport;
@@ -123,6 +128,9 @@ pub struct Shard {
     compacting: Mutex<()>,
     /// What compaction would leave out.
     waste: Mutex<Waste>,
+    /// Held while the digest is brought up to date; `known` is for a moment only, also by writers.
+    digesting: Mutex<()>,
+    known: Mutex<digest::Known>,
     scratch: Mutex<Vec<write::Scratch>>,
     is_closed: Arc<AtomicBool>,
     counters: work::Counters,

@@ -30,6 +30,12 @@ impl MemView {
         self.chunks.iter().map(ViewChunk::layout)
     }
 
+    /// From its earliest row to its latest; `None` without rows.
+    pub(crate) fn time_range(&self) -> Option<TimeRange> {
+        let ranges = self.chunks.iter().map(|chunk| chunk.sorted().range()).filter(|range| !range.is_empty());
+        ranges.reduce(|all, range| TimeRange::new(all.start.min(range.start), all.end.max(range.end)))
+    }
+
     /// What it has of some fields, `None` for those the measurement lacks.
     pub(crate) fn scan(&self, fields: &[Option<FieldId>]) -> MemScan {
         self.scan_of(0..self.chunks.len(), fields)

@@ -139,10 +139,12 @@ impl Shard {
         let mut encoder = Encoder::default();
         let position = self.log.append(encoder.tombstone(&tombstone)?)?;
         manifest.next_tombstone += 1;
+        let range = tombstone.range;
         let mut tables = self.tables.write();
         tables.tombstones = known.with(tombstone);
         tables.active.first_write.get_or_insert_with(Instant::now);
         drop(tables);
+        self.touch_times(range);
         self.deleted_more();
         Ok(position)
     }

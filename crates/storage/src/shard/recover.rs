@@ -128,6 +128,8 @@ impl Shard {
             flushing: Mutex::new(()),
             compacting: Mutex::new(()),
             waste: Mutex::default(),
+            digesting: Mutex::default(),
+            known: Mutex::default(),
             scratch: Mutex::default(),
             is_closed: Arc::default(),
             counters: Counters::default(),

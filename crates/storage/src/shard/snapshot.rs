@@ -20,12 +20,12 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Snapshot {
     range: TimeRange,
-    index: Arc<RwLock<Index>>,
-    bounds: Bounds,
+    pub(super) index: Arc<RwLock<Index>>,
+    pub(super) bounds: Bounds,
     /// Oldest first.
-    segments: Arc<[SegmentSlot]>,
+    pub(super) segments: Arc<[SegmentSlot]>,
     /// Oldest first; younger than the segments.
-    memory: Vec<MemView>,
+    pub(super) memory: Vec<MemView>,
     tombstones: Tombstones,
 }
 
@@ -113,6 +113,17 @@ impl ShardRead for Snapshot {
                 |name: &Arc<str>| index.find_field(measurement, name).filter(|id| id.0 < self.bounds.fields);
             fields.iter().map(number).collect()
         };
+        Box::new(self.scanner_of(measurement, fields))
+    }
+}
+
+impl Snapshot {
+    /// Reads these fields of a measurement.
+    pub(super) fn scanner_of<'a>(
+        &'a self,
+        measurement: &str,
+        fields: Box<[Option<FieldId>]>,
+    ) -> SeriesScanner<'a> {
         let prepare = |slot: &'a SegmentSlot| match slot {
             SegmentSlot::Ready(segment) => {
                 let columns = segment.columns(measurement, &fields)?;
@@ -124,13 +135,13 @@ impl ShardRead for Snapshot {
         };
         let segments = self.segments.iter().filter_map(prepare).collect();
         let memory = self.memory.iter().map(|view| view.scan(&fields)).collect();
-        Box::new(SeriesScanner { snapshot: self, segments, memory, fields })
+        SeriesScanner { snapshot: self, segments, memory, fields }
     }
 }
 
 /// Reads some fields of one measurement.
 #[derive(Debug)]
-struct SeriesScanner<'a> {
+pub(super) struct SeriesScanner<'a> {
     snapshot: &'a Snapshot,
     /// Those that have some of the fields, and those of which nobody knows; oldest first.
     segments: Vec<(TimeRange, Prepared<'a>)>,
@@ -152,17 +163,7 @@ impl Scanner for SeriesScanner<'_> {
         range: TimeRange,
         order: Order,
     ) -> Result<Box<dyn BlockStream + '_>, ReadError> {
-        let series = SeriesId(series.0);
-        let mut sources: Vec<Source<'_>> = Vec::new();
-        self.add_segments(series, range, &mut sources)?;
-        for scan in &self.memory {
-            let pieces = scan.rows(series, range, BLOCK_ROWS).into_iter();
-            sources.extend(pieces.map(|rows| Source::Memory(scan, rows)));
-        }
-        if !self.snapshot.tombstones.is_empty() {
-            sources = self.snapshot.without_deleted(series, sources);
-        }
-        Ok(Box::new(Scan::new(sources, &self.fields, range, order)))
+        Ok(Box::new(self.scan_of(SeriesId(series.0), range, order)?))
     }
 }
 
@@ -175,6 +176,24 @@ impl Snapshot {
 }
 
 impl<'a> SeriesScanner<'a> {
+    pub(super) fn scan_of(
+        &self,
+        series: SeriesId,
+        range: TimeRange,
+        order: Order,
+    ) -> Result<Scan<'_>, ReadError> {
+        let mut sources: Vec<Source<'_>> = Vec::new();
+        self.add_segments(series, range, &mut sources)?;
+        for scan in &self.memory {
+            let pieces = scan.rows(series, range, BLOCK_ROWS).into_iter();
+            sources.extend(pieces.map(|rows| Source::Memory(scan, rows)));
+        }
+        if !self.snapshot.tombstones.is_empty() {
+            sources = self.snapshot.without_deleted(series, sources);
+        }
+        Ok(Scan::new(sources, &self.fields, range, order))
+    }
+
     fn add_segments(
         &self,
         series: SeriesId,

@@ -112,7 +112,7 @@ impl Shard {
         Ok(())
     }
 
-    fn keep_versions(&self) -> bool {
+    pub(super) fn keep_versions(&self) -> bool {
         self.options.versions == VersionPolicy::Keep
     }
 
@@ -183,7 +183,7 @@ impl Shard {
     }
 
     /// Shows readers other tables, and takes away the tombstones that these leave without use.
-    fn change_tables(&self, log_floor: u64, change: impl FnOnce(&mut Tables)) {
+    pub(super) fn change_tables(&self, log_floor: u64, change: impl FnOnce(&mut Tables)) {
         let mut tables = self.tables.write();
         change(&mut tables);
         let index = self.index.read();
@@ -208,7 +208,7 @@ impl Shard {
     }
 
     /// Replaces the manifest on disk, then in memory.
-    fn commit<T>(&self, change: impl FnOnce(&mut Manifest) -> T) -> Result<T, FsError> {
+    pub(super) fn commit<T>(&self, change: impl FnOnce(&mut Manifest) -> T) -> Result<T, FsError> {
         let mut manifest = self.manifest.lock();
         let mut next = manifest.clone();
         let result = change(&mut next);
@@ -252,7 +252,7 @@ impl Shard {
         }
     }
 
-    fn remove_obsolete(&self, path: &Path) {
+    pub(super) fn remove_obsolete(&self, path: &Path) {
         if let Err(error) = self.fs.remove_file(path) {
             tracing::warn!(file = %path.display(), %error, "obsolete file stays until the next start");
         }

@@ -6,7 +6,6 @@ use std::{
 };
 
 use super::Shard;
-use crate::WriteError;
 
 /// Totals since the shard was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -91,18 +90,16 @@ impl Chore {
 
 impl Counters {
     /// Counts a batch of so many points.
-    pub(super) fn written(&self, points: usize, result: &Result<super::WriteReport, WriteError>) {
-        match result {
-            Ok(report) => {
-                add(&self.writes_ok, 1);
-                add(&self.points_written, report.written);
-                add(&self.points_rejected, report.rejected.len() as u64);
-            }
-            Err(_) => {
-                add(&self.writes_failed, 1);
-                add(&self.points_failed, points as u64);
-            }
-        }
+    pub(super) fn written(&self, report: &super::WriteReport) {
+        add(&self.writes_ok, 1);
+        add(&self.points_written, report.written);
+        add(&self.points_rejected, report.rejected.len() as u64);
+    }
+
+    /// A write of so many points failed.
+    pub(super) fn failed(&self, points: usize) {
+        add(&self.writes_failed, 1);
+        add(&self.points_failed, points as u64);
     }
 }
 

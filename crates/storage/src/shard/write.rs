@@ -17,7 +17,7 @@ use crate::{
     WriteError,
     index::Index,
     rows::{Buffer, Layout, RowSet, SeriesId},
-    wal::{Encoder, FieldDefinition, SeriesDefinition},
+    wal::{Encoder, FieldDefinition, Position, SeriesDefinition},
 };
 
 /// What became of a batch.
@@ -79,18 +79,39 @@ impl Shard {
         points: &[u32],
         version: Version,
     ) -> Result<WriteReport, WriteError> {
+        let (report, position) = self.write_unsynced(batch, points, version)?;
+        self.wait_for_log(position, points.len())?;
+        self.counters.written(&report);
+        Ok(report)
+    }
+
+    /// As [`Self::write`], up to where the log has to be durable for it.
+    pub(super) fn write_unsynced(
+        &self,
+        batch: &PointBatch<'_>,
+        points: &[u32],
+        version: Version,
+    ) -> Result<(WriteReport, Option<Position>), WriteError> {
         self.check_open()?;
         self.log.check_poison()?;
         let share = points.len() as u64 * batch.size_bytes() as u64 / batch.len().max(1) as u64;
         let _admitted = self.shared.admit(&self.options, share)?;
         let mut scratch = self.scratch.lock().pop().unwrap_or_default();
         let result = self.write_with(&mut scratch, batch, points, version);
-        self.counters.written(points.len(), &result);
+        if result.is_err() {
+            self.counters.failed(points.len());
+        }
         let mut kept = self.scratch.lock();
         if kept.len() < KEPT_SCRATCH {
             kept.push(scratch);
         }
         result
+    }
+
+    /// Waits until so many points are durable.
+    pub(super) fn wait_for_log(&self, position: Option<Position>, points: usize) -> Result<(), WriteError> {
+        let waited = position.map_or(Ok(()), |position| self.log.wait(position));
+        waited.inspect_err(|_| self.counters.failed(points))
     }
 
     fn write_with(
@@ -99,24 +120,20 @@ impl Shard {
         batch: &PointBatch<'_>,
         points: &[u32],
         version: Version,
-    ) -> Result<WriteReport, WriteError> {
+    ) -> Result<(WriteReport, Option<Position>), WriteError> {
         self.admit_series(batch, points)?;
-        let (report, position) = {
-            let _open = self.gate.read();
-            self.check_open()?;
-            // Inside the gate, since a delete takes numbers away.
-            self.resolve(scratch, batch, points);
-            let report = self.fill(scratch, batch, points, version);
-            if scratch.rows.is_empty() {
-                return Ok(report);
-            }
-            let record = scratch.encoder.rows(&scratch.rows)?;
-            let position = self.log.append(record)?;
-            self.insert(&scratch.rows);
-            (report, position)
-        };
-        self.log.wait(position)?;
-        Ok(report)
+        let _open = self.gate.read();
+        self.check_open()?;
+        // Inside the gate, since a delete takes numbers away.
+        self.resolve(scratch, batch, points);
+        let report = self.fill(scratch, batch, points, version);
+        if scratch.rows.is_empty() {
+            return Ok((report, None));
+        }
+        let record = scratch.encoder.rows(&scratch.rows)?;
+        let position = self.log.append(record)?;
+        self.insert(&scratch.rows);
+        Ok((report, Some(position)))
     }
 
     /// Finds, or gives, numbers for every series and field of the points.
@@ -257,6 +274,7 @@ impl Shard {
         };
         // Outside the lock, since it may sort a chunk; the gate keeps the table the active one.
         table.insert(rows);
+        self.touch_rows(rows);
         if !was_written {
             self.tables.write().active.first_write.get_or_insert(now);
         }

@@ -10,4 +10,5 @@ mod faults;
 mod inspection;
 mod lifecycle;
 mod model;
+mod owners;
 mod support;
