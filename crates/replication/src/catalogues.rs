@@ -6,7 +6,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use skywatch_meta::{Applied, Catalogue, CatalogueError, Command, Lease};
+use skywatch_meta::{Applied, Catalogue, CatalogueError, Command, Lease, NodeId};
 use tokio::sync::watch;
 
 /// Why a command was not carried out, or is not known to have been.
@@ -39,9 +39,9 @@ pub trait Catalogues: Send + Sync + fmt::Debug {
     /// Carries out a command. When this returns, the copy has it.
     async fn execute(&self, command: &Command) -> Result<Applied, ExecuteError>;
 
-    /// Asks for a lease, or renews it. It is held by whoever [`Lease::owner`] names, for `duration_ms` from when this
+    /// Asks for a lease in the name of a node, or renews it. It is held by whoever [`Lease::owner`] names, for `duration_ms` from when this
     /// was called.
-    async fn lease(&self, name: &str, duration: Duration) -> Result<Lease, ExecuteError>;
+    async fn lease(&self, name: &str, owner: NodeId, duration: Duration) -> Result<Lease, ExecuteError>;
 
     /// Waits until the copy has seen so many commands; false if it has not by then.
     async fn reach(&self, index: u64, within: Duration) -> bool {

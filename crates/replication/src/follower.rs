@@ -92,7 +92,6 @@ struct Kept {
 /// See the module's header.
 #[derive(Debug)]
 pub struct Follower {
-    me: NodeId,
     transport: Arc<dyn Transport>,
     fs: Arc<dyn Fs>,
     dir: PathBuf,
@@ -109,7 +108,6 @@ pub struct Follower {
 impl Follower {
     /// Reads what is kept in `dir`; `meta_addrs` are asked as long as the copy names no meta node.
     pub fn open(
-        me: NodeId,
         transport: Arc<dyn Transport>,
         fs: Arc<dyn Fs>,
         dir: &Path,
@@ -123,7 +121,6 @@ impl Follower {
         };
         let meta_addrs = if meta_addrs.is_empty() { known } else { meta_addrs };
         let follower = Self {
-            me,
             transport,
             fs,
             dir: dir.to_owned(),
@@ -281,8 +278,8 @@ impl Catalogues for Follower {
         Ok(answer.applied.unwrap_or_default())
     }
 
-    async fn lease(&self, name: &str, duration: Duration) -> Result<Lease, ExecuteError> {
-        let question = LeaseQuestion { name, owner: self.me, duration_ms: duration.as_millis() as u64 };
+    async fn lease(&self, name: &str, owner: NodeId, duration: Duration) -> Result<Lease, ExecuteError> {
+        let question = LeaseQuestion { name, owner, duration_ms: duration.as_millis() as u64 };
         let answer: LeaseAnswer = self.ask("meta.lease", &question).await?;
         Ok(answer.lease)
     }

@@ -46,7 +46,7 @@ impl LeaseHolder {
     async fn ask(&self) {
         // What the answer grants begins when it was asked for: the meta node's count began later.
         let asked = Instant::now();
-        let asking = self.catalogues.lease(&self.name, LEASE_DURATION);
+        let asking = self.catalogues.lease(&self.name, self.me, LEASE_DURATION);
         let granted = match tokio::time::timeout(LEASE_DURATION, asking).await {
             Ok(Ok(lease)) => lease.owner == self.me,
             Ok(Err(error)) => {

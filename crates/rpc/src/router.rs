@@ -1,6 +1,11 @@
 //! Which handler answers which method.
 
-use std::{collections::BTreeMap, fmt, future::Future, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    sync::{Arc, OnceLock},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,6 +24,8 @@ pub trait Handler: Send + Sync {
 #[derive(Clone, Default)]
 pub struct Router {
     handlers: BTreeMap<&'static str, Arc<dyn Handler>>,
+    /// Answers what nobody here does, once it is there.
+    later: Option<Arc<OnceLock<Router>>>,
 }
 
 impl fmt::Debug for Router {
@@ -62,9 +69,22 @@ impl Router {
         self
     }
 
+    /// With another that answers what this one does not, once it is there: a node answers few calls before it is a member
+    /// of a cluster.
+    #[must_use]
+    pub fn and_later(mut self, later: Arc<OnceLock<Self>>) -> Self {
+        self.later = Some(later);
+        self
+    }
+
+    fn handler(&self, method: &str) -> Option<&Arc<dyn Handler>> {
+        let later = || self.later.as_ref().and_then(|later| later.get()?.handler(method));
+        self.handlers.get(method).or_else(later)
+    }
+
     /// Answers a call.
     pub async fn answer(&self, call: Call) -> Result<Reply, Failure> {
-        match self.handlers.get(&*call.method) {
+        match self.handler(&call.method) {
             Some(handler) => handler.answer(call).await,
             None => Err(Failure::new(
                 FailureKind::Unknown,
@@ -118,5 +138,11 @@ mod tests {
         assert_eq!(refused.kind, FailureKind::Invalid);
         let unknown = router.answer(call("test.halve", "42")).await.expect_err("no such method");
         assert_eq!(unknown.kind, FailureKind::Unknown);
+        let later = Arc::new(OnceLock::new());
+        let router = router.and_later(Arc::clone(&later));
+        router.answer(call("test.halve", "42")).await.expect_err("not yet");
+        let halve = |number: u32, body| async move { Ok((number / 2, body)) };
+        later.set(Router::new().on("test.halve", halve)).expect("set once");
+        assert_eq!(&*router.answer(call("test.halve", "42")).await.expect("now it is there").head, b"21");
     }
 }

@@ -183,14 +183,9 @@ impl Cluster {
 
     fn open(&self, node: u64, dir: &Path) -> Result<Arc<Node>, NodeError> {
         let transport: Arc<dyn Transport> = Arc::new(Seat(Arc::clone(&self.network)));
-        let follower = Follower::open(
-            NodeId(node),
-            Arc::clone(&transport),
-            Arc::new(OsFs),
-            &dir.join("meta"),
-            vec![META.into()],
-        )
-        .unwrap();
+        let follower =
+            Follower::open(Arc::clone(&transport), Arc::new(OsFs), &dir.join("meta"), vec![META.into()])
+                .unwrap();
         let following = Arc::clone(&follower);
         self.runtime.spawn(async move { following.follow().await });
         self.runtime.block_on(follower.reach(1, Duration::from_secs(5)));
