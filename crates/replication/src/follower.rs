@@ -51,6 +51,10 @@ struct WatchQuestion {
 #[derive(Debug, Deserialize)]
 struct WatchAnswer {
     index: u64,
+    /// Whatever was acknowledged longer ago than this is in it; missing where the meta node cannot tell, since it may be
+    /// cut off from the others.
+    #[serde(default)]
+    age_ms: Option<u64>,
     #[serde(default)]
     catalogue: Option<Catalogue>,
 }
@@ -167,9 +171,13 @@ impl Follower {
                     if let Some(catalogue) = answer.catalogue {
                         self.take(answer.index, catalogue);
                     }
-                    // One that lags behind what is known here confirms nothing.
-                    if answer.index >= self.index() {
-                        *self.confirmed.lock() = Some(asked);
+                    // One that lags behind what is known here, or may be cut off, confirms nothing: another is asked.
+                    if answer.index >= self.index()
+                        && let Some(age_ms) = answer.age_ms
+                    {
+                        let as_of = asked.checked_sub(Duration::from_millis(age_ms));
+                        let mut confirmed = self.confirmed.lock();
+                        *confirmed = (*confirmed).max(as_of);
                         return true;
                     }
                 }
@@ -219,16 +227,32 @@ impl Follower {
         let mut bytes = MAGIC.to_vec();
         serde_json::to_writer(&mut bytes, &kept).map_err(std::io::Error::other)?;
         put_crc(&mut bytes, 0);
-        let (path, beside) = (self.dir.join(FILE), self.dir.join(format!("{FILE}.new")));
-        if self.fs.list(&self.dir)?.iter().any(|entry| *entry.name == *format!("{FILE}.new")) {
-            self.fs.remove_file(&beside)?;
-        }
-        let file = self.fs.create(&beside)?;
-        file.append(&bytes)?;
-        file.sync()?;
-        self.fs.rename(&beside, &path)?;
-        self.fs.sync_dir(&self.dir)
+        replace_file(&*self.fs, &self.dir, FILE, &bytes)
     }
+
+    /// HTTP addresses of the meta nodes.
+    pub fn meta_addrs(&self) -> Vec<String> {
+        self.meta_addrs.read().clone()
+    }
+
+    /// Asks these meta nodes from now on.
+    pub(crate) fn use_meta_addrs(&self, meta_addrs: Vec<String>) {
+        *self.meta_addrs.write() = meta_addrs;
+    }
+}
+
+/// Puts a file in the place of another of its name; after a crash there is the one or the other.
+pub(crate) fn replace_file(fs: &dyn Fs, dir: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+    let beside_name = format!("{name}.new");
+    let (path, beside) = (dir.join(name), dir.join(&beside_name));
+    if fs.list(dir)?.iter().any(|entry| entry.name == beside_name) {
+        fs.remove_file(&beside)?;
+    }
+    let file = fs.create(&beside)?;
+    file.append(bytes)?;
+    file.sync()?;
+    fs.rename(&beside, &path)?;
+    fs.sync_dir(dir)
 }
 
 /// What is kept; nothing if there is no file, or one that cannot be read: the meta nodes have it all.

@@ -23,6 +23,7 @@ mod member;
 mod offload;
 pub mod operation;
 mod owner;
+pub mod seat;
 mod standing;
 
 pub use catalogues::{Catalogues, ExecuteError};

@@ -65,11 +65,11 @@ fn meta_router(catalogue: Arc<Mutex<(u64, Catalogue)>>) -> Router {
                 for _ in 0..50 {
                     let (index, catalogue) = watched.lock().clone();
                     if index > seen {
-                        return Ok((json!({ "index": index, "catalogue": catalogue }), Bytes::new()));
+                        return Ok((json!({ "index": index, "age_ms": 0, "catalogue": catalogue }), Bytes::new()));
                     }
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
-                Ok((json!({ "index": seen, "catalogue": null }), Bytes::new()))
+                Ok((json!({ "index": seen, "age_ms": 0, "catalogue": null }), Bytes::new()))
             }
         })
         .on("meta.execute", move |question: Value, _| {
