@@ -65,7 +65,10 @@ fn meta_router(catalogue: Arc<Mutex<(u64, Catalogue)>>) -> Router {
                 for _ in 0..50 {
                     let (index, catalogue) = watched.lock().clone();
                     if index > seen {
-                        return Ok((json!({ "index": index, "age_ms": 0, "catalogue": catalogue }), Bytes::new()));
+                        return Ok((
+                            json!({ "index": index, "age_ms": 0, "catalogue": catalogue }),
+                            Bytes::new(),
+                        ));
                     }
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
