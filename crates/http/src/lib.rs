@@ -40,7 +40,6 @@ mod row_limit;
 mod server;
 mod small_query;
 mod stats;
-mod tls;
 mod unix_socket;
 
 pub use access_log::{AccessLogConfig, BadStatusFilter, StatusFilter};
@@ -51,4 +50,4 @@ pub use engine::Engine;
 pub use error::ServeError;
 pub use metrics::{Histogram, Metrics, MetricsRegistry, MetricsSource};
 pub use server::{Server, serve};
-pub use tls::{BadTlsVersion, TlsConfig, TlsError, TlsVersion};
+pub use skywatch_tls::{BadTlsVersion, TlsConfig, TlsError, TlsVersion};

@@ -12,6 +12,7 @@ use std::{
 
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
+use skywatch_tls::ServerTls;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream, UnixStream, lookup_host},
@@ -29,7 +30,6 @@ use crate::{
     peer::Peer,
     router,
     stats::Active,
-    tls::Tls,
     unix_socket::UnixSocket,
 };
 
@@ -49,7 +49,7 @@ const HTTP_TO_HTTPS: &[u8] =
 pub struct Server {
     listener: TcpListener,
     unix: Option<UnixSocket>,
-    tls: Option<Tls>,
+    tls: Option<ServerTls>,
     access_log: Option<AccessLog>,
     local_addr: SocketAddr,
     config: HttpConfig,
@@ -60,7 +60,7 @@ impl Server {
     /// Takes the configured address. Clients can connect from now on; they are answered by [`Self::serve`].
     pub async fn bind(config: HttpConfig) -> Result<Self, ServeError> {
         // A certificate that cannot be used is told before the address is taken.
-        let tls = config.tls.as_ref().map(Tls::load).transpose()?;
+        let tls = config.tls.as_ref().map(ServerTls::load).transpose()?;
         let listener = listen(&config.bind).await?;
         let local_addr = listener
             .local_addr()
@@ -96,7 +96,7 @@ impl Server {
                 () = &mut shutdown => break,
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, peer)) => {
-                        let tls = self.tls.as_ref().map(Tls::acceptor);
+                        let tls = self.tls.as_ref().map(ServerTls::acceptor);
                         admit(&app, &mut connections, stream, tls, peer.into(), &stop);
                     }
                     Err(error) => refused(&error).await,

@@ -212,6 +212,7 @@ fn tls(args: &RunArgs, file: &HttpSection, section: &TlsSection) -> Result<Optio
         min_version,
         max_version,
         ciphers: section.ciphers.clone(),
+        client_authorities: None,
     }))
 }
 
