@@ -1,17 +1,21 @@
 //! The catalogue as a pure, deterministic state machine: commands in, records out. No clock, no I/O.
 
+mod behind;
+mod check;
 mod databases;
 mod destination;
+mod groups;
 mod leases;
 mod levels;
 mod nodes;
 mod owners;
+mod places;
 mod services;
 mod users;
 
 use std::collections::BTreeMap;
 
-use databases::check_settings;
+use places::Places;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -19,8 +23,7 @@ use crate::{
     error::CatalogueError,
     level::FIRST_LEVEL,
     node::{Behind, DataNode, Lease, MetaNode},
-    records::{Database, NodeId, RetentionPolicy, Shard, ShardGroup},
-    shard_groups::plan_span_ns,
+    records::{Database, NodeId, RetentionPolicy, Shard},
     user::User,
 };
 
@@ -29,8 +32,9 @@ const NAME_BYTES_MAX: usize = 255;
 
 /// Every database of the system, and every user.
 ///
-/// Invariants, checked by [`Catalogue::check`]: names are unique among their like; live groups of a policy are sorted and never
-/// overlap; ids of groups and shards are unique and below the counters; every shard has an owner.
+/// Invariants, checked by [`Catalogue::check`]: names are unique among their like; live groups of a policy are sorted, and no
+/// time belongs to two of them; ids of nodes, groups and shards are unique and below their counters; every shard has owners,
+/// and in a live group one that has all of it.
 ///
 /// Records that came after the first format are left out of the encoding while they are empty, so that releases which know
 /// different ones write equal bytes for a catalogue without them.
@@ -58,11 +62,21 @@ pub struct Catalogue {
     /// Sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     behind: Vec<Behind>,
+    /// The number of each of those.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    behind_marks: Vec<u64>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    behind_mark_last: u64,
+    /// Where groups were last cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    truncated_at_ns: Option<i64>,
     #[serde(default = "first_level", skip_serializing_if = "is_first_level")]
     feature_level: u32,
     /// Of the nodes that know more than the first level.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     known_levels: BTreeMap<NodeId, u32>,
+    #[serde(skip)]
+    places: Places,
 }
 
 impl Default for Catalogue {
@@ -78,8 +92,12 @@ impl Default for Catalogue {
             data_nodes: Vec::new(),
             leases: Vec::new(),
             behind: Vec::new(),
+            behind_marks: Vec::new(),
+            behind_mark_last: 0,
+            truncated_at_ns: None,
             feature_level: FIRST_LEVEL,
             known_levels: BTreeMap::new(),
+            places: Places::default(),
         }
     }
 }
@@ -152,7 +170,7 @@ impl Catalogue {
                 self.remove_shard_owner(*shard, *node, *at_ns)
             }
             Command::MarkBehind { node, holder } => self.mark_behind(*node, *holder),
-            Command::ClearBehind { node, holder } => Ok(self.clear_behind(*node, *holder)),
+            Command::ClearBehind { node, holder, mark } => Ok(self.clear_behind(*node, *holder, *mark)),
             Command::AcquireLease { name, owner, duration_ms, unrenewed } => {
                 self.acquire_lease(name, *owner, *duration_ms, *unrenewed)
             }
@@ -181,162 +199,11 @@ impl Catalogue {
             Command::Grant { user, database, privilege } => self.grant(user, database, *privilege),
             Command::Revoke { user, database, privilege } => self.revoke(user, database, *privilege),
         }?;
+        if applied.changed {
+            self.forget_places();
+        }
         debug_assert_eq!(self.check(), Ok(()));
         Ok(applied)
-    }
-
-    /// States the catalogue's invariants; `Err` names the first that is broken.
-    pub fn check(&self) -> Result<(), String> {
-        let mut shard_ids: Vec<u64> = Vec::new();
-        let mut group_ids: Vec<u64> = Vec::new();
-        for database in &self.databases {
-            unique(
-                database.retention_policies.iter().map(|policy| policy.name.as_str()),
-                "retention policy",
-            )?;
-            unique(database.continuous_queries.iter().map(|query| query.name.as_str()), "continuous query")?;
-            for policy in &database.retention_policies {
-                unique(
-                    policy.subscriptions.iter().map(|subscription| subscription.name.as_str()),
-                    "subscription",
-                )?;
-                let live: Vec<_> = policy.live_shard_groups().collect();
-                if let Some(pair) = live.windows(2).find(|pair| pair[0].cut_end_ns() > pair[1].start_ns) {
-                    return Err(format!("shard groups {} and {} overlap", pair[0].id, pair[1].id));
-                }
-                for group in &policy.shard_groups {
-                    group_ids.push(group.id);
-                    shard_ids.extend(group.shards.iter().map(|shard| shard.id));
-                    if group.shards.is_empty() || group.shards.iter().any(|shard| shard.owners.is_empty()) {
-                        return Err(format!("shard group {} has a shard without an owner", group.id));
-                    }
-                }
-            }
-        }
-        unique(self.databases.iter().map(|database| database.name.as_str()), "database")?;
-        unique(self.users.iter().map(|user| user.name.as_str()), "user")?;
-        if group_ids.iter().any(|&id| id > self.shard_group_id_last)
-            || shard_ids.iter().any(|&id| id > self.shard_id_last)
-        {
-            return Err("an id is above its counter".into());
-        }
-        unique(group_ids, "shard group")?;
-        unique(shard_ids, "shard")
-    }
-
-    fn create_shard_group(
-        &mut self,
-        database: &str,
-        retention_policy: &str,
-        time_ns: i64,
-        nodes: &[NodeId],
-    ) -> Result<Applied, CatalogueError> {
-        let (mut group_id, mut shard_id) = (self.shard_group_id_last, self.shard_id_last);
-        let all = if nodes.is_empty() { self.placement_order() } else { Vec::new() };
-        let nodes = if nodes.is_empty() { &all } else { nodes };
-        let policy = self.policy_mut(database, retention_policy)?;
-        if policy.shard_group_at(time_ns).is_some() {
-            return Ok(Applied::default());
-        }
-        if nodes.is_empty() {
-            return Err(CatalogueError::NoDataNodes);
-        }
-        let (start_ns, end_ns) = plan_span_ns(policy, time_ns);
-        group_id += 1;
-        let shards = plan_owners(nodes, policy.replica_n as usize, group_id)
-            .into_iter()
-            .map(|owners| {
-                shard_id += 1;
-                Shard::new(shard_id, owners)
-            })
-            .collect();
-        let group =
-            ShardGroup { id: group_id, start_ns, end_ns, deleted_at_ns: None, truncated_at_ns: None, shards };
-        policy.shard_groups.push(group);
-        policy.shard_groups.sort_by_key(|group| (group.start_ns, group.id));
-        (self.shard_group_id_last, self.shard_id_last) = (group_id, shard_id);
-        Ok(Applied::CHANGED)
-    }
-
-    fn delete_shard_group(
-        &mut self,
-        database: &str,
-        retention_policy: &str,
-        id: u64,
-        at_ns: i64,
-    ) -> Result<Applied, CatalogueError> {
-        let policy = self.policy_mut(database, retention_policy)?;
-        let group = policy
-            .shard_groups
-            .iter_mut()
-            .find(|group| group.id == id)
-            .ok_or(CatalogueError::ShardGroupNotFound(id))?;
-        if group.deleted_at_ns.is_some() {
-            return Ok(Applied::default());
-        }
-        group.deleted_at_ns = Some(at_ns);
-        Ok(Applied {
-            dropped_shards: group.shards.iter().map(|shard| shard.id).collect(),
-            changed: true,
-            ..Applied::default()
-        })
-    }
-
-    fn drop_shard(&mut self, id: u64, at_ns: i64) -> Applied {
-        let policies = self.databases.iter_mut().flat_map(|database| &mut database.retention_policies);
-        let mut groups = policies.flat_map(|policy| &mut policy.shard_groups);
-        let holds = |group: &&mut ShardGroup| {
-            group.deleted_at_ns.is_none() && group.shards.iter().any(|shard| shard.id == id)
-        };
-        let Some(group) = groups.find(holds) else { return Applied::default() };
-        if group.shards.len() == 1 {
-            group.deleted_at_ns = Some(at_ns);
-        } else {
-            group.shards.retain(|shard| shard.id != id);
-        }
-        Applied { dropped_shards: vec![id], changed: true, ..Applied::default() }
-    }
-
-    fn reserve_shards(&mut self, count: u64) -> Applied {
-        let first = self.shard_id_last + 1;
-        self.shard_id_last += count;
-        Applied { changed: count > 0, reserved_shards: first..first + count, ..Applied::default() }
-    }
-
-    fn adopt_database(&mut self, database: &Database, nodes: &[NodeId]) -> Result<Applied, CatalogueError> {
-        if self.database(&database.name).is_some() {
-            return Err(CatalogueError::DatabaseExists(database.name.clone()));
-        }
-        let mut database = database.clone();
-        let names = database.retention_policies.iter().map(|policy| &policy.name).chain([&database.name]);
-        if !names.into_iter().all(|name| is_valid_name(name)) {
-            return Err(CatalogueError::InvalidName);
-        }
-        let mut next = self.clone();
-        for policy in &mut database.retention_policies {
-            check_settings(policy.duration_ns, policy.shard_group_duration_ns, policy.replica_n)?;
-            policy.shard_groups.retain(|group| group.deleted_at_ns.is_none());
-            policy.shard_groups.sort_by_key(|group| group.start_ns);
-            for group in &mut policy.shard_groups {
-                next.shard_group_id_last += 1;
-                group.id = next.shard_group_id_last;
-                group.shards.iter_mut().for_each(|shard| nodes.clone_into(&mut shard.owners));
-            }
-        }
-        next.databases.push(database);
-        next.check().map_err(CatalogueError::Inconsistent)?;
-        *self = next;
-        Ok(Applied::CHANGED)
-    }
-
-    fn prune_shard_groups(&mut self, deleted_before_ns: i64) -> Applied {
-        let mut changed = false;
-        for policy in self.databases.iter_mut().flat_map(|database| &mut database.retention_policies) {
-            let before = policy.shard_groups.len();
-            policy.shard_groups.retain(|group| group.deleted_at_ns.is_none_or(|at| at >= deleted_before_ns));
-            changed |= policy.shard_groups.len() != before;
-        }
-        Applied { changed, ..Applied::default() }
     }
 
     fn database_mut(&mut self, name: &str) -> Result<&mut Database, CatalogueError> {
@@ -351,33 +218,6 @@ impl Catalogue {
             .retention_policy_mut(name)
             .ok_or_else(|| CatalogueError::RetentionPolicyNotFound(name.into()))
     }
-}
-
-/// Owners of each shard of a new group: as few shards as let every node own equally many copies
-/// (lcm(nodes, copies) / copies), dealt round robin from a start that moves with `turn`.
-fn plan_owners(nodes: &[NodeId], replica_n: usize, turn: u64) -> Vec<Vec<NodeId>> {
-    let copies = replica_n.clamp(1, nodes.len());
-    let shard_count = lcm(nodes.len(), copies) / copies;
-    let mut next = (turn % nodes.len() as u64) as usize;
-    (0..shard_count)
-        .map(|_| {
-            (0..copies)
-                .map(|_| {
-                    let owner = nodes[next % nodes.len()];
-                    next += 1;
-                    owner
-                })
-                .collect()
-        })
-        .collect()
-}
-
-fn lcm(a: usize, b: usize) -> usize {
-    let (mut x, mut y) = (a, b);
-    while y != 0 {
-        (x, y) = (y, x % y);
-    }
-    a / x * b
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -402,18 +242,6 @@ fn is_valid_name(name: &str) -> bool {
 
 fn shard_ids_of(policy: &RetentionPolicy) -> impl Iterator<Item = u64> {
     policy.shard_groups.iter().flat_map(|group| &group.shards).map(|shard| shard.id)
-}
-
-fn unique<T: Ord + Clone + std::fmt::Display>(
-    names: impl IntoIterator<Item = T>,
-    what: &str,
-) -> Result<(), String> {
-    let mut sorted: Vec<T> = names.into_iter().collect();
-    sorted.sort();
-    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(format!("{what} {} exists twice", pair[0])),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

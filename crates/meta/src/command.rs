@@ -87,8 +87,8 @@ pub enum Command {
         retention_policy: String,
         /// The time to cover.
         time_ns: i64,
-        /// Data nodes, in the order shards go round them; none means those of the catalogue, of which copies of a shard
-        /// share no rack if that can be.
+        /// The data nodes to choose from, as those that are alive; of those that have been removed since nothing is
+        /// expected. None means all of the catalogue.
         nodes: Vec<NodeId>,
     },
     /// Marks a group deleted.
@@ -102,7 +102,8 @@ pub enum Command {
         /// When.
         at_ns: i64,
     },
-    /// Takes a shard out of its group, and the group with its last one; an unknown one is no error, as in InfluxDB.
+    /// Drops a shard: its group, if it is the only one there, else an empty shard of another id comes in its place, so that
+    /// the series of the others stay where they are. An unknown one is no error, as in InfluxDB.
     DropShard {
         /// The shard.
         id: u64,
@@ -119,7 +120,7 @@ pub enum Command {
     AdoptDatabase {
         /// The database; deleted groups are left out.
         database: Database,
-        /// Owners of every shard.
+        /// Owners of every shard. None means that each policy's number of copies is spread over the data nodes.
         nodes: Vec<NodeId>,
     },
     /// Adds a continuous query; again with the same text, capitals aside, is no error, as in InfluxDB.
@@ -232,8 +233,9 @@ pub enum Command {
         #[serde(default)]
         labels: BTreeMap<String, String>,
     },
-    /// Removes a data node: it owns nothing any more, groups that lose their last owner are deleted, and what was kept
-    /// for it is forgotten.
+    /// Removes a data node: it owns nothing any more. What only it had is lost: such shards are replaced by empty ones on
+    /// other nodes, and groups of nothing else are deleted. [`Catalogue::shards_only_on`](crate::Catalogue::shards_only_on)
+    /// tells before. [`repair_plan`](crate::repair_plan) tells who gets a copy in its place.
     DeleteDataNode {
         /// Which.
         id: NodeId,
@@ -259,7 +261,8 @@ pub enum Command {
         /// Values by name.
         labels: BTreeMap<String, String>,
     },
-    /// Ends every live group that reaches beyond a time there: later points go to new groups, on the nodes of then.
+    /// Ends every live group that reaches beyond a time there: later points go to new groups, on the nodes of then. Twice
+    /// the same time is once.
     TruncateShardGroups {
         /// When.
         at_ns: i64,
@@ -281,7 +284,8 @@ pub enum Command {
         /// The owner.
         node: NodeId,
     },
-    /// A node owns a shard no more; with the last owner the shard goes.
+    /// A node owns a shard no more; with the last owner the shard is dropped as by [`Command::DropShard`]. Refused for the
+    /// only one that has all of it while others are being filled.
     RemoveShardOwner {
         /// The shard.
         shard: u64,
@@ -303,6 +307,10 @@ pub enum Command {
         node: NodeId,
         /// Who kept them.
         holder: NodeId,
+        /// The number of the mark, see [`Catalogue::behind_mark`](crate::Catalogue::behind_mark): if it has another one by
+        /// now, the node has fallen behind anew, and nothing happens. `None` does not look.
+        #[serde(default)]
+        mark: Option<u64>,
     },
     /// Takes or renews a lease. Refused if another node holds it, unless the sender has seen it stand at `unrenewed`
     /// for as long as it lasts.

@@ -8,11 +8,15 @@
 mod catalogue;
 mod command;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod format;
 mod host;
 mod level;
 mod node;
+mod placement;
 mod records;
+mod repair;
 mod shard_groups;
 mod user;
 
@@ -26,5 +30,6 @@ pub use node::{Behind, DataNode, Lease, MetaNode};
 pub use records::{
     ContinuousQuery, Database, NodeId, RetentionPolicy, Shard, ShardGroup, Subscription, SubscriptionMode,
 };
+pub use repair::repair_plan;
 pub use shard_groups::default_shard_group_duration_ns;
 pub use user::{PasswordHash, Privilege, User};

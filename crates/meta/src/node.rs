@@ -42,7 +42,7 @@ pub struct DataNode {
 pub struct Lease {
     /// What for.
     pub name: String,
-    /// Who holds it.
+    /// Who holds it; 0 once it was given back.
     pub owner: NodeId,
     /// Grows with every grant and renewal.
     pub renewals: u64,
@@ -51,7 +51,8 @@ pub struct Lease {
 }
 
 /// A data node may lack writes that were acknowledged: `holder` keeps them for it. Until it has them it answers no query
-/// about shards that others have whole.
+/// about shards that others have whole. If `holder` is no data node of the cluster any more, what it kept is lost: the node is
+/// behind until it has been compared with other owners of its shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Behind {
     /// Who lacks something.

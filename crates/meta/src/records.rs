@@ -109,10 +109,12 @@ pub struct ShardGroup {
     pub end_ns: i64,
     /// When the group was marked deleted; its files go, the record stays a while so that late copies are known.
     pub deleted_at_ns: Option<i64>,
-    /// When the group was cut short: it takes points before this only.
+    /// When the group was cut short: it takes points before this only. Those behind it that were written before the cut
+    /// was known everywhere are still in it, and are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub truncated_at_ns: Option<i64>,
-    /// A series lives in shard number FNV-1a 64(key) modulo the number of shards.
+    /// A series lives in shard number FNV-1a 64(key) modulo the number of shards, which never changes: in the place of a
+    /// shard that is dropped comes an empty one.
     pub shards: Vec<Shard>,
 }
 

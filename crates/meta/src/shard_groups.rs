@@ -2,7 +2,7 @@
 
 use skywatch_model::{MAX_TIME, MIN_TIME};
 
-use crate::records::RetentionPolicy;
+use crate::records::{RetentionPolicy, ShardGroup};
 
 pub(crate) const HOUR_NS: i64 = 3_600_000_000_000;
 const DAY_NS: i64 = 24 * HOUR_NS;
@@ -49,10 +49,11 @@ fn aligned_span_ns(time_ns: i64, duration_ns: i64) -> (i64, i64) {
 }
 
 /// Start (inside) and end (outside) of the group to create for `time_ns`, clipped so that it overlaps no live
-/// group of the policy. The policy must have no live group at `time_ns`.
+/// group of the policy; where one was cut, the rest is open. The policy must have no live group at `time_ns`.
 pub(crate) fn plan_span_ns(policy: &RetentionPolicy, time_ns: i64) -> (i64, i64) {
     let (mut start, mut end) = aligned_span_ns(time_ns, policy.shard_group_duration_ns);
-    for group in policy.live_shard_groups() {
+    let takes_any = |group: &&ShardGroup| group.start_ns < group.cut_end_ns();
+    for group in policy.live_shard_groups().filter(takes_any) {
         assert!(!group.contains(time_ns), "shard group {} already covers {time_ns}", group.id);
         if group.cut_end_ns() <= time_ns {
             start = start.max(group.cut_end_ns());
@@ -66,7 +67,6 @@ pub(crate) fn plan_span_ns(policy: &RetentionPolicy, time_ns: i64) -> (i64, i64)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::ShardGroup;
 
     fn policy(duration_ns: i64, spans: &[(i64, i64)]) -> RetentionPolicy {
         let shard_groups = spans

@@ -189,7 +189,15 @@ impl Standing {
         if before == Mark::Absent {
             return true;
         }
-        match self.catalogues.execute(&Command::ClearBehind { node, holder: self.me }).await {
+        match self
+            .catalogues
+            .execute(&Command::ClearBehind {
+                node,
+                holder: self.me,
+                mark: self.catalogues.current().behind_mark(node, self.me),
+            })
+            .await
+        {
             Ok(_) => {
                 destination.set_mark(Mark::Absent);
                 true

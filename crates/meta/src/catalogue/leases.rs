@@ -55,3 +55,6 @@ impl Catalogue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,16 @@
-//! The nodes of the cluster, and who is behind.
+//! The nodes of the cluster.
 
 use std::collections::BTreeMap;
 
 use skywatch_model::Clock;
 
 use super::Catalogue;
-use crate::{Behind, DataNode, MetaNode, NodeId, command::Applied, error::CatalogueError};
+use crate::{
+    DataNode, MetaNode, NodeId,
+    command::Applied,
+    error::CatalogueError,
+    placement::{Site, sites},
+};
 
 impl Catalogue {
     /// What the cluster is told apart by; 0 before it has a name.
@@ -33,16 +38,6 @@ impl Catalogue {
         self.data_nodes.iter().find(|node| node.tcp_addr == tcp_addr)
     }
 
-    /// Who may lack writes, and who keeps them; sorted.
-    pub fn behind(&self) -> &[Behind] {
-        &self.behind
-    }
-
-    /// Whether a node may lack writes that were acknowledged.
-    pub fn is_behind(&self, node: NodeId) -> bool {
-        self.behind.iter().any(|behind| behind.node == node)
-    }
-
     pub(super) fn name_cluster(&mut self, id: u64) -> Applied {
         if self.cluster_id != 0 || id == 0 {
             return Applied::default();
@@ -59,6 +54,16 @@ impl Catalogue {
 
     pub(super) fn has_node(&self, id: NodeId) -> bool {
         self.data_node(id).is_some() || self.meta_nodes.iter().any(|node| node.id == id)
+    }
+
+    /// Where some of the data nodes stand, or all if none are named. A single server has none in its catalogue, and names
+    /// itself.
+    pub(crate) fn sites(&self, among: &[NodeId]) -> Vec<Site> {
+        if self.data_nodes.is_empty() {
+            return sites(among.iter().map(|&node| (node, None)));
+        }
+        let is_meant = |node: &&DataNode| among.is_empty() || among.contains(&node.id);
+        sites(self.data_nodes.iter().filter(is_meant).map(|node| (node.id, Some(&node.labels))))
     }
 
     /// Takes the next number for a node. Versions of points carry it, in so many bits.
@@ -144,22 +149,17 @@ impl Catalogue {
         Ok(Applied { node: Some(id), ..Applied::CHANGED })
     }
 
+    /// The shards it has owned are told if nobody else owns them; see `owners.rs`. Its leases end as those of any node that
+    /// does not renew them, since it may believe for a while yet that it holds them.
     pub(super) fn delete_data_node(&mut self, id: NodeId, at_ns: i64) -> Result<Applied, CatalogueError> {
         if self.data_node(id).is_none() {
             return Err(CatalogueError::NodeNotFound(id.0));
         }
-        let owned: Vec<u64> =
-            self.live_shards().filter(|shard| shard.is_owned_by(id)).map(|shard| shard.id).collect();
-        let mut applied = Applied { node: Some(id), ..Applied::CHANGED };
-        for shard in owned {
-            applied.dropped_shards.extend(self.remove_shard_owner(shard, id, at_ns)?.dropped_shards);
-        }
         self.data_nodes.retain(|node| node.id != id);
         self.known_levels.remove(&id);
-        // What it kept for others is lost with it, and they do not have it for that: their marks stay. Its leases end as
-        // those of any node that does not renew them, since it may believe for a while yet that it holds them.
-        self.behind.retain(|behind| behind.node != id);
-        Ok(applied)
+        self.forget_behind(id);
+        let dropped_shards = self.disown(id, at_ns);
+        Ok(Applied { node: Some(id), dropped_shards, ..Applied::CHANGED })
     }
 
     pub(super) fn update_data_node(
@@ -194,30 +194,6 @@ impl Catalogue {
     fn data_node_mut(&mut self, id: NodeId) -> Result<&mut DataNode, CatalogueError> {
         self.data_nodes.iter_mut().find(|node| node.id == id).ok_or(CatalogueError::NodeNotFound(id.0))
     }
-
-    pub(super) fn mark_behind(&mut self, node: NodeId, holder: NodeId) -> Result<Applied, CatalogueError> {
-        for id in [node, holder] {
-            self.data_node(id).ok_or(CatalogueError::NodeNotFound(id.0))?;
-        }
-        let mark = Behind { node, holder };
-        match self.behind.binary_search(&mark) {
-            Ok(_) => Ok(Applied::default()),
-            Err(place) => {
-                self.behind.insert(place, mark);
-                Ok(Applied::CHANGED)
-            }
-        }
-    }
-
-    pub(super) fn clear_behind(&mut self, node: NodeId, holder: NodeId) -> Applied {
-        match self.behind.binary_search(&Behind { node, holder }) {
-            Ok(place) => {
-                self.behind.remove(place);
-                Applied::CHANGED
-            }
-            Err(_) => Applied::default(),
-        }
-    }
 }
 
 fn require_addresses(addresses: &[&str]) -> Result<(), CatalogueError> {
@@ -243,3 +219,6 @@ fn replace(node: &mut DataNode, wanted: DataNode) -> Applied {
     *node = wanted;
     applied
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,3 @@
-use proptest::prelude::*;
-
 use super::*;
 use crate::{
     PasswordHash, Privilege, RetentionPolicyChange, RetentionPolicySpec, Subscription, SubscriptionMode,
@@ -113,44 +111,6 @@ fn ids_are_never_reused() {
     catalogue.apply(&create_group(0)).unwrap();
     let group = &catalogue.database("db").unwrap().retention_policies[0].shard_groups[0];
     assert_eq!((group.id, group.shards[0].id), (2, 2));
-}
-
-#[test]
-fn shards_are_dealt_evenly() {
-    let nodes: Vec<NodeId> = (1..=5).map(NodeId).collect();
-    assert_eq!(plan_owners(&nodes[..1], 1, 7).len(), 1);
-    assert_eq!(plan_owners(&nodes[..3], 2, 0).len(), 3);
-    assert_eq!(plan_owners(&nodes[..4], 2, 0).len(), 2);
-    assert_eq!(plan_owners(&nodes, 2, 0).len(), 5);
-    assert_eq!(plan_owners(&nodes[..2], 9, 0), vec![vec![NodeId(1), NodeId(2)]]);
-}
-
-proptest! {
-    #[test]
-    fn groups_never_overlap_whatever_the_order(
-        steps in prop::collection::vec((-1_000_i64..1_000, 1_i64..400, any::<bool>()), 1..40)
-    ) {
-        let mut catalogue = with_database();
-        for (hours, group_hours, alter) in steps {
-            if alter {
-                let change = RetentionPolicyChange {
-                    shard_group_duration_ns: Some(group_hours * HOUR),
-                    ..Default::default()
-                };
-                catalogue
-                    .apply(&Command::AlterRetentionPolicy {
-                        database: "db".into(),
-                        name: "autogen".into(),
-                        change,
-                    })
-                    .unwrap();
-            }
-            catalogue.apply(&create_group(hours * HOUR)).unwrap();
-            prop_assert_eq!(catalogue.check(), Ok(()));
-            let policy = catalogue.database("db").unwrap().retention_policy("").unwrap();
-            prop_assert!(policy.shard_group_at(hours * HOUR).is_some());
-        }
-    }
 }
 
 #[test]
