@@ -1,1 +1,26 @@
 //! A meta node: hosts the catalogue on Raft and answers for it.
+//!
+//! [`MetaNode`] is the node. Below it [`Store`] keeps Raft's log, vote and snapshots on a [`Disk`], and the catalogue is
+//! the state machine. [`data_calls`] is what it is asked by data nodes.
+
+pub mod data_calls;
+
+mod announcements;
+mod disk;
+mod freshness;
+mod machine;
+mod network;
+mod node;
+mod raft_types;
+mod runtime;
+mod settings;
+mod store;
+
+pub use announcements::Announcement;
+pub use data_calls::Watched;
+pub use disk::{Directory, Disk, Memory};
+pub use node::{ExecuteError, MembershipError, MetaNode, StartError};
+pub use raft_types::{Member, Outcome, Types};
+pub use runtime::SteadyRuntime;
+pub use settings::{Settings, Timing};
+pub use store::{Store, StoreError};

@@ -13,6 +13,11 @@ impl Catalogue {
         self.leases.iter().find(|lease| lease.name == name)
     }
 
+    /// All of them, whether somebody holds them or not.
+    pub fn leases(&self) -> &[Lease] {
+        &self.leases
+    }
+
     /// A node that was removed must not go on holding what it held, so only nodes of the cluster are given anything.
     pub(super) fn acquire_lease(
         &mut self,
