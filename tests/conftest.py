@@ -293,6 +293,23 @@ def skywatch(start_skywatch):
     return server
 
 
+@pytest.fixture
+def start_cluster(skywatch_bin, tmp_path):
+    """A function that starts a cluster (see cluster.py): `start_cluster(metas=3, data=2, data_config={...})`."""
+    from cluster import Cluster
+
+    started = []
+
+    def start(metas=3, data=2, **options):
+        cluster = Cluster(skywatch_bin, tmp_path / f"cluster-{len(started) + 1}", **options)
+        started.append(cluster)
+        return cluster.start(metas, data)
+
+    yield start
+    for cluster in started:
+        cluster.stop()
+
+
 @pytest.fixture(scope="session")
 def influxd(tmp_path_factory):
     """Debian's InfluxDB 1.6.7, for all tests that keep to data of their own."""
