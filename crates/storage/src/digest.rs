@@ -16,7 +16,7 @@ use skywatch_model::{Column, FieldType, TimeRange, Values, Version};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128, xxh3_128_with_seed};
 
 use crate::{
-    merge::{Rows, Versions},
+    merge::Rows,
     wire::{Malformed, Reader, put_signed, put_varint},
 };
 
@@ -183,10 +183,18 @@ pub(crate) fn hash_delete(bytes: &[u8]) -> Digest {
 }
 
 /// Sums the cells of one series after the other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Summer {
+    /// Cells of this version, and later ones, are left out.
+    pub(crate) before: Version,
     pub(crate) buckets: BTreeMap<TimeBucket, Box<ClassDigests>>,
     pub(crate) cells: u64,
+}
+
+impl Default for Summer {
+    fn default() -> Self {
+        Self { before: Version(u64::MAX), buckets: BTreeMap::new(), cells: 0 }
+    }
 }
 
 impl Summer {
@@ -202,7 +210,8 @@ impl Summer {
             let mut digest = Digest::default();
             for (index, (column, seed)) in rows.columns.iter().zip(&seeds).enumerate() {
                 if let Some(column) = column {
-                    add_column(&mut digest, column, &rows.versions, (index, *seed), &rows.times, start..end);
+                    let cells = Cells { column, index, seed: *seed, before: self.before };
+                    cells.add_to(&mut digest, rows, start..end);
                 }
             }
             if digest.count > 0 {
@@ -223,25 +232,30 @@ fn seed_of(key: &str, field: &str, kind: FieldType) -> u64 {
     hash.digest()
 }
 
-fn add_column(
-    digest: &mut Digest,
-    column: &Column,
-    versions: &Versions,
-    (index, seed): (usize, u64),
-    times: &[i64],
-    rows: std::ops::Range<usize>,
-) {
-    let mut add = |row: usize, word: u64| {
-        if column.is_valid(row) {
-            digest.add_hash(hash_cell(seed, times[row], word, versions.get(index, row)));
+/// A column of a series.
+struct Cells<'a> {
+    column: &'a Column,
+    index: usize,
+    seed: u64,
+    before: Version,
+}
+
+impl Cells<'_> {
+    /// Adds those at `places` of the rows that the column is of.
+    fn add_to(&self, digest: &mut Digest, rows: &Rows, places: std::ops::Range<usize>) {
+        let mut add = |row: usize, word: u64| {
+            let version = rows.versions.get(self.index, row);
+            if self.column.is_valid(row) && version < self.before {
+                digest.add_hash(hash_cell(self.seed, rows.times[row], word, version));
+            }
+        };
+        match &self.column.values {
+            Values::Float(values) => places.for_each(|row| add(row, values[row].to_bits())),
+            Values::Integer(values) => places.for_each(|row| add(row, values[row] as u64)),
+            Values::Unsigned(values) => places.for_each(|row| add(row, values[row])),
+            Values::Boolean(values) => places.for_each(|row| add(row, u64::from(values[row]))),
+            Values::String(values) => places.for_each(|row| add(row, xxh3_64(values[row].as_bytes()))),
         }
-    };
-    match &column.values {
-        Values::Float(values) => rows.for_each(|row| add(row, values[row].to_bits())),
-        Values::Integer(values) => rows.for_each(|row| add(row, values[row] as u64)),
-        Values::Unsigned(values) => rows.for_each(|row| add(row, values[row])),
-        Values::Boolean(values) => rows.for_each(|row| add(row, u64::from(values[row]))),
-        Values::String(values) => rows.for_each(|row| add(row, xxh3_64(values[row].as_bytes()))),
     }
 }
 
@@ -258,6 +272,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::merge::Versions;
 
     fn digest() -> impl Strategy<Value = Digest> {
         (any::<u128>(), any::<u64>()).prop_map(|(sum, count)| Digest { sum, count })

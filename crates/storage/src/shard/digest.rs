@@ -12,7 +12,7 @@ use std::{
     ops::{ControlFlow, RangeInclusive},
 };
 
-use skywatch_model::TimeRange;
+use skywatch_model::{TimeRange, Version};
 
 use super::{SegmentSlot, Shard, survey::Wanted};
 use crate::{
@@ -34,8 +34,8 @@ const FIRST_STEPS: i64 = 64;
 pub struct Refreshed {
     /// Cells it read.
     pub cells: u64,
-    /// Whether something is left to be read.
-    pub more: bool,
+    /// How many more times there is something to be read, at least.
+    pub left: usize,
 }
 
 /// What is known so far. Buckets are given by number.
@@ -86,13 +86,10 @@ impl Known {
         Some(first..=last)
     }
 
-    fn is_fresh(&self) -> bool {
-        self.stale.is_empty() && self.unread.is_some_and(|unread| unread.next > unread.last)
-    }
-
-    /// How many times [`Self::take`] gives something, if nothing is marked meanwhile.
+    /// How many times [`Self::take`] gives something, at most, if nothing is marked meanwhile.
     fn steps(&self) -> usize {
-        let unread = self.unread.map_or(FIRST_STEPS, |unread| (unread.last - unread.next) / unread.step + 1);
+        let unread = self.unread.filter(|unread| unread.next <= unread.last);
+        let unread = unread.map_or(0, |unread| (unread.last - unread.next) / unread.step + 1);
         self.stale.len() + usize::try_from(unread).unwrap_or(0)
     }
 }
@@ -101,11 +98,10 @@ impl Shard {
     /// Its digest now, after reading what has changed since the last time. While it is being written to, a bucket's part
     /// may be from a moment earlier than another's.
     pub fn digest(&self) -> Result<ShardDigest, ReadError> {
-        let steps = self.known.lock().steps();
-        for _ in 0..=steps {
-            if !self.refresh_digest()?.more {
-                break;
-            }
+        let mut left = self.refresh_digest()?.left;
+        // What is written meanwhile would keep this from ending.
+        while left > 0 {
+            left = (left - 1).min(self.refresh_digest()?.left);
         }
         Ok(self.known_digest())
     }
@@ -140,7 +136,11 @@ impl Shard {
                 let is_new = self.damaged_times().len() > damaged.len();
                 self.known.lock().stale.extend(buckets);
                 // What turned out damaged just now is left out the next time.
-                return if is_new { Ok(Refreshed { cells: summer.cells, more: true }) } else { Err(error) };
+                return if is_new {
+                    Ok(Refreshed { cells: summer.cells, left: self.known.lock().steps() })
+                } else {
+                    Err(error)
+                };
             }
         }
         let mut known = self.known.lock();
@@ -153,7 +153,7 @@ impl Shard {
             classes.iter().for_each(|digest| all += *digest);
             known.digests.insert(bucket.0, all);
         }
-        Ok(Refreshed { cells: summer.cells, more: !known.is_fresh() })
+        Ok(Refreshed { cells: summer.cells, left: known.steps() })
     }
 
     /// The digest as it was last read, whatever has changed since; the deletes are those of now.
@@ -173,12 +173,14 @@ impl Shard {
         ShardDigest { unknown, ..digest }
     }
 
-    /// The classes of these buckets, read anew.
+    /// The classes of these buckets, read anew: of cells whose versions are below `before`, so that what is still on its
+    /// way to some owners need not look like a difference.
     pub fn class_digests(
         &self,
         buckets: &BTreeSet<TimeBucket>,
+        before: Version,
     ) -> Result<BTreeMap<TimeBucket, ClassDigests>, ReadError> {
-        let mut summer = Summer::default();
+        let mut summer = Summer { before, ..Summer::default() };
         let mut next = buckets.iter().map(|bucket| bucket.0).peekable();
         while let Some(first) = next.next() {
             let mut last = first;

@@ -19,6 +19,7 @@ use crate::support::{Cells, DIR, Point, SHARD, cells, manual, open, shard, write
 
 /// Half a bucket of time.
 const STEP: i64 = 1 << 39;
+const LATEST: Version = Version(u64::MAX);
 
 fn keeping() -> StoreOptions {
     StoreOptions { versions: VersionPolicy::Keep, ..manual() }
@@ -144,9 +145,9 @@ impl Owner {
     /// The digest, which must be the same when it is read anew, and agree with its classes.
     fn digest(&mut self) -> ShardDigest {
         let kept = self.shard().digest().unwrap();
-        assert!(!self.shard().refresh_digest().unwrap().more, "nothing has been written");
+        assert_eq!(self.shard().refresh_digest().unwrap().left, 0, "nothing has been written");
         let buckets: BTreeSet<TimeBucket> = kept.times.keys().copied().collect();
-        let classes = self.shard().class_digests(&buckets).unwrap();
+        let classes = self.shard().class_digests(&buckets, LATEST).unwrap();
         let sums: BTreeMap<TimeBucket, Digest> = classes
             .into_iter()
             .map(|(bucket, classes)| {
@@ -286,11 +287,15 @@ fn only_what_differs_need_travel() {
         .map(|it| *it.0)
         .collect();
     assert_eq!(differ, [TimeBucket::of(2 * STEP)].into());
-    let (here, there) = (mine.class_digests(&differ).unwrap(), other.shard().class_digests(&differ).unwrap());
+    let (here, there) =
+        (mine.class_digests(&differ, LATEST).unwrap(), other.shard().class_digests(&differ, LATEST).unwrap());
     let bucket = TimeBucket::of(2 * STEP);
     let classes = (0..32).filter(|class| here[&bucket][*class] != there[&bucket][*class]);
     let classes = SeriesClasses(classes.fold(0, |all, class| all | 1 << class));
     assert_eq!(classes.0.count_ones(), 1);
+    let before = |shard: &Shard, version| shard.class_digests(&differ, Version(version)).unwrap();
+    assert_eq!(before(&mine, 9), before(&other.shard(), 9), "the difference is of version 9");
+    assert_ne!(before(&mine, 10), before(&other.shard(), 10));
     let report = carry(&one, &other, bucket.range(), classes);
     assert_eq!(report.stored, 1);
     assert!(report.known < 20, "{report:?}");
