@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use skywatch_meta::NodeId;
 use skywatch_rpc::{CallError, FailureKind, Transport, ask};
-use tokio::{sync::Mutex, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     calls::{APPLY, ApplyAnswer, ApplyOutcome, ApplyQuestion, join},
@@ -13,6 +13,7 @@ use crate::{
     hints::{Hints, Queue},
     offload,
     operation::peek,
+    rate::Rate,
     standing::Standing,
 };
 
@@ -26,30 +27,6 @@ pub trait GapFiller: Send + Sync + std::fmt::Debug {
     async fn fill(&self, node: NodeId) -> bool;
 }
 
-/// How fast hints go out, all destinations together.
-#[derive(Debug)]
-struct Rate {
-    bytes_per_sec: u64,
-    /// When the bytes sent so far have had their time.
-    free_at: Mutex<Option<Instant>>,
-}
-
-impl Rate {
-    async fn take(&self, bytes: u64) {
-        if self.bytes_per_sec == 0 {
-            return;
-        }
-        let until = {
-            let mut free_at = self.free_at.lock().await;
-            let now = Instant::now();
-            let from = free_at.map_or(now, |at| at.max(now));
-            *free_at = Some(from + Duration::from_secs_f64(bytes as f64 / self.bytes_per_sec as f64));
-            from
-        };
-        tokio::time::sleep_until(until).await;
-    }
-}
-
 /// See the module's header.
 #[derive(Debug)]
 pub struct Handoff {
@@ -57,6 +34,7 @@ pub struct Handoff {
     transport: Arc<dyn Transport>,
     hints: Arc<Hints>,
     standing: Arc<Standing>,
+    /// How fast hints go out, all destinations together.
     rate: Rate,
     gaps: std::sync::OnceLock<Arc<dyn GapFiller>>,
 }
@@ -69,7 +47,7 @@ impl Handoff {
         standing: Arc<Standing>,
     ) -> Self {
         let bytes_per_sec = hints.settings().rate_limit;
-        let rate = Rate { bytes_per_sec, free_at: Mutex::default() };
+        let rate = Rate::new(bytes_per_sec);
         Self { catalogues, transport, hints, standing, rate, gaps: std::sync::OnceLock::new() }
     }
 

@@ -14,6 +14,7 @@ use skywatch_storage::{
 use tokio::time::Instant;
 
 use crate::{
+    Doubts,
     calls::{
         APPLY, ApplyAnswer, ApplyOutcome, ApplyQuestion, HELLO, HelloAnswer, HelloQuestion, REACH,
         ReachAnswer, ReachQuestion, split,
@@ -103,6 +104,7 @@ pub struct Member {
     coordinator: Coordinator,
     handoff: Arc<Handoff>,
     wholeness: Wholeness,
+    doubts: std::sync::OnceLock<Arc<Doubts>>,
 }
 
 impl Member {
@@ -137,6 +139,7 @@ impl Member {
             coordinator,
             handoff,
             wholeness: Wholeness::default(),
+            doubts: std::sync::OnceLock::new(),
         };
         member.restore();
         Ok(Arc::new(member))
@@ -258,6 +261,16 @@ impl Member {
     /// Those that are still joining are another matter.
     pub fn is_whole(&self) -> bool {
         self.wholeness.is_known() && !self.catalogues.current().is_behind(self.me)
+    }
+
+    /// As [`Self::is_whole`], of one shard: nothing of it may have got lost here either.
+    pub fn holds(&self, shard: u64) -> bool {
+        self.is_whole() && self.doubts.get().is_none_or(|doubts| !doubts.has(shard))
+    }
+
+    /// Who knows of which shards something may have got lost; only the first one counts.
+    pub(crate) fn doubt(&self, doubts: Arc<Doubts>) {
+        drop(self.doubts.set(doubts));
     }
 
     /// Finds out again and again whether this node is whole, until the future is dropped.

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use skywatch_meta::{Catalogue, NodeId};
-use skywatch_model::{Clock, TimeRange, WallClock, line::PointBatch};
+use skywatch_model::{Clock, TimeRange, TooFarAhead, Version, WallClock, line::PointBatch};
 use skywatch_rpc::{Failure, FailureKind};
 use skywatch_storage::{ErrorClass, OpenError, Rule, Shard, ShardId, Store, WriteError, WriteReport};
 
@@ -42,7 +42,7 @@ pub enum ApplyError {
     Gone(String),
     /// It was accepted by a node whose clock is too far ahead of this one's.
     #[error(transparent)]
-    Clock(#[from] skywatch_model::TooFarAhead),
+    Clock(#[from] TooFarAhead),
     /// The shard did not open.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -94,10 +94,20 @@ impl Owner {
         &self.store
     }
 
+    /// Takes note of a version from elsewhere: what is written here from now on is younger.
+    pub(crate) fn observe(&self, version: Version) -> Result<(), TooFarAhead> {
+        self.clock.observe(version, self.wall.now_ms())
+    }
+
+    /// The time of day.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.wall.now_ms()
+    }
+
     /// Applies an operation that another node sent. Blocks.
     pub fn apply(&self, catalogue: &Catalogue, operation: &Operation) -> Result<Report, ApplyError> {
         self.check_ownership(catalogue, operation.shard)?;
-        self.clock.observe(operation.version, self.wall.now_ms())?;
+        self.observe(operation.version)?;
         let shard = self.open(operation.shard, operation.range, &operation.database)?;
         match &operation.action {
             Action::Write(batch) => {
@@ -143,7 +153,8 @@ impl Owner {
         }
     }
 
-    fn open(&self, id: u64, range: TimeRange, database: &str) -> Result<Arc<Shard>, OpenError> {
+    /// The shard, created if it is not there.
+    pub(crate) fn open(&self, id: u64, range: TimeRange, database: &str) -> Result<Arc<Shard>, OpenError> {
         let shard = self.store.create_shard(ShardId(id), range)?;
         self.admission.admit(database, &shard);
         Ok(shard)

@@ -1,0 +1,595 @@
+//! Anti-entropy: owners of a shard compare what they have, again and again, and fetch what they lack.
+//!
+//! Every owner compares each of its shards with the other owners ([`pull`]) once an interval, one shard at a time, and at
+//! once where there is reason to: a shard that is missing or damaged here, one that this node is joining, one that another
+//! owner or an operator names. What a node fetches is what wins elsewhere, with its versions, so that it does not matter
+//! who fetches what from whom, nor how often.
+//!
+//! Until it has been compared, a shard of which something may be lost is in [doubt](Doubts): queries go to other owners.
+
+mod answer;
+pub mod calls;
+mod compare;
+mod doubts;
+mod ledger;
+mod pull;
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use skywatch_meta::{Command, NodeId};
+use skywatch_rpc::{Router, tell};
+use skywatch_storage::fs::{Fs, FsError};
+use tokio::{sync::Notify, time::Instant};
+
+pub use calls::{RepairStatus, ShardStatus};
+pub use doubts::Doubts;
+
+use crate::{
+    GapFiller, Member,
+    calls::{REACH, ReachAnswer, ReachQuestion},
+    copy::{self, Copies, CopyQuestion},
+    place::Place,
+    rate::Rate,
+    standing::TRUST,
+};
+use calls::{ROUND, RoundAnswer, RoundQuestion};
+use doubts::owned_with_others;
+use ledger::{Ledger, Trouble};
+use pull::{Pull, PullError, Pulled};
+
+/// How long after everybody knows of a new owner writes that were begun before it may still be under way.
+const SETTLING: Duration = Duration::from_secs(5);
+/// How long others may take to hear of a new owner.
+const REACH_LIMIT: Duration = Duration::from_secs(1);
+/// How soon a shard that could not be repaired is tried again, if it is missing, damaged or joining.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+/// How long filling gaps of another node may take before it is tried anew, and how often it is asked.
+const FILL_LIMIT: Duration = Duration::from_secs(120);
+const FILL_PAUSE: Duration = Duration::from_millis(500);
+const CALL_LIMIT: Duration = Duration::from_secs(5);
+
+/// How replicas are compared.
+#[derive(Debug, Clone)]
+pub struct EntropySettings {
+    /// Whether shards are compared unasked. What is missing, damaged or joining is repaired in any case.
+    pub enabled: bool,
+    /// How often each shard is compared.
+    pub check_interval: Duration,
+    /// The most that is fetched and read, in bytes a second; 0 for no limit.
+    pub bytes_per_sec: u64,
+    /// Whether shards that are missing here are copied from other owners.
+    pub auto_repair_missing: bool,
+    /// Spreads the beginnings of rounds of different nodes.
+    pub seed: u64,
+}
+
+impl Default for EntropySettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            check_interval: Duration::from_secs(300),
+            bytes_per_sec: 64 << 20,
+            auto_repair_missing: true,
+            seed: 0,
+        }
+    }
+}
+
+/// What has been done since the start; `ae` in statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EntropyStats {
+    /// Bytes fetched from other owners.
+    pub bytes_rx: u64,
+    /// Comparisons that failed.
+    pub errors: u64,
+    /// Shards compared, or repaired.
+    pub jobs: u64,
+    /// Shards that are now.
+    pub jobs_active: u64,
+    /// Cells and deletes taken in.
+    pub taken: u64,
+    /// Shards that are not known to be alike at all owners.
+    pub differing: u64,
+    /// Shards that queries about go to other owners.
+    pub doubted: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    bytes_rx: AtomicU64,
+    errors: AtomicU64,
+    jobs: AtomicU64,
+    taken: AtomicU64,
+}
+
+/// See the module's header.
+#[derive(Debug)]
+pub struct Entropy {
+    member: Arc<Member>,
+    settings: EntropySettings,
+    doubts: Arc<Doubts>,
+    copies: Arc<Copies>,
+    ledger: Mutex<Ledger>,
+    rate: Rate,
+    counters: Counters,
+    wake: Notify,
+    random: Mutex<StdRng>,
+    /// From whom shards are to be copied, where somebody has said so.
+    sources: Mutex<BTreeMap<u64, String>>,
+    /// Gaps of other nodes: the round that was asked for.
+    fills: Mutex<BTreeMap<NodeId, u64>>,
+}
+
+/// What looking at a shard came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Alike at all owners that answered, of which one at least has everything; or at all there are.
+    Alike,
+    /// Not, or not known.
+    Open,
+}
+
+/// A verdict, and whether everything that the others have is here.
+#[derive(Debug, Clone, Copy)]
+struct Looked {
+    verdict: Verdict,
+    is_complete: bool,
+}
+
+impl Looked {
+    const OPEN: Self = Self { verdict: Verdict::Open, is_complete: false };
+}
+
+impl Entropy {
+    /// Finds out what is in doubt after a start; nothing is compared before [`Self::run`]. What it keeps goes to `dir`.
+    pub fn open(
+        member: Arc<Member>,
+        fs: Arc<dyn Fs>,
+        dir: &Path,
+        settings: EntropySettings,
+    ) -> Result<Arc<Self>, FsError> {
+        let catalogue = member.catalogues().current();
+        let doubts = Arc::new(Doubts::open(fs, dir, member.store(), &catalogue, member.id())?);
+        member.doubt(Arc::clone(&doubts));
+        let entropy = Arc::new(Self {
+            copies: Copies::new(Arc::clone(&member)),
+            doubts,
+            ledger: Mutex::default(),
+            rate: Rate::new(settings.bytes_per_sec),
+            counters: Counters::default(),
+            wake: Notify::new(),
+            random: Mutex::new(StdRng::seed_from_u64(settings.seed)),
+            sources: Mutex::default(),
+            fills: Mutex::default(),
+            member,
+            settings,
+        });
+        entropy.member.handoff().fill_gaps_with(Arc::new(Filler(Arc::downgrade(&entropy))));
+        Ok(entropy)
+    }
+
+    /// All calls about comparing and copying.
+    pub fn all_routes(self: &Arc<Self>) -> Router {
+        let (starting, killing) = (Arc::clone(self), Arc::clone(self));
+        self.router()
+            .and(self.copies.router())
+            .on(copy::START, move |question: CopyQuestion, _| {
+                let done = starting.copy_from(question.shard, question.source);
+                async move { Ok((copy::DoneAnswer { done }, Bytes::new())) }
+            })
+            .on(copy::KILL, move |question: CopyQuestion, _| {
+                let entropy = Arc::clone(&killing);
+                async move {
+                    let done = entropy.kill_copy(question.shard).await;
+                    Ok((copy::DoneAnswer { done }, Bytes::new()))
+                }
+            })
+    }
+
+    /// Copies under way.
+    pub const fn copies(&self) -> &Arc<Copies> {
+        &self.copies
+    }
+
+    /// Shards in doubt.
+    pub const fn doubts(&self) -> &Arc<Doubts> {
+        &self.doubts
+    }
+
+    /// What has been done so far.
+    pub fn stats(&self) -> EntropyStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counters { bytes_rx, errors, jobs, taken } = &self.counters;
+        let ledger = self.ledger.lock();
+        EntropyStats {
+            bytes_rx: read(bytes_rx),
+            errors: read(errors),
+            jobs: read(jobs),
+            taken: read(taken),
+            jobs_active: ledger.processing().len() as u64,
+            differing: ledger.troubles().count() as u64,
+            doubted: self.doubts.all().len() as u64,
+        }
+    }
+
+    /// Shards that are not alike at all owners as far as this node knows, those that wait, and those under way.
+    pub fn status(&self) -> RepairStatus {
+        let catalogue = self.member.catalogues().current();
+        let ledger = self.ledger.lock();
+        let shard = |(id, trouble, is_processing, reason): (u64, Trouble, bool, &str)| {
+            let place = Place::of(&catalogue, id)?;
+            let status = match trouble {
+                _ if is_processing => "repairing",
+                Trouble::Differs => "diff",
+                Trouble::Missing => "missing",
+            };
+            Some(ShardStatus {
+                id,
+                database: place.database.to_owned(),
+                retention_policy: place.policy.name.clone(),
+                start_time: place.group.start_ns,
+                end_time: place.group.end_ns,
+                expires: place.expires_ns(),
+                status: status.to_owned(),
+                reason: reason.to_owned(),
+            })
+        };
+        RepairStatus {
+            shards: ledger.troubles().filter_map(shard).collect(),
+            queued_shards: ledger.queued(),
+            processing_shards: ledger.processing(),
+        }
+    }
+
+    /// Has a shard compared and repaired next; whether it was not waiting already.
+    pub fn repair(&self, shard: u64) -> bool {
+        let queued = self.ledger.lock().enqueue(shard);
+        self.wake.notify_one();
+        queued
+    }
+
+    /// Takes a shard out of the queue, and ends its repair; whether there was anything to end.
+    pub fn kill_repair(&self, shard: u64) -> bool {
+        self.ledger.lock().kill(shard)
+    }
+
+    /// Has a shard that this node is joining copied, from the node at `source` if that can be.
+    pub fn copy_from(&self, shard: u64, source: String) -> bool {
+        if !source.is_empty() {
+            self.sources.lock().insert(shard, source);
+        }
+        self.repair(shard)
+    }
+
+    /// Ends the copy of a shard to this node. If it was joining, it gives the shard up.
+    pub async fn kill_copy(&self, shard: u64) -> bool {
+        let was_running = self.kill_repair(shard);
+        let catalogue = self.member.catalogues().current();
+        let me = self.member.id();
+        let Some(found) = catalogue.live_shard(shard).filter(|found| found.joining.contains(&me)) else {
+            return was_running;
+        };
+        if found.owners.len() < 2 {
+            return was_running;
+        }
+        let at_ns = i64::try_from(self.member.owner().now_ms() * 1_000_000).unwrap_or(i64::MAX);
+        let command = Command::RemoveShardOwner { shard, node: me, at_ns };
+        match self.member.catalogues().execute(&command).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!(shard, %error, "the catalogue cannot be told that a copy was ended");
+                was_running
+            }
+        }
+    }
+
+    /// Whether everything that was acknowledged for a shard is here.
+    pub fn vouches_for(&self, shard: u64) -> bool {
+        self.member.holds(shard) && !self.is_joining(shard)
+    }
+
+    fn is_killed(&self, shard: u64) -> bool {
+        self.ledger.lock().is_killed(shard)
+    }
+
+    /// Compares and repairs until the future is dropped.
+    pub async fn run(&self) {
+        let first = self.random.lock().random_range(0.1..1.0);
+        let mut next_round = Instant::now() + self.settings.check_interval.mul_f64(first);
+        let mut changes = self.member.catalogues().changes();
+        loop {
+            self.follow();
+            self.look_at_queue().await;
+            self.look_at_suspects().await;
+            let is_due = self.settings.enabled && Instant::now() >= next_round;
+            if is_due || self.ledger.lock().is_round_asked() || !self.orphaned_marks().is_empty() {
+                self.round().await;
+                let spread = self.random.lock().random_range(0.9..1.1);
+                next_round = Instant::now() + self.settings.check_interval.mul_f64(spread);
+            }
+            let patience = if self.suspects().is_empty() { self.settings.check_interval } else { TRY_AGAIN };
+            let wake_at = next_round.min(Instant::now() + patience);
+            tokio::select! {
+                () = tokio::time::sleep_until(wake_at) => {}
+                () = self.wake.notified() => {}
+                changed = changes.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    fn follow(&self) {
+        let catalogue = self.member.catalogues().current();
+        let me = self.member.id();
+        if let Err(error) = self.doubts.follow(self.member.store(), &catalogue, me) {
+            tracing::error!(%error, "what shards there are cannot be noted");
+        }
+        let is_mine = |id: u64| catalogue.live_shard(id).is_some_and(|shard| shard.is_owned_by(me));
+        self.ledger.lock().retain(is_mine);
+        self.sources.lock().retain(|shard, _| is_mine(*shard));
+    }
+
+    async fn look_at_queue(&self) {
+        loop {
+            let next = self.ledger.lock().dequeue();
+            let Some(shard) = next else { return };
+            self.look_at(shard).await;
+        }
+    }
+
+    /// Shards that are joining here, or in doubt.
+    fn suspects(&self) -> Vec<u64> {
+        let catalogue = self.member.catalogues().current();
+        let me = self.member.id();
+        let is_suspect = |shard: &&skywatch_meta::Shard| {
+            shard.is_owned_by(me)
+                && shard.owners.len() > 1
+                && (shard.joining.contains(&me) || self.doubts.has(shard.id))
+        };
+        catalogue.live_shards().filter(is_suspect).map(|shard| shard.id).collect()
+    }
+
+    async fn look_at_suspects(&self) {
+        for shard in self.suspects() {
+            self.look_at(shard).await;
+            self.look_at_queue().await;
+        }
+    }
+
+    /// Every shard once. One that was asked for is done in one go and leaves nothing out.
+    async fn round(&self) {
+        let (round, was_asked) = {
+            let mut ledger = self.ledger.lock();
+            let was_asked = ledger.is_round_asked();
+            (ledger.begin_round(), was_asked)
+        };
+        let orphaned = self.orphaned_marks();
+        let catalogue = self.member.catalogues().current();
+        let shards: Vec<u64> = owned_with_others(&catalogue, self.member.id()).collect();
+        let mut all_alike = true;
+        for shard in shards {
+            // What is kept for a node that is behind comes by itself.
+            if !was_asked && orphaned.is_empty() && self.is_somebody_behind(shard) {
+                all_alike = false;
+                continue;
+            }
+            all_alike &= self.look_at(shard).await == Verdict::Alike;
+            self.look_at_queue().await;
+        }
+        self.ledger.lock().end_round(round, all_alike);
+        if all_alike {
+            self.clear_marks(orphaned).await;
+        }
+    }
+
+    /// Marks that say that this node is behind, and whose holder is no more: what it kept is lost, and other owners have
+    /// it. With the number of each.
+    fn orphaned_marks(&self) -> Vec<(NodeId, Option<u64>)> {
+        let catalogue = self.member.catalogues().current();
+        let me = self.member.id();
+        let marks = catalogue.behind().iter().filter(|behind| behind.node == me);
+        let orphaned = marks.filter(|behind| catalogue.data_node(behind.holder).is_none());
+        orphaned.map(|behind| (behind.holder, catalogue.behind_mark(me, behind.holder))).collect()
+    }
+
+    async fn clear_marks(&self, marks: Vec<(NodeId, Option<u64>)>) {
+        for (holder, mark) in marks {
+            let command = Command::ClearBehind { node: self.member.id(), holder, mark };
+            if let Err(error) = self.member.catalogues().execute(&command).await {
+                tracing::warn!(%error, "the catalogue cannot be told that this node has caught up");
+            }
+        }
+    }
+
+    fn is_somebody_behind(&self, shard: u64) -> bool {
+        let catalogue = self.member.catalogues().current();
+        let owners = catalogue.live_shard(shard).map(|shard| shard.owners.clone()).unwrap_or_default();
+        owners.into_iter().any(|owner| catalogue.is_behind(owner))
+    }
+
+    /// Compares a shard with all other owners, and takes in what they have and this node lacks.
+    async fn look_at(&self, shard: u64) -> Verdict {
+        self.ledger.lock().begin(shard);
+        self.counters.jobs.fetch_add(1, Ordering::Relaxed);
+        let mut looked = self.compare_with_all(shard).await;
+        if looked.is_complete && self.is_joining(shard) {
+            looked = self.join(shard).await;
+        }
+        if looked.is_complete
+            && let Err(error) = self.doubts.remove(shard)
+        {
+            tracing::error!(shard, %error, "a shard stays in doubt");
+        }
+        self.ledger.lock().end(shard);
+        looked.verdict
+    }
+
+    fn is_joining(&self, shard: u64) -> bool {
+        let catalogue = self.member.catalogues().current();
+        catalogue.live_shard(shard).is_some_and(|shard| shard.joining.contains(&self.member.id()))
+    }
+
+    /// Everything that others had of a shard is here. What was written by nodes that did not know of the new owner yet may
+    /// have come to them since: once all know, and what they had begun before has ended, it is compared once more.
+    async fn join(&self, shard: u64) -> Looked {
+        if !self.all_know().await {
+            tokio::time::sleep(TRUST).await;
+        }
+        tokio::time::sleep(SETTLING).await;
+        let looked = self.compare_with_all(shard).await;
+        if looked.is_complete && self.is_joining(shard) && !self.is_killed(shard) {
+            let command = Command::ConfirmShardOwner { shard, node: self.member.id() };
+            match self.member.catalogues().execute(&command).await {
+                Ok(_) => {
+                    self.sources.lock().remove(&shard);
+                    tracing::info!(shard, "this node owns a shard and has all of it");
+                }
+                Err(error) => {
+                    tracing::warn!(shard, %error, "the catalogue cannot be told that a shard is here");
+                }
+            }
+        }
+        looked
+    }
+
+    /// Makes the other data nodes look at the catalogue as it is known here; whether all have.
+    async fn all_know(&self) -> bool {
+        let question = ReachQuestion { index: self.member.catalogues().index() };
+        let catalogue = self.member.catalogues().current();
+        let others = catalogue.data_nodes().iter().filter(|node| node.id != self.member.id());
+        let asked = others.map(|node| async {
+            let transport = &**self.member.transport();
+            let answer: Result<ReachAnswer, _> =
+                tell(transport, &node.tcp_addr, REACH, &question, REACH_LIMIT).await;
+            answer.is_ok_and(|answer| answer.reached)
+        });
+        futures_util::future::join_all(asked).await.into_iter().all(|reached| reached)
+    }
+
+    async fn compare_with_all(&self, shard: u64) -> Looked {
+        let catalogue = self.member.catalogues().current();
+        let me = self.member.id();
+        let Some(place) = Place::of(&catalogue, shard).filter(|place| place.shard.is_owned_by(me)) else {
+            return Looked { verdict: Verdict::Alike, is_complete: false };
+        };
+        let is_here = self.member.store().shard(skywatch_storage::ShardId(shard)).is_some();
+        let is_joining = place.shard.joining.contains(&me);
+        if !is_here && !is_joining && !self.settings.auto_repair_missing {
+            return Looked::OPEN;
+        }
+        let mut peers: Vec<_> =
+            place.shard.owners.iter().filter_map(|owner| catalogue.data_node(*owner)).collect();
+        peers.retain(|peer| peer.id != me);
+        let wanted = self.sources.lock().get(&shard).cloned();
+        // Owners that have everything first, and before them the one that somebody named.
+        peers.sort_by_key(|peer| {
+            let lacks = place.shard.joining.contains(&peer.id) || catalogue.is_behind(peer.id);
+            (wanted.as_ref() != Some(&peer.tcp_addr), lacks)
+        });
+        let others = peers.len();
+        let mut results: Vec<Pulled> = Vec::new();
+        for peer in peers {
+            let pull = Pull { entropy: self, place, peer };
+            match pull.run().await {
+                Ok(pulled) => {
+                    self.counters.taken.fetch_add(pulled.taken, Ordering::Relaxed);
+                    if pulled.taken > 0 {
+                        tracing::info!(
+                            shard,
+                            from = peer.tcp_addr,
+                            taken = pulled.taken,
+                            "cells and deletes that were missing have been taken in"
+                        );
+                    }
+                    if pulled.lacks_mine {
+                        pull.tell_differs().await;
+                    }
+                    results.push(pulled);
+                }
+                Err(PullError::Killed | PullError::Copy(copy::CopyError::Killed)) => return Looked::OPEN,
+                Err(error) => {
+                    self.counters.errors.fetch_add(1, Ordering::Relaxed);
+                    tracing::debug!(shard, peer = peer.tcp_addr, %error, "a shard is not compared");
+                    if !matches!(&error, PullError::Call(call) if call.is_absence()) {
+                        tracing::warn!(shard, peer = peer.tcp_addr, %error, "a shard cannot be compared with that of another owner");
+                        self.ledger.lock().note(shard, Trouble::Differs, error.to_string());
+                    }
+                }
+            }
+        }
+        let is_complete = !results.is_empty()
+            && results.iter().all(|pulled| pulled.complete)
+            && (results.len() == others || results.iter().any(|pulled| pulled.from_whole));
+        Looked { verdict: self.judge(shard, others, &results), is_complete }
+    }
+
+    /// Notes what is known of a shard after it was compared with so many other owners.
+    fn judge(&self, shard: u64, others: usize, results: &[Pulled]) -> Verdict {
+        let mut ledger = self.ledger.lock();
+        if let Some(reason) = results.iter().find_map(|pulled| pulled.reasons.first()) {
+            // Nothing that travels can change that.
+            tracing::error!(shard, %reason, "owners of a shard differ in what cannot be reconciled");
+            ledger.note(shard, Trouble::Differs, reason.to_string());
+            return Verdict::Open;
+        }
+        let is_alike = results.iter().all(|pulled| pulled.complete && !pulled.lacks_mine);
+        if is_alike && results.len() == others {
+            ledger.clear(shard);
+            return Verdict::Alike;
+        }
+        if results.iter().any(|pulled| pulled.lacks_mine) {
+            ledger.note(shard, Trouble::Differs, String::new());
+        }
+        if is_alike && results.iter().any(|pulled| pulled.from_whole) {
+            Verdict::Alike
+        } else {
+            Verdict::Open
+        }
+    }
+}
+
+/// Has the replicas of a node compared by the node itself.
+#[derive(Debug)]
+struct Filler(std::sync::Weak<Entropy>);
+
+#[async_trait::async_trait]
+impl GapFiller for Filler {
+    async fn fill(&self, node: NodeId) -> bool {
+        let Some(entropy) = self.0.upgrade() else { return false };
+        entropy.fill(node).await
+    }
+}
+
+impl Entropy {
+    /// Asks a node to compare all its shards, and waits until it has; false if it has not in time, or could not. A round
+    /// that was asked for is waited for again the next time.
+    async fn fill(&self, node: NodeId) -> bool {
+        let catalogue = self.member.catalogues().current();
+        let Some(address) = catalogue.data_node(node).map(|node| node.tcp_addr.clone()) else { return true };
+        let deadline = Instant::now() + FILL_LIMIT;
+        while Instant::now() < deadline {
+            let asked = self.fills.lock().get(&node).copied();
+            let question = RoundQuestion { round: asked };
+            let answer: Result<RoundAnswer, _> =
+                tell(&**self.member.transport(), &address, ROUND, &question, CALL_LIMIT).await;
+            let Ok(answer) = answer else { return false };
+            if answer.done || answer.failed {
+                self.fills.lock().remove(&node);
+                return answer.done;
+            }
+            self.fills.lock().insert(node, answer.round);
+            tokio::time::sleep(FILL_PAUSE).await;
+        }
+        false
+    }
+}
