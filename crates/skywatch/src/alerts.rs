@@ -1,5 +1,6 @@
 //! The alert engine wired to the node, the console and /metrics.
 
+mod leased;
 mod metrics;
 mod source;
 mod view;
@@ -16,6 +17,8 @@ use skywatch_alert::{
 use skywatch_cluster::Node;
 use skywatch_console::AlertsView;
 use skywatch_http::MetricsSource;
+
+pub(crate) use leased::LeasedAlerts;
 
 /// What `skywatch config default alerts` prints.
 pub(crate) use skywatch_alert::EXAMPLE_RULES as DEFAULT_FILE;

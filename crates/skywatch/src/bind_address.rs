@@ -25,6 +25,22 @@ impl BindAddress {
         Self { text: format!("127.0.0.1:{port}"), port }
     }
 
+    /// Every address of this machine.
+    pub(crate) fn everywhere(port: u16) -> Self {
+        Self { text: format!(":{port}"), port }
+    }
+
+    /// The host, without brackets; nothing if it is every address of this machine.
+    pub(crate) fn host(&self) -> Option<&str> {
+        let host = self.text.rsplit_once(':').map_or("", |(host, _)| host).trim_matches(['[', ']']);
+        (!matches!(host, "" | "0.0.0.0" | "::" | "*")).then_some(host)
+    }
+
+    /// What is listened on, with a host in any case.
+    pub(crate) fn to_listen(&self) -> String {
+        if self.text.starts_with(':') { format!("[::]{}", self.text) } else { self.text.clone() }
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }

@@ -26,6 +26,9 @@ pub(crate) enum Command {
     /// Start everything on this machine: store, HTTP API, console, alerts, and an agent that watches this host
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Start a data node of a cluster: shards, HTTP API, queries, replication
+    #[command(after_help = DATA_EXAMPLES)]
+    Data(Box<DataArgs>),
     /// Collect metrics as a Telegraf configuration says and ship them
     #[command(after_help = AGENT_EXAMPLES, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
     Agent(Box<AgentArgs>),
@@ -60,6 +63,14 @@ Examples:
   skywatch run --alerts alerts.yaml               with alert rules
   skywatch run --no-agent --no-console            just the store
   SKYWATCH_HTTP_BIND=127.0.0.1:9086 skywatch run  options as environment variables";
+
+const DATA_EXAMPLES: &str = "\
+A data node waits until it is made a member of a cluster (`skywatch ctl add-data`), then serves as long as it runs. It
+reads the configuration of InfluxDB's data nodes as it is.
+
+Examples:
+  skywatch data --config /etc/skywatch/data.toml
+  skywatch data --hostname data-1 --data-dir /var/lib/skywatch --http-bind :8086 --tcp-bind :8088";
 
 const AGENT_EXAMPLES: &str = "\
 Examples:
@@ -168,6 +179,58 @@ pub(crate) struct RunArgs {
     /// Log more: info, debug or trace, or a filter such as skywatch_storage=debug [default: warn]
     #[arg(long, value_name = "FILTER", env = "SKYWATCH_LOG")]
     pub(crate) log: Option<String>,
+}
+
+/// Options of `skywatch data`. `None` means: look in the file, then take the default.
+#[derive(Debug, Default, Args)]
+pub(crate) struct DataArgs {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = "SKYWATCH_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where everything is stored [default: skywatch-data]
+    #[arg(long, value_name = "DIR", env = "SKYWATCH_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Address of the HTTP API [default: 127.0.0.1:8086]
+    #[arg(long, value_name = "ADDR:PORT", env = "SKYWATCH_HTTP_BIND")]
+    pub(crate) http_bind: Option<BindAddress>,
+    /// Address for other nodes [default: :8088]
+    #[arg(long, value_name = "ADDR:PORT", env = "SKYWATCH_TCP_BIND")]
+    pub(crate) tcp_bind: Option<BindAddress>,
+    /// Name of this host, as every other node knows it [default: what the system says]
+    #[arg(long, value_name = "NAME", env = "SKYWATCH_HOSTNAME")]
+    pub(crate) hostname: Option<String>,
+    /// What nodes prove to each other to know; better as an environment variable, which other users do not see
+    #[arg(long, value_name = "SECRET", env = "SKYWATCH_CLUSTER_SECRET", hide_env_values = true)]
+    pub(crate) cluster_secret: Option<String>,
+    /// Alert rules (YAML); of all nodes that are given them one evaluates
+    #[arg(long, value_name = "FILE", env = "SKYWATCH_ALERTS")]
+    pub(crate) alerts: Option<PathBuf>,
+    /// When a write is acknowledged
+    #[arg(long, value_name = "MODE", env = "SKYWATCH_DURABILITY")]
+    pub(crate) durability: Option<DurabilityMode>,
+    /// Most memory for points, queries and requests together, such as 512m or 1g
+    #[arg(long, value_name = "SIZE", env = "SKYWATCH_MEMORY_BUDGET")]
+    pub(crate) memory_budget: Option<ByteSize>,
+    /// Log more: info, debug or trace, or a filter such as skywatch_replication=debug [default: warn]
+    #[arg(long, value_name = "FILTER", env = "SKYWATCH_LOG")]
+    pub(crate) log: Option<String>,
+}
+
+impl DataArgs {
+    /// The options that `skywatch run` has too; a data node has neither console nor agent.
+    pub(crate) fn as_run(&self) -> RunArgs {
+        RunArgs {
+            data_dir: self.data_dir.clone(),
+            http_bind: self.http_bind.clone(),
+            alerts: self.alerts.clone(),
+            durability: self.durability,
+            memory_budget: self.memory_budget,
+            log: self.log.clone(),
+            no_agent: true,
+            no_console: true,
+            ..RunArgs::default()
+        }
+    }
 }
 
 /// When a write is acknowledged.

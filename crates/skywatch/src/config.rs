@@ -3,6 +3,7 @@
 //! Each section of the file has a module of its own: what may be written there, what it means, what is refused.
 
 mod agent;
+mod cluster;
 mod console;
 mod continuous;
 mod coordinator;
@@ -15,6 +16,7 @@ mod monitor;
 mod subscriber;
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -23,6 +25,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 pub(crate) use agent::AgentChoice;
+pub(crate) use cluster::{ClusterSettings, NodeTls};
 pub(crate) use console::ConsoleSettings;
 pub(crate) use continuous::ContinuousSettings;
 pub(crate) use coordinator::CoordinatorSettings;
@@ -34,7 +37,11 @@ pub(crate) use listeners::ListenerSettings;
 pub(crate) use monitor::MonitorSettings;
 pub(crate) use subscriber::SubscriberSettings;
 
-use crate::cli::RunArgs;
+use crate::{
+    bind_address::BindAddress,
+    cli::{DataArgs, RunArgs},
+};
+use go_duration::GoDuration;
 
 /// A commented `skywatch.toml`; a test reads it back and finds every default in it.
 pub(crate) const DEFAULT_FILE: &str = include_str!("config/skywatch.toml");
@@ -67,6 +74,8 @@ struct FileConfig {
     http: http::HttpSection,
     tls: http::TlsSection,
     monitor: monitor::MonitorSection,
+    // What InfluxDB's clusters called it once.
+    #[serde(alias = "cluster")]
     coordinator: coordinator::CoordinatorSection,
     #[serde(rename = "continuous_queries")]
     continuous: continuous::ContinuousSection,
@@ -81,7 +90,12 @@ struct FileConfig {
     // InfluxDB's.
     reporting_disabled: Ignored,
     reporting_enabled: Ignored,
-    bind_address: Ignored,
+    bind_address: Option<BindAddress>,
+    hostname: Option<String>,
+    gossip_frequency: Option<GoDuration>,
+    labels: BTreeMap<String, String>,
+    hinted_handoff: cluster::HintedHandoffSection,
+    anti_entropy: cluster::AntiEntropySection,
     meta: influxdb::MetaSection,
     retention: influxdb::RetentionSection,
     shard_precreation: influxdb::ShardPrecreationSection,
@@ -98,7 +112,8 @@ impl FileConfig {
     fn ignored(&self) -> IgnoredKeys {
         let mut keys = IgnoredKeys::default();
         // That nothing is reported to anyone needs no saying.
-        keys.note(self.bind_address, "bind-address (backups go through the HTTP API)");
+        self.hinted_handoff.note(&mut keys);
+        self.anti_entropy.note(&mut keys);
         self.meta.note(&mut keys);
         self.data.note(&mut keys);
         self.http.note(&mut keys);
@@ -129,6 +144,19 @@ impl RunSettings {
         let settings = Self::merge(args, file)?;
         settings.check()?;
         Ok(settings)
+    }
+
+    /// As [`Self::resolve`], for a data node: without console and agent, and with what it is told besides.
+    pub(crate) fn resolve_data(args: &DataArgs) -> Result<(Self, ClusterSettings)> {
+        let file = match &args.config {
+            Some(path) => read_file(path)?,
+            None => FileConfig::default(),
+        };
+        file.check()?;
+        let cluster = ClusterSettings::merge(args, &file)?;
+        let settings = Self::merge(&args.as_run(), file)?;
+        settings.check()?;
+        Ok((settings, cluster))
     }
 
     fn merge(args: &RunArgs, file: FileConfig) -> Result<Self> {

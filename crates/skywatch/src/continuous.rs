@@ -14,6 +14,8 @@ use skywatch_cq::{ContinuousQuery, Host, PlannedRun, RunError, Service, ServiceC
 use skywatch_model::FieldValue;
 use skywatch_monitor::{Monitor, RecorderStore, Statistic, to_lines};
 use skywatch_query::{CancelToken, QueryError, QueryRequest, StatementResult};
+use skywatch_replication::LeaseHolder;
+use tokio::task::JoinHandle;
 
 use crate::{
     config::{ContinuousSettings, RunSettings},
@@ -30,8 +32,14 @@ pub(crate) fn start(
     if !enabled {
         return Ok(None);
     }
+    let lease = node.member().map(|member| {
+        let holder = LeaseHolder::new(LEASE, member.id(), Arc::clone(member.catalogues()));
+        let kept = Arc::clone(&holder);
+        (holder, tokio::spawn(async move { kept.keep().await }))
+    });
     let host = NodeHost {
         node: Arc::clone(node),
+        lease,
         statistics: monitor::store(&settings.monitor, node),
         under_way: Mutex::default(),
         is_stopping: AtomicBool::new(false),
@@ -42,8 +50,13 @@ pub(crate) fn start(
     Ok(Some(service))
 }
 
+/// What InfluxDB's clusters call it.
+const LEASE: &str = "continuous_querier";
+
 struct NodeHost {
     node: Arc<Node>,
+    /// Of a member of a cluster: the right to run them, and the task that asks for it.
+    lease: Option<(Arc<LeaseHolder>, JoinHandle<()>)>,
     /// Where a run is recorded, if anything is.
     statistics: Option<NodeStore>,
     /// Of the run under way; each has its own, since KILL QUERY ends one run, not those after it.
@@ -51,10 +64,18 @@ struct NodeHost {
     is_stopping: AtomicBool,
 }
 
+impl Drop for NodeHost {
+    fn drop(&mut self) {
+        if let Some((_, asking)) = &self.lease {
+            asking.abort();
+        }
+    }
+}
+
 impl Host for NodeHost {
     /// A single server holds every lease.
     fn may_run(&self) -> bool {
-        true
+        self.lease.as_ref().is_none_or(|(holder, _)| holder.is_held())
     }
 
     fn queries(&self) -> Result<Vec<ContinuousQuery>, RunError> {
@@ -161,6 +182,7 @@ mod tests {
         })
         .unwrap();
         let host = NodeHost {
+            lease: None,
             node,
             statistics: None,
             under_way: Mutex::default(),

@@ -13,6 +13,7 @@ mod connection;
 mod console_server;
 mod continuous;
 mod ctl;
+mod data;
 mod export;
 mod exposure;
 mod import;
@@ -21,6 +22,7 @@ mod listeners;
 mod logging;
 mod memory;
 mod monitor;
+mod node_tls;
 mod query;
 mod run;
 mod signals;
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Agent(args) => agent::run(&args),
         Command::Query(args) => query::run(*args),
         Command::Ctl { command } => ctl::run(command),

@@ -6,7 +6,9 @@
 //! subscriptions; the store last.
 
 use std::{
+    future::Future,
     io::{self, Write},
+    pin::Pin,
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -14,7 +16,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use skywatch_agent::{Agent, Config, DefaultConfig, Sources, default_toml};
-use skywatch_cluster::{Node, NodeConfig};
+use skywatch_cluster::{Membership, Node, NodeConfig};
 use skywatch_console::{AlertsView, ConsoleConfig, NoAlerts};
 use skywatch_http::{HttpConfig, InProcessUser, Server};
 use skywatch_listeners::Listeners;
@@ -25,7 +27,7 @@ use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
 
 use crate::{
     agent_control::{self, Origin},
-    alerts::{self, Alerts},
+    alerts::{self, Alerts, LeasedAlerts},
     allocator,
     cli::{DurabilityMode, RunArgs},
     config::{AgentChoice, RunSettings, SubscriberSettings},
@@ -46,13 +48,27 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?;
-    let result = runtime.block_on(start_and_wait(settings));
+    let result = runtime.block_on(start_and_wait(settings, None));
     // A hung libvirtd may hold a thread; it must not hold the process.
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
 }
 
-async fn start_and_wait(settings: RunSettings) -> Result<()> {
+/// What is done with a node that has opened.
+pub(crate) type Opened = Box<dyn FnOnce(&Arc<Node>) + Send>;
+
+/// What makes a server a member of a cluster.
+pub(crate) struct Place {
+    /// Its membership.
+    pub(crate) membership: Membership,
+    /// Called with the node once it is open, before clients are served.
+    pub(crate) opened: Opened,
+    /// Completes when the node is to stop.
+    pub(crate) stop: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// Serves until it is told to stop.
+pub(crate) async fn start_and_wait(settings: RunSettings, place: Option<Place>) -> Result<()> {
     let memory = Arc::new(settings.data.memory());
     allocator::trim_beside(Arc::downgrade(&memory)).context("cannot start a thread")?;
     // Addresses first: a port in use is told before recovery of much data takes its time.
@@ -77,10 +93,21 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
     }
 
     let config = node_config(&settings, memory, &monitor);
-    let node =
-        tokio::task::spawn_blocking(move || Node::open(config)).await.context("opening the store")??;
+    let (membership, opened, stop) = match place {
+        Some(Place { membership, opened, stop }) => (Some(membership), Some(opened), Some(stop)),
+        None => (None, None, None),
+    };
+    let is_member = membership.is_some();
+    let opening = tokio::task::spawn_blocking(move || match membership {
+        Some(membership) => Node::enter(config, membership),
+        None => Node::open(config),
+    });
+    let node = opening.await.context("opening the store")??;
+    if let Some(opened) = opened {
+        opened(&node);
+    }
 
-    if settings.alerts.is_some() || matches!(settings.agent, AgentChoice::ThisHost) {
+    if !is_member && settings.alerts.is_some() || matches!(settings.agent, AgentChoice::ThisHost) {
         // Rules look at it before the first metric arrives, and a database that is missing is an error.
         node.executor()
             .backend()
@@ -110,14 +137,16 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
     let registry = Arc::clone(server.metrics());
     let (stop_http, http_stopped) = watch::channel(());
     let http = tokio::spawn(server.serve(Arc::clone(&node) as _, closed(http_stopped.clone())));
-    let alerts = match settings.alerts.clone() {
+    let leased_alerts = LeasedAlerts::start(&settings, &node);
+    let alerts = match settings.alerts.clone().filter(|_| leased_alerts.is_none()) {
         Some(rules) => {
             let state = settings.data.dir.join("alerts");
             Some(Alerts::start(rules, Arc::clone(&node), &state, console_url(console.as_ref())).await?)
         }
         None => None,
     };
-    banner.line("Alerts", alerts.as_ref().map_or_else(|| "none (--alerts FILE)".into(), Alerts::describe));
+    let without = || if leased_alerts.is_some() { "on one of the nodes" } else { "none (--alerts FILE)" };
+    banner.line("Alerts", alerts.as_ref().map_or_else(|| without().into(), Alerts::describe));
     if let Some(alerts) = &alerts {
         registry.add(alerts.metrics());
     }
@@ -139,7 +168,13 @@ async fn start_and_wait(settings: RunSettings) -> Result<()> {
                 None => started.agent.run(stop).await?,
             };
         }
-        None => signals::stop_requested().await.context("cannot listen for signals")?,
+        None => match stop {
+            Some(stop) => stop.await,
+            None => signals::stop_requested().await.context("cannot listen for signals")?,
+        },
+    }
+    if let Some(alerts) = leased_alerts {
+        alerts.stop().await;
     }
     if let Some(alerts) = alerts {
         alerts.stop().await;
@@ -266,12 +301,12 @@ fn console_url(console: Option<&(TcpListener, std::net::SocketAddr)>) -> Option<
 }
 
 /// Completes when the sender of the channel is gone.
-async fn closed(mut channel: watch::Receiver<()>) {
+pub(crate) async fn closed(mut channel: watch::Receiver<()>) {
     while channel.changed().await.is_ok() {}
 }
 
 /// The address as a client on this machine can reach it: `0.0.0.0` and `::` are not places.
-fn reachable(mut address: std::net::SocketAddr) -> std::net::SocketAddr {
+pub(crate) fn reachable(mut address: std::net::SocketAddr) -> std::net::SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
     }

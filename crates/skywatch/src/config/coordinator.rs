@@ -1,6 +1,6 @@
 //! `[coordinator]`: bounds on queries, under InfluxDB's names.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use skywatch_query::Limits;
 
@@ -19,8 +19,23 @@ section! {
         max_select_series: Option<u64>,
         max_select_buckets: Option<u64>,
         max_query_memory_bytes: Option<usize>,
+        // Of clusters.
+        dial_timeout: Option<GoDuration>,
+        owner_timeout: Option<GoDuration>,
+        https_enabled: Option<bool>,
+        https_certificate: Option<PathBuf>,
+        https_private_key: Option<PathBuf>,
+        https_ca: Option<PathBuf>,
+        https_insecure_tls: Option<bool>,
     }
-    ignores { termination_query_log }
+    ignores {
+        termination_query_log,
+        pool_max_idle_time,
+        pool_max_idle_streams,
+        allow_out_of_order_writes,
+        shard_reader_timeout,
+        cluster_tracing,
+    }
 }
 
 /// Bounds on queries; 0 is no bound.

@@ -57,7 +57,7 @@ macro_rules! section {
         #[derive(Debug, Default, serde::Deserialize)]
         #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
         pub(super) struct $name {
-            $($own: $type,)*
+            $(pub(super) $own: $type,)*
             $($key: $crate::config::influxdb::Ignored,)*
         }
 
@@ -88,8 +88,13 @@ section! {
 section! {
     /// `[meta]`: the catalogue lies below the data directory.
     MetaSection "meta"
-    reads { retention_autocreate: Option<bool> }
-    ignores { dir, logging_enabled }
+    reads {
+        retention_autocreate: Option<bool>,
+        // Of clusters.
+        meta_auth_enabled: Option<bool>,
+        meta_internal_shared_secret: Option<String>,
+    }
+    ignores { dir, logging_enabled, meta_tls_enabled, meta_insecure_tls }
 }
 
 impl MetaSection {
@@ -133,7 +138,7 @@ section! {
 /// InfluxDB's levels.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Level {
+pub(super) enum Level {
     Debug,
     Info,
     Warn,

@@ -1,0 +1,134 @@
+//! What a data node of a cluster is told besides: where other nodes reach it, what it keeps for them, how it compares
+//! its shards with theirs. The keys are those of InfluxDB's clusters; `skywatch run` has no use for them.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use anyhow::{Result, bail};
+use skywatch_replication::{MemberSettings, hints::HintSettings};
+
+use super::{FileConfig, coordinator::CoordinatorSection, go_duration::GoDuration, influxdb::section};
+use crate::{bind_address::BindAddress, byte_size::ByteSize, cli::DataArgs};
+
+/// Where other nodes reach a data node unless told otherwise.
+const PORT: u16 = 8088;
+
+section! {
+    /// `[hinted-handoff]`
+    HintedHandoffSection "hinted-handoff"
+    reads {
+        enabled: Option<bool>,
+        max_size: Option<ByteSize>,
+        max_age: Option<GoDuration>,
+        retry_rate_limit: Option<ByteSize>,
+        retry_interval: Option<GoDuration>,
+        retry_max_interval: Option<GoDuration>,
+        purge_interval: Option<GoDuration>,
+        batch_size: Option<ByteSize>,
+    }
+    ignores { dir, retry_concurrency, max_writes_pending }
+}
+
+section! {
+    /// `[anti-entropy]`
+    AntiEntropySection "anti-entropy"
+    reads {}
+    ignores { enabled, check_interval, max_fetch, max_sync, auto_repair_missing }
+}
+
+/// Certificates of the links between nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NodeTls {
+    /// The node's certificate, and the intermediate ones (PEM).
+    pub(crate) certificate: PathBuf,
+    /// Its key (PEM), if that is in a file of its own.
+    pub(crate) private_key: Option<PathBuf>,
+    /// Whose certificates are trusted (PEM); nodes then have to show one that is.
+    pub(crate) ca: Option<PathBuf>,
+    /// Any certificate will do: the link is encrypted, and not known to lead where it should.
+    pub(crate) is_insecure: bool,
+}
+
+/// See the module's header.
+#[derive(Debug, Clone)]
+pub(crate) struct ClusterSettings {
+    /// Where the node listens for other nodes.
+    pub(crate) bind: BindAddress,
+    /// The host's name for others; `None` leaves it to the system.
+    pub(crate) hostname: Option<String>,
+    /// See [`skywatch_meta::DataNode::labels`].
+    pub(crate) labels: BTreeMap<String, String>,
+    /// How it takes part.
+    pub(crate) member: MemberSettings,
+    /// How long a write waits for owners.
+    pub(crate) write_timeout: Duration,
+    /// How long connecting may take.
+    pub(crate) dial_timeout: Duration,
+    /// How often it lets the meta nodes know that it is there.
+    pub(crate) gossip_frequency: Duration,
+    /// What nodes prove to each other to know.
+    pub(crate) secret: Option<String>,
+    /// Links between nodes are plain without it.
+    pub(crate) tls: Option<NodeTls>,
+}
+
+impl ClusterSettings {
+    pub(super) fn merge(args: &DataArgs, file: &FileConfig) -> Result<Self> {
+        let span = |key: Option<GoDuration>, default: Duration| key.map_or(default, |span| span.0);
+        let (hints, built_in) = (&file.hinted_handoff, HintSettings::default());
+        let member = MemberSettings {
+            patience: span(file.coordinator.owner_timeout, MemberSettings::default().patience),
+            hints: HintSettings {
+                enabled: hints.enabled.unwrap_or(built_in.enabled),
+                max_bytes: hints.max_size.map_or(built_in.max_bytes, |size| size.0),
+                max_age: span(hints.max_age, built_in.max_age),
+                retry_interval: span(hints.retry_interval, built_in.retry_interval),
+                retry_max_interval: span(hints.retry_max_interval, built_in.retry_max_interval),
+                rate_limit: hints.retry_rate_limit.map_or(built_in.rate_limit, |size| size.0),
+                batch_bytes: hints.batch_size.map_or(built_in.batch_bytes, |size| size.0),
+                purge_interval: span(hints.purge_interval, built_in.purge_interval),
+            },
+        };
+        let bind = args.tcp_bind.clone().or_else(|| file.bind_address.clone());
+        Ok(Self {
+            bind: bind.unwrap_or_else(|| BindAddress::everywhere(PORT)),
+            hostname: args.hostname.clone().or_else(|| file.hostname.clone()).filter(|name| !name.is_empty()),
+            labels: file.labels.clone(),
+            member,
+            write_timeout: span(file.coordinator.write_timeout, Duration::from_secs(10)),
+            dial_timeout: span(file.coordinator.dial_timeout, Duration::from_secs(1)),
+            gossip_frequency: span(file.gossip_frequency, Duration::from_secs(3))
+                .max(Duration::from_millis(250)),
+            secret: secret(args, file)?,
+            tls: tls(&file.coordinator)?,
+        })
+    }
+}
+
+fn secret(args: &DataArgs, file: &FileConfig) -> Result<Option<String>> {
+    let written = args.cluster_secret.clone().or_else(|| file.meta.meta_internal_shared_secret.clone());
+    let secret = written.filter(|secret| !secret.is_empty());
+    if file.meta.meta_auth_enabled == Some(true) && secret.is_none() {
+        bail!(
+            "[meta] meta-auth-enabled is true and meta-internal-shared-secret is empty: write there what the meta nodes \
+             have as internal-shared-secret"
+        );
+    }
+    Ok(secret)
+}
+
+fn tls(file: &CoordinatorSection) -> Result<Option<NodeTls>> {
+    if file.https_enabled != Some(true) {
+        return Ok(None);
+    }
+    let Some(certificate) = file.https_certificate.clone() else {
+        bail!(
+            "[coordinator] https-enabled is true: https-certificate names the file of the node's certificate"
+        );
+    };
+    Ok(Some(NodeTls {
+        certificate,
+        private_key: file.https_private_key.clone(),
+        ca: file.https_ca.clone(),
+        is_insecure: file.https_insecure_tls.unwrap_or(false),
+    }))
+}

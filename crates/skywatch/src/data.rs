@@ -1,0 +1,245 @@
+//! `skywatch data`: a data node. Until it is a member of a cluster it listens for other nodes only and waits for
+//! `ctl add-data`; when it is removed it empties its disk and waits again.
+
+use std::{
+    future::Future,
+    path::Path,
+    process::ExitCode,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use axum::{Json, routing::get};
+use skywatch_cluster::{Membership, Node};
+use skywatch_model::SystemClock;
+use skywatch_replication::{
+    Catalogues,
+    seat::{Profile, Seat},
+};
+use skywatch_rpc::{
+    Identity, Router, Secret, ServeOptions, TcpTransport, Transport, TransportOptions, serve,
+};
+use skywatch_storage::fs::OsFs;
+use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
+
+use crate::{
+    cli::DataArgs,
+    config::{ClusterSettings, RunSettings},
+    logging, node_tls,
+    run::{Place, closed, start_and_wait},
+    signals,
+};
+
+/// How long the meta nodes may take to tell what is new before the node serves with what it knew last.
+const CATALOGUE_LIMIT: Duration = Duration::from_secs(3);
+
+pub(crate) fn run(args: &DataArgs) -> Result<ExitCode> {
+    let (settings, cluster) = RunSettings::resolve_data(args)?;
+    logging::start(&settings.log)?;
+    settings.ignored.log();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")?;
+    let result = runtime.block_on(stay(settings, cluster));
+    runtime.shutdown_background();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+/// Why a membership ended.
+enum Ended {
+    /// The process is to stop.
+    Stopped,
+    /// The node was removed from its cluster.
+    Removed,
+}
+
+async fn stay(settings: RunSettings, cluster: ClusterSettings) -> Result<()> {
+    let (stop, stopped) = watch::channel(());
+    tokio::spawn(async move {
+        if let Err(error) = signals::stop_requested().await {
+            tracing::error!(%error, "cannot listen for signals; stopping");
+        }
+        drop(stop);
+    });
+    loop {
+        match Box::pin(once(settings.clone(), &cluster, stopped.clone())).await? {
+            Ended::Stopped => return Ok(()),
+            Ended::Removed => {
+                empty(&settings.data.dir)?;
+                tracing::warn!(dir = %settings.data.dir.display(), "this node was removed from its cluster; its disk is empty");
+            }
+        }
+    }
+}
+
+/// Removes everything but the copy of the catalogue, which is overwritten, and the directory itself.
+fn empty(dir: &Path) -> Result<()> {
+    for part in ["data", "hh", "alerts"] {
+        let path = dir.join(part);
+        match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}", path.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// From the start, or the end of the membership before, to the end of a membership.
+async fn once(
+    settings: RunSettings,
+    cluster: &ClusterSettings,
+    stopped: watch::Receiver<()>,
+) -> Result<Ended> {
+    let address = cluster.bind.to_listen();
+    let listener = TcpListener::bind(&address)
+        .await
+        .with_context(|| format!("cannot listen on {} for other nodes", cluster.bind.as_str()))?;
+    let port = listener.local_addr().context("asking for the own address")?.port();
+    let identity = Identity {
+        secret: cluster.secret.as_deref().and_then(Secret::new),
+        ..Identity::new(env!("CARGO_PKG_VERSION"))
+    };
+    let transport = transport(&identity, cluster)?;
+    let profile = profile(&settings, cluster, port);
+    let name = profile.tcp_addr.clone();
+    let meta = settings.data.dir.join("meta");
+    let seat = Seat::open(Arc::new(OsFs), &meta, Arc::clone(&transport), Arc::new(SystemClock), profile)
+        .with_context(|| format!("cannot read {}", meta.display()))?;
+
+    let later = Arc::new(OnceLock::new());
+    let (stop_calls, calls_stopped) = watch::channel(());
+    let calls = answer_calls(listener, &identity, cluster, &seat, Arc::clone(&later), calls_stopped)?;
+    let tasks = Tasks::default();
+    let announcing = Arc::clone(&seat);
+    let every = cluster.gossip_frequency;
+    tasks.spawn(async move { announcing.announce(every).await });
+
+    if seat.identity().is_none() {
+        tracing::warn!("waits to be made a member of a cluster: skywatch ctl add-data {name}");
+    }
+    let me = tokio::select! {
+        me = seat.joined() => me,
+        () = closed(stopped.clone()) => return Ok(Ended::Stopped),
+    };
+    let follower = Arc::clone(seat.follower());
+    let following = Arc::clone(&follower);
+    tasks.spawn(async move { following.follow().await });
+    let known = follower.index() + 1;
+    if !follower.reach(known, CATALOGUE_LIMIT).await && follower.age().is_none() {
+        tracing::warn!("no meta node answers; serving with what was known last");
+    }
+    identity.cluster.set(follower.current().cluster_id());
+
+    let membership = Membership {
+        me,
+        transport,
+        catalogues: follower,
+        runtime: Handle::current(),
+        settings: cluster.member.clone(),
+        write_timeout: cluster.write_timeout,
+    };
+    let left = {
+        let seat = Arc::clone(&seat);
+        async move { seat.left().await }
+    };
+    let is_removed = Arc::new(OnceLock::new());
+    let noted = Arc::clone(&is_removed);
+    let place = Place {
+        membership,
+        opened: Box::new(move |node| answer_more(node, &later)),
+        stop: Box::pin(async move {
+            tokio::select! {
+                () = closed(stopped) => {}
+                () = left => drop(noted.set(())),
+            }
+        }),
+    };
+    let served = start_and_wait(settings, Some(place)).await;
+    drop(stop_calls);
+    if calls.await.is_err() {
+        tracing::error!("answering calls panicked");
+    }
+    served?;
+    if is_removed.get().is_none() {
+        return Ok(Ended::Stopped);
+    }
+    seat.forget().context("cannot forget the membership")?;
+    Ok(Ended::Removed)
+}
+
+/// The calls that only a member answers.
+fn answer_more(node: &Arc<Node>, later: &OnceLock<Router>) {
+    let Some(member) = node.member() else { return };
+    if later.set(member.router()).is_err() {
+        tracing::error!("the calls of a member are answered already");
+    }
+}
+
+fn profile(settings: &RunSettings, cluster: &ClusterSettings, tcp_port: u16) -> Profile {
+    let hostname = cluster.hostname.clone().unwrap_or_else(system_hostname);
+    let named = |host: Option<&str>, port: u16| match (&cluster.hostname, host) {
+        (None, Some(host)) => format!("{host}:{port}"),
+        _ => format!("{hostname}:{port}"),
+    };
+    Profile {
+        tcp_bind: cluster.bind.as_str().to_owned(),
+        tcp_addr: named(cluster.bind.host(), tcp_port),
+        http_addr: named(settings.http.bind.host(), settings.http.bind.port()),
+        https: settings.http.tls.is_some(),
+        labels: cluster.labels.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        hostname,
+    }
+}
+
+fn system_hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn transport(identity: &Identity, cluster: &ClusterSettings) -> Result<Arc<dyn Transport>> {
+    let tls = cluster.tls.as_ref().map(node_tls::client).transpose()?;
+    let options = TransportOptions {
+        tls,
+        dial_timeout: cluster.dial_timeout,
+        ..TransportOptions::new(identity.clone())
+    };
+    Ok(Arc::new(TcpTransport::new(options)))
+}
+
+fn answer_calls(
+    listener: TcpListener,
+    identity: &Identity,
+    cluster: &ClusterSettings,
+    seat: &Arc<Seat>,
+    later: Arc<OnceLock<Router>>,
+    stopped: watch::Receiver<()>,
+) -> Result<JoinHandle<()>> {
+    let tls = cluster.tls.as_ref().map(node_tls::server).transpose()?;
+    let options = ServeOptions { tls, ..ServeOptions::new(identity.clone()) };
+    let router = seat.router().and_later(later);
+    let asked = Arc::clone(seat);
+    let http = axum::Router::new()
+        .route("/status", get(move || std::future::ready(Json(asked.status()))))
+        .fallback(|| std::future::ready(()));
+    Ok(tokio::spawn(serve(listener, options, router, Some(http), closed(stopped))))
+}
+
+/// Tasks that end with this.
+#[derive(Default)]
+struct Tasks(parking_lot::Mutex<Vec<JoinHandle<()>>>);
+
+impl Tasks {
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.lock().push(tokio::spawn(task));
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.0.lock().iter().for_each(JoinHandle::abort);
+    }
+}
