@@ -178,3 +178,6 @@ fn is_as_wanted(found: &RetentionPolicy, wanted: &RetentionPolicy, spec: &Retent
     (found.duration_ns, found.shard_group_duration_ns) == (wanted.duration_ns, wanted.shard_group_duration_ns)
         && (spec.replica_n.is_none() || found.replica_n == wanted.replica_n)
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,8 +53,10 @@ impl Catalogue {
         name: &str,
         password: &PasswordHash,
     ) -> Result<Applied, CatalogueError> {
-        self.user_mut(name)?.password.clone_from(password);
-        Ok(Applied::CHANGED)
+        let user = self.user_mut(name)?;
+        let changed = user.password != *password;
+        user.password.clone_from(password);
+        Ok(Applied { changed, ..Applied::default() })
     }
 
     pub(super) fn set_admin(&mut self, name: &str, admin: bool) -> Result<Applied, CatalogueError> {
