@@ -49,6 +49,9 @@ pub struct HelloQuestion {
 pub struct HelloAnswer {
     /// How many operations wait for the node here.
     pub waiting: u64,
+    /// How many commands the catalogue has seen here.
+    #[serde(default)]
+    pub index: u64,
 }
 
 /// Head of [`REACH`].

@@ -14,7 +14,7 @@ use crate::{
     offload,
     operation::peek,
     rate::Rate,
-    standing::Standing,
+    standing::{RETELL_EVERY, Standing},
 };
 
 /// How long a delivery may take.
@@ -93,8 +93,10 @@ impl Handoff {
                 }
                 Progress::Failed => {
                     self.standing.mark_again(node).await;
+                    let pause_now =
+                        if self.standing.is_marked(node) { pause } else { pause.min(RETELL_EVERY) };
                     // A node that is back says so.
-                    drop(tokio::time::timeout(pause, queue.filled.notified()).await);
+                    drop(tokio::time::timeout(pause_now, queue.filled.notified()).await);
                     pause = (pause * 2).min(settings.retry_max_interval);
                 }
             }
@@ -171,6 +173,9 @@ impl Handoff {
 
     /// The queue is empty: the node is in step again, once gaps are filled.
     async fn finish(&self, node: NodeId, queue: &Queue) -> Progress {
+        if !self.standing.is_behind(node) {
+            self.standing.adopt_mark(node).await;
+        }
         if !self.standing.is_behind(node) && !queue.has_gaps() {
             return Progress::Done;
         }

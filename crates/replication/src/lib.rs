@@ -38,7 +38,7 @@ pub use entropy::{Doubts, Entropy, EntropySettings, EntropyStats};
 pub use follower::Follower;
 pub use handoff::{GapFiller, Handoff};
 pub use leases::{LEASE_DURATION, LeaseHolder};
-pub use member::{Member, MemberSettings, Parts};
+pub use member::{Greeting, Member, MemberSettings, Parts};
 pub use offload::offload;
 pub use owner::{Admission, ApplyError, NoLimits, Owner, Report};
 pub use restore::restore_copies;

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use skywatch_meta::NodeId;
+use skywatch_meta::{Catalogue, NodeId};
 use skywatch_model::{Clock, WallClock};
 use skywatch_rpc::{Failure, FailureKind, Router, Transport, tell};
 use skywatch_storage::{
@@ -26,7 +26,7 @@ use crate::{
     offload,
     operation::decode,
     owner::{Admission, Owner},
-    standing::{Standing, TRUST},
+    standing::{RETELL_EVERY, Standing, TRUST},
 };
 
 /// Most operations of one call.
@@ -53,11 +53,11 @@ impl Default for MemberSettings {
     }
 }
 
-/// Until when a node knows that nothing is kept for it elsewhere.
+/// Until when a node knows something of itself.
 #[derive(Debug, Default)]
-struct Wholeness(Mutex<Option<Instant>>);
+struct Known(Mutex<Option<Instant>>);
 
-impl Wholeness {
+impl Known {
     fn is_known(&self) -> bool {
         self.0.lock().is_some_and(|until| Instant::now() < until)
     }
@@ -69,6 +69,17 @@ impl Wholeness {
     fn ends(&self) {
         *self.0.lock() = None;
     }
+}
+
+/// What the other data nodes say to one that is back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Greeting {
+    /// Operations that wait for it.
+    pub waiting: u64,
+    /// The most commands that a catalogue has seen.
+    pub newest: u64,
+    /// How many nodes have not answered.
+    pub silent: usize,
 }
 
 /// What a member is made of.
@@ -103,8 +114,11 @@ pub struct Member {
     standing: Arc<Standing>,
     coordinator: Coordinator,
     handoff: Arc<Handoff>,
-    wholeness: Wholeness,
     doubts: std::sync::OnceLock<Arc<Doubts>>,
+    /// That nothing is kept for it elsewhere.
+    wholeness: Known,
+    /// That its catalogue is as good as any.
+    currency: Known,
 }
 
 impl Member {
@@ -138,8 +152,9 @@ impl Member {
             standing,
             coordinator,
             handoff,
-            wholeness: Wholeness::default(),
             doubts: std::sync::OnceLock::new(),
+            wholeness: Known::default(),
+            currency: Known::default(),
         };
         member.restore();
         Ok(Arc::new(member))
@@ -248,13 +263,14 @@ impl Member {
     }
 
     fn greeted(&self, node: NodeId) -> HelloAnswer {
-        match self.hints.waiting_for(node) {
+        let waiting = match self.hints.waiting_for(node) {
             Some(queue) => {
                 queue.filled.notify_one();
-                HelloAnswer { waiting: queue.stats().entries.max(1) }
+                queue.stats().entries.max(1)
             }
-            None => HelloAnswer { waiting: u64::from(self.standing.is_behind(node)) },
-        }
+            None => u64::from(self.standing.is_behind(node)),
+        };
+        HelloAnswer { waiting, index: self.catalogues.index() }
     }
 
     /// Whether this node holds everything that was acknowledged for its shards, so that queries may be answered from them.
@@ -273,44 +289,78 @@ impl Member {
         drop(self.doubts.set(doubts));
     }
 
-    /// Finds out again and again whether this node is whole, until the future is dropped.
+    /// Whether this node's copy of the catalogue names every shard in which something was acknowledged, so that queries may
+    /// be planned by it.
+    pub fn is_current(&self) -> bool {
+        self.currency.is_known()
+    }
+
+    /// Finds out again and again whether this node is whole and its catalogue current, until the future is dropped.
     ///
     /// Who keeps something for it has said so in the catalogue, if there were meta nodes to tell; and otherwise says so when
-    /// it is asked. A node that has been away, or is cut off from the meta nodes, therefore asks everybody.
+    /// it is asked. A node that has been away, or is cut off from the meta nodes, therefore asks everybody. So does one that
+    /// hears from them again: who could not tell them anything either needs a moment to make up for it.
     pub async fn watch_wholeness(&self) {
         let mut has_asked = false;
+        let mut fresh_since = None;
         loop {
             let asked = Instant::now();
-            let is_fresh = self.catalogues.age().is_some_and(|age| age < TRUST);
-            if !has_asked || !is_fresh {
-                let (waiting, silent) = self.greet().await;
-                if waiting == 0 && (silent == 0 || is_fresh) {
-                    has_asked = true;
-                    self.wholeness.holds_until(asked + TRUST);
-                } else if waiting > 0 {
-                    self.wholeness.ends();
+            let age = self.catalogues.age().filter(|age| *age < TRUST);
+            match age {
+                Some(age) => {
+                    fresh_since.get_or_insert(asked);
+                    self.currency.holds_until(asked + TRUST - age);
                 }
-            } else {
-                self.wholeness.holds_until(asked + TRUST - self.catalogues.age().unwrap_or_default());
+                None => (has_asked, fresh_since) = (false, None),
+            }
+            match age {
+                Some(age) if has_asked => self.wholeness.holds_until(asked + TRUST - age),
+                _ => {
+                    let greeting = self.greet().await;
+                    let all_told = fresh_since.is_some_and(|since| since.elapsed() > RETELL_EVERY + TRUST);
+                    let is_current = greeting.newest <= self.catalogues.index();
+                    if greeting.silent == 0 && is_current {
+                        self.currency.holds_until(asked + TRUST);
+                    }
+                    if greeting.waiting > 0 {
+                        self.wholeness.ends();
+                    } else if is_current && (greeting.silent == 0 || all_told) {
+                        has_asked = age.is_some();
+                        self.wholeness.holds_until(asked + TRUST);
+                    }
+                }
             }
             tokio::time::sleep(ASK_EVERY).await;
         }
     }
 
-    /// Tells the other data nodes that this one is back, so that what waits for it comes at once. Returns how many
-    /// operations wait, and how many nodes have not answered.
-    pub async fn greet(&self) -> (u64, usize) {
+    /// Tells the other data nodes that this one is back, so that what waits for it comes at once.
+    pub async fn greet(&self) -> Greeting {
         let catalogue = self.catalogues.current();
         let question = HelloQuestion { node: self.me };
         let others = catalogue.data_nodes().iter().filter(|node| node.id != self.me);
         let asked = others.map(|node| async {
-            let answer: Result<HelloAnswer, _> =
-                tell(&*self.transport, &node.tcp_addr, HELLO, &question, HELLO_LIMIT).await;
-            answer.map(|answer| answer.waiting)
+            tell(&*self.transport, &node.tcp_addr, HELLO, &question, HELLO_LIMIT).await
         });
-        let answers = futures_util::future::join_all(asked).await;
+        let answers: Vec<Result<HelloAnswer, _>> = futures_util::future::join_all(asked).await;
         let silent = answers.iter().filter(|answer| answer.is_err()).count();
-        (answers.into_iter().flatten().sum(), silent)
+        let answers = answers.into_iter().flatten();
+        answers.fold(Greeting { silent, ..Greeting::default() }, |all, answer| Greeting {
+            waiting: all.waiting + answer.waiting,
+            newest: all.newest.max(answer.index),
+            ..all
+        })
+    }
+
+    /// A mark that this node set and does not remember, because it ended before it heard that the mark was made, is looked at
+    /// by whoever delivers to that node.
+    fn look_at_marks(&self, catalogue: &Catalogue) {
+        let mine = catalogue.behind().iter().filter(|behind| behind.holder == self.me);
+        for behind in mine.filter(|behind| !self.standing.is_behind(behind.node)) {
+            if let Ok(queue) = offload(|| self.hints.queue(behind.node)) {
+                queue.filled.notify_one();
+            }
+        }
     }
 
     /// Delivers hints until the future is dropped.
@@ -338,6 +388,7 @@ impl Member {
                     Err(error) => tracing::error!(node = node.0, %error, "cannot open the queue of hints"),
                 }
             }
+            self.look_at_marks(&catalogue);
             tokio::select! {
                 Some(node) = futures_util::StreamExt::next(&mut serving), if !serving.is_empty() => {
                     served.remove(&node);

@@ -17,7 +17,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use skywatch_meta::{Command, DataNode, NodeId};
+use skywatch_meta::{Behind, Command, DataNode, NodeId};
 use skywatch_rpc::{Transport, tell};
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
@@ -35,6 +35,9 @@ const NUDGE_LIMIT: Duration = Duration::from_millis(500);
 /// How long a node trusts what it last knew of its own standing: whoever could not be told that a node is behind has
 /// found out, or stopped answering queries, after this.
 pub(crate) const TRUST: Duration = Duration::from_millis(2_500);
+
+/// How often it is tried again to tell the catalogue what it could not be told.
+pub(crate) const RETELL_EVERY: Duration = Duration::from_secs(1);
 
 /// What the catalogue says of a destination because of this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +158,11 @@ impl Standing {
         futures_util::future::join_all(nudges).await.into_iter().all(|reached| reached)
     }
 
+    /// Whether the catalogue knows that the node is behind.
+    pub(crate) fn is_marked(&self, node: NodeId) -> bool {
+        self.destination(node).mark() == Mark::Present
+    }
+
     /// Tries again to tell the catalogue, where it could not be told.
     pub(crate) async fn mark_again(&self, node: NodeId) {
         let destination = self.destination(node);
@@ -164,6 +172,18 @@ impl Standing {
             if self.mark(node, &destination).await.is_ok() {
                 tracing::info!(node = node.0, "the catalogue knows now that a node is behind");
             }
+        }
+    }
+
+    /// The catalogue may say that a node is behind because of this one, which does not know why: it is, until it has been
+    /// looked at.
+    pub(crate) async fn adopt_mark(&self, node: NodeId) {
+        let destination = self.destination(node);
+        let _changing = destination.changing.lock().await;
+        let mark = Behind { node, holder: self.me };
+        if destination.mark() == Mark::Absent && self.catalogues.current().behind().contains(&mark) {
+            destination.is_behind.store(true, Ordering::SeqCst);
+            destination.set_mark(Mark::Present);
         }
     }
 
