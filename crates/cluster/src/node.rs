@@ -142,8 +142,6 @@ pub(crate) struct NodeCore {
     pub(crate) verified: VerifiedPasswords,
     pub(crate) counters: WriteCounters,
     closing: AtomicBool,
-    /// Clients should go elsewhere; see [`Node::readiness`].
-    pub(crate) is_draining: AtomicBool,
 }
 
 impl Node {
@@ -197,7 +195,6 @@ impl Node {
             verified: VerifiedPasswords::default(),
             counters: WriteCounters::default(),
             closing: AtomicBool::new(false),
-            is_draining: AtomicBool::new(false),
         });
         core.limit_series();
         let executor =
@@ -286,7 +283,6 @@ impl Node {
 
     /// Refuses further writes, flushes what is in memory and releases the data directory.
     pub fn close(&self) {
-        self.drain();
         self.core.closing.store(true, Ordering::Release);
         if let Keeper::Cluster(clustered) = &self.core.host {
             clustered.stop();

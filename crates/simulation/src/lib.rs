@@ -20,6 +20,13 @@
 //! SIM_RUNS=10000 cargo test -p skywatch-simulation NAME           a night's worth
 //! ```
 
+pub mod catalogue;
+pub mod client;
+pub mod data_cluster;
+pub mod data_node;
+pub mod invariants;
+pub mod ledger;
+
 mod clock;
 mod disk;
 mod entropy;

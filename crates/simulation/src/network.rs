@@ -25,6 +25,7 @@ use std::{
 
 use parking_lot::Mutex;
 use skywatch_rpc::{Call, CallError, Reply, Router};
+use skywatch_storage::fs::SimFs;
 
 pub(crate) use letter::{Delivery, Letter};
 use letter::{Line, Owed, Slot, fill};
@@ -65,6 +66,10 @@ struct State {
     weather: Weather,
     /// Directed: nothing goes from the first to the second.
     cuts: BTreeSet<(Host, Host)>,
+    /// Their messages, both ways, neither weather nor cuts concern.
+    sheltered: BTreeSet<Host>,
+    /// Disks, of which it is known whether their machine has power.
+    disks: BTreeMap<Host, SimFs>,
     /// Which host an address belongs to, whether or not something listens there.
     addresses: BTreeMap<String, Host>,
     listeners: BTreeMap<String, Router>,
@@ -80,6 +85,8 @@ impl SimNetwork {
             seed,
             weather: Weather::default(),
             cuts: BTreeSet::new(),
+            sheltered: BTreeSet::new(),
+            disks: BTreeMap::new(),
             addresses: BTreeMap::new(),
             listeners: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -103,6 +110,15 @@ impl SimNetwork {
     /// Sets which hosts' messages do not reach which.
     pub fn set_cuts(&self, cuts: BTreeSet<(Host, Host)>) {
         self.state.lock().cuts = cuts;
+    }
+
+    /// Says which disk a host has: with its power the host's end of the network goes too.
+    pub(crate) fn plug_in(&self, host: Host, disk: SimFs) {
+        self.state.lock().disks.insert(host, disk);
+    }
+
+    pub(crate) fn shelter(&self, hosts: BTreeSet<Host>) {
+        self.state.lock().sheltered = hosts;
     }
 
     /// Lets a function answer calls in the place of nodes.
@@ -138,7 +154,7 @@ impl SimNetwork {
         let told = letter.to_string();
         match letter {
             Letter::Request { line, call } => {
-                let cut = state.cuts.contains(&(line.caller, line.callee));
+                let cut = state.is_cut(line.caller, line.callee);
                 let router = state.listeners.get(&line.address).filter(|_| !cut).cloned();
                 let Some(router) = router else {
                     self.trace.message(at, format!("{told} finds nobody"));
@@ -148,7 +164,7 @@ impl SimNetwork {
                 self.trace.message(at, format!("{told} arrives"));
                 Some(Delivery { at, router, call, owed: Owed::new(self.clone(), line) })
             }
-            Letter::Answer { line, .. } if state.cuts.contains(&(line.callee, line.caller)) => {
+            Letter::Answer { line, .. } if state.is_cut(line.callee, line.caller) => {
                 self.trace.message(at, format!("{told} is cut off"));
                 None
             }
@@ -165,6 +181,9 @@ impl SimNetwork {
         let now = self.time.now();
         let mut state = self.state.lock();
         let id = state.next_number();
+        if state.is_dark(caller) {
+            return;
+        }
         let unreachable =
             |reason: &str| Err(CallError::Unreachable { to: address.to_owned(), reason: reason.to_owned() });
         let Some(&callee) = state.addresses.get(address) else {
@@ -205,6 +224,9 @@ impl SimNetwork {
     fn post_answer(&self, line: &Line, result: &Result<Reply, CallError>) {
         let now = self.time.now();
         let mut state = self.state.lock();
+        if state.is_dark(line.callee) {
+            return;
+        }
         let letter = Letter::Answer { line: line.clone(), result: result.clone() };
         match state.fate(line.callee, line.caller, false) {
             Fate::Arrives { after } => {
@@ -247,10 +269,24 @@ impl State {
         self.links.entry((from, to)).or_insert_with(|| stream(seed, &format!("link {} {}", from.0, to.0)))
     }
 
+    /// Whether the host's power has failed: what its process still does in this step has not happened.
+    fn is_dark(&self, host: Host) -> bool {
+        self.disks.get(&host).is_some_and(SimFs::power_is_off)
+    }
+
+    fn is_sheltered(&self, from: Host, to: Host) -> bool {
+        from == to || self.sheltered.contains(&from) || self.sheltered.contains(&to)
+    }
+
+    fn is_cut(&self, from: Host, to: Host) -> bool {
+        self.cuts.contains(&(from, to)) && !self.is_sheltered(from, to)
+    }
+
     /// What becomes of a message. A node that speaks to itself does so undisturbed.
     fn fate(&mut self, from: Host, to: Host, nobody: bool) -> Fate {
-        let weather = if from == to { Weather::calm(self.weather.delay_min) } else { self.weather };
-        let cut = self.cuts.contains(&(from, to));
+        let calm = self.is_sheltered(from, to);
+        let weather = if calm { Weather::calm(self.weather.delay_min) } else { self.weather };
+        let cut = self.is_cut(from, to);
         fate(self.link(from, to), weather, nobody || cut)
     }
 

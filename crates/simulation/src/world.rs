@@ -33,13 +33,23 @@ pub struct Spec {
     pub skew_ms_max: u64,
     /// What disks pretend.
     pub disks: DiskPlan,
+    /// Machines whose messages always come through, both ways.
+    pub sheltered: BTreeSet<Host>,
 }
 
 impl Spec {
     /// With clocks that are off by half a minute at most.
     pub fn new(seed: u64, script: Vec<Planned>, trace: Trace) -> Self {
         let step = Duration::from_millis(*stream(seed, "step").pick(&[1, 2, 2, 5]));
-        Self { seed, script, trace, step, skew_ms_max: 30_000, disks: DiskPlan::default() }
+        Self {
+            seed,
+            script,
+            trace,
+            step,
+            skew_ms_max: 30_000,
+            disks: DiskPlan::default(),
+            sheltered: BTreeSet::new(),
+        }
     }
 }
 
@@ -70,6 +80,7 @@ impl World {
         let time = SimTime::default();
         let network = SimNetwork::new(spec.seed, time.clone(), spec.trace.clone());
         network.set_weather(Weather::calm(spec.step));
+        network.shelter(spec.sheltered.clone());
         let script = spec.script.iter().cloned().collect();
         Self { spec, time, network, nodes: Vec::new(), script, active: Vec::new() }
     }
@@ -83,6 +94,7 @@ impl World {
         let drift_ppm = random.between(0, 400) as i64 - 200;
         let wall = SimWall::new(self.time.clone(), skew_ms * 1_000_000, drift_ppm);
         let disk = SimDisk::new(random.any(), self.spec.disks.clone());
+        self.network.plug_in(host, disk.raw().clone());
         let mut node = Node::new(name, host, program, (disk, wall), random.any());
         node.boot(&self.network, &self.time, &self.spec.trace);
         self.nodes.push(node);
@@ -107,6 +119,19 @@ impl World {
     /// Whether a process runs on the machine.
     pub fn is_up(&self, host: Host) -> bool {
         self.nodes[host.0].is_up()
+    }
+
+    /// Lets time pass until it is over, as long as something holds at every moment.
+    pub fn run_while(
+        &mut self,
+        end: Duration,
+        mut holds: impl FnMut(&Self) -> Result<(), Violation>,
+    ) -> Result<(), Violation> {
+        while self.time.now() < end {
+            self.step()?;
+            holds(self)?;
+        }
+        Ok(())
     }
 
     /// Lets time pass.

@@ -36,13 +36,7 @@ use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
     allocator::share_arenas();
-    let mut arguments = std::env::args_os();
-    let program = arguments.next().unwrap_or_default();
-    let result = match ctl::is_influxd_ctl(&program) {
-        true => ctl::run(arguments.collect(), ctl::INFLUXD_CTL),
-        false => dispatch(Cli::parse().command),
-    };
-    match result {
+    match dispatch(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
             // Standard error may be closed; then there is nobody to tell.
@@ -58,7 +52,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Data(args) => data::run(&args),
         Command::Agent(args) => agent::run(&args),
         Command::Query(args) => query::run(*args),
-        Command::Ctl { arguments } => ctl::run(arguments, "skywatch ctl"),
+        Command::Ctl { command } => ctl::run(command),
         Command::Inspect { command } => inspect::run(command),
         Command::Import(args) => import::run(&args),
         Command::Config { command } => configuration_files::run(&command),

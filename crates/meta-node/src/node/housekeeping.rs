@@ -18,8 +18,7 @@ const GOSSIP_LIMIT: Duration = Duration::from_secs(1);
 
 /// Goes on until the node is gone.
 pub(super) async fn keep(inner: Weak<Inner>) {
-    let (mut settled, mut announced) = (Instant::now(), Instant::now());
-    let mut gossiped: Option<Instant> = None;
+    let (mut gossiped, mut settled, mut announced) = (Instant::now(), Instant::now(), Instant::now());
     let mut turn = 0;
     loop {
         tokio::time::sleep(PAUSE).await;
@@ -38,10 +37,10 @@ pub(super) async fn keep(inner: Weak<Inner>) {
             node.announce_level().await;
             announced = Instant::now();
         }
-        if gossiped.is_none_or(|at| at.elapsed() >= inner.settings.gossip_every) {
+        if gossiped.elapsed() >= inner.settings.gossip_every {
             node.gossip(turn).await;
             turn += 1;
-            gossiped = Some(Instant::now());
+            gossiped = Instant::now();
         }
     }
 }

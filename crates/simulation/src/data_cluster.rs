@@ -1,0 +1,309 @@
+//! Data nodes, a catalogue and clients: everything fails for a while, then heals, then it is looked at what is there.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use skywatch_meta::{Catalogue, Command, NodeId, RetentionPolicy, RetentionPolicySpec, Shard};
+use skywatch_model::series::fnv1a64;
+use skywatch_replication::{
+    Report,
+    calls::{APPLY, ApplyAnswer, ApplyOutcome, split},
+};
+use skywatch_rpc::{Call, Reply};
+
+use crate::{
+    DiskPlan, Fault, Host, Menu, Plan, Planned, Program, Scenario, SimWall, Spec, Trace, Violation, World,
+    catalogue::{CatalogueProgram, CatalogueService},
+    client::{Clients, Habits, WEEK_NS},
+    data_node::{DATABASE, DataNode, DataProgram, Witness, read_all, tcp_address},
+    draw,
+    invariants::{durability, leases, replicas},
+    ledger::{Action, Operation},
+    stream,
+};
+
+const META_ADDRESS: &str = "meta:8091";
+const CATALOGUE: Host = Host(0);
+/// How long the cluster may take to be whole again once all faults have ended.
+const HEALING_LIMIT: Duration = Duration::from_secs(60);
+
+/// A mistake in the software, made on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Planted {
+    /// None.
+    #[default]
+    Nothing,
+    /// One delivery of hints is taken for delivered without having been.
+    SkippedHints,
+    /// The queues of hints are not synced.
+    UnsyncedHints,
+    /// Nobody is noted to be behind.
+    NoMarks,
+}
+
+/// See the module's header.
+#[derive(Debug, Clone)]
+pub struct DataCluster {
+    /// As its test is called.
+    pub name: &'static str,
+    /// Data nodes.
+    pub nodes: usize,
+    /// Owners of each shard.
+    pub replicas: u32,
+    /// Whether the catalogue is reached by whoever wants to, as long as it is there. Else a node can be cut off from it
+    /// while others are not; what that node acknowledges is not known to their queries.
+    pub sheltered: bool,
+    /// Whether the shard groups are there from the beginning. Queries of other nodes see one that is made later a moment
+    /// later.
+    pub groups_exist: bool,
+    /// Whether the catalogue is away at times.
+    pub catalogue_dies: bool,
+    /// Whether disks fail in other ways than by losing power.
+    pub disks_fail: bool,
+    /// Whether replicas are compared: what was not acknowledged, and reached some owners only, is then evened out too.
+    pub converges: bool,
+    /// How long things go wrong.
+    pub length: Duration,
+    /// What is wrong with the software.
+    pub planted: Planted,
+}
+
+impl DataCluster {
+    /// Two or three nodes, two owners, twenty seconds.
+    pub const fn new(name: &'static str, nodes: usize) -> Self {
+        Self {
+            name,
+            nodes,
+            replicas: 2,
+            sheltered: true,
+            groups_exist: true,
+            catalogue_dies: false,
+            disks_fail: false,
+            converges: false,
+            length: Duration::from_secs(20),
+            planted: Planted::Nothing,
+        }
+    }
+
+    fn data_hosts(&self) -> impl Iterator<Item = Host> {
+        (1..=self.nodes).map(Host)
+    }
+
+    fn clients_host(&self) -> Host {
+        Host(self.nodes + 1)
+    }
+
+    fn node_id(number: usize) -> NodeId {
+        // The meta node has the first number.
+        NodeId(number as u64 + 1)
+    }
+
+    fn commands(&self) -> Vec<Command> {
+        let name = DATABASE.to_owned();
+        let policy = RetentionPolicySpec {
+            name: "autogen".to_owned(),
+            duration_ns: 0,
+            shard_group_duration_ns: 0,
+            replica_n: Some(self.replicas),
+        };
+        let meta =
+            Command::CreateMetaNode { http_addr: META_ADDRESS.to_owned(), raft_addr: "meta:8089".to_owned() };
+        let data = (1..=self.nodes).map(|number| Command::CreateDataNode {
+            tcp_addr: tcp_address(number),
+            http_addr: crate::data_node::client_address(number),
+            https: false,
+            labels: BTreeMap::new(),
+        });
+        let mut commands = vec![Command::NameCluster { id: 1 }, meta];
+        commands.extend(data);
+        let retention_policy = policy.name.clone();
+        commands.push(Command::CreateDatabase { name: name.clone(), policy: Some(policy) });
+        let weeks = if self.groups_exist { [0, 1].as_slice() } else { &[] };
+        commands.extend(weeks.iter().map(|week| Command::CreateShardGroup {
+            database: name.clone(),
+            retention_policy: retention_policy.clone(),
+            time_ns: SimWall::true_ns(Duration::ZERO) + week * WEEK_NS,
+            nodes: Vec::new(),
+        }));
+        commands
+    }
+
+    fn build(&self, plan: &Plan, trace: &Trace) -> Cluster {
+        let mut spec = Spec::new(plan.seed, plan.script.clone(), trace.clone());
+        if self.sheltered {
+            spec.sheltered.insert(CATALOGUE);
+        }
+        spec.disks =
+            DiskPlan { forget_syncs_below: (self.planted == Planted::UnsyncedHints).then_some("hh") };
+        let mut world = World::new(spec);
+        let catalogue =
+            CatalogueService::new(META_ADDRESS, &self.commands(), self.planted == Planted::NoMarks);
+        world.add("meta", &[META_ADDRESS], Arc::new(CatalogueProgram(Arc::clone(&catalogue))));
+        let witness = Witness::default();
+        let nodes: Vec<Arc<DataProgram>> = (1..=self.nodes)
+            .map(|number| {
+                let metas = vec![META_ADDRESS.to_owned()];
+                let program = DataProgram::new(Self::node_id(number), number, metas, witness.clone());
+                let addresses = [tcp_address(number), crate::data_node::client_address(number)];
+                let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+                world.add(&format!("d{number}"), &addresses, Arc::clone(&program) as Arc<dyn Program>);
+                program
+            })
+            .collect();
+        let mut random = stream(plan.seed, "habits");
+        let habits = Habits {
+            nodes: self.nodes,
+            clients: random.between(1, 6),
+            until: self.length,
+            series: random.between(1, 8),
+            hot_times: random.between(0, 8),
+            judge_reads: self.sheltered && self.groups_exist,
+        };
+        let clients = Clients::new(habits, witness.ledger.clone());
+        world.add("clients", &[], Arc::clone(&clients) as Arc<dyn Program>);
+        if self.planted == Planted::SkippedHints {
+            world.network().intercept(skip_hints_once());
+        }
+        Cluster { world, catalogue, nodes, clients, witness }
+    }
+}
+
+/// Answers the first delivery of several operations, which only queues of hints make, as if it had arrived.
+fn skip_hints_once() -> crate::Interceptor {
+    let skipped = AtomicBool::new(false);
+    Arc::new(move |_: &str, call: &Call| {
+        let count = (call.method == APPLY).then(|| split(&call.body).map_or(0, |all| all.len()))?;
+        if count < 2 || skipped.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let outcomes = (0..count).map(|_| ApplyOutcome::Stored(Report::default())).collect();
+        let head = serde_json::to_vec(&ApplyAnswer { outcomes }).ok()?;
+        Some(Reply { head: head.into(), body: Bytes::new() })
+    })
+}
+
+struct Cluster {
+    world: World,
+    catalogue: Arc<CatalogueService>,
+    nodes: Vec<Arc<DataProgram>>,
+    clients: Arc<Clients>,
+    witness: Witness,
+}
+
+impl Scenario for DataCluster {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn script(&self, seed: u64) -> Vec<Planned> {
+        let mut hosts: Vec<Host> = self.data_hosts().chain([self.clients_host()]).collect();
+        if !self.sheltered {
+            hosts.push(CATALOGUE);
+        }
+        let menu = Menu {
+            machines: self.data_hosts().collect(),
+            hosts,
+            length: self.length,
+            faults_max: 16,
+            lasts_max: Duration::from_secs(6),
+            jump_ms_max: 40_000,
+            disks_fail: self.disks_fail,
+        };
+        let mut script = draw(seed, &menu);
+        if self.catalogue_dies {
+            let mut random = stream(seed, "catalogue");
+            for _ in 0..random.between(0, 2) {
+                let at = Duration::from_millis(random.between(0, 15_000));
+                let lasts = Duration::from_millis(random.between(100, 8_000));
+                script.push(Planned { at, lasts, fault: Fault::Kill(CATALOGUE) });
+            }
+            script.sort_by_key(|planned| planned.at);
+        }
+        script
+    }
+
+    fn run(&self, plan: &Plan, trace: &Trace) -> Result<(), Violation> {
+        let mut cluster = self.build(plan, trace);
+        let clients = Arc::clone(&cluster.clients);
+        cluster.world.run_while(self.length, |_| clients.seen())?;
+        cluster.world.heal();
+        let Cluster { world, catalogue, nodes, .. } = &mut cluster;
+        world.run_until("the cluster heals", HEALING_LIMIT, |_| is_whole(&catalogue.current(), nodes))?;
+        cluster.judge(self.converges)
+    }
+}
+
+/// Everybody is up, nobody is behind, no hint waits.
+fn is_whole(catalogue: &Catalogue, nodes: &[Arc<DataProgram>]) -> Result<(), String> {
+    for (number, program) in (1..).zip(nodes) {
+        let node = program.running().ok_or_else(|| format!("d{number} is not up"))?;
+        for (destination, queue) in node.member.hints().queues() {
+            if !queue.is_empty() || queue.has_gaps() {
+                return Err(format!("d{number} has for node {}: {:?}", destination.0, queue.stats()));
+            }
+        }
+    }
+    match catalogue.behind() {
+        [] => Ok(()),
+        behind => Err(format!("{behind:?}")),
+    }
+}
+
+impl Cluster {
+    fn judge(&self, converges: bool) -> Result<(), Violation> {
+        self.clients.seen()?;
+        leases::check(&self.witness.leases.all())?;
+        let operations = self.witness.ledger.operations();
+        let catalogue = self.catalogue.current();
+        let groups = catalogue.databases().iter().flat_map(|database| &database.retention_policies);
+        for group in groups.flat_map(RetentionPolicy::live_shard_groups) {
+            for shard in &group.shards {
+                let belongs = |(series, time): &(String, i64)| {
+                    group.contains(*time) && group.shard_for(fnv1a64(series.as_bytes())).id == shard.id
+                };
+                self.judge_shard(shard, &restrict(&operations, belongs), converges)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn judge_shard(&self, shard: &Shard, operations: &[Operation], converges: bool) -> Result<(), Violation> {
+        let mut holdings = Vec::new();
+        for owner in &shard.owners {
+            let node = self.node(*owner)?;
+            let place = format!("node {} in shard {}", owner.0, shard.id);
+            let found = read_all(node.member.store(), Some(shard.id))
+                .map_err(|error| Violation::new("shards can be read", format!("{place}: {error}")))?;
+            durability::check(operations, Duration::MAX, &found, &place)?;
+            holdings.push((place, found));
+        }
+        if !converges {
+            return Ok(());
+        }
+        replicas::check(&format!("shard {}", shard.id), &holdings)
+    }
+
+    fn node(&self, id: NodeId) -> Result<Arc<DataNode>, Violation> {
+        let program = self.nodes.get(id.0 as usize - 2);
+        let node = program.and_then(|program| program.running());
+        node.ok_or_else(|| Violation::new("the cluster heals", format!("node {} is not up", id.0)))
+    }
+}
+
+/// Operations as far as they concern some points.
+fn restrict(operations: &[Operation], belongs: impl Fn(&(String, i64)) -> bool) -> Vec<Operation> {
+    let restricted = operations.iter().cloned().map(|mut operation| {
+        if let Action::Write(points) = &mut operation.action {
+            points.retain(&belongs);
+        }
+        operation
+    });
+    restricted.collect()
+}

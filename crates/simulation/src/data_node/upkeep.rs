@@ -1,0 +1,46 @@
+//! What a node does by itself besides replication: files are flushed and merged, and it is noted who holds the lease.
+
+use std::{sync::Arc, time::Duration};
+
+use skywatch_replication::LeaseHolder;
+
+use super::DataNode;
+use crate::stream;
+
+/// How often a node looks whether it holds the lease.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Notes when the node believes to hold the lease.
+pub(super) async fn witness_lease(node: Arc<DataNode>, holder: Arc<LeaseHolder>) {
+    let mut did_before = false;
+    loop {
+        let does = holder.is_held();
+        if does {
+            node.witness.leases.seen(node.machine.host, node.machine.time.now(), did_before);
+        }
+        did_before = does;
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Flushes and merges now and then, as the threads of a store do. What fails is tried again.
+pub(super) async fn maintain(node: Arc<DataNode>) {
+    let mut random = stream(node.machine.seed, "maintenance");
+    loop {
+        tokio::time::sleep(Duration::from_millis(random.between(300, 3000))).await;
+        for shard in node.member.store().shards() {
+            let result = match random.between(0, 3) {
+                0 | 1 => shard.flush(),
+                2 => shard.flush().and_then(|()| shard.compact().map(drop)),
+                _ => Ok(()),
+            };
+            if let Err(error) = result {
+                let (trace, time) = (&node.machine.trace, &node.machine.time);
+                trace.note(
+                    time.now(),
+                    format!("{}: upkeep of {} fails: {error}", node.machine.name, shard.id()),
+                );
+            }
+        }
+    }
+}
