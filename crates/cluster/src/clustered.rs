@@ -13,8 +13,8 @@ use skywatch_meta::{Applied, Catalogue, Command, HostError, NodeId, Shard};
 use skywatch_model::{Clock, SystemClock, TimeRange, Version, line::PointBatch};
 use skywatch_query::BackendError;
 use skywatch_replication::{
-    Admission, Catalogues, Consistency, ExecuteError, Member, MemberSettings, Outcome as Replicated, Owners,
-    Part, Parts, operation::Target,
+    Admission, Catalogues, Consistency, Entropy, EntropySettings, ExecuteError, Member, MemberSettings,
+    Outcome as Replicated, Owners, Part, Parts, operation::Target, restore_copies,
 };
 use skywatch_rpc::Transport;
 use skywatch_storage::{
@@ -42,6 +42,8 @@ pub struct Membership {
     pub runtime: Handle,
     /// How it takes part.
     pub settings: MemberSettings,
+    /// How it compares its shards with those of others.
+    pub entropy: EntropySettings,
     /// How long a write waits for owners, all in all.
     pub write_timeout: Duration,
 }
@@ -61,7 +63,7 @@ impl Membership {
         clock: &Arc<Clock>,
         admission: Arc<dyn Admission>,
     ) -> Result<Clustered, FsError> {
-        let Self { me, transport, catalogues, runtime, settings, write_timeout } = self;
+        let Self { me, transport, catalogues, runtime, settings, entropy, write_timeout } = self;
         let parts = Parts {
             me,
             store: Arc::clone(store),
@@ -73,13 +75,15 @@ impl Membership {
             admission,
         };
         let member = Member::open(parts, &data_dir.join("hh"), settings)?;
-        Ok(Clustered { member, runtime, write_timeout, tasks: Mutex::default() })
+        let entropy = Entropy::open(Arc::clone(&member), Arc::new(OsFs), &data_dir.join("meta"), entropy)?;
+        Ok(Clustered { member, entropy, runtime, write_timeout, tasks: Mutex::default() })
     }
 }
 
 /// See the module's header.
 pub(crate) struct Clustered {
     member: Arc<Member>,
+    entropy: Arc<Entropy>,
     runtime: Handle,
     write_timeout: Duration,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -94,6 +98,10 @@ impl fmt::Debug for Clustered {
 impl Clustered {
     pub(crate) const fn member(&self) -> &Arc<Member> {
         &self.member
+    }
+
+    pub(crate) const fn entropy(&self) -> &Arc<Entropy> {
+        &self.entropy
     }
 
     pub(crate) fn current(&self) -> Arc<Catalogue> {
@@ -116,9 +124,12 @@ impl Clustered {
         let delivering = self.runtime.spawn(async move { member.run().await });
         let member = Arc::clone(&self.member);
         let watching = self.runtime.spawn(async move { member.watch_wholeness().await });
+        let entropy = Arc::clone(&self.entropy);
+        let comparing = self.runtime.spawn(async move { entropy.run().await });
+        let restoring = self.runtime.spawn(restore_copies(Arc::clone(&self.member)));
         let following =
             self.runtime.spawn(follow(Arc::downgrade(core), Arc::clone(self.member.catalogues())));
-        self.tasks.lock().extend([delivering, watching, following]);
+        self.tasks.lock().extend([delivering, watching, comparing, restoring, following]);
     }
 
     pub(crate) fn stop(&self) {
@@ -184,7 +195,7 @@ impl Clustered {
     /// An error unless this node holds all of a shard.
     pub(crate) fn check_whole(&self, shard: &Shard) -> Result<(), BackendError> {
         let me = self.member.id();
-        if shard.is_owned_by(me) && !shard.joining.contains(&me) && self.member.is_whole() {
+        if shard.is_owned_by(me) && self.entropy.vouches_for(shard.id) {
             return Ok(());
         }
         Err(BackendError::Catalogue(format!(

@@ -28,7 +28,8 @@ use skywatch_model::{
 };
 use skywatch_monitor::Monitor;
 use skywatch_query::{Backend, BackendError, Executor, Limits, NewRetentionPolicy};
-use skywatch_replication::Member;
+use skywatch_replication::{Entropy, Member};
+use skywatch_rpc::Router;
 use skywatch_storage::{
     CardinalityLimits, Consumer, Durability, Exhausted, MemoryBudget, OpenError, Reservation, Shard, ShardId,
     Store, StoreOptions, VersionPolicy,
@@ -278,6 +279,22 @@ impl Node {
         match &self.core.host {
             Keeper::Local(_) => None,
             Keeper::Cluster(clustered) => Some(clustered.member()),
+        }
+    }
+
+    /// How a member of a cluster compares its shards with those of others.
+    pub fn entropy(&self) -> Option<&Arc<Entropy>> {
+        match &self.core.host {
+            Keeper::Local(_) => None,
+            Keeper::Cluster(clustered) => Some(clustered.entropy()),
+        }
+    }
+
+    /// The calls that a member of a cluster answers.
+    pub fn calls(&self) -> Router {
+        match &self.core.host {
+            Keeper::Local(_) => Router::new(),
+            Keeper::Cluster(clustered) => clustered.member().router().and(clustered.entropy().all_routes()),
         }
     }
 

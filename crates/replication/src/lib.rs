@@ -21,6 +21,7 @@ mod follower;
 mod handoff;
 pub mod hints;
 mod leases;
+pub mod listing;
 mod member;
 mod offload;
 pub mod operation;

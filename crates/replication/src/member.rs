@@ -23,6 +23,7 @@ use crate::{
     coordinator::Coordinator,
     handoff::Handoff,
     hints::{HintSettings, Hints},
+    listing::{LIST_SHARDS, list},
     offload,
     operation::decode,
     owner::{Admission, Owner},
@@ -225,7 +226,12 @@ impl Member {
     /// The calls it answers about operations.
     pub fn router(self: &Arc<Self>) -> Router {
         let (applying, greeted, reaching) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
+        let listing = Arc::clone(self.store());
         Router::new()
+            .on(LIST_SHARDS, move |_: serde_json::Value, _| {
+                let listed = offload(|| list(&listing));
+                async move { Ok((listed, Bytes::new())) }
+            })
             .on(APPLY, move |_: ApplyQuestion, body: Bytes| {
                 let member = Arc::clone(&applying);
                 async move { Ok((member.apply(&body)?, Bytes::new())) }

@@ -14,7 +14,7 @@ use axum::{Json, routing::get};
 use skywatch_cluster::{Membership, Node};
 use skywatch_model::SystemClock;
 use skywatch_replication::{
-    Catalogues,
+    Catalogues, EntropySettings,
     seat::{Profile, Seat},
 };
 use skywatch_rpc::{
@@ -140,6 +140,7 @@ async fn once(
         catalogues: follower,
         runtime: Handle::current(),
         settings: cluster.member.clone(),
+        entropy: EntropySettings { seed: rand::random(), ..cluster.entropy.clone() },
         write_timeout: cluster.write_timeout,
     };
     let left = {
@@ -173,8 +174,7 @@ async fn once(
 
 /// The calls that only a member answers.
 fn answer_more(node: &Arc<Node>, later: &OnceLock<Router>) {
-    let Some(member) = node.member() else { return };
-    if later.set(member.router()).is_err() {
+    if later.set(node.calls()).is_err() {
         tracing::error!("the calls of a member are answered already");
     }
 }

@@ -17,7 +17,7 @@ use skywatch_cluster::{
 use skywatch_meta::{Catalogue, Command, NodeId};
 use skywatch_model::line::Precision;
 use skywatch_query::{CancelToken, Limits, OutputColumn, QueryRequest, StatementResult};
-use skywatch_replication::{Catalogues, Follower, MemberSettings, hints::HintSettings};
+use skywatch_replication::{Catalogues, EntropySettings, Follower, MemberSettings, hints::HintSettings};
 use skywatch_rpc::{Call, CallError, Failure, Reply, Router, Transport};
 use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget, OpenError, fs::OsFs};
 
@@ -179,8 +179,7 @@ impl Cluster {
             })
             .expect("the node before has gone")
             .unwrap();
-        let member = Arc::clone(opened.member().unwrap());
-        self.network.routers.lock().insert(format!("d{node}"), member.router());
+        self.network.routers.lock().insert(format!("d{node}"), opened.calls());
         self.nodes.insert(node, opened);
     }
 
@@ -206,6 +205,7 @@ impl Cluster {
             catalogues: follower,
             runtime: self.runtime.handle().clone(),
             settings: MemberSettings { patience: Duration::from_millis(300), hints: self.hints.clone() },
+            entropy: EntropySettings { seed: node, ..EntropySettings::default() },
             write_timeout: Duration::from_secs(5),
         };
         Node::enter(config, membership)

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Result, bail};
-use skywatch_replication::{MemberSettings, hints::HintSettings};
+use skywatch_replication::{EntropySettings, MemberSettings, hints::HintSettings};
 
 use super::{FileConfig, coordinator::CoordinatorSection, go_duration::GoDuration, influxdb::section};
 use crate::{bind_address::BindAddress, byte_size::ByteSize, cli::DataArgs};
@@ -31,8 +31,13 @@ section! {
 section! {
     /// `[anti-entropy]`
     AntiEntropySection "anti-entropy"
-    reads {}
-    ignores { enabled, check_interval, max_fetch, max_sync, auto_repair_missing }
+    reads {
+        enabled: Option<bool>,
+        check_interval: Option<GoDuration>,
+        auto_repair_missing: Option<bool>,
+        rate_limit: Option<ByteSize>,
+    }
+    ignores { max_fetch, max_sync }
 }
 
 /// Certificates of the links between nodes.
@@ -59,6 +64,8 @@ pub(crate) struct ClusterSettings {
     pub(crate) labels: BTreeMap<String, String>,
     /// How it takes part.
     pub(crate) member: MemberSettings,
+    /// How it compares its shards with those of others. Unlike in InfluxDB's clusters, it does unless told otherwise.
+    pub(crate) entropy: EntropySettings,
     /// How long a write waits for owners.
     pub(crate) write_timeout: Duration,
     /// How long connecting may take.
@@ -88,12 +95,21 @@ impl ClusterSettings {
                 purge_interval: span(hints.purge_interval, built_in.purge_interval),
             },
         };
+        let (repairs, built_in) = (&file.anti_entropy, EntropySettings::default());
+        let entropy = EntropySettings {
+            enabled: repairs.enabled.unwrap_or(built_in.enabled),
+            check_interval: span(repairs.check_interval, built_in.check_interval),
+            bytes_per_sec: repairs.rate_limit.map_or(built_in.bytes_per_sec, |size| size.0),
+            auto_repair_missing: repairs.auto_repair_missing.unwrap_or(built_in.auto_repair_missing),
+            ..built_in
+        };
         let bind = args.tcp_bind.clone().or_else(|| file.bind_address.clone());
         Ok(Self {
             bind: bind.unwrap_or_else(|| BindAddress::everywhere(PORT)),
             hostname: args.hostname.clone().or_else(|| file.hostname.clone()).filter(|name| !name.is_empty()),
             labels: file.labels.clone(),
             member,
+            entropy,
             write_timeout: span(file.coordinator.write_timeout, Duration::from_secs(10)),
             dial_timeout: span(file.coordinator.dial_timeout, Duration::from_secs(1)),
             gossip_frequency: span(file.gossip_frequency, Duration::from_secs(3))
