@@ -65,8 +65,9 @@ pub struct Catalogue {
     /// The number of each of those.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     behind_marks: Vec<u64>,
+    /// The highest number given to one of those, or to an owner that joins.
     #[serde(default, skip_serializing_if = "is_zero")]
-    behind_mark_last: u64,
+    mark_last: u64,
     /// Where groups were last cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     truncated_at_ns: Option<i64>,
@@ -93,7 +94,7 @@ impl Default for Catalogue {
             leases: Vec::new(),
             behind: Vec::new(),
             behind_marks: Vec::new(),
-            behind_mark_last: 0,
+            mark_last: 0,
             truncated_at_ns: None,
             feature_level: FIRST_LEVEL,
             known_levels: BTreeMap::new(),
@@ -165,7 +166,9 @@ impl Catalogue {
             Command::LabelDataNode { id, labels } => self.label_data_node(*id, labels),
             Command::TruncateShardGroups { at_ns } => Ok(self.truncate_shard_groups(*at_ns)),
             Command::AddShardOwner { shard, node, joining } => self.add_shard_owner(*shard, *node, *joining),
-            Command::ConfirmShardOwner { shard, node } => self.confirm_shard_owner(*shard, *node),
+            Command::ConfirmShardOwner { shard, node, mark } => {
+                self.confirm_shard_owner(*shard, *node, *mark)
+            }
             Command::RemoveShardOwner { shard, node, at_ns } => {
                 self.remove_shard_owner(*shard, *node, *at_ns)
             }

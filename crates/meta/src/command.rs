@@ -283,6 +283,10 @@ pub enum Command {
         shard: u64,
         /// The owner.
         node: NodeId,
+        /// The number it joins under, see [`Shard::joining_mark`](crate::Shard::joining_mark): if it has another one by now,
+        /// it was added anew, and nothing happens. `None` does not look.
+        #[serde(default)]
+        mark: Option<u64>,
     },
     /// A node owns a shard no more; with the last owner the shard is dropped as by [`Command::DropShard`]. Refused for the
     /// only one that has all of it while others are being filled.

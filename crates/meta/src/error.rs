@@ -94,6 +94,12 @@ pub enum CatalogueError {
         /// The address for Raft wanted.
         raft_addr: String,
     },
+    /// Nobody needs as many leases.
+    #[error("there are {0} leases, and no room for another name")]
+    TooManyLeases(usize),
+    /// No point can carry that time, so no group is made for it.
+    #[error("time {0} is outside of what a point may have")]
+    TimeOutOfRange(i64),
     /// No shard of that id.
     #[error("shard not found for id: {0}")]
     ShardNotFound(u64),

@@ -148,6 +148,9 @@ pub struct Shard {
     /// Owners that lack what was written before they became one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joining: Vec<NodeId>,
+    /// The number of each of those, as they were added.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joining_marks: Vec<u64>,
     /// Copies that went with nodes that were removed, and that no other node has been given yet.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lost: u32,
@@ -156,7 +159,14 @@ pub struct Shard {
 impl Shard {
     /// Of these nodes, all of them whole.
     pub const fn new(id: u64, owners: Vec<NodeId>) -> Self {
-        Self { id, owners, joining: Vec::new(), lost: 0 }
+        Self { id, owners, joining: Vec::new(), joining_marks: Vec::new(), lost: 0 }
+    }
+
+    /// The number under which a node is joining, for [`Command::ConfirmShardOwner`](crate::Command::ConfirmShardOwner). To be
+    /// looked up before what it says is found out.
+    pub fn joining_mark(&self, node: NodeId) -> Option<u64> {
+        let place = self.joining.iter().position(|joining| *joining == node)?;
+        self.joining_marks.get(place).copied()
     }
 
     /// Owners that have what was written before they became one.

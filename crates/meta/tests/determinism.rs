@@ -105,7 +105,8 @@ fn about_groups() -> BoxedStrategy<Command> {
         1 => (0_u64..3).prop_map(|count| Command::ReserveShards { count }),
         3 => (shard(), node(), any::<bool>())
             .prop_map(|(shard, node, joining)| Command::AddShardOwner { shard, node, joining }),
-        1 => (shard(), node()).prop_map(|(shard, node)| Command::ConfirmShardOwner { shard, node }),
+        1 => (shard(), node(), prop::option::of(0_u64..9))
+            .prop_map(|(shard, node, mark)| Command::ConfirmShardOwner { shard, node, mark }),
         1 => (shard(), node(), time())
             .prop_map(|(shard, node, at_ns)| Command::RemoveShardOwner { shard, node, at_ns }),
     ]

@@ -442,13 +442,16 @@ impl Entropy {
     /// Everything that others had of a shard is here. What was written by nodes that did not know of the new owner yet may
     /// have come to them since: once all know, and what they had begun before has ended, it is compared once more.
     async fn join(&self, shard: u64) -> Looked {
+        // What is found out from here on is about this joining, and no later one.
+        let catalogue = self.member.catalogues().current();
+        let mark = catalogue.live_shard(shard).and_then(|found| found.joining_mark(self.member.id()));
         if !self.all_know().await {
             tokio::time::sleep(TRUST).await;
         }
         tokio::time::sleep(SETTLING).await;
         let looked = self.compare_with_all(shard).await;
         if looked.is_complete && self.is_joining(shard) && !self.is_killed(shard) {
-            let command = Command::ConfirmShardOwner { shard, node: self.member.id() };
+            let command = Command::ConfirmShardOwner { shard, node: self.member.id(), mark };
             match self.member.catalogues().execute(&command).await {
                 Ok(_) => {
                     self.sources.lock().remove(&shard);

@@ -26,8 +26,8 @@ impl Catalogue {
         for id in [node, holder] {
             self.data_node(id).ok_or(CatalogueError::NodeNotFound(id.0))?;
         }
-        self.behind_mark_last += 1;
-        let (behind, mark) = (Behind { node, holder }, self.behind_mark_last);
+        self.mark_last += 1;
+        let (behind, mark) = (Behind { node, holder }, self.mark_last);
         match self.behind.binary_search(&behind) {
             Ok(place) => self.behind_marks[place] = mark,
             Err(place) => {

@@ -43,7 +43,8 @@ impl Catalogue {
         if let Some(behind) = self.behind.iter().find(|behind| self.data_node(behind.node).is_none()) {
             return Err(format!("node {} is behind and does not exist", behind.node.0));
         }
-        counted(self.behind_marks.iter().copied(), self.behind_mark_last, "mark of a node that is behind")
+        let joining_marks = self.live_shards().flat_map(|shard| &shard.joining_marks);
+        counted(self.behind_marks.iter().chain(joining_marks).copied(), self.mark_last, "mark")
     }
 }
 
@@ -85,6 +86,9 @@ fn check_shard(shard: &Shard) -> Result<(), String> {
     if !shard.joining.is_sorted_by(|a, b| a < b) || !shard.joining.iter().all(|node| owners.contains(node)) {
         return Err(format!("shard {} is joined by who does not own it, or twice", shard.id));
     }
+    if shard.joining.len() != shard.joining_marks.len() {
+        return Err(format!("not every owner that joins shard {} has a number", shard.id));
+    }
     if shard.whole_owners().next().is_none() {
         return Err(format!("nobody has all of shard {}", shard.id));
     }
@@ -92,8 +96,9 @@ fn check_shard(shard: &Shard) -> Result<(), String> {
 }
 
 /// Ids are unique and have been given out.
-fn counted(ids: impl Iterator<Item = u64> + Clone, last: u64, what: &str) -> Result<(), String> {
-    if let Some(id) = ids.clone().find(|&id| id > last) {
+fn counted(ids: impl Iterator<Item = u64>, last: u64, what: &str) -> Result<(), String> {
+    let ids: Vec<u64> = ids.collect();
+    if let Some(id) = ids.iter().find(|&&id| id > last) {
         return Err(format!("the id of {what} {id} is above its counter"));
     }
     unique(ids, what)

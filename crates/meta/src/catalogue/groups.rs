@@ -1,5 +1,7 @@
 //! Shard groups: how time is cut into them, when they end, and how whole databases join.
 
+use skywatch_model::{MAX_TIME, MIN_TIME};
+
 use super::{Catalogue, databases::check_settings, is_valid_name};
 use crate::{
     command::Applied,
@@ -17,6 +19,9 @@ impl Catalogue {
         time_ns: i64,
         nodes: &[NodeId],
     ) -> Result<Applied, CatalogueError> {
+        if !(MIN_TIME..=MAX_TIME).contains(&time_ns) {
+            return Err(CatalogueError::TimeOutOfRange(time_ns));
+        }
         let (mut group_id, mut shard_id) = (self.shard_group_id_last, self.shard_id_last);
         let sites = self.sites(nodes);
         let policy = self.policy_mut(database, retention_policy)?;

@@ -4,6 +4,11 @@
 use super::Catalogue;
 use crate::{Lease, NodeId, command::Applied, error::CatalogueError};
 
+/// Names are few and known; whoever asks for more is mistaken, and none is ever forgotten.
+const LEASES_MAX: usize = 64;
+/// Longest name, in bytes.
+const NAME_BYTES_MAX: usize = 255;
+
 /// Owner of a lease that has been given back.
 const NOBODY: NodeId = NodeId(0);
 
@@ -29,7 +34,14 @@ impl Catalogue {
         if owner == NOBODY || !self.may_act(owner) {
             return Err(CatalogueError::NodeNotFound(owner.0));
         }
+        let count = self.leases.len();
         let Some(lease) = self.leases.iter_mut().find(|lease| lease.name == name) else {
+            if name.is_empty() || name.len() > NAME_BYTES_MAX {
+                return Err(CatalogueError::InvalidName);
+            }
+            if count >= LEASES_MAX {
+                return Err(CatalogueError::TooManyLeases(count));
+            }
             let lease = Lease { name: name.to_owned(), owner, renewals: 1, duration_ms };
             self.leases.push(lease.clone());
             return Ok(Applied { lease: Some(lease), ..Applied::CHANGED });

@@ -54,6 +54,7 @@ impl Catalogue {
         joining: bool,
     ) -> Result<Applied, CatalogueError> {
         self.data_node(node).ok_or(CatalogueError::NodeNotFound(node.0))?;
+        let mark = self.mark_last + 1;
         let shard = self.live_shard_mut(shard)?;
         if shard.is_owned_by(node) {
             return Ok(Applied::default());
@@ -62,24 +63,30 @@ impl Catalogue {
         shard.owners.push(node);
         shard.owners.sort_unstable();
         if joining {
-            shard.joining.push(node);
-            shard.joining.sort_unstable();
+            let place = shard.joining.partition_point(|other| *other < node);
+            shard.joining.insert(place, node);
+            shard.joining_marks.insert(place, mark);
+            self.mark_last = mark;
         }
         Ok(Applied::CHANGED)
     }
 
+    /// A confirmation that comes late, when the node was removed and added anew, must not make it look whole.
     pub(super) fn confirm_shard_owner(
         &mut self,
         shard: u64,
         node: NodeId,
+        mark: Option<u64>,
     ) -> Result<Applied, CatalogueError> {
         let found = self.live_shard_mut(shard)?;
         if !found.is_owned_by(node) {
             return Err(CatalogueError::NotAnOwner { shard, node: node.0 });
         }
-        let before = found.joining.len();
-        found.joining.retain(|joining| *joining != node);
-        Ok(Applied { changed: found.joining.len() != before, ..Applied::default() })
+        let is_meant = found.joining_mark(node).is_some_and(|at| mark.is_none_or(|mark| mark == at));
+        if is_meant {
+            end_joining(found, node);
+        }
+        Ok(Applied { changed: is_meant, ..Applied::default() })
     }
 
     pub(super) fn remove_shard_owner(
@@ -100,7 +107,7 @@ impl Catalogue {
             return Err(CatalogueError::LastWholeOwner { shard, node: node.0 });
         }
         found.owners.retain(|owner| *owner != node);
-        found.joining.retain(|joining| *joining != node);
+        end_joining(found, node);
         Ok(Applied::CHANGED)
     }
 
@@ -175,12 +182,20 @@ enum Heirs {
 /// One owner leaves others behind. What nobody has who is left cannot be waited for.
 fn leave(shard: &mut Shard, node: NodeId, replica_n: u32) {
     shard.owners.retain(|owner| *owner != node);
-    shard.joining.retain(|joining| *joining != node);
+    end_joining(shard, node);
     if shard.whole_owners().next().is_none() {
         shard.joining.clear();
+        shard.joining_marks.clear();
     }
     if shard.owners.len() < replica_n as usize {
         shard.lost += 1;
+    }
+}
+
+fn end_joining(shard: &mut Shard, node: NodeId) {
+    if let Some(place) = shard.joining.iter().position(|joining| *joining == node) {
+        shard.joining.remove(place);
+        shard.joining_marks.remove(place);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use super::Catalogue;
-use crate::{RetentionPolicy, Shard, ShardGroup};
+use crate::Shard;
 
 /// Positions of a shard: its database, policy, group, and place in the group.
 #[derive(Debug, Clone, Copy)]
@@ -39,17 +39,10 @@ impl Eq for Places {}
 impl Catalogue {
     /// The live shard with this id. After a change the first lookup costs as much as a walk through all shards.
     pub fn live_shard(&self, id: u64) -> Option<&Shard> {
-        let (_, _, shard) = self.find_live_shard(id)?;
-        Some(shard)
-    }
-
-    /// The live shard with this id, and the group and policy it belongs to.
-    pub fn find_live_shard(&self, id: u64) -> Option<(&RetentionPolicy, &ShardGroup, &Shard)> {
         let places = self.places.0.get_or_init(|| self.find_places());
         let place = places[places.binary_search_by_key(&id, |place| place.shard).ok()?];
         let policy = &self.databases[place.database as usize].retention_policies[place.policy as usize];
-        let group = &policy.shard_groups[place.group as usize];
-        Some((policy, group, &group.shards[place.slot as usize]))
+        Some(&policy.shard_groups[place.group as usize].shards[place.slot as usize])
     }
 
     fn find_places(&self) -> Vec<Place> {

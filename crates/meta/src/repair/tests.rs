@@ -33,7 +33,7 @@ fn repair(catalogue: &mut Catalogue, gone: &[NodeId], at_once: usize) -> usize {
             };
             assert!(done(catalogue, &command).changed, "{command:?}");
             assert!(repair_plan(catalogue, gone, 1).is_empty(), "one is being filled");
-            done(catalogue, &Command::ConfirmShardOwner { shard, node });
+            done(catalogue, &Command::ConfirmShardOwner { shard, node, mark: None });
             added += 1;
         }
     }

@@ -62,6 +62,22 @@ fn a_truncation_that_comes_twice_cuts_once() {
 }
 
 #[test]
+fn groups_reach_to_the_ends_of_time_and_no_further() {
+    let mut catalogue = cluster(&[""], 1);
+    for time_ns in [MIN_TIME, MAX_TIME] {
+        done(&mut catalogue, &create_group("p", time_ns, &[]));
+        assert!(groups(&catalogue).iter().any(|group| group.contains(time_ns)));
+    }
+    for time_ns in [MIN_TIME - 1, MAX_TIME + 1] {
+        let refusal = refused(&mut catalogue, &create_group("p", time_ns, &[]));
+        assert_eq!(refusal, CatalogueError::TimeOutOfRange(time_ns));
+    }
+    done(&mut catalogue, &truncate(i64::MIN));
+    done(&mut catalogue, &truncate(i64::MAX));
+    assert_eq!(catalogue.check(), Ok(()));
+}
+
+#[test]
 fn only_nodes_of_the_cluster_get_shards() {
     let mut catalogue = cluster(&["", "", ""], 3);
     done(&mut catalogue, &create_group("p", 0, &[3, 1, 9]));

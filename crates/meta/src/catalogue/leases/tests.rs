@@ -71,6 +71,22 @@ fn a_removed_node_keeps_its_lease_until_it_is_seen_not_to_renew_it() {
 }
 
 #[test]
+fn names_of_leases_are_few_and_short() {
+    let mut catalogue = cluster(&[""], 1);
+    let acquire =
+        |name: String| Command::AcquireLease { name, owner: NodeId(1), duration_ms: 60_000, unrenewed: None };
+    for name in [String::new(), "x".repeat(256)] {
+        assert_eq!(refused(&mut catalogue, &acquire(name)), CatalogueError::InvalidName);
+    }
+    for n in 0..LEASES_MAX {
+        done(&mut catalogue, &acquire(n.to_string()));
+    }
+    let refusal = refused(&mut catalogue, &acquire("more".into()));
+    assert_eq!(refusal, CatalogueError::TooManyLeases(LEASES_MAX));
+    assert!(done(&mut catalogue, &acquire("7".into())).changed, "those that are there are renewed");
+}
+
+#[test]
 fn only_nodes_hold_leases() {
     let mut catalogue = cluster(&[""], 1);
     for nobody in [0, 9] {

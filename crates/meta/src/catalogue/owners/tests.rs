@@ -11,7 +11,7 @@ fn add(shard: u64, node: u64, joining: bool) -> Command {
 }
 
 fn confirm(shard: u64, node: u64) -> Command {
-    Command::ConfirmShardOwner { shard, node: NodeId(node) }
+    Command::ConfirmShardOwner { shard, node: NodeId(node), mark: None }
 }
 
 fn remove(shard: u64, node: u64) -> Command {
@@ -56,6 +56,26 @@ fn an_owner_joins_and_is_confirmed() {
     );
     assert!(done(&mut catalogue, &remove(id, first[0])).changed);
     assert_eq!(owners(catalogue.live_shard(id).unwrap()), [new]);
+}
+
+/// It was confirmed, the answer got lost, it was removed and added anew, and now the request arrives a second time.
+#[test]
+fn a_late_confirmation_does_not_make_an_owner_whole() {
+    let mut catalogue = with_group(&["", ""], 1);
+    let (id, first) = shards(&catalogue)[0].clone();
+    let new = NodeId(3 - first[0]);
+    let mark = |catalogue: &Catalogue| catalogue.live_shard(id).unwrap().joining_mark(new);
+    let confirm = |mark| Command::ConfirmShardOwner { shard: id, node: new, mark };
+    done(&mut catalogue, &add(id, new.0, true));
+    let earlier = mark(&catalogue);
+    done(&mut catalogue, &confirm(earlier));
+    assert_eq!(mark(&catalogue), None);
+    done(&mut catalogue, &remove(id, new.0));
+    done(&mut catalogue, &add(id, new.0, true));
+    assert!(!done(&mut catalogue, &confirm(earlier)).changed);
+    let later = mark(&catalogue);
+    assert!(later.is_some());
+    assert!(done(&mut catalogue, &confirm(later)).changed);
 }
 
 #[test]
