@@ -1,5 +1,5 @@
 # Skywatch: each target does all of its own set-up and says what it is doing.
-.PHONY: help run build test bench bench-cardinality bench-micro lint fix clean
+.PHONY: help run cluster build test bench bench-cardinality bench-micro lint fix clean
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ARGS ?=
@@ -9,6 +9,9 @@ help:            ## What there is to do
 
 run: build       ## Build, start everything on this machine, show where to look  (ARGS='--data-dir DIR ...')
 	@$(TARGET_DIR)/release/skywatch run $(ARGS)
+
+cluster: build   ## Build, start three meta and two data nodes on this machine, joined  (ARGS='--data 3 --meta 1 --dir DIR')
+	@scripts/cluster.sh $(TARGET_DIR)/release/skywatch $(ARGS)
 
 build:           ## Build the release binary with the console inside
 	@scripts/setup.sh build

@@ -11,6 +11,7 @@ mod keeper;
 mod monitored;
 mod node;
 mod password;
+mod readiness;
 mod retention;
 mod router;
 mod statistics;
@@ -20,6 +21,7 @@ pub use accounts::Accounts;
 pub use clustered::Membership;
 pub use forward::{Copied, Forwarded, Forwarder, Subscribed, SubscribedMode};
 pub use node::{Node, NodeConfig, NodeError};
+pub use readiness::NotReady;
 pub use statistics::{DatabaseCardinality, NodeStatistics, WriteStatistics};
 pub use write::{
     Consistency, InvalidConsistency, PointsRequest, WriteError, WriteErrorClass, WriteRequest, WriteSummary,

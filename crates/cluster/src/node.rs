@@ -143,6 +143,8 @@ pub(crate) struct NodeCore {
     pub(crate) verified: VerifiedPasswords,
     pub(crate) counters: WriteCounters,
     closing: AtomicBool,
+    /// Clients should go elsewhere; see [`Node::readiness`].
+    pub(crate) is_draining: AtomicBool,
 }
 
 impl Node {
@@ -196,6 +198,7 @@ impl Node {
             verified: VerifiedPasswords::default(),
             counters: WriteCounters::default(),
             closing: AtomicBool::new(false),
+            is_draining: AtomicBool::new(false),
         });
         core.limit_series();
         let executor =
@@ -300,6 +303,7 @@ impl Node {
 
     /// Refuses further writes, flushes what is in memory and releases the data directory.
     pub fn close(&self) {
+        self.drain();
         self.core.closing.store(true, Ordering::Release);
         if let Keeper::Cluster(clustered) = &self.core.host {
             clustered.stop();

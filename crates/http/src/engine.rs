@@ -1,7 +1,8 @@
 //! The node behind the API, as far as HTTP needs it.
 
 use skywatch_cluster::{
-    Accounts, Node, NodeStatistics, PointsRequest, WriteError, WriteRequest, WriteSummary, backup::Backups,
+    Accounts, Node, NodeStatistics, NotReady, PointsRequest, WriteError, WriteRequest, WriteSummary,
+    backup::Backups,
 };
 use skywatch_model::line::PointBatch;
 use skywatch_query::{BackendError, CancelToken, DeleteRequest, QueryError, QueryRequest, ResultSink};
@@ -28,6 +29,9 @@ pub trait Engine: Send + Sync + 'static {
         cancel: &CancelToken,
         sink: &mut dyn ResultSink,
     ) -> Result<(), QueryError>;
+
+    /// Whether clients should be sent here.
+    fn readiness(&self) -> Result<(), NotReady>;
 
     /// What the node holds and has done, for `/metrics`.
     fn statistics(&self) -> NodeStatistics;
@@ -63,6 +67,10 @@ impl Engine for Node {
         sink: &mut dyn ResultSink,
     ) -> Result<(), QueryError> {
         self.executor().execute(request, cancel, sink)
+    }
+
+    fn readiness(&self) -> Result<(), NotReady> {
+        Self::readiness(self)
     }
 
     fn statistics(&self) -> NodeStatistics {

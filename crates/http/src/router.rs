@@ -32,6 +32,7 @@ pub(crate) const INFLUXDB_VERSION: &str = "1.8.10";
 enum Endpoint {
     Ping,
     Health,
+    Ready,
     Query,
     Write,
     WriteV2,
@@ -52,6 +53,7 @@ impl Endpoint {
         Some(match path {
             "/ping" | "/status" => Self::Ping,
             "/health" => Self::Health,
+            "/ready" => Self::Ready,
             "/query" => Self::Query,
             "/write" => Self::Write,
             "/api/v2/write" => Self::WriteV2,
@@ -70,9 +72,13 @@ impl Endpoint {
 
     const fn allow(self) -> &'static str {
         match self {
-            Self::Ping | Self::Health | Self::Vars | Self::Metrics | Self::Requests | Self::Profiles => {
-                "GET, HEAD"
-            }
+            Self::Ping
+            | Self::Health
+            | Self::Ready
+            | Self::Vars
+            | Self::Metrics
+            | Self::Requests
+            | Self::Profiles => "GET, HEAD",
             Self::Query => "GET, POST, OPTIONS",
             Self::Write | Self::WriteV2 => "POST, OPTIONS",
             Self::DeleteV2 | Self::PrometheusWrite | Self::PrometheusRead => "POST",
@@ -90,7 +96,7 @@ impl Endpoint {
     fn access(self, app: &App) -> Access {
         match self {
             Self::Ping if app.config.auth.as_ref().is_some_and(|auth| auth.ping) => Access::User,
-            Self::Ping | Self::Health => Access::Open,
+            Self::Ping | Self::Health | Self::Ready => Access::Open,
             Self::Query => Access::ByContentAndBody,
             Self::Write
             | Self::WriteV2
@@ -108,7 +114,7 @@ impl Endpoint {
 
     const fn route(self) -> Route {
         match self {
-            Self::Ping | Self::Health => Route::Ping,
+            Self::Ping | Self::Health | Self::Ready => Route::Ping,
             Self::Query | Self::DeleteV2 | Self::Buckets | Self::Bucket => Route::Query,
             Self::PrometheusWrite => Route::PrometheusWrite,
             Self::PrometheusRead => Route::PrometheusRead,
@@ -174,6 +180,7 @@ async fn serve(
         match endpoint {
             Endpoint::Ping => Ok(ping::ping(&head)),
             Endpoint::Health => Ok(ping::health()),
+            Endpoint::Ready => Ok(ping::ready(&app.engine)),
             Endpoint::Query => query::query(app, &head, body).await,
             Endpoint::Write => write::write_v1(app, &head, body).await,
             Endpoint::WriteV2 => write::write_v2(app, &head, body).await,

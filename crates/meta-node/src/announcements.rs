@@ -19,8 +19,8 @@ pub struct Announcement {
     pub http_addr: String,
     /// `http` or `https`.
     pub http_scheme: String,
-    /// When it said so, by its own clock, RFC 3339.
-    pub time: String,
+    /// When it said so, by its own clock, in whatever way it writes times.
+    pub time: serde_json::Value,
     /// `data` or `meta`.
     pub node_type: String,
     /// `joined` or `disjoined`.

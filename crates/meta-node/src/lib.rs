@@ -1,13 +1,15 @@
 //! A meta node: hosts the catalogue on Raft and answers for it.
 //!
 //! [`MetaNode`] is the node. Below it [`Store`] keeps Raft's log, vote and snapshots on a [`Disk`], and the catalogue is
-//! the state machine. [`data_calls`] is what it is asked by data nodes.
+//! the state machine. [`data_calls`] is what data nodes ask it, [`node_calls`] what it asks them.
 
 pub mod data_calls;
+pub mod node_calls;
 
 mod announcements;
 mod disk;
 mod freshness;
+mod http;
 mod machine;
 mod network;
 mod node;
@@ -19,7 +21,8 @@ mod store;
 pub use announcements::Announcement;
 pub use data_calls::Watched;
 pub use disk::{Directory, Disk, Memory};
-pub use node::{ExecuteError, MembershipError, MetaNode, StartError};
+pub use http::{Authority, Identified, Login, Passwords, Refusal};
+pub use node::{ExecuteError, MembershipError, MetaNode, StartError, Transports};
 pub use raft_types::{Member, Outcome, Types};
 pub use runtime::SteadyRuntime;
 pub use settings::{Settings, Timing};

@@ -66,9 +66,27 @@ impl fmt::Debug for MetaNode {
     }
 }
 
+/// How other nodes are called.
+#[derive(Debug, Clone)]
+pub struct Transports {
+    /// Meta nodes, on either of their ports.
+    pub meta: Arc<dyn Transport>,
+    /// Data nodes: their links may be secured in another way.
+    pub data: Arc<dyn Transport>,
+}
+
+impl From<Arc<dyn Transport>> for Transports {
+    fn from(both: Arc<dyn Transport>) -> Self {
+        Self { meta: Arc::clone(&both), data: both }
+    }
+}
+
 struct Inner {
     settings: Settings,
+    /// To meta nodes.
     transport: Arc<dyn Transport>,
+    /// To data nodes.
+    data_transport: Arc<dyn Transport>,
     clock: Arc<dyn WallClock>,
     numbers: Mutex<StdRng>,
     running: RwLock<Running>,
@@ -107,10 +125,11 @@ impl MetaNode {
     /// [`Self::http`].
     pub async fn start(
         settings: Settings,
-        transport: Arc<dyn Transport>,
+        transports: impl Into<Transports>,
         clock: Arc<dyn WallClock>,
         disk: &dyn Disk,
     ) -> Result<Self, StartError> {
+        let Transports { meta: transport, data: data_transport } = transports.into();
         let mut numbers = StdRng::seed_from_u64(settings.seed);
         let store = Store::open(disk, numbers.random_range(1..=NUMBER_MAX))?;
         let running = Running::start(store, &settings, &transport).await?;
@@ -125,6 +144,7 @@ impl MetaNode {
             tasks: Mutex::new(Vec::new()),
             settings,
             transport,
+            data_transport,
             clock,
         };
         let node = Self { inner: Arc::new(inner) };
@@ -184,6 +204,7 @@ impl MetaNode {
             }))
             .and(self.on("meta.status", |node, _: Nothing| async move { Ok((node.status(), Bytes::new())) }))
             .and(self.on("meta.join", |node, question| async move { node.answer_reset(question).await }))
+            .and(self.on("meta.leave", |node, _: Nothing| async move { node.answer_leave().await }))
             .and(self.on("meta.dismiss", |node, question| async move { node.answer_dismiss(question).await }))
     }
 
@@ -273,11 +294,33 @@ impl MetaNode {
         member.map_or(Leadership::Unknown, Leadership::Other)
     }
 
-    fn draw(&self) -> u64 {
+    /// Takes note that somebody was there; false if that cannot be.
+    pub(crate) fn hear(&self, announcement: Announcement) -> bool {
+        self.inner.announcements.hear(announcement, Duration::ZERO)
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    pub(crate) fn to_meta_nodes(&self) -> &dyn Transport {
+        &*self.inner.transport
+    }
+
+    pub(crate) fn to_data_nodes(&self) -> &dyn Transport {
+        &*self.inner.data_transport
+    }
+
+    /// Whether it belongs to a cluster.
+    pub(crate) fn has_cluster(&self) -> bool {
+        Running::has_cluster(&self.running().metrics())
+    }
+
+    pub(crate) fn draw(&self) -> u64 {
         self.inner.numbers.lock().random_range(1..=NUMBER_MAX)
     }
 
-    fn now_ns(&self) -> i64 {
+    pub(crate) fn now_ns(&self) -> i64 {
         self.inner.clock.now_ns()
     }
 
@@ -288,7 +331,7 @@ impl MetaNode {
             tcp_addr: settings.raft_addr.clone(),
             http_addr: settings.http_addr.clone(),
             http_scheme: if settings.https { "https" } else { "http" }.into(),
-            time: rfc3339(self.now_ns()),
+            time: rfc3339(self.now_ns()).into(),
             node_type: "meta".into(),
             status: "joined".into(),
             version: settings.version.clone(),
@@ -297,7 +340,7 @@ impl MetaNode {
 }
 
 /// As Go writes times, in UTC.
-fn rfc3339(time_ns: i64) -> String {
+pub(crate) fn rfc3339(time_ns: i64) -> String {
     jiff::Timestamp::from_nanosecond(time_ns.into()).map(|time| time.to_string()).unwrap_or_default()
 }
 

@@ -1,6 +1,6 @@
 //! The command line. Every option of `run` also has a key in the configuration file and an environment variable.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -35,10 +35,12 @@ pub(crate) enum Command {
     /// Ask InfluxQL statements, or open an interactive shell when none are given
     #[command(after_help = QUERY_EXAMPLES, args_override_self = true, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
     Query(Box<QueryArgs>),
-    /// Administer a server: back databases up, restore them
+    /// Administer a cluster as with influxd-ctl; back databases up, restore them: `skywatch ctl help` lists the commands
+    #[command(disable_help_flag = true, disable_version_flag = true)]
     Ctl {
-        #[command(subcommand)]
-        command: CtlCommand,
+        /// What `skywatch ctl help` lists
+        #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
     },
     /// Look into the files of a data directory: verify, describe, export as line protocol
     Inspect {
@@ -361,6 +363,15 @@ pub(crate) enum Role {
     Alerts,
 }
 
+/// The commands of `ctl` that work on a server and on directories; those of a cluster have options of another kind and are
+/// read by `skywatch_ctl`.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub(crate) struct CtlCli {
+    #[command(subcommand)]
+    pub(crate) command: CtlCommand,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum CtlCommand {
     /// Copy databases of a running server into a directory; what is there already is not copied again
@@ -506,5 +517,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
+        super::CtlCli::command().debug_assert();
     }
 }

@@ -36,7 +36,13 @@ use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
     allocator::share_arenas();
-    match dispatch(Cli::parse().command) {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    let result = match ctl::is_influxd_ctl(&program) {
+        true => ctl::run(arguments.collect(), ctl::INFLUXD_CTL),
+        false => dispatch(Cli::parse().command),
+    };
+    match result {
         Ok(code) => code,
         Err(error) => {
             // Standard error may be closed; then there is nobody to tell.
@@ -52,7 +58,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Data(args) => data::run(&args),
         Command::Agent(args) => agent::run(&args),
         Command::Query(args) => query::run(*args),
-        Command::Ctl { command } => ctl::run(command),
+        Command::Ctl { arguments } => ctl::run(arguments, "skywatch ctl"),
         Command::Inspect { command } => inspect::run(command),
         Command::Import(args) => import::run(&args),
         Command::Config { command } => configuration_files::run(&command),

@@ -1,8 +1,12 @@
 //! `/ping`, `/status`, `/health`: whether somebody is there. Bodies as InfluxDB 1.8 writes them (1.6 has none yet).
+//! `/ready`: whether clients should be sent here.
+
+use std::sync::Arc;
 
 use hyper::StatusCode;
 
 use crate::{
+    Engine,
     app::Head,
     response::{Answer, answer, no_content},
     router::INFLUXDB_VERSION,
@@ -23,4 +27,16 @@ pub(crate) fn health() -> Answer {
          \"version\":\"{INFLUXDB_VERSION}\"}}"
     );
     answer(StatusCode::OK, "application/json", body)
+}
+
+/// What load balancers ask: 200 only if the node can serve writes and reads, holding all that was acknowledged.
+pub(crate) fn ready(engine: &Arc<dyn Engine>) -> Answer {
+    let (status, body) = match engine.readiness() {
+        Ok(()) => (StatusCode::OK, serde_json::json!({"status": "ready"})),
+        Err(reason) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            serde_json::json!({"status": "not ready", "message": reason.to_string()}),
+        ),
+    };
+    answer(status, "application/json", body.to_string())
 }

@@ -10,8 +10,8 @@ use std::{
 };
 
 use skywatch_cluster::{
-    Accounts, NodeStatistics, PointsRequest, WriteError, WriteRequest, WriteStatistics, WriteSummary,
-    backup::Backups,
+    Accounts, NodeStatistics, NotReady, PointsRequest, WriteError, WriteRequest, WriteStatistics,
+    WriteSummary, backup::Backups,
 };
 use skywatch_http::Engine;
 use skywatch_model::{
@@ -47,6 +47,8 @@ pub(crate) struct FakeEngine {
     /// Queries that are running.
     pub running: AtomicU64,
     pub accounts: FakeAccounts,
+    /// Why clients should go elsewhere.
+    pub not_ready: Mutex<Option<NotReady>>,
 }
 
 impl FakeEngine {
@@ -60,6 +62,10 @@ impl FakeEngine {
 }
 
 impl Engine for FakeEngine {
+    fn readiness(&self) -> Result<(), NotReady> {
+        self.not_ready.lock().unwrap().map_or(Ok(()), Err)
+    }
+
     fn write(&self, request: &WriteRequest<'_>) -> Result<WriteSummary, WriteError> {
         self.writes.lock().unwrap().push(Written {
             database: request.database.to_owned(),

@@ -1,4 +1,6 @@
-//! `/ping`, `/status`, `/health`, what is unknown, and the headers of every answer.
+//! `/ping`, `/status`, `/health`, `/ready`, what is unknown, and the headers of every answer.
+
+use skywatch_cluster::NotReady;
 
 use crate::harness::TestServer;
 
@@ -37,6 +39,18 @@ async fn verbose_ping_and_health_tell_the_version() {
              \"status\":\"pass\",\"version\":\"1.8.10\"}"
         )
     );
+}
+
+#[tokio::test]
+async fn load_balancers_are_told_when_to_go_elsewhere() {
+    let server = TestServer::start().await;
+    let reply = server.get("/ready").await;
+    assert_eq!((reply.status(), reply.text()), (200, "{\"status\":\"ready\"}"));
+    *server.engine.not_ready.lock().unwrap() = Some(NotReady::Stopping);
+    let reply = server.get("/ready").await;
+    let expected = "{\"status\":\"not ready\",\"message\":\"the node is stopping\"}";
+    assert_eq!((reply.status(), reply.text()), (503, expected));
+    assert_eq!(server.get("/ping").await.status(), 204);
 }
 
 #[tokio::test]

@@ -161,7 +161,7 @@ impl MetaNode {
     }
 
     /// Counts who answers, to say why nothing can be decided.
-    pub(super) async fn no_leader(&self, is_proposed: bool) -> ExecuteError {
+    pub(crate) async fn no_leader(&self, is_proposed: bool) -> ExecuteError {
         let told = |answering, members| ExecuteError::NoLeader { answering, members, is_proposed };
         let counted = *self.inner.reachable.0.lock();
         if let Some((at, answering, members)) = counted

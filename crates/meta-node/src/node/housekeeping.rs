@@ -18,7 +18,8 @@ const GOSSIP_LIMIT: Duration = Duration::from_secs(1);
 
 /// Goes on until the node is gone.
 pub(super) async fn keep(inner: Weak<Inner>) {
-    let (mut gossiped, mut settled, mut announced) = (Instant::now(), Instant::now(), Instant::now());
+    let (mut settled, mut announced) = (Instant::now(), Instant::now());
+    let mut gossiped: Option<Instant> = None;
     let mut turn = 0;
     loop {
         tokio::time::sleep(PAUSE).await;
@@ -37,10 +38,10 @@ pub(super) async fn keep(inner: Weak<Inner>) {
             node.announce_level().await;
             announced = Instant::now();
         }
-        if gossiped.elapsed() >= inner.settings.gossip_every {
+        if gossiped.is_none_or(|at| at.elapsed() >= inner.settings.gossip_every) {
             node.gossip(turn).await;
             turn += 1;
-            gossiped = Instant::now();
+            gossiped = Some(Instant::now());
         }
     }
 }

@@ -146,6 +146,30 @@ impl MetaNode {
         self.dismiss(member, addr).await
     }
 
+    /// Has a meta node, this one or another, leave the cluster and forget it.
+    pub(crate) async fn ask_to_leave(&self, addr: &str) -> Result<(), MembershipError> {
+        if addr == self.inner.settings.http_addr {
+            return self.leave().await;
+        }
+        if !self.seen().catalogue.meta_nodes().iter().any(|node| node.http_addr == addr) {
+            return Err(MembershipError::NotFound(addr.to_owned()));
+        }
+        let left: Result<Nothing, CallError> =
+            tell(&*self.inner.transport, addr, "meta.leave", &Nothing {}, CHANGE_LIMIT).await;
+        left.map(drop).map_err(|error| MembershipError::Refused(error.to_string()))
+    }
+
+    /// An error unless this node leads.
+    pub(crate) async fn lead(&self) -> Result<(), MembershipError> {
+        self.must_lead().await
+    }
+
+    /// Answers `meta.leave`.
+    pub(super) async fn answer_leave(&self) -> Result<(Nothing, Bytes), Failure> {
+        self.leave().await?;
+        Ok((Nothing {}, Bytes::new()))
+    }
+
     /// Leaves the cluster and forgets everything: the node is as new.
     pub async fn leave(&self) -> Result<(), MembershipError> {
         let _one_at_a_time = self.inner.membership.lock().await;
@@ -477,7 +501,7 @@ fn check_names(http_addr: &str, is_named: bool) -> Result<(), MembershipError> {
     }
     Err(MembershipError::Unusable(format!(
         "the meta node that calls itself {http_addr} was not told its name: other hosts would look for it on themselves; \
-         set `hostname` in its configuration (or INFLUXDB_META_HOSTNAME) and start it again"
+         set `hostname` in its configuration (or INFLUXDB_HOSTNAME) and start it again"
     )))
 }
 

@@ -1,0 +1,76 @@
+//! Addresses of nodes, `host:port`.
+
+use std::net::IpAddr;
+
+/// A meta node's HTTP API.
+pub(crate) const META_HTTP_PORT: u16 = 8091;
+/// A data node's port for other nodes.
+pub(crate) const DATA_TCP_PORT: u16 = 8088;
+
+/// The host, without brackets.
+pub(crate) fn host(address: &str) -> &str {
+    let host = match address.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !host.ends_with(':') => host,
+        _ => address,
+    };
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// With the port, if there is none.
+pub(crate) fn with_port(address: &str, port: u16) -> String {
+    let bare =
+        address.strip_prefix("http://").or_else(|| address.strip_prefix("https://")).unwrap_or(address);
+    let bare = bare.trim_end_matches('/');
+    let has_port = bare.rsplit(']').next().unwrap_or_default().contains(':');
+    let is_bare_v6 = bare.parse::<std::net::Ipv6Addr>().is_ok();
+    match (is_bare_v6, has_port) {
+        (true, _) => format!("[{bare}]:{port}"),
+        (false, true) => bare.to_owned(),
+        (false, false) => format!("{bare}:{port}"),
+    }
+}
+
+/// Whether other machines that use this address reach themselves, or nobody.
+pub(crate) fn is_local(address: &str) -> bool {
+    let host = host(address);
+    match host.parse::<IpAddr>() {
+        Ok(ip) => ip.is_loopback() || ip.is_unspecified(),
+        Err(_) => host.is_empty() || host == "localhost" || host.ends_with(".localhost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_addresses_are_known() {
+        for (address, local) in [
+            ("localhost:8088", true),
+            ("127.0.0.1:8088", true),
+            ("[::1]:8088", true),
+            (":8088", true),
+            ("0.0.0.0:8088", true),
+            ("d1:8088", false),
+            ("10.0.0.1:8088", false),
+            ("[fd00::1]:8088", false),
+            ("localhost.example:8088", false),
+        ] {
+            assert_eq!(is_local(address), local, "{address}");
+        }
+    }
+
+    #[test]
+    fn ports_are_added_where_there_is_none() {
+        for (address, whole) in [
+            ("m1", "m1:8091"),
+            ("m1:9", "m1:9"),
+            ("http://m1:9/", "m1:9"),
+            ("::1", "[::1]:8091"),
+            ("[::1]:9", "[::1]:9"),
+            ("[::1]", "[::1]:8091"),
+        ] {
+            assert_eq!(with_port(address, META_HTTP_PORT), whole);
+        }
+    }
+}
