@@ -142,6 +142,9 @@ impl Backend for NodeCore {
                     .ok_or_else(|| BackendError::RetentionPolicyNotFound(name.clone()))?,
             ],
         };
+        if let Keeper::Cluster(clustered) = &self.host {
+            clustered.catch_up_clock();
+        }
         let version = self.next_version(wall_clock_ns());
         let groups = policies.into_iter().flat_map(RetentionPolicy::live_shard_groups);
         let inside = groups.filter(|group| range.overlaps(TimeRange::new(group.start_ns, group.end_ns - 1)));

@@ -26,6 +26,7 @@ use tokio::{runtime::Handle, task::JoinHandle};
 use crate::{
     node::{NodeCore, Outcome, RETRY_AFTER_SECS},
     router::ShardPart,
+    statistics::ReplicationStatistics,
     write::WriteError,
 };
 
@@ -124,16 +125,27 @@ impl Clustered {
         let delivering = self.runtime.spawn(async move { member.run().await });
         let member = Arc::clone(&self.member);
         let watching = self.runtime.spawn(async move { member.watch_wholeness().await });
+        let member = Arc::clone(&self.member);
+        let telling_time = self.runtime.spawn(async move { member.keep_clocks_close().await });
         let entropy = Arc::clone(&self.entropy);
         let comparing = self.runtime.spawn(async move { entropy.run().await });
         let restoring = self.runtime.spawn(restore_copies(Arc::clone(&self.member)));
         let following =
             self.runtime.spawn(follow(Arc::downgrade(core), Arc::clone(self.member.catalogues())));
-        self.tasks.lock().extend([delivering, watching, comparing, restoring, following]);
+        self.tasks.lock().extend([delivering, watching, telling_time, comparing, restoring, following]);
     }
 
     pub(crate) fn stop(&self) {
         self.tasks.lock().drain(..).for_each(|task| task.abort());
+    }
+
+    pub(crate) fn statistics(&self) -> ReplicationStatistics {
+        let hints = self.member.hints().queues().into_iter().map(|(node, queue)| (node.0, queue.stats()));
+        ReplicationStatistics {
+            is_whole: self.member.is_whole(),
+            hints: hints.collect(),
+            entropy: self.entropy.stats(),
+        }
     }
 
     /// Shards of the store that the catalogue has forgotten or given to others.
@@ -182,6 +194,8 @@ impl Clustered {
                     retry_after_secs: RETRY_AFTER_SECS,
                 });
             }
+            outcome.remote_points += (part.points.len() * replicated.stored_elsewhere) as u64;
+            outcome.hinted_points += (part.points.len() * replicated.hinted) as u64;
             outcome.written += (part.points.len() - replicated.rejected.len()) as u64;
             if outcome.reason.is_none() {
                 outcome.reason = replicated.rejected.values().next().map(ToString::to_string);
@@ -204,6 +218,11 @@ impl Clustered {
             shard.id,
             shard.owners.iter().map(|owner| owner.0.to_string()).collect::<Vec<_>>().join(", ")
         )))
+    }
+
+    /// Makes sure that the next version is greater than any that was given to a write acknowledged before.
+    pub(crate) fn catch_up_clock(&self) {
+        self.runtime.block_on(self.member.exchange_clocks());
     }
 
     /// Deletes cells of a shard at its owners; an owner that is away gets the delete later. Why not, in words.

@@ -22,7 +22,7 @@ pub use clustered::Membership;
 pub use forward::{Copied, Forwarded, Forwarder, Subscribed, SubscribedMode};
 pub use node::{Node, NodeConfig, NodeError};
 pub use readiness::NotReady;
-pub use statistics::{DatabaseCardinality, NodeStatistics, WriteStatistics};
+pub use statistics::{DatabaseCardinality, NodeStatistics, ReplicationStatistics, WriteStatistics};
 pub use write::{
     Consistency, InvalidConsistency, PointsRequest, WriteError, WriteErrorClass, WriteRequest, WriteSummary,
 };

@@ -4,6 +4,8 @@
 //! `tsm1_engine` (flushes and merges), `tsm1_cache` (memtables), `tsm1_filestore` (segments), `tsm1_wal` (the log).
 //! The tags `engine` and `indexType` say what InfluxDB says, since dashboards select by them.
 
+mod replication;
+
 use std::{
     collections::BTreeSet,
     sync::{Arc, Weak},
@@ -13,7 +15,7 @@ use skywatch_meta::{Database, RetentionPolicy};
 use skywatch_monitor::{Selection, Statistic, StatisticsSource};
 use skywatch_storage::{Shard, ShardStats, ShardWork};
 
-use crate::{node::NodeCore, statistics::WriteStatistics};
+use crate::{keeper::Keeper, node::NodeCore, statistics::WriteStatistics};
 
 /// Statistics of a shard, in InfluxDB's order.
 const OF_SHARDS: [&str; 5] = ["shard", "tsm1_engine", "tsm1_cache", "tsm1_filestore", "tsm1_wal"];
@@ -41,6 +43,9 @@ impl StatisticsSource for NodeSource {
         }
         if selection.includes("write") {
             statistics.push(write_statistics(&core.counters.snapshot()));
+        }
+        if let Keeper::Cluster(clustered) = &core.host {
+            replication::collect(clustered.member(), clustered.entropy(), selection, statistics);
         }
         // InfluxDB tells it only when asked for.
         if selection.names("indexes") {
@@ -162,7 +167,13 @@ fn log_values(statistic: Statistic, stats: &ShardStats, work: &ShardWork) -> Sta
 fn write_statistics(writes: &WriteStatistics) -> Statistic {
     let points = writes.points_written + writes.points_rejected;
     let failed = writes.failed + writes.overloaded;
-    Statistic::new("write").values([
+    let copies = Statistic::new("write").values([
+        ("pointReqHH", writes.hinted_points),
+        ("pointReqRemote", writes.remote_points),
+        ("writePartial", writes.below_level),
+        ("writeTimeout", writes.timeouts),
+    ]);
+    copies.values([
         ("pointReq", points),
         ("pointReqLocal", points),
         ("req", writes.requests),

@@ -259,6 +259,9 @@ impl Node {
             cardinality: self.core.cardinality(),
             ..NodeStatistics::default()
         };
+        if let Keeper::Cluster(clustered) = &self.core.host {
+            statistics.replication = Some(clustered.statistics());
+        }
         for shard in self.core.store.shards() {
             let shard = shard.stats();
             statistics.shards += 1;
@@ -337,6 +340,8 @@ impl NodeCore {
                 add(&counters.points_written, *written);
                 add(&counters.points_rejected, *dropped);
             }
+            Err(WriteError::BelowLevel { .. }) => add(&counters.below_level, 1),
+            Err(WriteError::Timeout { .. }) => add(&counters.timeouts, 1),
             Err(error) => match error.class() {
                 WriteErrorClass::Retry => add(&counters.overloaded, 1),
                 WriteErrorClass::Fatal => add(&counters.failed, 1),
@@ -407,6 +412,8 @@ impl NodeCore {
             Keeper::Local(_) => self.write_parts(database, batch, &parts, version)?,
             Keeper::Cluster(clustered) => clustered.write(database, batch, &parts, version, consistency)?,
         };
+        add(&self.counters.remote_points, outcome.remote_points);
+        add(&self.counters.hinted_points, outcome.hinted_points);
         self.forward(database, policy, batch, &parts, &outcome.refused);
         outcome.conclude(too_old, bad_lines)
     }
@@ -534,6 +541,10 @@ pub(crate) struct Outcome {
     pub(crate) refused: Vec<u32>,
     /// Why the first rejected point was.
     pub(crate) reason: Option<String>,
+    /// Copies that went to other owners at once, and that are kept for them, in points.
+    pub(crate) remote_points: u64,
+    /// See [`Self::remote_points`].
+    pub(crate) hinted_points: u64,
 }
 
 impl Outcome {

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use skywatch_replication::{EntropyStats, hints::QueueStats};
+
 /// Totals since the node opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WriteStatistics {
@@ -23,6 +25,14 @@ pub struct WriteStatistics {
     pub copies_taken: u64,
     /// Writes of which a subscription had no room for a copy.
     pub copies_dropped: u64,
+    /// Points that went to other owners at once, counted for each.
+    pub remote_points: u64,
+    /// Points that are kept for other owners, counted for each.
+    pub hinted_points: u64,
+    /// Requests that fewer owners have than the consistency level asks for.
+    pub below_level: u64,
+    /// Requests that the owners took too long for.
+    pub timeouts: u64,
 }
 
 /// What a node holds and has done.
@@ -58,6 +68,19 @@ pub struct NodeStatistics {
     pub compaction_backlog_bytes: u64,
     /// Each database's distinct series, about, and how many new ones its limits have refused since the start.
     pub cardinality: Vec<DatabaseCardinality>,
+    /// Of a member of a cluster.
+    pub replication: Option<ReplicationStatistics>,
+}
+
+/// What a member of a cluster keeps for others and knows of its own copies.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReplicationStatistics {
+    /// Whether this node is known to hold everything that was acknowledged for its shards.
+    pub is_whole: bool,
+    /// What is kept for each node, by its number.
+    pub hints: Vec<(u64, QueueStats)>,
+    /// How its shards compare with those of others.
+    pub entropy: EntropyStats,
 }
 
 /// Series of one database.
@@ -83,6 +106,10 @@ pub(crate) struct WriteCounters {
     pub(crate) failed: AtomicU64,
     pub(crate) copies_taken: AtomicU64,
     pub(crate) copies_dropped: AtomicU64,
+    pub(crate) remote_points: AtomicU64,
+    pub(crate) hinted_points: AtomicU64,
+    pub(crate) below_level: AtomicU64,
+    pub(crate) timeouts: AtomicU64,
 }
 
 impl WriteCounters {
@@ -97,6 +124,10 @@ impl WriteCounters {
             failed: self.failed.load(Ordering::Relaxed),
             copies_taken: self.copies_taken.load(Ordering::Relaxed),
             copies_dropped: self.copies_dropped.load(Ordering::Relaxed),
+            remote_points: self.remote_points.load(Ordering::Relaxed),
+            hinted_points: self.hinted_points.load(Ordering::Relaxed),
+            below_level: self.below_level.load(Ordering::Relaxed),
+            timeouts: self.timeouts.load(Ordering::Relaxed),
         }
     }
 }

@@ -8,6 +8,7 @@ use hyper::{
     http::request::Parts,
 };
 
+use skywatch_cluster::ReplicationStatistics;
 use skywatch_query::Identity;
 use skywatch_storage::{Consumer, MemoryBudget};
 
@@ -218,7 +219,37 @@ fn collect_memory(memory: &MemoryBudget, metrics: &mut Metrics) {
     }
 }
 
+/// Of a member of a cluster.
+fn collect_replication(replication: &ReplicationStatistics, metrics: &mut Metrics) {
+    let (gauge, counter) = ("Operations that wait for a node.", "Operations for a node that found no room.");
+    for (node, queue) in &replication.hints {
+        let node = node.to_string();
+        let labels = [("node", node.as_str())];
+        metrics.gauge("skywatch_hinted_handoff_operations", gauge, &labels, queue.entries as f64);
+        metrics.gauge("skywatch_hinted_handoff_bytes", "Their bytes.", &labels, queue.bytes as f64);
+        metrics.counter("skywatch_hinted_handoff_dropped_total", counter, &labels, queue.dropped);
+        let help = "Deliveries to a node that failed.";
+        metrics.counter("skywatch_hinted_handoff_failures_total", help, &labels, queue.failed_deliveries);
+    }
+    let whole = "Whether queries may be answered from the copies of this node.";
+    metrics.gauge("skywatch_node_is_whole", whole, &[], f64::from(u8::from(replication.is_whole)));
+    let entropy = &replication.entropy;
+    let differing = "Shards not known to be alike at all owners.";
+    metrics.gauge("skywatch_entropy_shards_differing", differing, &[], entropy.differing as f64);
+    metrics.counter("skywatch_entropy_comparisons_total", "Shards compared.", &[], entropy.jobs);
+    metrics.counter("skywatch_entropy_failures_total", "Comparisons that failed.", &[], entropy.errors);
+    metrics.counter(
+        "skywatch_entropy_fetched_bytes_total",
+        "Bytes fetched to repair.",
+        &[],
+        entropy.bytes_rx,
+    );
+}
+
 fn collect_node(node: &skywatch_cluster::NodeStatistics, metrics: &mut Metrics) {
+    if let Some(replication) = &node.replication {
+        collect_replication(replication, metrics);
+    }
     let writes = &node.writes;
     let counters = [
         ("skywatch_write_requests_total", "Write requests that reached the node.", writes.requests),

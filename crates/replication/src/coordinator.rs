@@ -123,6 +123,8 @@ enum Copy {
 pub struct Outcome {
     /// Owners that have stored it.
     pub stored: usize,
+    /// Of which other nodes, joining ones included.
+    pub stored_elsewhere: usize,
     /// Owners it is kept for.
     pub hinted: usize,
     /// Owners in all.
@@ -236,6 +238,7 @@ impl Coordinator {
             outcome.own_is_missing = outcome.take(copy, counts(&self.me)).is_some();
         }
         for (owner, copy) in sent {
+            outcome.stored_elsewhere += usize::from(matches!(copy, Copy::Stored(_)));
             if outcome.take(copy, counts(&owner)).is_some()
                 && let Some(encoded) = encoded
             {
@@ -261,7 +264,7 @@ impl Coordinator {
     async fn keep_hint(&self, owner: NodeId, encoded: &Encoded) -> Result<(), HintError> {
         let queue = self.hints.queue(owner).map_err(|error| HintError::Io(error.to_string()))?;
         if self.hints.settings().enabled {
-            return queue.append(&encoded.bytes).await;
+            return queue.append(&encoded.bytes, encoded.points).await;
         }
         offload(|| queue.note_gap());
         Err(HintError::Disabled)

@@ -119,7 +119,9 @@ impl Handoff {
         if !wanted.is_empty() {
             let size = wanted.iter().map(Bytes::len).sum::<usize>() as u64;
             self.rate.take(size).await;
-            if !self.send(node, &wanted, queue).await {
+            let has_arrived = self.send(node, &wanted, queue).await;
+            queue.tried(has_arrived);
+            if !has_arrived {
                 return Progress::Failed;
             }
         }

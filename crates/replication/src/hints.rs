@@ -90,6 +90,11 @@ impl Hints {
         &self.settings
     }
 
+    /// Where the queues are.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     fn open_queue(&self, node: NodeId) -> Result<Arc<Queue>, FsError> {
         let dir = self.dir.join(node.0.to_string());
         Queue::open(Arc::clone(&self.fs), &dir, Arc::clone(&self.wall), self.settings.max_bytes).map(Arc::new)

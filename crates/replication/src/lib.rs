@@ -14,6 +14,7 @@
 
 pub mod calls;
 mod catalogues;
+mod clocks;
 mod coordinator;
 pub mod copy;
 pub mod entropy;

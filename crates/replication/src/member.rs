@@ -1,6 +1,13 @@
 //! A data node as a member of its cluster: what its parts share, the calls it answers, and what it does by itself.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -83,6 +90,17 @@ pub struct Greeting {
     pub silent: usize,
 }
 
+/// What a member was asked to apply by others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Applied {
+    /// Operations.
+    pub requests: u64,
+    /// Points stored of them.
+    pub points: u64,
+    /// Operations that were not taken.
+    pub failed: u64,
+}
+
 /// What a member is made of.
 #[derive(Debug)]
 pub struct Parts {
@@ -116,6 +134,8 @@ pub struct Member {
     coordinator: Coordinator,
     handoff: Arc<Handoff>,
     doubts: std::sync::OnceLock<Arc<Doubts>>,
+    /// Operations applied for others, points of theirs, and those that were not taken.
+    applied: [AtomicU64; 3],
     /// That nothing is kept for it elsewhere.
     wholeness: Known,
     /// That its catalogue is as good as any.
@@ -154,6 +174,7 @@ impl Member {
             coordinator,
             handoff,
             doubts: std::sync::OnceLock::new(),
+            applied: Default::default(),
             wholeness: Known::default(),
             currency: Known::default(),
         };
@@ -223,11 +244,18 @@ impl Member {
         &self.handoff
     }
 
+    /// What others had it apply so far.
+    pub fn applied(&self) -> Applied {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let [requests, points, failed] = &self.applied;
+        Applied { requests: read(requests), points: read(points), failed: read(failed) }
+    }
+
     /// The calls it answers about operations.
     pub fn router(self: &Arc<Self>) -> Router {
         let (applying, greeted, reaching) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
         let listing = Arc::clone(self.store());
-        Router::new()
+        self.clock_router()
             .on(LIST_SHARDS, move |_: serde_json::Value, _| {
                 let listed = offload(|| list(&listing));
                 async move { Ok((listed, Bytes::new())) }
@@ -261,9 +289,19 @@ impl Member {
             let operation = decode(&bytes).map_err(invalid)?;
             self.owner.apply(&catalogue, &operation).map_err(Failure::from)
         };
-        let outcome = |bytes| match apply(bytes) {
-            Ok(report) => ApplyOutcome::Stored(report),
-            Err(failure) => ApplyOutcome::Failed(failure),
+        let [requests, points, failed] = &self.applied;
+        let outcome = |bytes| {
+            requests.fetch_add(1, Ordering::Relaxed);
+            match apply(bytes) {
+                Ok(report) => {
+                    points.fetch_add(report.written, Ordering::Relaxed);
+                    ApplyOutcome::Stored(report)
+                }
+                Err(failure) => {
+                    failed.fetch_add(1, Ordering::Relaxed);
+                    ApplyOutcome::Failed(failure)
+                }
+            }
         };
         Ok(offload(|| ApplyAnswer { outcomes: operations.into_iter().map(outcome).collect() }))
     }

@@ -99,6 +99,11 @@ impl Owner {
         self.clock.observe(version, self.wall.now_ms())
     }
 
+    /// The next version of this node's clock.
+    pub(crate) fn tick(&self) -> Version {
+        self.clock.tick(self.wall.now_ms())
+    }
+
     /// The time of day.
     pub(crate) fn now_ms(&self) -> u64 {
         self.wall.now_ms()

@@ -67,6 +67,14 @@ pub struct QueueStats {
     pub bytes_read: u64,
     /// Entries that found no room.
     pub dropped: u64,
+    /// Entries ever taken, and points in them.
+    pub appended: u64,
+    /// See [`Self::appended`].
+    pub points: u64,
+    /// Deliveries tried, and those that failed.
+    pub deliveries: u64,
+    /// See [`Self::deliveries`].
+    pub failed_deliveries: u64,
     /// Whether something that belonged here was given up.
     pub has_gaps: bool,
 }
@@ -115,6 +123,9 @@ pub struct Queue {
     bytes_written: AtomicU64,
     bytes_read: AtomicU64,
     dropped: AtomicU64,
+    points: AtomicU64,
+    deliveries: AtomicU64,
+    failed_deliveries: AtomicU64,
 }
 
 /// Entries to be delivered next.
@@ -169,6 +180,9 @@ impl Queue {
             bytes_written: AtomicU64::new(0),
             bytes_read: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
+            points: AtomicU64::new(0),
+            deliveries: AtomicU64::new(0),
+            failed_deliveries: AtomicU64::new(0),
         };
         if has_gaps {
             queue.note_gap();
@@ -212,12 +226,22 @@ impl Queue {
             bytes_written: self.bytes_written.load(Ordering::Relaxed),
             bytes_read: self.bytes_read.load(Ordering::Relaxed),
             dropped: self.dropped.load(Ordering::Relaxed),
+            appended: state.appended,
+            points: self.points.load(Ordering::Relaxed),
+            deliveries: self.deliveries.load(Ordering::Relaxed),
+            failed_deliveries: self.failed_deliveries.load(Ordering::Relaxed),
             has_gaps: self.has_gaps(),
         }
     }
 
-    /// Keeps an operation; when this returns `Ok`, it is durable. When it does not, the queue has a gap.
-    pub async fn append(&self, entry: &[u8]) -> Result<(), HintError> {
+    /// Counts a delivery.
+    pub(crate) fn tried(&self, has_arrived: bool) {
+        self.deliveries.fetch_add(1, Ordering::Relaxed);
+        self.failed_deliveries.fetch_add(u64::from(!has_arrived), Ordering::Relaxed);
+    }
+
+    /// Keeps an operation of so many points; when this returns `Ok`, it is durable. When it does not, the queue has a gap.
+    pub async fn append(&self, entry: &[u8], points: u64) -> Result<(), HintError> {
         let number = match offload(|| self.write(entry)) {
             Ok(number) => number,
             Err(error) => {
@@ -231,6 +255,7 @@ impl Queue {
             *synced = offload(|| self.sync()).inspect_err(|_| self.note_gap())?;
         }
         drop(synced);
+        self.points.fetch_add(points, Ordering::Relaxed);
         self.filled.notify_one();
         Ok(())
     }
