@@ -192,7 +192,7 @@ pub(crate) struct DataArgs {
     /// Where everything is stored [default: skywatch-data]
     #[arg(long, value_name = "DIR", env = "SKYWATCH_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Address of the HTTP API [default: 127.0.0.1:8086]
+    /// Address of the HTTP API [default: :8086]
     #[arg(long, value_name = "ADDR:PORT", env = "SKYWATCH_HTTP_BIND")]
     pub(crate) http_bind: Option<BindAddress>,
     /// Address for other nodes [default: :8088]
@@ -357,6 +357,8 @@ pub(crate) enum ConfigCommand {
 pub(crate) enum Role {
     /// skywatch.toml for `skywatch run`
     Run,
+    /// data.toml for `skywatch data`
+    Data,
     /// telegraf.conf for `skywatch agent`
     Agent,
     /// alerts.yaml for `skywatch run --alerts`

@@ -8,6 +8,7 @@ mod console;
 mod continuous;
 mod coordinator;
 mod data;
+mod environment;
 pub(crate) mod go_duration;
 mod http;
 mod influxdb;
@@ -17,6 +18,8 @@ mod subscriber;
 
 use std::{
     collections::BTreeMap,
+    env,
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
 };
@@ -41,10 +44,38 @@ use crate::{
     bind_address::BindAddress,
     cli::{DataArgs, RunArgs},
 };
+use environment::Places;
 use go_duration::GoDuration;
 
 /// A commented `skywatch.toml`; a test reads it back and finds every default in it.
 pub(crate) const DEFAULT_FILE: &str = include_str!("config/skywatch.toml");
+
+/// The same for a data node.
+pub(crate) const DEFAULT_DATA_FILE: &str = include_str!("config/data.toml");
+
+/// Where a data node listens for clients unless told otherwise.
+const DATA_HTTP_PORT: u16 = 8086;
+
+/// What environment variables may set of a data node's file.
+const DATA_PLACES: Places = Places {
+    keys: &["hostname", "bind-address", "gossip-frequency", "reporting-disabled"],
+    sections: &[
+        "meta",
+        "data",
+        "coordinator",
+        "retention",
+        "shard-precreation",
+        "monitor",
+        "http",
+        "subscriber",
+        "continuous_queries",
+        "hinted-handoff",
+        "anti-entropy",
+        "logging",
+        "tls",
+    ],
+    lists: &["graphite", "collectd", "opentsdb", "udp"],
+};
 
 /// What `skywatch run` runs with, every question answered.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,6 +148,7 @@ impl FileConfig {
         self.meta.note(&mut keys);
         self.data.note(&mut keys);
         self.http.note(&mut keys);
+        self.monitor.note(&mut keys);
         self.subscriber.note(&mut keys);
         self.coordinator.note(&mut keys);
         self.retention.note(&mut keys);
@@ -149,10 +181,15 @@ impl RunSettings {
     /// As [`Self::resolve`], for a data node: without console and agent, and with what it is told besides.
     pub(crate) fn resolve_data(args: &DataArgs) -> Result<(Self, ClusterSettings)> {
         let file = match &args.config {
-            Some(path) => read_file(path)?,
-            None => FileConfig::default(),
+            Some(path) => in_file(path, |text| data_file(text, env::vars_os()))?,
+            None => data_file("", env::vars_os())?,
         };
+        Self::merge_data(args, file)
+    }
+
+    fn merge_data(args: &DataArgs, mut file: FileConfig) -> Result<(Self, ClusterSettings)> {
         file.check()?;
+        file.http.bind_unless_bound(DATA_HTTP_PORT);
         let cluster = ClusterSettings::merge(args, &file)?;
         let settings = Self::merge(&args.as_run(), file)?;
         settings.check()?;
@@ -193,6 +230,21 @@ impl RunSettings {
     }
 }
 
+/// The same for a data node's file.
+pub(crate) fn check_data_file(path: &Path) -> Result<()> {
+    let args = DataArgs { config: Some(path.to_path_buf()), ..DataArgs::default() };
+    RunSettings::resolve_data(&args).map(drop)
+}
+
+/// Whether a file is for a data node of a cluster: only those say what there is only in one.
+pub(crate) fn is_data_file(path: &Path) -> bool {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let Ok(file) = without_mark(&text).parse::<toml::Table>() else { return false };
+    ["hinted-handoff", "anti-entropy", "cluster", "gossip-frequency"]
+        .iter()
+        .any(|key| file.contains_key(*key))
+}
+
 /// Reads a `skywatch.toml` and says what is wrong with it: file, line, key.
 pub(crate) fn check_file(path: &Path) -> Result<()> {
     let args = RunArgs { config: Some(path.to_path_buf()), ..RunArgs::default() };
@@ -200,9 +252,30 @@ pub(crate) fn check_file(path: &Path) -> Result<()> {
 }
 
 fn read_file(path: &Path) -> Result<FileConfig> {
+    in_file(path, |text| Ok(parse(text)?))
+}
+
+fn in_file<T>(path: &Path, read: impl FnOnce(&str) -> Result<T>) -> Result<T> {
     let text = fs::read_to_string(path)
         .with_context(|| format!("cannot read configuration file {}", path.display()))?;
-    parse(&text).map_err(|error| anyhow::anyhow!("configuration file {}: {error}", path.display()))
+    read(without_mark(&text))
+        .map_err(|error| anyhow::anyhow!("configuration file {}: {error:#}", path.display()))
+}
+
+/// Without the mark that some editors put before UTF-8.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// The file of a data node, and what variables change in it.
+fn data_file(text: &str, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<FileConfig> {
+    // First by itself: an error then tells its line.
+    parse(text)?;
+    let mut table: toml::Table = text.parse()?;
+    if let Some(old_name) = table.remove("cluster") {
+        table.insert("coordinator".to_owned(), old_name);
+    }
+    environment::overridden(table, DATA_PLACES, environment)
 }
 
 fn parse(text: &str) -> Result<FileConfig, toml::de::Error> {
@@ -251,5 +324,50 @@ mod tests {
     fn one_address_for_two_is_refused() {
         let error = settings_error("[http]\nbind = \"127.0.0.1:3000\"");
         assert!(error.contains("127.0.0.1:3000"), "{error}");
+    }
+
+    fn data_settings(text: &str, variables: &[(&str, &str)]) -> Result<(RunSettings, ClusterSettings)> {
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        RunSettings::merge_data(&DataArgs::default(), data_file(text, variables)?)
+    }
+
+    #[test]
+    fn the_default_file_of_a_data_node_says_the_defaults() {
+        let shown = |text: &str| format!("{:?}", data_settings(text, &[]).unwrap());
+        assert_eq!(shown(DEFAULT_DATA_FILE), shown(""));
+        let uncommented: String = DEFAULT_DATA_FILE
+            .lines()
+            .map(|line| line.strip_prefix("#: ").unwrap_or(line).to_owned() + "\n")
+            .collect();
+        data_settings(&uncommented, &[]).expect("the commented-out examples are valid too");
+    }
+
+    /// Every key that a data node's file of the original has, with its defaults.
+    #[test]
+    fn a_data_nodes_file_of_the_original_is_read_as_it_is() {
+        let (settings, cluster) = data_settings(include_str!("config/original_data.toml"), &[]).unwrap();
+        assert_eq!((settings.http.bind.as_str(), cluster.bind.as_str()), (":8086", ":8088"));
+        assert_eq!(settings.data.dir, PathBuf::from("/var/lib/influxdb/data"));
+        assert_eq!((cluster.hostname, cluster.secret, cluster.tls), (None, None, None));
+        assert_eq!(cluster.member.hints.max_bytes, 10 << 30);
+        assert_eq!(cluster.write_timeout.as_secs(), 10);
+    }
+
+    #[test]
+    fn a_data_node_is_changed_by_variables_and_knows_the_old_name_of_a_section() {
+        let variables = [
+            ("INFLUXDB_HOSTNAME", "d1"),
+            ("INFLUXDB_DATA_DIR", "/tmp/d1"),
+            ("INFLUXDB_COORDINATOR_DIAL_TIMEOUT", "3s"),
+            ("INFLUXDB_HINTED_HANDOFF_MAX_SIZE", "1024"),
+            ("INFLUXDB_GRAPHITE_0_ENABLED", "true"),
+        ];
+        let (settings, cluster) = data_settings("[cluster]\nwrite-timeout = \"7s\"", &variables).unwrap();
+        assert_eq!((cluster.hostname.as_deref(), cluster.member.hints.max_bytes), (Some("d1"), 1024));
+        assert_eq!((cluster.write_timeout.as_secs(), cluster.dial_timeout.as_secs()), (7, 3));
+        assert_eq!((settings.data.dir, settings.listeners.graphite.len()), (PathBuf::from("/tmp/d1"), 1));
+        let error =
+            format!("{:#}", data_settings("[coordinator]\nwrite-timeout = \"soon\"", &[]).unwrap_err());
+        assert!(error.contains("line 2"), "{error}");
     }
 }

@@ -23,6 +23,7 @@ pub(crate) fn run(command: &ConfigCommand) -> Result<ExitCode> {
         ConfigCommand::Default { role } => {
             let text = match role {
                 Role::Run => config::DEFAULT_FILE.to_owned(),
+                Role::Data => config::DEFAULT_DATA_FILE.to_owned(),
                 Role::Agent => agent::default_file(),
                 Role::Alerts => alerts::DEFAULT_FILE.to_owned(),
             };
@@ -55,6 +56,9 @@ fn say_agent(paths: &[PathBuf]) -> Result<()> {
 /// Checks a file by what its name says it is, and names that.
 fn check(file: &Path) -> Result<&'static str> {
     match file.extension().and_then(|extension| extension.to_str()) {
+        Some("toml" | "conf") if config::is_data_file(file) => {
+            config::check_data_file(file).map(|()| "configuration of skywatch data")
+        }
         Some("toml") => config::check_file(file).map(|()| "configuration of skywatch run"),
         Some("conf") if config::is_server_file(file) => {
             config::check_file(file).map(|()| "configuration of InfluxDB, for skywatch run")

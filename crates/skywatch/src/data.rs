@@ -18,15 +18,18 @@ use skywatch_replication::{
     seat::{Profile, Seat},
 };
 use skywatch_rpc::{
-    Identity, Router, Secret, ServeOptions, TcpTransport, Transport, TransportOptions, serve,
+    Identity, Router, Secret, ServeOptions, ServerCounters, TcpTransport, TransportOptions, serve,
 };
 use skywatch_storage::fs::OsFs;
+use skywatch_tls::ClientTls;
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
 
 use crate::{
     cli::DataArgs,
     config::{ClusterSettings, RunSettings},
-    logging, node_tls,
+    logging,
+    node_metrics::CallMetrics,
+    node_tls,
     run::{Place, closed, start_and_wait},
     signals,
 };
@@ -103,16 +106,21 @@ async fn once(
         secret: cluster.secret.as_deref().and_then(Secret::new),
         ..Identity::new(env!("CARGO_PKG_VERSION"))
     };
-    let transport = transport(&identity, cluster)?;
+    let tls = cluster.tls.as_ref().map(node_tls::client).transpose()?;
+    let to_data = transport(&identity, tls, cluster);
+    let tls = cluster.meta_tls.as_ref().map(ClientTls::load).transpose().context("TLS to meta nodes")?;
+    let to_meta = transport(&identity, tls, cluster);
     let profile = profile(&settings, cluster, port);
     let name = profile.tcp_addr.clone();
     let meta = settings.data.dir.join("meta");
-    let seat = Seat::open(Arc::new(OsFs), &meta, Arc::clone(&transport), Arc::new(SystemClock), profile)
+    let seat = Seat::open(Arc::new(OsFs), &meta, Arc::clone(&to_meta) as _, Arc::new(SystemClock), profile)
         .with_context(|| format!("cannot read {}", meta.display()))?;
 
     let later = Arc::new(OnceLock::new());
     let (stop_calls, calls_stopped) = watch::channel(());
-    let calls = answer_calls(listener, &identity, cluster, &seat, Arc::clone(&later), calls_stopped)?;
+    let answered = Arc::default();
+    let options = serve_options(&identity, cluster, &answered)?;
+    let calls = answer_calls(listener, options, &seat, Arc::clone(&later), calls_stopped);
     let tasks = Tasks::default();
     let announcing = Arc::clone(&seat);
     let every = cluster.gossip_frequency;
@@ -136,7 +144,7 @@ async fn once(
 
     let membership = Membership {
         me,
-        transport,
+        transport: Arc::clone(&to_data) as _,
         catalogues: follower,
         runtime: Handle::current(),
         settings: cluster.member.clone(),
@@ -152,6 +160,7 @@ async fn once(
     let place = Place {
         membership,
         opened: Box::new(move |node| answer_more(node, &later)),
+        metrics: Arc::new(CallMetrics { transports: vec![to_data, to_meta], answered }),
         stop: Box::pin(async move {
             tokio::select! {
                 () = closed(stopped) => {}
@@ -200,32 +209,37 @@ fn system_hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-fn transport(identity: &Identity, cluster: &ClusterSettings) -> Result<Arc<dyn Transport>> {
-    let tls = cluster.tls.as_ref().map(node_tls::client).transpose()?;
+fn transport(identity: &Identity, tls: Option<ClientTls>, cluster: &ClusterSettings) -> Arc<TcpTransport> {
     let options = TransportOptions {
         tls,
         dial_timeout: cluster.dial_timeout,
         ..TransportOptions::new(identity.clone())
     };
-    Ok(Arc::new(TcpTransport::new(options)))
+    Arc::new(TcpTransport::new(options))
+}
+
+fn serve_options(
+    identity: &Identity,
+    cluster: &ClusterSettings,
+    counters: &Arc<ServerCounters>,
+) -> Result<ServeOptions> {
+    let tls = cluster.tls.as_ref().map(node_tls::server).transpose()?;
+    Ok(ServeOptions { tls, counters: Arc::clone(counters), ..ServeOptions::new(identity.clone()) })
 }
 
 fn answer_calls(
     listener: TcpListener,
-    identity: &Identity,
-    cluster: &ClusterSettings,
+    options: ServeOptions,
     seat: &Arc<Seat>,
     later: Arc<OnceLock<Router>>,
     stopped: watch::Receiver<()>,
-) -> Result<JoinHandle<()>> {
-    let tls = cluster.tls.as_ref().map(node_tls::server).transpose()?;
-    let options = ServeOptions { tls, ..ServeOptions::new(identity.clone()) };
+) -> JoinHandle<()> {
     let router = seat.router().and_later(later);
     let asked = Arc::clone(seat);
     let http = axum::Router::new()
         .route("/status", get(move || std::future::ready(Json(asked.status()))))
         .fallback(|| std::future::ready(()));
-    Ok(tokio::spawn(serve(listener, options, router, Some(http), closed(stopped))))
+    tokio::spawn(serve(listener, options, router, Some(http), closed(stopped)))
 }
 
 /// Tasks that end with this.

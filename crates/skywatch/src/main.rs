@@ -22,6 +22,7 @@ mod listeners;
 mod logging;
 mod memory;
 mod monitor;
+mod node_metrics;
 mod node_tls;
 mod query;
 mod run;

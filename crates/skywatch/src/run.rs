@@ -18,7 +18,7 @@ use anyhow::{Context, Result};
 use skywatch_agent::{Agent, Config, DefaultConfig, Sources, default_toml};
 use skywatch_cluster::{Membership, Node, NodeConfig};
 use skywatch_console::{AlertsView, ConsoleConfig, NoAlerts};
-use skywatch_http::{HttpConfig, InProcessUser, Server};
+use skywatch_http::{HttpConfig, InProcessUser, MetricsSource, Server};
 use skywatch_listeners::Listeners;
 use skywatch_monitor::Monitor;
 use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
@@ -63,6 +63,8 @@ pub(crate) struct Place {
     pub(crate) membership: Membership,
     /// Called with the node once it is open, before clients are served.
     pub(crate) opened: Opened,
+    /// What `/metrics` tells of calls between nodes.
+    pub(crate) metrics: Arc<dyn MetricsSource>,
     /// Completes when the node is to stop.
     pub(crate) stop: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
@@ -94,7 +96,10 @@ pub(crate) async fn start_and_wait(settings: RunSettings, place: Option<Place>) 
 
     let config = node_config(&settings, memory, &monitor);
     let (membership, opened, stop) = match place {
-        Some(Place { membership, opened, stop }) => (Some(membership), Some(opened), Some(stop)),
+        Some(Place { membership, opened, metrics, stop }) => {
+            server.metrics().add(metrics);
+            (Some(membership), Some(opened), Some(stop))
+        }
         None => (None, None, None),
     };
     let is_member = membership.is_some();
@@ -173,6 +178,9 @@ pub(crate) async fn start_and_wait(settings: RunSettings, place: Option<Place>) 
             None => signals::stop_requested().await.context("cannot listen for signals")?,
         },
     }
+    // Load balancers are given the time to notice.
+    node.drain();
+    tokio::time::sleep(settings.http.shutdown_delay).await;
     if let Some(alerts) = leased_alerts {
         alerts.stop().await;
     }

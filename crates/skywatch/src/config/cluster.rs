@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Result, bail};
 use skywatch_replication::{EntropySettings, MemberSettings, hints::HintSettings};
+use skywatch_tls::ClientTlsConfig;
 
 use super::{FileConfig, coordinator::CoordinatorSection, go_duration::GoDuration, influxdb::section};
 use crate::{bind_address::BindAddress, byte_size::ByteSize, cli::DataArgs};
@@ -74,8 +75,10 @@ pub(crate) struct ClusterSettings {
     pub(crate) gossip_frequency: Duration,
     /// What nodes prove to each other to know.
     pub(crate) secret: Option<String>,
-    /// Links between nodes are plain without it.
+    /// Links between data nodes are plain without it.
     pub(crate) tls: Option<NodeTls>,
+    /// Those to meta nodes are plain without it.
+    pub(crate) meta_tls: Option<ClientTlsConfig>,
 }
 
 impl ClusterSettings {
@@ -116,6 +119,7 @@ impl ClusterSettings {
                 .max(Duration::from_millis(250)),
             secret: secret(args, file)?,
             tls: tls(&file.coordinator)?,
+            meta_tls: meta_tls(file),
         })
     }
 }
@@ -136,15 +140,30 @@ fn tls(file: &CoordinatorSection) -> Result<Option<NodeTls>> {
     if file.https_enabled != Some(true) {
         return Ok(None);
     }
-    let Some(certificate) = file.https_certificate.clone() else {
+    let Some(certificate) = named(file.https_certificate.as_ref()) else {
         bail!(
             "[coordinator] https-enabled is true: https-certificate names the file of the node's certificate"
         );
     };
     Ok(Some(NodeTls {
         certificate,
-        private_key: file.https_private_key.clone(),
-        ca: file.https_ca.clone(),
+        private_key: named(file.https_private_key.as_ref()),
+        ca: named(file.https_ca.as_ref()),
         is_insecure: file.https_insecure_tls.unwrap_or(false),
     }))
+}
+
+fn meta_tls(file: &FileConfig) -> Option<ClientTlsConfig> {
+    let own = &file.coordinator;
+    (file.meta.meta_tls_enabled == Some(true)).then(|| ClientTlsConfig {
+        authorities: named(own.https_ca.as_ref()),
+        identity: named(own.https_certificate.as_ref())
+            .map(|certificate| (certificate, named(own.https_private_key.as_ref()))),
+        skip_verification: file.meta.meta_insecure_tls == Some(true),
+    })
+}
+
+/// A file, if one is named: InfluxDB's files leave the name empty where there is none.
+fn named(path: Option<&PathBuf>) -> Option<PathBuf> {
+    path.filter(|path| !path.as_os_str().is_empty()).cloned()
 }

@@ -23,6 +23,7 @@ pub(crate) struct HttpSettings {
     /// 0 leaves it to us.
     pub(crate) max_queued_writes: usize,
     pub(crate) write_queue_timeout: Duration,
+    pub(crate) shutdown_delay: Duration,
     pub(crate) max_concurrent_queries: usize,
     /// 0 means no limit.
     pub(crate) query_timeout_secs: u64,
@@ -53,6 +54,7 @@ pub(super) struct HttpSection {
     max_concurrent_write_limit: Option<usize>,
     max_enqueued_write_limit: Option<usize>,
     enqueued_write_timeout: Option<GoDuration>,
+    shutdown_delay: Option<GoDuration>,
     max_concurrent_queries: Option<usize>,
     query_timeout_secs: Option<u64>,
     max_row_limit: Option<usize>,
@@ -82,6 +84,11 @@ pub(super) struct HttpSection {
 }
 
 impl HttpSection {
+    /// Says where to listen, if the file does not.
+    pub(super) fn bind_unless_bound(&mut self, port: u16) {
+        self.bind.get_or_insert_with(|| BindAddress::everywhere(port));
+    }
+
     /// With authentication on, profiles and Prometheus' reads always want a user, whatever these keys say.
     pub(super) fn note(&self, keys: &mut IgnoredKeys) {
         for (key, value) in [
@@ -128,6 +135,7 @@ impl HttpSettings {
             max_concurrent_writes: file.max_concurrent_write_limit.unwrap_or(0),
             max_queued_writes: file.max_enqueued_write_limit.unwrap_or(0),
             write_queue_timeout: file.enqueued_write_timeout.map_or(Duration::from_secs(30), |wait| wait.0),
+            shutdown_delay: file.shutdown_delay.map_or(Duration::ZERO, |delay| delay.0),
             max_concurrent_queries: file.max_concurrent_queries.unwrap_or(16),
             query_timeout_secs: file.query_timeout_secs.unwrap_or(0),
             max_row_limit: file.max_row_limit.unwrap_or(0),

@@ -93,8 +93,10 @@ section! {
         // Of clusters.
         meta_auth_enabled: Option<bool>,
         meta_internal_shared_secret: Option<String>,
+        meta_tls_enabled: Option<bool>,
+        meta_insecure_tls: Option<bool>,
     }
-    ignores { dir, logging_enabled, meta_tls_enabled, meta_insecure_tls }
+    ignores { dir, logging_enabled }
 }
 
 impl MetaSection {

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use serde::Deserialize;
 
-use super::go_duration::GoDuration;
+use super::{go_duration::GoDuration, influxdb::section};
 use crate::cli::RunArgs;
 
 /// The shortest interval: more often would cost more than it tells.
@@ -19,13 +18,15 @@ pub(crate) struct MonitorSettings {
     pub(crate) store_interval: Duration,
 }
 
-/// The section as written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub(super) struct MonitorSection {
-    store_enabled: Option<bool>,
-    store_database: Option<String>,
-    store_interval: Option<GoDuration>,
+section! {
+    /// The section as written.
+    MonitorSection "monitor"
+    reads {
+        store_enabled: Option<bool>,
+        store_database: Option<String>,
+        store_interval: Option<GoDuration>,
+    }
+    ignores { remote_collect_interval }
 }
 
 impl MonitorSettings {
