@@ -19,7 +19,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -54,6 +54,8 @@ const SETTLING: Duration = Duration::from_secs(5);
 const REACH_LIMIT: Duration = Duration::from_secs(1);
 /// How soon a shard that could not be repaired is tried again, if it is missing, damaged or joining.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
+/// How often an owner is told that it lacks something of a shard.
+const TELL_EVERY: Duration = Duration::from_secs(30);
 /// How long filling gaps of another node may take before it is tried anew, and how often it is asked.
 const FILL_LIMIT: Duration = Duration::from_secs(120);
 const FILL_PAUSE: Duration = Duration::from_millis(500);
@@ -125,8 +127,12 @@ pub struct Entropy {
     counters: Counters,
     wake: Notify,
     random: Mutex<StdRng>,
+    /// Whether somebody counts on what this round finds.
+    is_thorough: AtomicBool,
     /// From whom shards are to be copied, where somebody has said so.
     sources: Mutex<BTreeMap<u64, String>>,
+    /// When owners were told that they lack something of a shard.
+    told: Mutex<BTreeMap<(u64, NodeId), Instant>>,
     /// Gaps of other nodes: the round that was asked for.
     fills: Mutex<BTreeMap<NodeId, u64>>,
 }
@@ -170,7 +176,9 @@ impl Entropy {
             counters: Counters::default(),
             wake: Notify::new(),
             random: Mutex::new(StdRng::seed_from_u64(settings.seed)),
+            is_thorough: AtomicBool::new(false),
             sources: Mutex::default(),
+            told: Mutex::default(),
             fills: Mutex::default(),
             member,
             settings,
@@ -319,7 +327,10 @@ impl Entropy {
                 next_round = Instant::now() + self.settings.check_interval.mul_f64(spread);
             }
             let patience = if self.suspects().is_empty() { self.settings.check_interval } else { TRY_AGAIN };
-            let wake_at = next_round.min(Instant::now() + patience);
+            let mut wake_at = Instant::now() + patience;
+            if self.settings.enabled {
+                wake_at = wake_at.min(next_round);
+            }
             tokio::select! {
                 () = tokio::time::sleep_until(wake_at) => {}
                 () = self.wake.notified() => {}
@@ -374,18 +385,21 @@ impl Entropy {
             (ledger.begin_round(), was_asked)
         };
         let orphaned = self.orphaned_marks();
+        let is_thorough = was_asked || !orphaned.is_empty();
+        self.is_thorough.store(is_thorough, Ordering::Relaxed);
         let catalogue = self.member.catalogues().current();
         let shards: Vec<u64> = owned_with_others(&catalogue, self.member.id()).collect();
         let mut all_alike = true;
         for shard in shards {
             // What is kept for a node that is behind comes by itself.
-            if !was_asked && orphaned.is_empty() && self.is_somebody_behind(shard) {
+            if !is_thorough && self.is_somebody_behind(shard) {
                 all_alike = false;
                 continue;
             }
             all_alike &= self.look_at(shard).await == Verdict::Alike;
             self.look_at_queue().await;
         }
+        self.is_thorough.store(false, Ordering::Relaxed);
         self.ledger.lock().end_round(round, all_alike);
         if all_alike {
             self.clear_marks(orphaned).await;
@@ -500,9 +514,10 @@ impl Entropy {
             (wanted.as_ref() != Some(&peer.tcp_addr), lacks)
         });
         let others = peers.len();
+        let youngest_too = is_joining || self.doubts.has(shard) || self.is_thorough.load(Ordering::Relaxed);
         let mut results: Vec<Pulled> = Vec::new();
         for peer in peers {
-            let pull = Pull { entropy: self, place, peer };
+            let pull = Pull { entropy: self, place, peer, youngest_too };
             match pull.run().await {
                 Ok(pulled) => {
                     self.counters.taken.fetch_add(pulled.taken, Ordering::Relaxed);
@@ -514,7 +529,8 @@ impl Entropy {
                             "cells and deletes that were missing have been taken in"
                         );
                     }
-                    if pulled.lacks_mine {
+                    // What cannot be reconciled stays different, however often it is looked at.
+                    if pulled.lacks_mine && pulled.reasons.is_empty() && self.may_tell(shard, peer.id) {
                         pull.tell_differs().await;
                     }
                     results.push(pulled);
@@ -534,6 +550,18 @@ impl Entropy {
             && results.iter().all(|pulled| pulled.complete)
             && (results.len() == others || results.iter().any(|pulled| pulled.from_whole));
         Looked { verdict: self.judge(shard, others, &results), is_complete }
+    }
+
+    /// Whether it is time to tell an owner again that it lacks something of a shard.
+    fn may_tell(&self, shard: u64, owner: NodeId) -> bool {
+        let now = Instant::now();
+        let mut told = self.told.lock();
+        told.retain(|_, at| now.saturating_duration_since(*at) < TELL_EVERY);
+        let is_due = !told.contains_key(&(shard, owner));
+        if is_due {
+            told.insert((shard, owner), now);
+        }
+        is_due
     }
 
     /// Notes what is known of a shard after it was compared with so many other owners.

@@ -115,6 +115,8 @@ pub(super) struct Pull<'a> {
     pub(super) entropy: &'a Entropy,
     pub(super) place: Place<'a>,
     pub(super) peer: &'a DataNode,
+    /// Whether cells count that may still be on their way: to whoever must not lack any.
+    pub(super) youngest_too: bool,
 }
 
 impl Pull<'_> {
@@ -283,8 +285,12 @@ impl Pull<'_> {
         buckets: &[TimeBucket],
         pulled: &mut Pulled,
     ) -> Result<(), PullError> {
-        let now_ms = self.entropy.member.owner().now_ms();
-        let before = Version::from_parts(now_ms.saturating_sub(IN_FLIGHT_MS), 0, 0);
+        let before = if self.youngest_too {
+            Version(u64::MAX)
+        } else {
+            let now_ms = self.entropy.member.owner().now_ms();
+            Version::from_parts(now_ms.saturating_sub(IN_FLIGHT_MS), 0, 0)
+        };
         let wanted: BTreeSet<TimeBucket> = buckets.iter().copied().collect();
         let numbers = buckets.iter().map(|bucket| bucket.0).collect();
         let question = ClassesQuestion { shard: self.id(), buckets: numbers, before: before.0 };

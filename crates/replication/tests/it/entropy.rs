@@ -1,0 +1,222 @@
+//! Owners that differ become alike; what cannot be reconciled is reported; what is in doubt is not vouched for.
+
+use std::{path::Path, time::Duration};
+
+use bytes::Bytes;
+use skywatch_model::{FieldRef, TimeRange, line::PointBatch};
+use skywatch_replication::entropy::calls::{FETCH, ROUND, RoundAnswer, RoundQuestion};
+use skywatch_rpc::ask;
+use skywatch_storage::{TagPredicate, fs::SimFs};
+use tokio::time::sleep;
+
+use crate::support::{Cluster, NOW_NS, address, points, store_at, version};
+
+/// Two owners with the same 40 series, in the log of one and in a segment of the other.
+fn two_alike() -> (Cluster, SimFs, SimFs) {
+    let cluster = Cluster::new(2);
+    let shard = cluster.shard();
+    let (one, other) = (SimFs::new(1), SimFs::new(2));
+    for fs in [&one, &other] {
+        let store = cluster.open(fs);
+        store_at(&store, shard, &points(0..40, 0..20), version(1));
+        if std::ptr::eq(fs, &other) {
+            store.shard(shard.0).unwrap().flush().unwrap();
+        }
+    }
+    (cluster, one, other)
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_fetches_what_only_the_other_has_and_no_more() {
+    let (mut cluster, one, other) = two_alike();
+    let shard = cluster.shard();
+    {
+        let (one, other) = (cluster.open(&one), cluster.open(&other));
+        store_at(&one, shard, &points(3..4, 50..60), version(2));
+        store_at(&other, shard, &points(50..52, 0..5), version(3));
+        let predicate = TagPredicate::Equal { key: "host".into(), value: "h9".into() };
+        let here = other.shard(shard.0).unwrap();
+        here.delete(&["cpu".into()], &predicate, TimeRange::ALL, version(4)).unwrap();
+    }
+    cluster.start(1, one);
+    cluster.start(2, other);
+    cluster.until("alike", |cluster| cluster.are_alike(&[1, 2])).await;
+    let (one, other) = (cluster.node(1).entropy.stats(), cluster.node(2).entropy.stats());
+    assert_eq!((one.taken, other.taken), (10 + 1, 10), "ten cells and a delete, and ten cells");
+    assert!(one.bytes_rx < 8_000 && other.bytes_rx < 8_000, "{one:?} {other:?}");
+    cluster.until("known to be", |cluster| cluster.node(1).entropy.status().shards.is_empty()).await;
+    let fetched = cluster.wires.count(FETCH);
+    sleep(Duration::from_secs(120)).await;
+    assert_eq!(cluster.wires.count(FETCH), fetched, "nothing travels any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_on_its_way_does_not_travel_twice() {
+    let (mut cluster, one, other) = two_alike();
+    let shard = cluster.shard();
+    cluster.start(1, one);
+    cluster.start(2, other);
+    // A node that writes all the time, and whose writes reach the second owner a second after the first.
+    for second in 0..60u64 {
+        let batch = points(0..5, 100 + second as i64..101 + second as i64);
+        store_at(&cluster.node(1).store, shard, &batch, version(second * 1_000));
+        sleep(Duration::from_millis(1_000)).await;
+        store_at(&cluster.node(2).store, shard, &batch, version(second * 1_000));
+    }
+    assert!(cluster.node(2).entropy.stats().jobs >= 5);
+    assert_eq!(cluster.wires.count(FETCH), 0);
+    assert!(cluster.are_alike(&[1, 2]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_types_of_a_field_are_reported_and_the_rest_becomes_alike() {
+    let (mut cluster, one, other) = two_alike();
+    let shard = cluster.shard();
+    let batch = |value: FieldRef<'static>| {
+        let mut batch = PointBatch::new();
+        batch.push("mem", NOW_NS, [("used", value), ("free", FieldRef::Integer(1))]).unwrap();
+        batch
+    };
+    store_at(&cluster.open(&one), shard, &batch(FieldRef::Integer(7)), version(5));
+    store_at(&cluster.open(&other), shard, &batch(FieldRef::Float(7.0)), version(6));
+    store_at(&cluster.open(&other), shard, &points(90..91, 0..3), version(7));
+    cluster.start(1, one);
+    cluster.start(2, other);
+    let reason = |cluster: &Cluster, id: u64| {
+        cluster
+            .node(id)
+            .entropy
+            .status()
+            .shards
+            .first()
+            .map(|shard| (shard.status.clone(), shard.reason.clone()))
+    };
+    let is_told = |cluster: &Cluster| {
+        [1, 2].iter().all(|id| reason(cluster, *id).is_some_and(|it| it.0 == "diff" && !it.1.is_empty()))
+    };
+    cluster.until("told", is_told).await;
+    let (status, reason) = reason(&cluster, 1).unwrap();
+    assert_eq!(status, "diff");
+    assert_eq!(
+        reason,
+        "field type conflict: input field \"used\" on measurement \"mem\" is type float, already exists as type integer"
+    );
+    assert_eq!(cluster.node(1).entropy.stats().taken, 3 + 1, "the other series, and the other field");
+    let fetched = cluster.wires.count(FETCH);
+    sleep(Duration::from_secs(300)).await;
+    let again = cluster.wires.count(FETCH) - fetched;
+    assert!(again <= 2 * 40, "{again} calls in 30 rounds of two nodes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_directory_is_in_doubt_until_it_has_been_copied() {
+    let (mut cluster, one, other) = two_alike();
+    let shard = cluster.shard();
+    cluster.start(1, one);
+    cluster.start(2, other);
+    let vouched =
+        |cluster: &Cluster| [1, 2].iter().all(|id| cluster.node(*id).entropy.vouches_for(shard.0.0));
+    cluster.until("vouched for", vouched).await;
+    sleep(Duration::from_secs(30)).await;
+    let fs = cluster.stop(2).await;
+    cluster.open(&fs).drop_shard(shard.0).unwrap();
+    // Its peer is away for a while.
+    let peer = cluster.stop(1).await;
+    cluster.start(2, fs);
+    sleep(Duration::from_secs(60)).await;
+    assert!(!cluster.node(2).entropy.vouches_for(shard.0.0), "nobody knows what it had");
+    // Nor does it once a write has made a new directory, and another start.
+    store_at(&cluster.node(2).store, shard, &points(7..8, 70..71), version(70_000));
+    let fs = cluster.stop(2).await;
+    cluster.start(2, fs);
+    sleep(Duration::from_secs(60)).await;
+    assert!(!cluster.node(2).entropy.vouches_for(shard.0.0));
+    cluster.start(1, peer);
+    cluster.until("alike", |cluster| cluster.are_alike(&[1, 2])).await;
+    cluster.until("vouched for", vouched).await;
+    assert_eq!(cluster.node(2).entropy.stats().doubted, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_never_was_is_not_in_doubt() {
+    let mut cluster = Cluster::new(2);
+    let shard = cluster.shard();
+    let fs = SimFs::new(1);
+    cluster.start(1, fs);
+    cluster.start(2, SimFs::new(2));
+    cluster.until("vouched for", |cluster| cluster.node(1).entropy.vouches_for(shard.0.0)).await;
+    let fs = cluster.stop(1).await;
+    drop(cluster.stop(2).await);
+    cluster.start(1, fs);
+    assert!(!cluster.node(1).entropy.doubts().has(shard.0.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_segment_is_replaced_from_another_owner() {
+    let (mut cluster, one, other) = two_alike();
+    let (id, _) = cluster.shard();
+    let path = Path::new("data").join(id.to_string()).join("0000000001.seg");
+    let mut bytes = other.read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    other.overwrite(&path, bytes).unwrap();
+    cluster.start(1, one);
+    cluster.start(2, other);
+    cluster.until("alike", |cluster| cluster.are_alike(&[1, 2])).await;
+    let shard = cluster.node(2).shard(id).unwrap();
+    assert_eq!(shard.damaged_segments(), []);
+    assert_eq!(shard.digest().unwrap().cells().count, 800);
+    cluster.until("vouched for", |cluster| cluster.node(2).entropy.vouches_for(id.0)).await;
+    let fs = cluster.stop(2).await;
+    assert!(!cluster.open(&fs).shard(id).unwrap().recovery().has_damage());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_that_is_asked_for_ends_with_everything_here() {
+    let (mut cluster, one, other) = two_alike();
+    let shard = cluster.shard();
+    cluster.settings.check_interval = Duration::from_secs(1_000_000);
+    store_at(&cluster.open(&one), shard, &points(60..61, 0..9), version(5));
+    cluster.start(1, one);
+    cluster.start(2, other);
+    sleep(Duration::from_secs(20)).await;
+    assert!(!cluster.are_alike(&[1, 2]), "nothing happens unasked for a long time");
+    let mut question = RoundQuestion { round: None };
+    let ask_again = async |question: &RoundQuestion| -> RoundAnswer {
+        let limit = Duration::from_secs(1);
+        ask(&*cluster.wires, &address(2), ROUND, question, Bytes::new(), limit).await.unwrap().0
+    };
+    let answer = ask_again(&question).await;
+    assert!(!answer.done && !answer.failed);
+    question.round = Some(answer.round);
+    let mut answer = answer;
+    for _ in 0..100 {
+        sleep(Duration::from_millis(100)).await;
+        answer = ask_again(&question).await;
+        if answer.done {
+            break;
+        }
+    }
+    assert!(answer.done && cluster.are_alike(&[1, 2]), "{answer:?}");
+    assert!(ask_again(&RoundQuestion { round: Some(9) }).await.failed, "a round of another life");
+}
+
+#[tokio::test(start_paused = true)]
+async fn repairs_can_be_asked_for_and_called_off() {
+    let (mut cluster, one, other) = two_alike();
+    let shard = cluster.shard();
+    cluster.settings.enabled = false;
+    store_at(&cluster.open(&one), shard, &points(60..61, 0..9), version(5));
+    cluster.start(1, one);
+    cluster.start(2, other);
+    sleep(Duration::from_secs(100)).await;
+    assert!(!cluster.are_alike(&[1, 2]), "comparing is off");
+    let entropy = &cluster.node(2).entropy;
+    assert!(entropy.repair(shard.0.0) && !entropy.repair(shard.0.0));
+    assert_eq!(entropy.status().queued_shards, [shard.0.0]);
+    assert!(entropy.kill_repair(shard.0.0) && !entropy.kill_repair(shard.0.0));
+    sleep(Duration::from_secs(100)).await;
+    assert!(!cluster.are_alike(&[1, 2]));
+    assert!(entropy.repair(shard.0.0));
+    cluster.until("alike", |cluster| cluster.are_alike(&[1, 2])).await;
+}
