@@ -23,7 +23,9 @@ use jiff::Timestamp;
 use skywatch_influxql::{format_duration, quote_ident};
 use skywatch_meta::{CatalogueHost, Database, HostError, RetentionPolicy};
 use skywatch_model::{FieldRef, FieldValue, RowBlock, TimeRange, line::PointBatch};
-use skywatch_storage::{OpenError, Order, ReadError, ShardId, ShardRead, Store, StoreOptions, TagPredicate};
+use skywatch_storage::{
+    OpenError, Order, ReadError, ScanRequest, ShardId, ShardRead, Store, StoreOptions, TagPredicate,
+};
 
 /// What to export. Empty means everything.
 #[derive(Debug, Clone)]
@@ -191,15 +193,15 @@ impl Exporter<'_> {
 
     fn shard(&mut self, shard: &dyn ShardRead) -> Result<(), ExportError> {
         let mut lines = String::new();
-        for measurement in shard.measurements() {
+        for measurement in shard.measurements()? {
             let wanted = &self.options.measurements;
             if !wanted.is_empty() && !wanted.iter().any(|name| **name == *measurement) {
                 continue;
             }
             let fields: Vec<Arc<str>> =
-                shard.fields(&measurement).into_iter().map(|(name, _)| name).collect();
-            let scanner = shard.scanner(&measurement, &fields);
-            for series in shard.select_series(&measurement, &TagPredicate::All) {
+                shard.fields(&measurement)?.into_iter().map(|(name, _)| name).collect();
+            let scanner = shard.scanner(&ScanRequest::new(&measurement, &fields))?;
+            for series in shard.select_series(&measurement, &TagPredicate::All)? {
                 let key = shard.series_key(series);
                 let mut blocks = scanner.scan(series, self.options.range, Order::Ascending)?;
                 while let Some(block) = blocks.next_block()? {

@@ -9,8 +9,8 @@ use skywatch_meta::{
 };
 use skywatch_model::{TimeRange, Version, line::PointBatch};
 use skywatch_query::{
-    Backend, BackendError, DeleteRequest, NewRetentionPolicy, RetentionPolicyInfo, RetentionPolicyUpdate,
-    ShardGroupInfo, ShardInfo,
+    Backend, BackendError, DeleteRequest, NewRetentionPolicy, Reading, RetentionPolicyInfo,
+    RetentionPolicyUpdate, ShardGroupInfo, ShardInfo,
 };
 use skywatch_replication::{Consistency, Owners, operation::Target};
 use skywatch_storage::{Rule, ShardRead, TagPredicate, WriteError};
@@ -59,6 +59,7 @@ impl Backend for NodeCore {
         database: &str,
         retention_policy: &str,
         range: TimeRange,
+        _: &Reading,
     ) -> Result<Vec<Arc<dyn ShardRead>>, BackendError> {
         let database = self.database(database)?;
         let policy = database

@@ -61,8 +61,9 @@ impl NodeCore {
         let catalogue = self.host.current();
         let of = |database: &Database| {
             let shards = live_shards(database).filter_map(|id| self.open_shard(id));
-            let measurements: BTreeSet<Arc<str>> =
-                shards.flat_map(|shard| shard.snapshot().measurements()).collect();
+            // What cannot be read is not counted.
+            let names = |shard: Arc<Shard>| shard.snapshot().measurements().unwrap_or_default();
+            let measurements: BTreeSet<Arc<str>> = shards.flat_map(names).collect();
             let series = self.series_limits.of(&database.name).estimate();
             Statistic::new("database")
                 .tag("database", &*database.name)

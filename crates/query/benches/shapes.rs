@@ -7,7 +7,7 @@ use divan::{Bencher, black_box};
 use skywatch_model::{Column, TimeRange, Values};
 use skywatch_query::{
     Administration, Backend, BackendError, CancelToken, DeleteRequest, Executor, Limits, MemoryShard,
-    MemoryStatistics, NewRetentionPolicy, QueryRequest, RetentionPolicyInfo, RetentionPolicyUpdate,
+    MemoryStatistics, NewRetentionPolicy, QueryRequest, Reading, RetentionPolicyInfo, RetentionPolicyUpdate,
     StatementResult,
 };
 use skywatch_storage::ShardRead;
@@ -56,7 +56,13 @@ impl Backend for OneShard {
         Ok(vec![policy])
     }
 
-    fn shards(&self, _: &str, _: &str, _: TimeRange) -> Result<Vec<Arc<dyn ShardRead>>, BackendError> {
+    fn shards(
+        &self,
+        _: &str,
+        _: &str,
+        _: TimeRange,
+        _: &Reading,
+    ) -> Result<Vec<Arc<dyn ShardRead>>, BackendError> {
         Ok(vec![Arc::clone(&self.0)])
     }
 

@@ -11,6 +11,8 @@ pub use administration::{Administration, ContinuousQueryInfo, GrantInfo, Subscri
 use skywatch_model::{TimeRange, line::PointBatch};
 use skywatch_storage::{ReadError, ShardRead, TagPredicate, WriteError};
 
+use crate::Reading;
+
 /// A retention policy as `SHOW RETENTION POLICIES` lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetentionPolicyInfo {
@@ -105,12 +107,13 @@ pub trait Backend: Administration + Send + Sync + fmt::Debug {
     fn retention_policies(&self, database: &str) -> Result<Vec<RetentionPolicyInfo>, BackendError>;
 
     /// A snapshot of every live shard whose range overlaps `range`, sorted by range, in an order that does not
-    /// change between calls. A series lies in at most one of the shards that cover a given time.
+    /// change between calls; where this node does not hold them, of other nodes, as `reading` says. A series lies in at most one of the shards that cover a given time.
     fn shards(
         &self,
         database: &str,
         retention_policy: &str,
         range: TimeRange,
+        reading: &Reading,
     ) -> Result<Vec<Arc<dyn ShardRead>>, BackendError>;
 
     /// Creates a database. Without a `policy` it gets the catalogue's default one. Creating it again with the

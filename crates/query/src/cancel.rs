@@ -44,6 +44,11 @@ impl CancelToken {
         self.killed.store(true, Ordering::Relaxed);
     }
 
+    /// When the query ends at the latest.
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
     /// Whether [`Self::kill`] was called.
     pub fn is_killed(&self) -> bool {
         self.killed.load(Ordering::Relaxed)

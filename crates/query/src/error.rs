@@ -64,7 +64,11 @@ impl QueryError {
             Self::LimitExceeded(_)
             | Self::Interrupted(_)
             | Self::Closed(_)
-            | Self::Backend(BackendError::Overloaded(_)) => QueryErrorClass::Retry,
+            | Self::Read(ReadError::Unreachable { .. } | ReadError::Stopped)
+            | Self::Backend(
+                BackendError::Overloaded(_)
+                | BackendError::Read(ReadError::Unreachable { .. } | ReadError::Stopped),
+            ) => QueryErrorClass::Retry,
             Self::Read(_)
             | Self::Backend(
                 BackendError::Read(_)

@@ -11,6 +11,7 @@ mod groups;
 mod partial;
 mod pool;
 mod raw;
+mod request;
 mod span;
 mod ties;
 mod transform;
@@ -26,7 +27,7 @@ use std::{
 use parking_lot::Mutex;
 pub(crate) use pool::Pool;
 use skywatch_model::{Column, TimeRange, Values};
-use skywatch_storage::{BlockStream, Consumer, MemoryBudget, Order, ReadError, Reservation, Scanner};
+use skywatch_storage::{BlockStream, Consumer, MemoryBudget, Order, ReadError, Reservation, ScanRequest};
 
 use crate::{
     CancelToken, Limits, OutputColumn, QueryError, ResultSeries,
@@ -188,8 +189,7 @@ pub(crate) fn run(
         if let Some(refusal) = plan.refusal.as_ref().filter(|_| series > 0) {
             return Err(QueryError::invalid(refusal.clone()));
         }
-        let scanners: Vec<Box<dyn Scanner + '_>> =
-            source.shards.iter().map(|shard| shard.scanner(&source.name, &layout.request)).collect();
+        let scanners = request::Scanners::new(plan, source, &layout, &groups)?;
         let run = Run { plan, layout: &layout, source, scanners: &scanners, piece_rows, usage, pool };
         if plan.is_raw() {
             raw::run(&run, &groups, emit)?;
@@ -230,8 +230,9 @@ pub(crate) fn cost(
     let mut costs = Vec::new();
     for source in sources {
         let groups = groups::build(plan, source, &layout, usage)?;
-        let scanners: Vec<_> =
-            source.shards.iter().map(|shard| shard.scanner(&source.name, fields)).collect();
+        let request = ScanRequest::new(&source.name, fields);
+        let scanners =
+            source.shards.iter().map(|shard| shard.scanner(&request)).collect::<Result<Vec<_>, _>>()?;
         let mut cost = SourceCost { name: Arc::clone(&source.name), ..SourceCost::default() };
         let (mut shards, mut files) = (BTreeSet::new(), BTreeSet::new());
         for member in groups.iter().flat_map(|group| &group.members) {
@@ -312,14 +313,23 @@ struct Run<'a> {
     plan: &'a SelectPlan,
     layout: &'a block::Layout,
     source: &'a NamedSource,
-    /// One per shard of the source.
-    scanners: &'a [Box<dyn Scanner + 'a>],
+    scanners: &'a request::Scanners<'a>,
     piece_rows: usize,
     usage: &'a Usage<'a>,
     pool: &'a Pool,
 }
 
 impl<'a> Run<'a> {
+    /// Opens a series where the ends of it are looked for.
+    fn scan_edge(
+        &self,
+        member: &groups::Member,
+        range: TimeRange,
+        order: Order,
+    ) -> Result<Box<dyn BlockStream + 'a>, ReadError> {
+        self.scanners.edges[member.shard].scan(member.series, range, order)
+    }
+
     /// Opens a series.
     fn scan(
         &self,
@@ -327,7 +337,7 @@ impl<'a> Run<'a> {
         range: TimeRange,
         order: Order,
     ) -> Result<Box<dyn BlockStream + 'a>, ReadError> {
-        self.scanners[member.shard].scan(member.series, range, order)
+        self.scanners.all[member.shard].scan(member.series, range, order)
     }
 
     /// The window that a time belongs to: first nanosecond, and first nanosecond after it. Without windows, the one

@@ -8,11 +8,11 @@ use std::{
 
 use skywatch_influxql::{Query, Statement};
 use skywatch_monitor::Monitor;
-use skywatch_storage::MemoryBudget;
+use skywatch_storage::{MemoryBudget, ReadError};
 
 use crate::{
-    Backend, CancelToken, Identity, Interrupt, Limits, Message, QueryError, ResultSeries, ResultSink,
-    StatementResult, access,
+    Backend, BackendError, CancelToken, Identity, Interrupt, Limits, Message, QueryError, Reading,
+    ResultSeries, ResultSink, StatementResult, access,
     exec::Pool,
     running::{Running, RunningQueries},
     statement,
@@ -38,6 +38,10 @@ pub struct QueryRequest {
     pub now_ns: i64,
     /// Whose rights count.
     pub identity: Identity,
+    /// Read only what this node of a cluster holds.
+    pub node_id: Option<u64>,
+    /// Where no node holds all of a shard, answer from one that lacks something, and say so.
+    pub allows_partial: bool,
 }
 
 impl QueryRequest {
@@ -52,6 +56,8 @@ impl QueryRequest {
             read_only: false,
             now_ns,
             identity: Identity::Unrestricted,
+            node_id: None,
+            allows_partial: false,
         }
     }
 }
@@ -155,7 +161,8 @@ impl Executor {
     ) -> Result<(), QueryError> {
         let mut statements = (0u32..).zip(&query.statements);
         for (statement_id, statement) in statements.by_ref() {
-            if let Err(error) = self.statement(statement_id, statement, request, running, sink) {
+            let outcome = self.statement(statement_id, statement, request, running, sink);
+            if let Err(error) = outcome.map_err(|error| stopped(error, running)) {
                 if matches!(error, QueryError::Interrupted(Interrupt::Timeout)) {
                     watch.timed_out();
                 }
@@ -181,6 +188,7 @@ impl Executor {
         sink: &mut dyn ResultSink,
     ) -> Result<(), QueryError> {
         running.cancel().check()?;
+        let reading = Reading::new(running.cancel().clone(), request.node_id, request.allows_partial);
         let context = statement::Context {
             backend: self.backend.as_ref(),
             limits: &self.limits,
@@ -190,10 +198,24 @@ impl Executor {
             monitor: &self.monitor,
             request,
             cancel: running.cancel(),
+            reading: &reading,
         };
         let mut sender = Sender { statement_id, sink, zone: None, held: Vec::new(), held_rows: 0, request };
-        let outcome = statement::run(&context, statement, &mut sender)?;
-        sender.finish(outcome)
+        let mut messages = statement::run(&context, statement, &mut sender)?;
+        let partial = |why| Message { level: "warning", text: format!("partial answer: {why}") };
+        messages.extend(reading.take_lacking().into_iter().map(partial));
+        sender.finish(messages)
+    }
+}
+
+/// A read that was given up tells by what the query was stopped.
+fn stopped(error: QueryError, running: &Running) -> QueryError {
+    match error {
+        QueryError::Read(ReadError::Stopped)
+        | QueryError::Backend(BackendError::Read(ReadError::Stopped)) => {
+            running.cancel().check().err().map_or(error, QueryError::Interrupted)
+        }
+        error => error,
     }
 }
 

@@ -15,8 +15,8 @@ mod sample;
 
 use std::{any::Any, fmt::Debug, marker::PhantomData, ops::Range};
 
-use skywatch_model::{Column, FieldValue, RowBlock};
-use skywatch_storage::{BlockStats, SpanStats, Sum};
+use skywatch_model::{Column, FieldType, FieldValue, RowBlock};
+use skywatch_storage::{BlockStats, SpanStats, Sum, WindowStats};
 
 pub(crate) use extreme::{PointTime, SelectorConfig};
 pub(crate) use native::{Native, Number};
@@ -83,12 +83,16 @@ pub(crate) struct MemberId {
 /// What is known, without decoding them, of the values of one field in a block or in a part of one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Statistics<'a> {
+    /// Type of the values.
+    pub(crate) field_type: FieldType,
     /// Number of values, at least 1.
     pub(crate) count: u64,
-    /// Earliest value.
-    pub(crate) first: (i64, &'a FieldValue),
-    /// Latest value.
-    pub(crate) last: (i64, &'a FieldValue),
+    /// Some time among theirs.
+    pub(crate) time: i64,
+    /// Earliest value, where that is known.
+    pub(crate) first: Option<(i64, &'a FieldValue)>,
+    /// Latest value, where that is known.
+    pub(crate) last: Option<(i64, &'a FieldValue)>,
     /// Smallest value, and the earliest time it occurs where that is known.
     pub(crate) min: Option<(Option<i64>, &'a FieldValue)>,
     /// Greatest value, and the earliest time it occurs where that is known.
@@ -104,9 +108,11 @@ impl<'a> Statistics<'a> {
         let extreme =
             |point: &'a Option<(i64, FieldValue)>| point.as_ref().map(|(time, value)| (Some(*time), value));
         Self {
+            field_type: stats.first.1.field_type(),
             count: stats.count,
-            first: point(&stats.first),
-            last: point(&stats.last),
+            time: stats.first.0,
+            first: Some(point(&stats.first)),
+            last: Some(point(&stats.last)),
             min: extreme(&stats.min),
             max: extreme(&stats.max),
             sum: stats.sum,
@@ -116,12 +122,30 @@ impl<'a> Statistics<'a> {
     /// Of a part of a block.
     pub(crate) fn of_span(span: &'a SpanStats) -> Self {
         Self {
+            field_type: span.first.1.field_type(),
             count: span.count,
-            first: (span.first.0, &span.first.1),
-            last: (span.last.0, &span.last.1),
+            time: span.first.0,
+            first: Some((span.first.0, &span.first.1)),
+            last: Some((span.last.0, &span.last.1)),
             min: span.min.as_ref().map(|value| (None, value)),
             max: span.max.as_ref().map(|value| (None, value)),
             sum: span.sum,
+        }
+    }
+
+    /// Of a window of a summary.
+    pub(crate) fn of_window(window: &'a WindowStats) -> Self {
+        let point = |point: &'a Option<(i64, FieldValue)>| point.as_ref().map(|(time, value)| (*time, value));
+        let extreme = |of: &'a Option<(i64, FieldValue)>| point(of).map(|(time, value)| (Some(time), value));
+        Self {
+            field_type: window.field_type,
+            count: window.count,
+            time: window.times.start,
+            first: point(&window.first),
+            last: point(&window.last),
+            min: extreme(&window.min),
+            max: extreme(&window.max),
+            sum: window.sum,
         }
     }
 }
@@ -256,8 +280,7 @@ impl<T: Native, S: State<T>> Kernel for States<T, S> {
     }
 
     fn update_statistics(&mut self, window: usize, statistics: &Statistics<'_>) -> bool {
-        statistics.first.1.field_type() == T::TYPE
-            && self.windows[window].update_statistics(statistics, &self.config)
+        statistics.field_type == T::TYPE && self.windows[window].update_statistics(statistics, &self.config)
     }
 
     fn clear(&mut self) {

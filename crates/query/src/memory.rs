@@ -8,8 +8,8 @@ use std::{
 
 use skywatch_model::{Bitmap, Column, FieldType, FieldValue, RowBlock, TimeRange, Values, series};
 use skywatch_storage::{
-    BlockStats, BlockStream, End, Order, ReadError, ScanBlock, Scanner, SeriesRef, ShardRead, SpanStats, Sum,
-    TagPredicate,
+    BlockStats, BlockStream, End, Order, ReadError, ScanBlock, ScanRequest, Scanner, SeriesRef, ShardRead,
+    SpanStats, Sum, TagPredicate,
 };
 
 use crate::plan::tags_match;
@@ -129,35 +129,37 @@ impl ShardRead for MemoryShard {
         self.range
     }
 
-    fn measurements(&self) -> Vec<Arc<str>> {
-        self.measurements.keys().cloned().collect()
+    fn measurements(&self) -> Result<Vec<Arc<str>>, ReadError> {
+        Ok(self.measurements.keys().cloned().collect())
     }
 
-    fn fields(&self, measurement: &str) -> Vec<(Arc<str>, FieldType)> {
+    fn fields(&self, measurement: &str) -> Result<Vec<(Arc<str>, FieldType)>, ReadError> {
         let fields = self.measurements.get(measurement).map(|known| &known.fields);
-        fields.into_iter().flatten().map(|(name, field_type)| (Arc::clone(name), *field_type)).collect()
+        let fields = fields.into_iter().flatten();
+        Ok(fields.map(|(name, field_type)| (Arc::clone(name), *field_type)).collect())
     }
 
-    fn tag_keys(&self, measurement: &str) -> Vec<Arc<str>> {
-        self.measurements
-            .get(measurement)
-            .into_iter()
-            .flat_map(|known| known.tag_keys.iter().cloned())
-            .collect()
+    fn tag_keys(&self, measurement: &str) -> Result<Vec<Arc<str>>, ReadError> {
+        let known = self.measurements.get(measurement);
+        Ok(known.into_iter().flat_map(|known| known.tag_keys.iter().cloned()).collect())
     }
 
-    fn tag_values(&self, measurement: &str, key: &str) -> Vec<Arc<str>> {
+    fn tag_values(&self, measurement: &str, key: &str) -> Result<Vec<Arc<str>>, ReadError> {
         let series = self.measurements.get(measurement).into_iter().flat_map(|known| &known.series);
         let values: BTreeSet<Arc<str>> = series
             .filter_map(|series| self.series(*series).tags.iter().find(|(tag, _)| &**tag == key))
             .map(|(_, value)| Arc::clone(value))
             .collect();
-        values.into_iter().collect()
+        Ok(values.into_iter().collect())
     }
 
-    fn select_series(&self, measurement: &str, predicate: &TagPredicate) -> Vec<SeriesRef> {
+    fn select_series(
+        &self,
+        measurement: &str,
+        predicate: &TagPredicate,
+    ) -> Result<Vec<SeriesRef>, ReadError> {
         let series = self.measurements.get(measurement).into_iter().flat_map(|known| &known.series);
-        series.copied().filter(|series| tags_match(predicate, &self.series(*series).tags)).collect()
+        Ok(series.copied().filter(|series| tags_match(predicate, &self.series(*series).tags)).collect())
     }
 
     fn series_tags(&self, series: SeriesRef) -> Vec<(Arc<str>, Arc<str>)> {
@@ -168,8 +170,8 @@ impl ShardRead for MemoryShard {
         Arc::clone(&self.series(series).key)
     }
 
-    fn scanner<'a>(&'a self, _measurement: &str, fields: &[Arc<str>]) -> Box<dyn Scanner + 'a> {
-        Box::new(MemoryScanner { shard: self, fields: fields.into() })
+    fn scanner<'a>(&'a self, request: &ScanRequest<'_>) -> Result<Box<dyn Scanner + 'a>, ReadError> {
+        Ok(Box::new(MemoryScanner { shard: self, fields: request.fields.into() }))
     }
 }
 

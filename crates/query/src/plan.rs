@@ -214,7 +214,7 @@ pub(crate) fn plan_select(
     let readable = branch::readable(&compiled, select, context);
     let range = branch::widest(&compiled, select).intersect(readable);
     let sources = source::resolve(&Outer { select, range, readable }, context)?;
-    let schema = Schema::of(&sources);
+    let schema = Schema::of(&sources)?;
     let expanded = expand::expand(&compiled, select, &schema)?;
     let plan = if branch::applies(&expanded.fields) {
         branch::resolve(&compiled, &expanded, sources, &schema, select, context)?

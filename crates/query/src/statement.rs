@@ -26,7 +26,7 @@ use skywatch_monitor::Monitor;
 use skywatch_storage::{MemoryBudget, ShardRead};
 
 use crate::{
-    Backend, CancelToken, Limits, Message, OutputColumn, QueryError, QueryRequest, ResultSeries,
+    Backend, CancelToken, Limits, Message, OutputColumn, QueryError, QueryRequest, Reading, ResultSeries,
     exec::{Pool, Usage},
     executor::Sender,
     running::RunningQueries,
@@ -46,6 +46,7 @@ pub(crate) struct Context<'a> {
     pub(crate) monitor: &'a Monitor,
     pub(crate) request: &'a QueryRequest,
     pub(crate) cancel: &'a CancelToken,
+    pub(crate) reading: &'a Reading,
 }
 
 /// Runs a statement; returns its warnings.
@@ -163,7 +164,7 @@ impl Context<'_> {
     fn all_shards(&self, database: &str, range: TimeRange) -> Result<Shards, QueryError> {
         let mut shards = Vec::new();
         for policy in self.backend.retention_policies(database)? {
-            shards.extend(self.backend.shards(database, &policy.name, range)?);
+            shards.extend(self.backend.shards(database, &policy.name, range, self.reading)?);
         }
         Ok(shards)
     }

@@ -24,6 +24,11 @@ impl Windows {
         self.interval
     }
 
+    /// A time at which one begins, if all have the same length.
+    pub(crate) const fn offset(&self) -> i64 {
+        self.offset
+    }
+
     /// Whether all windows have the same length: no clock change lies between them.
     pub(crate) const fn are_regular(&self) -> bool {
         self.zone.is_none()

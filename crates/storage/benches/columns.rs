@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use divan::{Bencher, counter::ItemsCount};
 use skywatch_model::{FieldRef, TimeRange, Version, line::PointBatch};
-use skywatch_storage::{Durability, MemoryBudget, Order, Shard, ShardId, Store, StoreOptions, TagPredicate};
+use skywatch_storage::{
+    Durability, MemoryBudget, Order, ScanRequest, Shard, ShardId, Store, StoreOptions, TagPredicate,
+};
 
 const SERIES: usize = 20;
 const ROWS: usize = 20_000;
@@ -100,9 +102,9 @@ fn decode(bencher: Bencher<'_, '_>, kind: &str) {
     let fields: [Arc<str>; 1] = ["v".into()];
     bencher.counter(ItemsCount::new(SERIES * ROWS)).bench_local(|| {
         let snapshot = shard.snapshot();
-        let scanner = snapshot.scanner("m", &fields);
+        let scanner = snapshot.scanner(&ScanRequest::new("m", &fields)).unwrap();
         let mut rows = 0;
-        for series in snapshot.select_series("m", &TagPredicate::All) {
+        for series in snapshot.select_series("m", &TagPredicate::All).unwrap() {
             let mut blocks = scanner.scan(series, TimeRange::ALL, Order::Ascending).unwrap();
             while let Some(block) = blocks.next_block().unwrap() {
                 rows += block.decode().unwrap().times.len();

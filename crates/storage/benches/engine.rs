@@ -13,7 +13,8 @@ use std::{path::Path, sync::Arc};
 use divan::{Bencher, counter::ItemsCount};
 use skywatch_model::{FieldRef, TimeRange, Version, line::PointBatch};
 use skywatch_storage::{
-    Durability, End, MemoryBudget, Order, Shard, ShardId, Store, StoreOptions, TagPredicate, fs::SimFs,
+    Durability, End, MemoryBudget, Order, ScanRequest, Shard, ShardId, Store, StoreOptions, TagPredicate,
+    fs::SimFs,
 };
 
 const FIELDS: [&str; 10] = [
@@ -202,9 +203,9 @@ fn compact(bencher: Bencher<'_, '_>) {
 fn scan(shard: &Shard, use_stats: bool) -> u64 {
     let snapshot = shard.snapshot();
     let fields: Vec<Arc<str>> = FIELDS.iter().map(|name| Arc::from(*name)).collect();
-    let scanner = snapshot.scanner("cpu", &fields);
+    let scanner = snapshot.scanner(&ScanRequest::new("cpu", &fields)).unwrap();
     let mut values = 0;
-    for series in snapshot.select_series("cpu", &TagPredicate::All) {
+    for series in snapshot.select_series("cpu", &TagPredicate::All).unwrap() {
         let mut blocks = scanner.scan(series, TimeRange::ALL, Order::Ascending).unwrap();
         while let Some(block) = blocks.next_block().unwrap() {
             if use_stats && let Some(stats) = block.stats(0) {
@@ -237,9 +238,9 @@ fn scan_one_field_in_memory(bencher: Bencher<'_, '_>) {
     let (_store, shard) = filled(dir.path(), 1440);
     bencher.counter(ItemsCount::new(HOSTS * 1440)).bench_local(|| {
         let snapshot = shard.snapshot();
-        let scanner = snapshot.scanner("cpu", &[FIELDS[0].into()]);
+        let scanner = snapshot.scanner(&ScanRequest::new("cpu", &[FIELDS[0].into()])).unwrap();
         let mut rows = 0;
-        for series in snapshot.select_series("cpu", &TagPredicate::All) {
+        for series in snapshot.select_series("cpu", &TagPredicate::All).unwrap() {
             let mut blocks = scanner.scan(series, TimeRange::ALL, Order::Ascending).unwrap();
             while let Some(block) = blocks.next_block().unwrap() {
                 rows += block.decode().unwrap().times.len();
@@ -257,8 +258,8 @@ fn last_rows_in_memory(bencher: Bencher<'_, '_>) {
     let fields: Vec<Arc<str>> = FIELDS.iter().map(|name| Arc::from(*name)).collect();
     bencher.counter(ItemsCount::new(HOSTS)).bench_local(|| {
         let snapshot = shard.snapshot();
-        let scanner = snapshot.scanner("cpu", &fields);
-        for series in snapshot.select_series("cpu", &TagPredicate::All) {
+        let scanner = snapshot.scanner(&ScanRequest::new("cpu", &fields)).unwrap();
+        for series in snapshot.select_series("cpu", &TagPredicate::All).unwrap() {
             let mut blocks = scanner.scan(series, TimeRange::ALL, Order::Descending).unwrap();
             let block = blocks.next_block().unwrap().unwrap();
             let rows = match block.end_row(End::Last) {
@@ -290,8 +291,8 @@ fn scan_a_series_in_three_segments(bencher: Bencher<'_, '_>, ask: &str) {
     let dir = tempfile::tempdir().unwrap();
     let (_store, shard) = segments(dir.path(), 1440, 3);
     let snapshot = shard.snapshot();
-    let series = snapshot.select_series("cpu", &TagPredicate::All);
-    let scanner = snapshot.scanner("cpu", &[FIELDS[0].into()]);
+    let series = snapshot.select_series("cpu", &TagPredicate::All).unwrap();
+    let scanner = snapshot.scanner(&ScanRequest::new("cpu", &[FIELDS[0].into()])).unwrap();
     let order = if ask == "last row" { Order::Descending } else { Order::Ascending };
     bencher.counter(ItemsCount::new(HOSTS)).bench_local(|| {
         let mut rows = 0;
@@ -318,8 +319,8 @@ fn decode_one_field(bencher: Bencher<'_, '_>, rows: usize) {
     let dir = tempfile::tempdir().unwrap();
     let (_store, shard) = segments(dir.path(), rows, 1);
     let snapshot = shard.snapshot();
-    let series = snapshot.select_series("cpu", &TagPredicate::All);
-    let scanner = snapshot.scanner("cpu", &[FIELDS[0].into()]);
+    let series = snapshot.select_series("cpu", &TagPredicate::All).unwrap();
+    let scanner = snapshot.scanner(&ScanRequest::new("cpu", &[FIELDS[0].into()])).unwrap();
     bencher.counter(ItemsCount::new(100 * rows)).bench_local(|| {
         let mut values = 0;
         for series in series.iter().take(100) {

@@ -120,8 +120,8 @@ fn select_1000_of_1m(bencher: Bencher<'_, '_>, place: &str) {
     let (_store, shard) = filled(dir.path(), place);
     let snapshot = shard.snapshot();
     let rack = TagPredicate::Equal { key: "rack".into(), value: "77".into() };
-    assert_eq!(snapshot.select_series("cpu", &TagPredicate::All).len(), SERIES);
-    bencher.bench_local(|| assert_eq!(snapshot.select_series("cpu", &rack).len(), SERIES / RACKS));
+    assert_eq!(snapshot.select_series("cpu", &TagPredicate::All).unwrap().len(), SERIES);
+    bencher.bench_local(|| assert_eq!(snapshot.select_series("cpu", &rack).unwrap().len(), SERIES / RACKS));
 }
 
 /// One series by the value of a tag that is its own, and none by a value that no series has.
@@ -132,7 +132,7 @@ fn select_1_of_1m(bencher: Bencher<'_, '_>, (place, what): (&str, &str)) {
     let snapshot = shard.snapshot();
     let (value, found) = if what == "hit" { ("host_777777", 1) } else { ("host_x", 0) };
     let host = TagPredicate::Equal { key: "hostname".into(), value: value.into() };
-    bencher.bench_local(|| assert_eq!(snapshot.select_series("cpu", &host).len(), found));
+    bencher.bench_local(|| assert_eq!(snapshot.select_series("cpu", &host).unwrap().len(), found));
 }
 
 #[divan::bench(args = ["memory", "file"], sample_count = 3, sample_size = 1)]
@@ -140,7 +140,8 @@ fn select_1m(bencher: Bencher<'_, '_>, place: &str) {
     let dir = tempfile::tempdir().unwrap();
     let (_store, shard) = filled(dir.path(), place);
     let snapshot = shard.snapshot();
-    bencher.bench_local(|| assert_eq!(snapshot.select_series("cpu", &TagPredicate::All).len(), SERIES));
+    bencher
+        .bench_local(|| assert_eq!(snapshot.select_series("cpu", &TagPredicate::All).unwrap().len(), SERIES));
 }
 
 #[divan::bench(args = ["memory", "file"], sample_count = 10)]
@@ -149,7 +150,7 @@ fn tag_values_of_1000(bencher: Bencher<'_, '_>, place: &str) {
     let (_store, shard) = filled(dir.path(), place);
     let snapshot = shard.snapshot();
     let rack = TagPredicate::Equal { key: "rack".into(), value: "77".into() };
-    let series = snapshot.select_series("cpu", &rack);
+    let series = snapshot.select_series("cpu", &rack).unwrap();
     let keys: [Arc<str>; 1] = ["hostname".into()];
     bencher.bench_local(|| {
         series.iter().map(|series| snapshot.tag_values_of(*series, &keys)[0].len()).sum::<usize>()
@@ -168,7 +169,7 @@ fn open_1m(bencher: Bencher<'_, '_>) {
         let store = open(dir.path());
         let snapshot = store.shard(ShardId(1)).unwrap().snapshot();
         let rack = TagPredicate::Equal { key: "rack".into(), value: "77".into() };
-        assert_eq!(snapshot.select_series("cpu", &rack).len(), SERIES / RACKS);
+        assert_eq!(snapshot.select_series("cpu", &rack).unwrap().len(), SERIES / RACKS);
         eprintln!("resident: {} KiB more", resident_bytes().saturating_sub(before) >> 10);
         store.close().unwrap();
     });

@@ -50,8 +50,8 @@ pub use error::{ErrorClass, ImportError, MaintenanceError, OpenError, WriteError
 pub use index::SeriesSketch;
 pub use options::{Durability, StoreOptions, VersionPolicy};
 pub use read::{
-    BlockStats, BlockStream, End, Order, ReadError, ScanBlock, ScanCost, Scanner, SeriesRef, ShardRead,
-    SpanStats, Sum, TagPredicate,
+    BlockStats, BlockStream, End, Order, ReadError, RegularWindows, ScanBlock, ScanCost, ScanRequest,
+    Scanner, SeriesRef, ShardRead, SpanStats, Sum, Summary, TagPredicate, WantedStats, WindowStats,
 };
 pub use shard::{
     ChoreWork, DamagedSegment, DeleteReport, ImportReport, PinnedFile, PinnedShard, RecoveryReport,

@@ -4,7 +4,11 @@
 //! and scans each of them into blocks. A block carries statistics where they are exact, so that an aggregate
 //! that covers the block never decodes it.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::Arc,
+};
 
 use regex::Regex;
 use skywatch_model::{FieldType, FieldValue, RowBlock, TimeRange};
@@ -127,6 +131,14 @@ pub trait ScanBlock: Send {
         None
     }
 
+    /// Statistics of requested field `field_index` by the windows of the [`Summary`] that was asked for, in order of
+    /// time, one for each window that holds values in this block; `None` when they are not known. They are so for all
+    /// fields or for none.
+    fn summary(&self, field_index: usize) -> Option<&[WindowStats]> {
+        let _ = field_index;
+        None
+    }
+
     /// The row at one end alone, where it is known without decoding the block: one row, equal to that of
     /// [`Self::decode`].
     fn end_row(&self, end: End) -> Option<RowBlock> {
@@ -173,43 +185,157 @@ pub trait Scanner: Send + Sync {
     ) -> Result<Box<dyn BlockStream + '_>, ReadError>;
 }
 
+/// What is going to be read with a [`Scanner`]. A shard on this node needs no more than measurement and fields; one that
+/// another node holds is asked for many series at once, ahead of their being scanned, and for no more than is needed.
+#[derive(Clone, Copy)]
+pub struct ScanRequest<'a> {
+    /// Of which measurement.
+    pub measurement: &'a str,
+    /// Which of its fields.
+    pub fields: &'a [Arc<str>],
+    /// The series that will be scanned, about in this order; where that is not known, series are read one by one.
+    pub series: Option<&'a dyn Fn() -> Vec<SeriesRef>>,
+    /// The ranges that all of them will be scanned in. Any series may be scanned in others too.
+    pub ranges: &'a [TimeRange],
+    /// How many rows of a series will be wanted, if that is known to be few. More may be read.
+    pub rows: Option<u64>,
+    /// What suffices in the place of rows.
+    pub summary: Option<Summary<'a>>,
+}
+
+impl<'a> ScanRequest<'a> {
+    /// All rows of those fields, of whatever series.
+    pub const fn new(measurement: &'a str, fields: &'a [Arc<str>]) -> Self {
+        Self { measurement, fields, series: None, ranges: &[], rows: None, summary: None }
+    }
+}
+
+impl fmt::Debug for ScanRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScanRequest")
+            .field("measurement", &self.measurement)
+            .field("fields", &self.fields)
+            .field("ranges", &self.ranges)
+            .field("rows", &self.rows)
+            .field("summary", &self.summary)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Statistics by windows of time that suffice in the place of rows: blocks may then tell [`ScanBlock::summary`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary<'a> {
+    /// `None` takes all of a scan's range for one window.
+    pub windows: Option<RegularWindows>,
+    /// What has to be known of each field.
+    pub wanted: &'a [WantedStats],
+}
+
+/// Windows of one length without end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegularWindows {
+    /// Length in nanoseconds, above zero.
+    pub every: i64,
+    /// One of them begins here.
+    pub offset: i64,
+}
+
+impl RegularWindows {
+    /// Number of the window that a time lies in.
+    pub fn number(self, time: i64) -> i128 {
+        (i128::from(time) - i128::from(self.offset)).div_euclid(i128::from(self.every))
+    }
+}
+
+/// Which statistics are needed. The number of values always is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WantedStats {
+    /// Sum of the values.
+    pub sum: bool,
+    /// Smallest value.
+    pub min: bool,
+    /// Greatest value.
+    pub max: bool,
+    /// Earliest value.
+    pub first: bool,
+    /// Latest value.
+    pub last: bool,
+}
+
+/// What is known of one field in one window of a [`Summary`]: what was wanted, and exact. Other statistics may be there
+/// too.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowStats {
+    /// Within the window, and within the range of the scan: all values have their times in here.
+    pub times: TimeRange,
+    /// Type of the values.
+    pub field_type: FieldType,
+    /// Number of values (at least 1).
+    pub count: u64,
+    /// Sum of the values; floats are added in ascending order of time, beginning with zero.
+    pub sum: Sum,
+    /// Smallest value and the earliest time it occurs.
+    pub min: Option<(i64, FieldValue)>,
+    /// Greatest value and the earliest time it occurs.
+    pub max: Option<(i64, FieldValue)>,
+    /// Earliest value and its time.
+    pub first: Option<(i64, FieldValue)>,
+    /// Latest value and its time.
+    pub last: Option<(i64, FieldValue)>,
+}
+
 /// A consistent snapshot of one shard: later writes are invisible to it. Cheap to take and to hold.
 pub trait ShardRead: Send + Sync + fmt::Debug {
     /// The range of time the shard is for.
     fn time_range(&self) -> TimeRange;
 
+    /// Whether another node is asked, so that it pays to say in a [`ScanRequest`] what suffices.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     /// Names of all measurements, sorted by bytes.
-    fn measurements(&self) -> Vec<Arc<str>>;
+    fn measurements(&self) -> Result<Vec<Arc<str>>, ReadError>;
 
     /// Fields of a measurement with their types in this shard, sorted by name; empty if unknown.
-    fn fields(&self, measurement: &str) -> Vec<(Arc<str>, FieldType)>;
+    fn fields(&self, measurement: &str) -> Result<Vec<(Arc<str>, FieldType)>, ReadError>;
 
     /// Tag keys of a measurement, sorted; empty if unknown.
-    fn tag_keys(&self, measurement: &str) -> Vec<Arc<str>>;
+    fn tag_keys(&self, measurement: &str) -> Result<Vec<Arc<str>>, ReadError>;
 
     /// Distinct values of a tag of a measurement, sorted; empty if unknown.
-    fn tag_values(&self, measurement: &str, key: &str) -> Vec<Arc<str>>;
+    fn tag_values(&self, measurement: &str, key: &str) -> Result<Vec<Arc<str>>, ReadError>;
 
     /// Series of a measurement whose tags satisfy the predicate, sorted by series key.
-    fn select_series(&self, measurement: &str, predicate: &TagPredicate) -> Vec<SeriesRef>;
+    fn select_series(&self, measurement: &str, predicate: &TagPredicate)
+    -> Result<Vec<SeriesRef>, ReadError>;
+
+    /// The series of a measurement with these canonical keys; `None` for one that is not here.
+    fn find_series(&self, measurement: &str, keys: &[&str]) -> Result<Vec<Option<SeriesRef>>, ReadError> {
+        let all = self.select_series(measurement, &TagPredicate::All)?;
+        let by_key: HashMap<Arc<str>, SeriesRef> =
+            all.into_iter().map(|series| (self.series_key(series), series)).collect();
+        Ok(keys.iter().map(|key| by_key.get(*key).copied()).collect())
+    }
 
     /// How many series [`Self::select_series`] would return.
-    fn count_series(&self, measurement: &str, predicate: &TagPredicate) -> u64 {
-        self.select_series(measurement, predicate).len() as u64
+    fn count_series(&self, measurement: &str, predicate: &TagPredicate) -> Result<u64, ReadError> {
+        Ok(self.select_series(measurement, predicate)?.len() as u64)
     }
 
     /// An estimate of the series the shard has ever had, to be merged with that of others; `None` where they can only be
     /// counted.
-    fn series_sketch(&self) -> Option<SeriesSketch> {
-        None
+    fn series_sketch(&self) -> Result<Option<SeriesSketch>, ReadError> {
+        Ok(None)
     }
 
     /// How many values [`Self::tag_values`] would return.
-    fn tag_value_count(&self, measurement: &str, key: &str) -> u64 {
-        self.tag_values(measurement, key).len() as u64
+    fn tag_value_count(&self, measurement: &str, key: &str) -> Result<u64, ReadError> {
+        Ok(self.tag_values(measurement, key)?.len() as u64)
     }
 
-    /// Tags of a series as key and value, sorted by key, unescaped.
+    /// Tags of a series as key and value, sorted by key, unescaped. Whoever has handed out a series knows its tags and
+    /// its key without asking anybody.
     fn series_tags(&self, series: SeriesRef) -> Vec<(Arc<str>, Arc<str>)>;
 
     /// The canonical series key: measurement and tags escaped as in line protocol, tags sorted by key.
@@ -222,8 +348,8 @@ pub trait ShardRead: Send + Sync + fmt::Debug {
         keys.iter().map(|key| value(key).unwrap_or_default()).collect()
     }
 
-    /// Prepares to read these fields of a measurement. Those a series lacks come back as `None` columns.
-    fn scanner<'a>(&'a self, measurement: &str, fields: &[Arc<str>]) -> Box<dyn Scanner + 'a>;
+    /// Prepares to read fields of a measurement. Those a series lacks come back as `None` columns.
+    fn scanner<'a>(&'a self, request: &ScanRequest<'_>) -> Result<Box<dyn Scanner + 'a>, ReadError>;
 }
 
 /// Why stored data could not be read.
@@ -242,6 +368,19 @@ pub enum ReadError {
         /// What disagreed.
         reason: String,
     },
+    /// Nobody who holds all of a shard can be asked. Better no answer than one that lacks something.
+    #[error("shard {shard} cannot be read: {reason}; {advice}")]
+    Unreachable {
+        /// Which shard.
+        shard: u64,
+        /// Which nodes were asked, and what became of it.
+        reason: String,
+        /// What to do.
+        advice: String,
+    },
+    /// The query was stopped while it waited for another node.
+    #[error("the read was given up: the query was stopped")]
+    Stopped,
     /// The operating system refused.
     #[error("cannot {action} {file}")]
     Io {

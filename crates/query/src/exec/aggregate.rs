@@ -81,7 +81,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(run: &Run<'_>) -> Self {
         let asked = (0..run.plan.calls.len()).filter(|call| run.plan.calls[*call].argument.is_some());
-        let (edges, scanned) = asked.partition(|call| edge::applies(run, &run.plan.calls[*call]));
+        let (edges, scanned) = asked.partition(|call| edge::applies(run.plan, &run.plan.calls[*call]));
         Self { scanned, edges, attempts: Attempts::new(run.plan) }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     QueryError,
     go_heap::GoHeap,
     kernel::function::Seek,
-    plan::{Bound, CallPlan},
+    plan::{Bound, CallPlan, SelectPlan},
 };
 
 /// A series' row nearest to the end.
@@ -43,8 +43,8 @@ pub(super) struct Search<'a> {
 }
 
 /// Whether the ends of the series suffice for a call.
-pub(super) fn applies(run: &Run<'_>, call: &CallPlan) -> bool {
-    call.function.seek != Seek::No && run.plan.windows.is_none() && !run.plan.reads_subquery
+pub(super) fn applies(plan: &SelectPlan, call: &CallPlan) -> bool {
+    call.function.seek != Seek::No && plan.windows.is_none() && !plan.reads_subquery
 }
 
 /// The answer of call number `call` in a group, if `applies`.
@@ -132,7 +132,7 @@ impl Search<'_> {
     fn edge(&self, index: usize, range: TimeRange) -> Result<Option<Edge>, QueryError> {
         let member = self.member(index);
         let order = if self.seek == Seek::Last { Order::Descending } else { Order::Ascending };
-        let mut stream = self.run.scan(member, range, order)?;
+        let mut stream = self.run.scan_edge(member, range, order)?;
         while let Some(block) = stream.next_block()? {
             if let Some(edge) = self.end_row(index, block.as_ref()) {
                 self.run.usage.read_points(1)?;
@@ -184,7 +184,7 @@ impl Search<'_> {
         }
         let member = self.member(edge.member);
         let range = TimeRange::new(edge.time, edge.time);
-        let mut stream = self.run.scan(member, range, Order::Ascending)?;
+        let mut stream = self.run.scan_edge(member, range, Order::Ascending)?;
         match stream.next_block()? {
             Some(block) => Ok(self.run.layout.load(block.as_ref(), &member.rows)?),
             None => Ok(RowBlock::default()),

@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use rustc_hash::FxHashMap;
-use skywatch_storage::{SeriesRef, ShardRead, TagPredicate};
+use skywatch_storage::{ReadError, SeriesRef, ShardRead, TagPredicate};
 
 use super::{Usage, block::Layout};
 use crate::{
@@ -52,7 +52,7 @@ pub(super) fn build(
     let mut collected = Collected::default();
     let mut held = 0;
     for cluster in clusters(&source.shards) {
-        for (shard, series) in select(source, cluster.clone(), &predicate) {
+        for (shard, series) in select(source, cluster.clone(), &predicate)? {
             held += MEMBER_BYTES + keys.len() * TAG_BYTES;
             if held >= HOLD_STEP_BYTES {
                 usage.cancel.check()?;
@@ -180,20 +180,24 @@ fn clusters(shards: &[Arc<dyn ShardRead>]) -> Vec<Range<usize>> {
 }
 
 /// Series of a cluster that satisfy the predicate, by series key, then by shard.
-fn select(source: &NamedSource, cluster: Range<usize>, predicate: &TagPredicate) -> Vec<(usize, SeriesRef)> {
+fn select(
+    source: &NamedSource,
+    cluster: Range<usize>,
+    predicate: &TagPredicate,
+) -> Result<Vec<(usize, SeriesRef)>, ReadError> {
     if let [shard] = &source.shards[cluster.clone()] {
-        let series = shard.select_series(&source.name, predicate);
-        return series.into_iter().map(|series| (cluster.start, series)).collect();
+        let series = shard.select_series(&source.name, predicate)?;
+        return Ok(series.into_iter().map(|series| (cluster.start, series)).collect());
     }
     let mut keyed: Vec<(Arc<str>, usize, SeriesRef)> = Vec::new();
     for index in cluster {
         let shard = &source.shards[index];
-        for series in shard.select_series(&source.name, predicate) {
+        for series in shard.select_series(&source.name, predicate)? {
             keyed.push((shard.series_key(series), index, series));
         }
     }
     keyed.sort();
-    keyed.into_iter().map(|(_, shard, series)| (shard, series)).collect()
+    Ok(keyed.into_iter().map(|(_, shard, series)| (shard, series)).collect())
 }
 
 /// Applies the condition to series.

@@ -8,10 +8,49 @@
 //! What a call cannot take from statistics is left as [`Pending`]: the rows in whose place they stood.
 
 use skywatch_model::TimeRange;
-use skywatch_storage::{ScanBlock, SpanStats};
+use skywatch_storage::{ScanBlock, SpanStats, WindowStats};
 
 use super::{Run, partial::Partial};
 use crate::{QueryError, kernel::Statistics};
+
+/// What is known of the parts of a block.
+#[derive(Debug, Clone, Copy)]
+enum Pieces<'a> {
+    /// As they are stored.
+    Spans(&'a [SpanStats]),
+    /// As they were asked for.
+    Windows(&'a [WindowStats]),
+}
+
+impl<'a> Pieces<'a> {
+    fn of(run: &Run<'_>, block: &'a dyn ScanBlock, field: usize) -> Option<Self> {
+        if run.plan.windows.as_ref().is_none_or(|windows| !windows.are_regular()) {
+            return None;
+        }
+        block.summary(field).map(Self::Windows).or_else(|| block.spans(field).map(Self::Spans))
+    }
+
+    const fn len(self) -> usize {
+        match self {
+            Self::Spans(spans) => spans.len(),
+            Self::Windows(windows) => windows.len(),
+        }
+    }
+
+    fn times(self, index: usize) -> TimeRange {
+        match self {
+            Self::Spans(spans) => TimeRange::new(spans[index].first.0, spans[index].last.0),
+            Self::Windows(windows) => windows[index].times,
+        }
+    }
+
+    fn statistics(self, index: usize) -> Statistics<'a> {
+        match self {
+            Self::Spans(spans) => Statistics::of_span(&spans[index]),
+            Self::Windows(windows) => Statistics::of_window(&windows[index]),
+        }
+    }
+}
 
 /// Rows of a block that a call has still to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,16 +94,16 @@ impl SpanReader {
                 return Ok(true);
             }
         }
-        if run.plan.windows.as_ref().is_none_or(|windows| !windows.are_regular()) {
-            return Ok(false);
+        if run.plan.windows.is_none() {
+            return self.take_summary(run, block, calls, partial);
         }
         for &call in calls {
             let Some(field) = Self::field(run, call) else { continue };
-            let Some(spans) = block.spans(field) else {
+            let Some(pieces) = Pieces::of(run, block, field) else {
                 self.windows.clear();
                 return Ok(false);
             };
-            if !self.find_windows(run, spans) {
+            if !self.find_windows(run, pieces) {
                 self.windows.clear();
                 return Ok(false);
             }
@@ -100,17 +139,47 @@ impl SpanReader {
         run.usage.read_points(points)
     }
 
-    /// Adds the windows of these spans; false if one of them lies in two.
-    fn find_windows(&mut self, run: &Run<'_>, spans: &[SpanStats]) -> bool {
+    /// As [`Self::take`], where all is one window, from what a shard was asked for in the place of rows.
+    fn take_summary(
+        &mut self,
+        run: &Run<'_>,
+        block: &dyn ScanBlock,
+        calls: &[usize],
+        partial: &mut Partial,
+    ) -> Result<bool, QueryError> {
+        let is_known =
+            |call: &usize| Self::field(run, *call).is_none_or(|field| block.summary(field).is_some());
+        if !calls.iter().all(is_known) {
+            return Ok(false);
+        }
+        let window = partial.open(run.window(block.time_range().start).0);
+        let mut points = 0;
+        for &call in calls {
+            let Some(field) = Self::field(run, call) else { continue };
+            let (Some(kernel), Some(all)) = (partial.kernel(call), block.summary(field)) else { continue };
+            for stats in all {
+                if kernel.update_statistics(window, &Statistics::of_window(stats)) {
+                    points = points.max(stats.count);
+                } else {
+                    self.pending.push(Pending { call, times: stats.times, window });
+                }
+            }
+        }
+        run.usage.read_points(points)?;
+        Ok(true)
+    }
+
+    /// Adds the windows of these pieces; false if one of them lies in two.
+    fn find_windows(&mut self, run: &Run<'_>, pieces: Pieces<'_>) -> bool {
         let mut position = 0;
-        for span in spans {
-            while self.windows.get(position).is_some_and(|(_, end)| *end <= span.first.0) {
+        for times in (0..pieces.len()).map(|index| pieces.times(index)) {
+            while self.windows.get(position).is_some_and(|(_, end)| *end <= times.start) {
                 position += 1;
             }
-            if self.windows.get(position).is_none_or(|(start, _)| span.first.0 < *start) {
-                self.windows.insert(position, run.window(span.first.0));
+            if self.windows.get(position).is_none_or(|(start, _)| times.start < *start) {
+                self.windows.insert(position, run.window(times.start));
             }
-            if span.last.0 >= self.windows[position].1 {
+            if times.end >= self.windows[position].1 {
                 return false;
             }
         }
@@ -137,24 +206,23 @@ impl SpanReader {
         let mut points = 0;
         for &call in calls {
             let Some(field) = Self::field(run, call) else { continue };
-            let (Some(kernel), Some(spans)) = (partial.kernel(call), block.spans(field)) else { continue };
+            let (Some(kernel), Some(pieces)) = (partial.kernel(call), Pieces::of(run, block, field)) else {
+                continue;
+            };
             let mut index = if ascending { 0 } else { last };
             let mut count = 0;
-            for position in 0..spans.len() {
-                let span = if ascending { &spans[position] } else { &spans[spans.len() - 1 - position] };
-                let time = span.first.0;
+            for position in 0..pieces.len() {
+                let place = if ascending { position } else { pieces.len() - 1 - position };
+                let (times, statistics) = (pieces.times(place), pieces.statistics(place));
+                let time = times.start;
                 while time < self.windows[index].0 || time >= self.windows[index].1 {
                     index = if ascending { index + 1 } else { index - 1 };
                 }
                 let window = base + if ascending { index } else { last - index };
-                count += span.count;
-                if !kernel.update_statistics(window, &Statistics::of_span(span)) {
-                    count -= span.count;
-                    self.pending.push(Pending {
-                        call,
-                        times: TimeRange::new(span.first.0, span.last.0),
-                        window,
-                    });
+                if kernel.update_statistics(window, &statistics) {
+                    count += statistics.count;
+                } else {
+                    self.pending.push(Pending { call, times, window });
                 }
             }
             points = points.max(count);

@@ -7,9 +7,7 @@
 mod feed;
 mod join;
 
-use skywatch_storage::Scanner;
-
-use super::{Emit, Pool, Run, Usage, aggregate, block::Layout, groups, groups::Group};
+use super::{Emit, Pool, Run, Usage, aggregate, block::Layout, groups, groups::Group, request::Scanners};
 use crate::{
     QueryError,
     plan::{Branch, SelectPlan},
@@ -38,8 +36,7 @@ pub(super) fn run(
         let mut parts = Vec::with_capacity(layouts.len());
         for (branch, layout) in plan.branches.iter().zip(&layouts) {
             let groups = groups::build(&branch.plan, source, layout, usage)?;
-            let scanners: Vec<Box<dyn Scanner + '_>> =
-                source.shards.iter().map(|shard| shard.scanner(&source.name, &layout.request)).collect();
+            let scanners = Scanners::new(&branch.plan, source, layout, &groups)?;
             parts.push((branch, layout, groups, scanners));
         }
         // What a query may touch is counted in series, however often it reads them.

@@ -91,7 +91,7 @@ impl Choice for First {
     }
 
     fn of_statistics<'a>(statistics: &Statistics<'a>) -> Option<(Option<i64>, &'a FieldValue)> {
-        Some((Some(statistics.first.0), statistics.first.1))
+        statistics.first.map(|(time, value)| (Some(time), value))
     }
 
     fn shortcut(times: &[i64]) -> Option<usize> {
@@ -105,7 +105,7 @@ impl Choice for Last {
     }
 
     fn of_statistics<'a>(statistics: &Statistics<'a>) -> Option<(Option<i64>, &'a FieldValue)> {
-        Some((Some(statistics.last.0), statistics.last.1))
+        statistics.last.map(|(time, value)| (Some(time), value))
     }
 
     fn shortcut(times: &[i64]) -> Option<usize> {
@@ -171,7 +171,7 @@ impl<T: Native, C: Choice> State<T> for Selected<T, C> {
             // The two zeros are equal and yet read differently: between them the time decides.
             None if config.time == PointTime::Own || *value == FieldValue::Float(0.0) => return false,
             // Between other equal values nothing that shows depends on it.
-            None => statistics.first.0,
+            None => statistics.time,
         };
         let Some(value) = T::from_value(value) else { return false };
         if self.best.as_ref().is_none_or(|best| C::prefers(time, &value, (best.0, &best.1))) {

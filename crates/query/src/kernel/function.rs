@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use skywatch_model::FieldType;
+use skywatch_storage::WantedStats;
 
 use super::{
     Kernel,
@@ -40,6 +41,9 @@ pub(crate) struct Function {
     /// Whether the answer has the same type whatever the argument. `fill` with a number then also fills where the
     /// argument does not exist.
     pub(crate) fixed_output: bool,
+    /// What it answers from in the place of rows, if their order in time ascends or it does not matter; `None` if it has to
+    /// see them.
+    pub(crate) statistics: Option<WantedStats>,
     /// Type of the answer for an argument of a type; `None` if it takes no such argument.
     pub(crate) output: fn(FieldType) -> Option<FieldType>,
     /// A kernel for an argument of a type that `output` accepts.
@@ -128,9 +132,12 @@ const AGGREGATE: Function = Function {
     own_times: false,
     alone: false,
     fixed_output: false,
+    statistics: None,
     output: |_| None,
     kernel: |_, _| None,
 };
+
+const COUNT: WantedStats = WantedStats { sum: false, min: false, max: false, first: false, last: false };
 
 const SELECTOR: Function = Function { selector: true, ..AGGREGATE };
 
@@ -155,6 +162,7 @@ pub(crate) static COUNT_DISTINCT: Function = Function {
 static FUNCTIONS: &[Function] = &[
     Function {
         name: "count",
+        statistics: Some(COUNT),
         fixed_output: true,
         output: integer,
         kernel: |field_type, _| any!(field_type, (), Count),
@@ -162,12 +170,14 @@ static FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "sum",
+        statistics: Some(WantedStats { sum: true, ..COUNT }),
         output: same_number,
         kernel: |field_type, config| numeric!(field_type, config.descending, SumOf),
         ..AGGREGATE
     },
     Function {
         name: "mean",
+        statistics: Some(WantedStats { sum: true, ..COUNT }),
         fixed_output: true,
         output: float,
         kernel: |field_type, config| numeric!(field_type, config.descending, MeanOf),
@@ -175,6 +185,7 @@ static FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "spread",
+        statistics: Some(WantedStats { min: true, max: true, ..COUNT }),
         output: same_number,
         kernel: |field_type, _| numeric!(field_type, (), Spread),
         ..AGGREGATE
@@ -208,6 +219,7 @@ static FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "min",
+        statistics: Some(WantedStats { min: true, ..COUNT }),
         output: same_ordered,
         kernel: |field_type, config| match field_type {
             FieldType::Boolean => Some(kernel::<bool, Selected<bool, Min>>(config.selector)),
@@ -217,6 +229,7 @@ static FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "max",
+        statistics: Some(WantedStats { max: true, ..COUNT }),
         output: same_ordered,
         kernel: |field_type, config| match field_type {
             FieldType::Boolean => Some(kernel::<bool, Selected<bool, Max>>(config.selector)),
@@ -226,6 +239,7 @@ static FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "first",
+        statistics: Some(WantedStats { first: true, ..COUNT }),
         seek: Seek::First,
         output: same,
         kernel: |field_type, config| any!(field_type, config.selector, Selected, First),
@@ -233,6 +247,7 @@ static FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "last",
+        statistics: Some(WantedStats { last: true, ..COUNT }),
         seek: Seek::Last,
         output: same,
         kernel: |field_type, config| any!(field_type, config.selector, Selected, Last),

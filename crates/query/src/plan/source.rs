@@ -8,9 +8,9 @@ use std::{
 
 use skywatch_influxql::{Measurement, MeasurementName, Select, Source};
 use skywatch_model::{FieldType, TimeRange};
-use skywatch_storage::ShardRead;
+use skywatch_storage::{ReadError, ShardRead};
 
-use crate::{Backend, BackendError, QueryError};
+use crate::{Backend, BackendError, QueryError, Reading};
 
 /// A measurement and the shards that may hold it. One name from several retention policies is one source.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub(crate) enum RowOrder {
 pub(crate) struct SourceContext<'a> {
     /// The node.
     pub(crate) backend: &'a dyn Backend,
+    /// How shards are read.
+    pub(crate) reading: &'a Reading,
     /// Database of sources that name none; may be empty.
     pub(crate) database: &'a str,
     /// Retention policy of sources that name none; empty means the default one.
@@ -119,7 +121,7 @@ pub(super) fn resolve(
                 match &measurement.name {
                     MeasurementName::Name(name) => add(name.as_str().into(), &shards, false, RowOrder::Heap),
                     MeasurementName::Regex(regex) => {
-                        for name in expand_measurements(&shards, |name| regex.is_match(name)) {
+                        for name in expand_measurements(&shards, |name| regex.is_match(name))? {
                             add(name, &shards, false, RowOrder::Heap);
                         }
                     }
@@ -127,7 +129,7 @@ pub(super) fn resolve(
             }
             Source::Subquery(select) => {
                 let Answer { shard, order } = context.subqueries.run(select, outer)?;
-                for name in shard.measurements() {
+                for name in shard.measurements()? {
                     add(name, &[Arc::clone(&shard)], true, order);
                 }
             }
@@ -166,15 +168,19 @@ fn shards_of(
     if range.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(context.backend.shards(database, &policy.name, range)?)
+    Ok(context.backend.shards(database, &policy.name, range, context.reading)?)
 }
 
 /// Names of measurements in any of the shards that are wanted, sorted.
 pub(crate) fn expand_measurements(
     shards: &[Arc<dyn ShardRead>],
     wanted: impl Fn(&str) -> bool,
-) -> BTreeSet<Arc<str>> {
-    shards.iter().flat_map(|shard| shard.measurements()).filter(|name| wanted(name)).collect()
+) -> Result<BTreeSet<Arc<str>>, ReadError> {
+    let mut names = BTreeSet::new();
+    for shard in shards {
+        names.extend(shard.measurements()?.into_iter().filter(|name| wanted(name)));
+    }
+    Ok(names)
 }
 
 /// Fields and tags over all sources of a query.
@@ -187,20 +193,20 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    pub(crate) fn of(sources: &[NamedSource]) -> Self {
+    pub(crate) fn of(sources: &[NamedSource]) -> Result<Self, ReadError> {
         let mut schema = Self::default();
         for source in sources {
             for shard in &source.shards {
-                for (name, field_type) in shard.fields(&source.name) {
+                for (name, field_type) in shard.fields(&source.name)? {
                     let known = schema.fields.entry(name).or_insert(field_type);
                     if precedence(field_type) < precedence(*known) {
                         *known = field_type;
                     }
                 }
-                schema.tags.extend(shard.tag_keys(&source.name));
+                schema.tags.extend(shard.tag_keys(&source.name)?);
             }
         }
-        schema
+        Ok(schema)
     }
 
     pub(crate) fn field_type(&self, name: &str) -> Option<FieldType> {

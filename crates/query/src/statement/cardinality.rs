@@ -13,7 +13,7 @@ use std::{
 
 use skywatch_influxql::{Expr, ShowCardinality, ShowTagValuesCardinality, WildcardKind};
 use skywatch_model::TimeRange;
-use skywatch_storage::{SeriesSketch, ShardRead, TagPredicate};
+use skywatch_storage::{ReadError, SeriesSketch, ShardRead, TagPredicate};
 
 use super::{Context, Shards, cut, integers, schema_condition::Condition, show, table, tags, union::Union};
 use crate::{OutputColumn, QueryError, ResultSeries, exec::Usage, executor::Sender};
@@ -87,17 +87,20 @@ impl Chosen {
     /// The tag keys that GROUP BY names, sorted.
     fn dimensions(&self, group_by: &[Expr]) -> Result<Vec<Arc<str>>, QueryError> {
         let mut keys: BTreeSet<Arc<str>> = BTreeSet::new();
-        let all = || {
-            let of_shards = |(name, shards): (&Arc<str>, &Shards)| {
-                shards.iter().flat_map(|shard| shard.tag_keys(name)).collect::<Vec<_>>()
-            };
-            self.measurements.iter().flat_map(of_shards)
+        let all = || -> Result<Vec<Arc<str>>, QueryError> {
+            let mut all = Vec::new();
+            for (name, shards) in &self.measurements {
+                for shard in shards {
+                    all.extend(shard.tag_keys(name)?);
+                }
+            }
+            Ok(all)
         };
         for dimension in group_by {
             match dimension {
                 Expr::VarRef(tag) => keys.extend([Arc::from(tag.name.as_str())]),
-                Expr::Wildcard(None | Some(WildcardKind::Tag)) => keys.extend(all()),
-                Expr::Regex(regex) => keys.extend(all().filter(|key| regex.is_match(key))),
+                Expr::Wildcard(None | Some(WildcardKind::Tag)) => keys.extend(all()?),
+                Expr::Regex(regex) => keys.extend(all()?.into_iter().filter(|key| regex.is_match(key))),
                 other => {
                     let text = format!("SHOW CARDINALITY cannot GROUP BY {other}: only by tags");
                     return Err(QueryError::invalid(text));
@@ -124,7 +127,7 @@ impl Chosen {
         let mut found: BTreeSet<Vec<Arc<str>>> = BTreeSet::new();
         let mut held = Vec::new();
         for shard in shards {
-            let series = shard.select_series(name, &chosen);
+            let series = shard.select_series(name, &chosen)?;
             let _series = usage.hold_while(size_of_val(series.as_slice()))?;
             for series in series {
                 if found.insert(shard.tag_values_of(series, keys)) {
@@ -154,32 +157,40 @@ fn count_series(
     usage: &Usage<'_>,
 ) -> Result<u64, QueryError> {
     usage.cancel.check()?;
-    let having: Vec<&Arc<dyn ShardRead>> =
-        shards.iter().filter(|shard| shard.count_series(name, tags) > 0).collect();
-    if let [shard] = having.as_slice() {
-        return Ok(shard.count_series(name, tags));
+    let mut having: Vec<(&Arc<dyn ShardRead>, u64)> = Vec::new();
+    for shard in shards {
+        let count = shard.count_series(name, tags)?;
+        if count > 0 {
+            having.push((shard, count));
+        }
+    }
+    if let [(_, count)] = having.as_slice() {
+        return Ok(*count);
     }
     let mut keys = Union::new(usage);
-    for shard in having {
+    for (shard, _) in having {
         keys.add_series(shard, name, tags)?;
     }
     keys.count_names()
 }
 
 /// About how many distinct series there are, if counting them is worth avoiding.
-fn estimate_series(measurements: &[Arc<str>], shards: &Shards) -> Option<u64> {
-    let per_shard = |shard: &Arc<dyn ShardRead>| -> u64 {
-        measurements.iter().map(|name| shard.count_series(name, &TagPredicate::All)).sum()
-    };
-    let summed: u64 = shards.iter().map(per_shard).sum();
+fn estimate_series(measurements: &[Arc<str>], shards: &Shards) -> Result<Option<u64>, ReadError> {
+    let mut summed = 0;
+    for shard in shards {
+        for name in measurements {
+            summed += shard.count_series(name, &TagPredicate::All)?;
+        }
+    }
     if summed <= EXACT_SERIES_MAX || shards.len() < 2 {
-        return None;
+        return Ok(None);
     }
     let mut all = SeriesSketch::default();
     for shard in shards {
-        all.merge(&shard.series_sketch()?);
+        let Some(sketch) = shard.series_sketch()? else { return Ok(None) };
+        all.merge(&sketch);
     }
-    Some(all.estimate().min(summed))
+    Ok(Some(all.estimate().min(summed)))
 }
 
 pub(super) fn series(
@@ -195,7 +206,7 @@ pub(super) fn series(
         });
     }
     let (names, shards) = whole_database(context, filter)?;
-    let total = match estimate_series(&names, &shards) {
+    let total = match estimate_series(&names, &shards)? {
         Some(total) => total,
         None => {
             let counts = names.iter().map(|name| count_series(name, &shards, &TagPredicate::All, &usage));
@@ -222,7 +233,7 @@ pub(super) fn measurements(
     for (name, shards) in &chosen.measurements {
         let has_series = match chosen.condition.series_of(name, shards)? {
             TagPredicate::All => true,
-            predicate => shards.iter().any(|shard| shard.count_series(name, &predicate) > 0),
+            predicate => has_series(name, shards, &predicate)?,
         };
         total += i64::from(has_series);
     }
@@ -230,6 +241,16 @@ pub(super) fn measurements(
         return Ok(());
     }
     sender.series(table("", &["count"], vec![integers([total])]))
+}
+
+/// Whether some series of a measurement satisfies a condition on tags.
+fn has_series(name: &str, shards: &Shards, predicate: &TagPredicate) -> Result<bool, ReadError> {
+    for shard in shards {
+        if shard.count_series(name, predicate)? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// How many measurements have series in each group.
@@ -291,7 +312,10 @@ pub(super) fn field_keys(
     let chosen = choose(context, filter)?;
     let usage = context.usage();
     per_measurement(filter, &chosen, &usage, sender, |name, shards, _| {
-        let fields = shards.iter().flat_map(|shard| shard.fields(name));
-        Ok(fields.map(|(field, _)| field).collect::<BTreeSet<_>>().len() as u64)
+        let mut fields = BTreeSet::new();
+        for shard in shards {
+            fields.extend(shard.fields(name)?.into_iter().map(|(field, _)| field));
+        }
+        Ok(fields.len() as u64)
     })
 }

@@ -1,12 +1,12 @@
 //! Statements that change the catalogue or remove data.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use skywatch_influxql::{
     AlterRetentionPolicy, CreateDatabase, CreateRetentionPolicy, DataType, Delete, DropMeasurement,
     DropSeries, Expr, Source, Statement, VarRef,
 };
-use skywatch_model::{FieldType, TimeRange};
+use skywatch_model::TimeRange;
 use skywatch_storage::ShardRead;
 
 use super::{Context, administration, schema_condition::Condition, tags, unsupported};
@@ -146,14 +146,16 @@ fn refuse_fields(
     measurements: &[Arc<str>],
     shards: &[Arc<dyn ShardRead>],
 ) -> Result<(), QueryError> {
+    let mut fields: BTreeSet<Arc<str>> = BTreeSet::new();
+    for shard in shards {
+        for measurement in measurements {
+            fields.extend(shard.fields(measurement)?.into_iter().map(|(field, _)| field));
+        }
+    }
     let is_field = |name: &VarRef| match name.cast {
         Some(DataType::Tag) => false,
         Some(_) => true,
-        None => measurements.iter().any(|measurement| {
-            let has =
-                |fields: Vec<(Arc<str>, FieldType)>| fields.iter().any(|(field, _)| **field == *name.name);
-            shards.iter().any(|shard| has(shard.fields(measurement)))
-        }),
+        None => fields.contains(name.name.as_str()),
     };
     let mut found = false;
     condition.walk(&mut |part| {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use skywatch_influxql::{Measurement, ShowMeasurements, Source};
-use skywatch_storage::{ShardRead, TagPredicate};
+use skywatch_storage::{ReadError, ShardRead, TagPredicate};
 
 use super::{Context, Shards, cut, schema_condition::Condition, show::names, strings, table};
 use crate::{BackendError, QueryError, executor::Sender, plan::expand_measurements};
@@ -24,8 +24,8 @@ pub(super) fn run(
     };
     let found = |shards: &Shards| -> Result<Vec<Arc<str>>, QueryError> {
         let mut names = Vec::new();
-        for name in expand_measurements(shards, wanted) {
-            if has_tags(shards, &name, &condition.measurement(&name)?) {
+        for name in expand_measurements(shards, wanted)? {
+            if has_tags(shards, &name, &condition.measurement(&name)?)? {
                 names.push(name);
             }
         }
@@ -53,7 +53,7 @@ pub(super) fn run(
             if show.retention_policy.as_ref().is_some_and(|wanted| *wanted != policy.name) {
                 continue;
             }
-            let shards = context.backend.shards(&database, &policy.name, condition.range)?;
+            let shards = context.backend.shards(&database, &policy.name, condition.range, context.reading)?;
             let place: [Arc<str>; 2] = [database.as_str().into(), policy.name.as_str().into()];
             let row = |name| [name, Arc::clone(&place[0]), Arc::clone(&place[1])];
             rows.extend(found(&shards)?.into_iter().map(row));
@@ -75,7 +75,7 @@ fn of_database(
     condition: &Condition,
 ) -> Result<Shards, QueryError> {
     if let Some(policy) = policy {
-        return Ok(context.backend.shards(database, policy, condition.range)?);
+        return Ok(context.backend.shards(database, policy, condition.range, context.reading)?);
     }
     match context.all_shards(database, condition.range) {
         // Of a database that is not there, InfluxDB shows nothing.
@@ -86,21 +86,46 @@ fn of_database(
 
 /// Whether a measurement as a whole satisfies a condition on tags. InfluxDB looks at each comparison by itself: `=`
 /// wants some series with that value, `!=` wants the tag to exist and no series with that value.
-fn has_tags(shards: &[Arc<dyn ShardRead>], measurement: &str, predicate: &TagPredicate) -> bool {
-    let values =
-        |key: &str| shards.iter().flat_map(|shard| shard.tag_values(measurement, key)).collect::<Vec<_>>();
-    match predicate {
+fn has_tags(
+    shards: &[Arc<dyn ShardRead>],
+    measurement: &str,
+    predicate: &TagPredicate,
+) -> Result<bool, ReadError> {
+    let values = |key: &str| -> Result<Vec<Arc<str>>, ReadError> {
+        let mut values = Vec::new();
+        for shard in shards {
+            values.extend(shard.tag_values(measurement, key)?);
+        }
+        Ok(values)
+    };
+    Ok(match predicate {
         TagPredicate::All => true,
         TagPredicate::None => false,
-        TagPredicate::Equal { key, value } => values(key).contains(value),
-        TagPredicate::Matches { key, regex } => values(key).iter().any(|value| regex.is_match(value)),
-        TagPredicate::And(all) => all.iter().all(|inner| has_tags(shards, measurement, inner)),
-        TagPredicate::Or(any) => any.iter().any(|inner| has_tags(shards, measurement, inner)),
-        TagPredicate::Not(inner) => match &**inner {
-            TagPredicate::Equal { key, .. } | TagPredicate::Matches { key, .. } if values(key).is_empty() => {
-                false
+        TagPredicate::Equal { key, value } => values(key)?.contains(value),
+        TagPredicate::Matches { key, regex } => values(key)?.iter().any(|value| regex.is_match(value)),
+        TagPredicate::And(all) => {
+            for inner in all {
+                if !has_tags(shards, measurement, inner)? {
+                    return Ok(false);
+                }
             }
-            inner => !has_tags(shards, measurement, inner),
-        },
-    }
+            true
+        }
+        TagPredicate::Or(any) => {
+            for inner in any {
+                if has_tags(shards, measurement, inner)? {
+                    return Ok(true);
+                }
+            }
+            false
+        }
+        TagPredicate::Not(inner) => {
+            if let TagPredicate::Equal { key, .. } | TagPredicate::Matches { key, .. } = &**inner
+                && values(key)?.is_empty()
+            {
+                return Ok(false);
+            }
+            !has_tags(shards, measurement, inner)?
+        }
+    })
 }

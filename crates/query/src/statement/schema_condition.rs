@@ -10,7 +10,7 @@
 //! _name = 'cpu'    the measurement itself
 //! ```
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::tz::TimeZone;
 use skywatch_influxql::{BinaryExpr, BinaryOp, DataType, Expr, VarRef, split_condition};
@@ -51,9 +51,11 @@ impl Condition {
         shards: &[Arc<dyn ShardRead>],
     ) -> Result<TagPredicate, QueryError> {
         let Some(rest) = &self.rest else { return Ok(TagPredicate::All) };
-        let has_field = |name: &str| {
-            shards.iter().any(|shard| shard.fields(measurement).iter().any(|(field, _)| **field == *name))
-        };
+        let mut fields: BTreeSet<Arc<str>> = BTreeSet::new();
+        for shard in shards {
+            fields.extend(shard.fields(measurement)?.into_iter().map(|(field, _)| field));
+        }
+        let has_field = |name: &str| fields.contains(name);
         Reading { measurement, has_field: &has_field, whole: false }.predicate(rest)
     }
 

@@ -36,6 +36,7 @@ pub(super) fn each_series(
 pub(super) fn sources<'a>(context: &Context<'a>, subqueries: &'a dyn Subqueries) -> SourceContext<'a> {
     SourceContext {
         backend: context.backend,
+        reading: context.reading,
         database: &context.request.database,
         retention_policy: &context.request.retention_policy,
         now_ns: context.request.now_ns,

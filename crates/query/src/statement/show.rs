@@ -110,8 +110,8 @@ pub(super) fn by_policy(
                 None => continue,
             },
         };
-        let shards = context.backend.shards(database, &policy.name, range)?;
-        for name in expand_measurements(&shards, |name| from.is_empty() || names(&source.name, name)) {
+        let shards = context.backend.shards(database, &policy.name, range, context.reading)?;
+        for name in expand_measurements(&shards, |name| from.is_empty() || names(&source.name, name))? {
             found.entry(name).or_default().extend(shards.iter().cloned());
         }
     }
@@ -125,8 +125,10 @@ pub(super) fn field_keys(
 ) -> Result<(), QueryError> {
     let database = context.database(show.database.as_deref())?;
     for (name, shards) in by_policy(context, database, &show.from, TimeRange::ALL)? {
-        let mut fields: Vec<(Arc<str>, FieldType)> =
-            shards.iter().flat_map(|shard| shard.fields(&name)).collect();
+        let mut fields: Vec<(Arc<str>, FieldType)> = Vec::new();
+        for shard in &shards {
+            fields.extend(shard.fields(&name)?);
+        }
         fields.sort();
         fields.dedup();
         let fields = cut(fields, show.offset, show.limit);

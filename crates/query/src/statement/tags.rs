@@ -27,7 +27,7 @@ pub(super) fn measurements(
                 Source::Subquery(_) => false,
             })
     };
-    let found = plan::expand_measurements(&shards, wanted).into_iter().collect();
+    let found = plan::expand_measurements(&shards, wanted)?.into_iter().collect();
     Ok((found, shards))
 }
 
@@ -61,10 +61,10 @@ pub(super) fn tag_keys(
     let mut keys = BTreeSet::new();
     for shard in shards {
         if matches!(predicate, TagPredicate::All) {
-            keys.extend(shard.tag_keys(measurement));
+            keys.extend(shard.tag_keys(measurement)?);
             continue;
         }
-        let series = shard.select_series(measurement, predicate);
+        let series = shard.select_series(measurement, predicate)?;
         let _held = usage.hold_while(series.len() * size_of::<SeriesRef>())?;
         for (position, series) in series.into_iter().enumerate() {
             if position % SERIES_PER_CHECK == 0 {
@@ -125,11 +125,10 @@ pub(super) fn for_each_tag_value(
     usage: &Usage<'_>,
     visit: &mut VisitPair<'_>,
 ) -> Result<(), QueryError> {
-    let known: BTreeSet<Arc<str>> = shards
-        .iter()
-        .flat_map(|shard| shard.tag_keys(measurement))
-        .filter(|key| wanted.accepts(key))
-        .collect();
+    let mut known = BTreeSet::new();
+    for shard in shards {
+        known.extend(shard.tag_keys(measurement)?.into_iter().filter(|key| wanted.accepts(key)));
+    }
     if !matches!(predicate, TagPredicate::All) {
         let keys: Vec<Arc<str>> = known.into_iter().collect();
         return visit_chosen(measurement, shards, predicate, &keys, usage, visit);
@@ -162,7 +161,7 @@ fn visit_chosen(
     let mut found: Vec<BTreeSet<Arc<str>>> = vec![BTreeSet::new(); keys.len()];
     let mut held = Vec::new();
     for shard in shards {
-        let series = shard.select_series(measurement, predicate);
+        let series = shard.select_series(measurement, predicate)?;
         let _series = usage.hold_while(series.len() * size_of::<SeriesRef>())?;
         for series in series.chunks(SERIES_PER_CHECK) {
             usage.cancel.check()?;

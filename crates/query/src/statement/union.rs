@@ -48,7 +48,7 @@ impl<'a> Union<'a> {
         predicate: &TagPredicate,
     ) -> Result<(), QueryError> {
         self.usage.cancel.check()?;
-        let series = shard.select_series(measurement, predicate);
+        let series = shard.select_series(measurement, predicate)?;
         let bytes = series.len() * size_of::<SeriesRef>();
         self.add(Box::new(series.into_iter().map(|series| shard.series_key(series))), bytes)
     }
@@ -62,7 +62,7 @@ impl<'a> Union<'a> {
     ) -> Result<(), QueryError> {
         self.usage.cancel.check()?;
         // The texts are the index's own.
-        let values = shard.tag_values(measurement, key);
+        let values = shard.tag_values(measurement, key)?;
         let bytes = values.len() * size_of::<Arc<str>>();
         self.add(Box::new(values.into_iter()), bytes)
     }

@@ -12,7 +12,7 @@ use skywatch_model::{
 };
 use skywatch_query::{
     Administration, Backend, BackendError, DeleteRequest, MemoryShard, MemoryStatistics, NewRetentionPolicy,
-    RetentionPolicyInfo, RetentionPolicyUpdate,
+    Reading, RetentionPolicyInfo, RetentionPolicyUpdate,
 };
 use skywatch_storage::ShardRead;
 
@@ -145,6 +145,7 @@ impl Backend for MemoryNode {
         database: &str,
         policy: &str,
         range: TimeRange,
+        _: &Reading,
     ) -> Result<Vec<Arc<dyn ShardRead>>, BackendError> {
         self.change(database, |database| {
             let points = database.policies.iter().find(|(info, _)| info.name == policy);

@@ -7,7 +7,7 @@ use skywatch_model::{FieldType, TimeRange};
 
 use super::{SegmentSlot, Shard};
 use crate::{
-    BlockStream, Order, ReadError, Scanner, SeriesRef, SeriesSketch, ShardRead, TagPredicate,
+    BlockStream, Order, ReadError, ScanRequest, Scanner, SeriesRef, SeriesSketch, ShardRead, TagPredicate,
     index::{self, Bounds, Index},
     memtable::{MemScan, MemView},
     rows::{FieldId, SeriesId},
@@ -49,37 +49,47 @@ impl ShardRead for Snapshot {
         self.range
     }
 
-    fn measurements(&self) -> Vec<Arc<str>> {
-        self.index.read().measurement_names(self.bounds)
+    fn measurements(&self) -> Result<Vec<Arc<str>>, ReadError> {
+        Ok(self.index.read().measurement_names(self.bounds))
     }
 
-    fn fields(&self, measurement: &str) -> Vec<(Arc<str>, FieldType)> {
-        self.index.read().fields_of(measurement, self.bounds)
+    fn fields(&self, measurement: &str) -> Result<Vec<(Arc<str>, FieldType)>, ReadError> {
+        Ok(self.index.read().fields_of(measurement, self.bounds))
     }
 
-    fn tag_keys(&self, measurement: &str) -> Vec<Arc<str>> {
-        self.index.read().tag_keys(measurement, self.bounds)
+    fn tag_keys(&self, measurement: &str) -> Result<Vec<Arc<str>>, ReadError> {
+        Ok(self.index.read().tag_keys(measurement, self.bounds))
     }
 
-    fn tag_values(&self, measurement: &str, key: &str) -> Vec<Arc<str>> {
-        index::tag_values(&self.index, measurement, key, self.bounds)
+    fn tag_values(&self, measurement: &str, key: &str) -> Result<Vec<Arc<str>>, ReadError> {
+        Ok(index::tag_values(&self.index, measurement, key, self.bounds))
     }
 
-    fn select_series(&self, measurement: &str, predicate: &TagPredicate) -> Vec<SeriesRef> {
+    fn select_series(
+        &self,
+        measurement: &str,
+        predicate: &TagPredicate,
+    ) -> Result<Vec<SeriesRef>, ReadError> {
         let selected = index::select(&self.index, measurement, predicate, self.bounds);
-        selected.into_iter().map(|id| SeriesRef(id.0)).collect()
+        Ok(selected.into_iter().map(|id| SeriesRef(id.0)).collect())
     }
 
-    fn count_series(&self, measurement: &str, predicate: &TagPredicate) -> u64 {
-        index::count_series(&self.index, measurement, predicate, self.bounds)
+    fn find_series(&self, _: &str, keys: &[&str]) -> Result<Vec<Option<SeriesRef>>, ReadError> {
+        let index = self.index.read();
+        let find = |key: &&str| index.find_series(key).filter(|id| id.0 < self.bounds.series);
+        Ok(keys.iter().map(|key| find(key).map(|id| SeriesRef(id.0))).collect())
     }
 
-    fn series_sketch(&self) -> Option<SeriesSketch> {
-        Some(self.index.read().sketch())
+    fn count_series(&self, measurement: &str, predicate: &TagPredicate) -> Result<u64, ReadError> {
+        Ok(index::count_series(&self.index, measurement, predicate, self.bounds))
     }
 
-    fn tag_value_count(&self, measurement: &str, key: &str) -> u64 {
-        index::tag_value_count(&self.index, measurement, key, self.bounds)
+    fn series_sketch(&self) -> Result<Option<SeriesSketch>, ReadError> {
+        Ok(Some(self.index.read().sketch()))
+    }
+
+    fn tag_value_count(&self, measurement: &str, key: &str) -> Result<u64, ReadError> {
+        Ok(index::tag_value_count(&self.index, measurement, key, self.bounds))
     }
 
     fn series_tags(&self, series: SeriesRef) -> Vec<(Arc<str>, Arc<str>)> {
@@ -106,14 +116,15 @@ impl ShardRead for Snapshot {
         values.into_iter().map(Option::unwrap_or_default).collect()
     }
 
-    fn scanner<'a>(&'a self, measurement: &str, fields: &[Arc<str>]) -> Box<dyn Scanner + 'a> {
+    fn scanner<'a>(&'a self, request: &ScanRequest<'_>) -> Result<Box<dyn Scanner + 'a>, ReadError> {
+        let ScanRequest { measurement, fields, .. } = *request;
         let fields: Box<[Option<FieldId>]> = {
             let index = self.index.read();
             let number =
                 |name: &Arc<str>| index.find_field(measurement, name).filter(|id| id.0 < self.bounds.fields);
             fields.iter().map(number).collect()
         };
-        Box::new(self.scanner_of(measurement, fields))
+        Ok(Box::new(self.scanner_of(measurement, fields)))
     }
 }
 

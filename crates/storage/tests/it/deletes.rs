@@ -52,15 +52,18 @@ fn a_measurement_without_points_is_forgotten_and_comes_back_with_other_types() {
     write(&shard, &[simple(1, 5, 1.0), simple(2, 50, 2.0)], 1).unwrap();
     shard.flush().unwrap();
     assert_eq!(delete(&shard, &TagPredicate::All, TimeRange::new(0, 10), 2), (2, 1), "h1 has nothing left");
-    assert_eq!(*shard.snapshot().tag_values("m", "host"), ["h2".into()]);
+    assert_eq!(*shard.snapshot().tag_values("m", "host").unwrap(), ["h2".into()]);
     assert_eq!(delete(&shard, &TagPredicate::All, TimeRange::new(0, 60), 3), (1, 1));
-    assert!(shard.snapshot().measurements().is_empty() && shard.snapshot().fields("m").is_empty());
+    assert!(
+        shard.snapshot().measurements().unwrap().is_empty()
+            && shard.snapshot().fields("m").unwrap().is_empty()
+    );
     let text: Point = ("m,host=h1".into(), 5, vec![("value".into(), FieldValue::String("x".into()))]);
     assert_eq!(write(&shard, std::slice::from_ref(&text), 4).unwrap().rejected, []);
     drop((shard, store));
     fs.restart();
     let store = open(&fs, manual());
     let shard = self::shard(&store);
-    assert_eq!(shard.snapshot().fields("m"), [("value".into(), FieldType::String)]);
+    assert_eq!(shard.snapshot().fields("m").unwrap(), [("value".into(), FieldType::String)]);
     assert_eq!(cells(&*shard.snapshot()).unwrap(), crate::support::expected(&[text]));
 }

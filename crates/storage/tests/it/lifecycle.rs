@@ -127,11 +127,11 @@ fn a_point_of_another_type_is_refused_alone_and_in_influxdbs_words() {
     );
     let snapshot = shard.snapshot();
     assert_eq!(
-        snapshot.fields("cpu"),
+        snapshot.fields("cpu").unwrap(),
         [("idle".into(), FieldType::Boolean), ("value".into(), FieldType::Float)],
         "a refused point defines nothing"
     );
-    assert_eq!(snapshot.select_series("cpu", &TagPredicate::All).len(), 2);
+    assert_eq!(snapshot.select_series("cpu", &TagPredicate::All).unwrap().len(), 2);
     // The type outlives flush and restart.
     shard.flush().unwrap();
     drop((snapshot, shard, store));
@@ -503,7 +503,7 @@ fn a_lost_index_is_rebuilt() {
         let shard = store.shard(SHARD).unwrap();
         assert_eq!(shard.recovery().damaged_index, std::slice::from_ref(&path));
         assert_eq!(cells(&*shard.snapshot()).unwrap(), expected(&points));
-        assert_eq!(shard.snapshot().fields("m"), [("value".into(), FieldType::Float)]);
+        assert_eq!(shard.snapshot().fields("m").unwrap(), [("value".into(), FieldType::Float)]);
         let copy = dir().join("quarantine").join(path.file_name().unwrap());
         assert_eq!(fs.read(&copy).is_ok(), !remove, "a damaged file is kept aside");
         // The next flush writes the whole index anew.
@@ -520,7 +520,7 @@ fn a_lost_index_is_rebuilt() {
 }
 
 fn select(snapshot: &dyn ShardRead, predicate: &TagPredicate) -> Vec<String> {
-    let series: Vec<SeriesRef> = snapshot.select_series("m", predicate);
+    let series: Vec<SeriesRef> = snapshot.select_series("m", predicate).unwrap();
     series.into_iter().map(|series| snapshot.series_key(series).to_string()).collect()
 }
 
@@ -539,7 +539,11 @@ fn the_index_answers_after_every_kind_of_restart() {
     }
     let early = written.snapshot();
     write(&written, &[("m,dc=z,host=late".to_owned(), 1, field())], 9).unwrap();
-    assert_eq!(early.tag_values("m", "dc"), ["x".into(), "y".into()], "a snapshot does not see later series");
+    assert_eq!(
+        early.tag_values("m", "dc").unwrap(),
+        ["x".into(), "y".into()],
+        "a snapshot does not see later series"
+    );
     drop((early, written, store));
     fs.restart();
     let store = open(&fs, manual());
@@ -550,10 +554,10 @@ fn the_index_answers_after_every_kind_of_restart() {
         regex: Arc::new(Regex::new(regex).unwrap()),
     };
     let not = |inner: TagPredicate| TagPredicate::Not(Box::new(inner));
-    assert_eq!(snapshot.measurements(), ["m".into(), "other".into()]);
-    assert_eq!(snapshot.tag_keys("m"), ["dc".into(), "host".into()]);
-    assert_eq!(snapshot.tag_values("m", "dc"), ["x".into(), "y".into(), "z".into()]);
-    assert_eq!(snapshot.tag_values("m", "nothing"), [] as [Arc<str>; 0]);
+    assert_eq!(snapshot.measurements().unwrap(), ["m".into(), "other".into()]);
+    assert_eq!(snapshot.tag_keys("m").unwrap(), ["dc".into(), "host".into()]);
+    assert_eq!(snapshot.tag_values("m", "dc").unwrap(), ["x".into(), "y".into(), "z".into()]);
+    assert_eq!(snapshot.tag_values("m", "nothing").unwrap(), [] as [Arc<str>; 0]);
     let all = ["m,dc=x,host=a", "m,dc=x,host=b", "m,dc=y,host=c", "m,dc=z,host=late", "m,host=d\\ e"];
     assert_eq!(select(&*snapshot, &TagPredicate::All), all);
     assert_eq!(select(&*snapshot, &TagPredicate::None), [""; 0]);
@@ -569,9 +573,9 @@ fn the_index_answers_after_every_kind_of_restart() {
         select(&*snapshot, &TagPredicate::Or(vec![equal("dc", "y"), equal("host", "d e")])),
         [all[2], all[4]]
     );
-    let last = snapshot.select_series("m", &equal("host", "d e"))[0];
+    let last = snapshot.select_series("m", &equal("host", "d e")).unwrap()[0];
     assert_eq!(snapshot.series_tags(last), [("host".into(), "d e".into())]);
-    assert!(snapshot.select_series("missing", &TagPredicate::All).is_empty());
+    assert!(snapshot.select_series("missing", &TagPredicate::All).unwrap().is_empty());
 }
 
 #[test]

@@ -218,8 +218,8 @@ impl Model {
 
 /// The keys of all series that are listed.
 fn listed(snapshot: &dyn ShardRead) -> BTreeSet<String> {
-    let of = |name: &Arc<str>| snapshot.select_series(name, &TagPredicate::All);
-    let all = snapshot.measurements().iter().flat_map(of).collect::<Vec<_>>();
+    let of = |name: &Arc<str>| snapshot.select_series(name, &TagPredicate::All).unwrap();
+    let all = snapshot.measurements().unwrap().iter().flat_map(of).collect::<Vec<_>>();
     all.into_iter().map(|series| snapshot.series_key(series).to_string()).collect()
 }
 
@@ -229,13 +229,17 @@ fn check(shard: &Shard, model: &Model, is_single: bool) {
     assert_eq!(cells(&*snapshot).unwrap(), model.cells(TimeRange::ALL));
     if is_single {
         assert_eq!(listed(&*snapshot), model.series());
-        let names: BTreeSet<String> = snapshot.measurements().iter().map(ToString::to_string).collect();
+        let names: BTreeSet<String> =
+            snapshot.measurements().unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(names, model.measurements());
-        for name in snapshot.measurements() {
-            for key in snapshot.tag_keys(&name) {
-                for value in snapshot.tag_values(&name, &key) {
+        for name in snapshot.measurements().unwrap() {
+            for key in snapshot.tag_keys(&name).unwrap() {
+                for value in snapshot.tag_values(&name, &key).unwrap() {
                     let with = TagPredicate::Equal { key: Arc::clone(&key), value: Arc::clone(&value) };
-                    assert!(!snapshot.select_series(&name, &with).is_empty(), "{name} {key}={value}");
+                    assert!(
+                        !snapshot.select_series(&name, &with).unwrap().is_empty(),
+                        "{name} {key}={value}"
+                    );
                 }
             }
         }

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use skywatch_model::{Column, FieldRef, FieldValue, RowBlock, TimeRange, Version, line::PointBatch};
 use skywatch_storage::{
-    BlockStats, End, Order, ReadError, ScanBlock, Shard, ShardId, ShardRead, SpanStats, Store, StoreOptions,
-    Sum, TagPredicate, WriteError, WriteReport, fs::SimFs,
+    BlockStats, End, Order, ReadError, ScanBlock, ScanRequest, Shard, ShardId, ShardRead, SpanStats, Store,
+    StoreOptions, Sum, TagPredicate, WriteError, WriteReport, fs::SimFs,
 };
 
 /// Series key, field name, time.
@@ -81,13 +81,13 @@ pub(crate) fn cells_of(
     wanted: impl Fn(&str) -> bool,
 ) -> Result<Cells, ReadError> {
     let mut cells = Cells::new();
-    for measurement in snapshot.measurements() {
-        let fields = snapshot.fields(&measurement).into_iter().map(|(name, _)| name);
+    for measurement in snapshot.measurements()? {
+        let fields = snapshot.fields(&measurement)?.into_iter().map(|(name, _)| name);
         let names: Vec<Arc<str>> =
             ["nobody has this".into()].into_iter().chain(fields.filter(|name| wanted(name))).collect();
-        for series in snapshot.select_series(&measurement, &TagPredicate::All) {
+        for series in snapshot.select_series(&measurement, &TagPredicate::All)? {
             let key = snapshot.series_key(series);
-            let scanner = snapshot.scanner(&measurement, &names);
+            let scanner = snapshot.scanner(&ScanRequest::new(&measurement, &names))?;
             let mut scan = scanner.scan(series, range, order)?;
             let mut last: Option<TimeRange> = None;
             while let Some(block) = scan.next_block()? {
