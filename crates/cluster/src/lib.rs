@@ -10,7 +10,7 @@ mod forward;
 mod keeper;
 mod monitored;
 mod node;
-mod password;
+pub mod password;
 mod readiness;
 mod retention;
 mod router;

@@ -14,7 +14,7 @@ const PASSWORD_BYTES_MAX: usize = 72;
 
 /// Why a password cannot be hashed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PasswordError {
+pub enum PasswordError {
     /// bcrypt would ignore the rest, and a password that begins alike would do.
     #[error("bcrypt: password length exceeds {PASSWORD_BYTES_MAX} bytes")]
     TooLong,
@@ -24,7 +24,7 @@ pub(crate) enum PasswordError {
 }
 
 /// The hash of a new password.
-pub(crate) fn hash(password: &str) -> Result<PasswordHash, PasswordError> {
+pub fn hash(password: &str) -> Result<PasswordHash, PasswordError> {
     if password.len() > PASSWORD_BYTES_MAX {
         return Err(PasswordError::TooLong);
     }
@@ -32,7 +32,7 @@ pub(crate) fn hash(password: &str) -> Result<PasswordHash, PasswordError> {
 }
 
 /// Whether the password is the hashed one. A hash that is no hash matches nothing.
-pub(crate) fn verify(password: &str, hash: &PasswordHash) -> bool {
+pub fn verify(password: &str, hash: &PasswordHash) -> bool {
     bcrypt::verify(password, hash.as_str()).unwrap_or(false)
 }
 

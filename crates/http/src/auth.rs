@@ -21,7 +21,8 @@ use crate::{
     params::Params,
     response::Failure,
 };
-use credentials::Credentials;
+pub use credentials::Credentials;
+pub use jwt::{TokenError, user_of as user_of_token};
 
 /// Whom a path answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

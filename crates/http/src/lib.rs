@@ -43,7 +43,7 @@ mod stats;
 mod unix_socket;
 
 pub use access_log::{AccessLogConfig, BadStatusFilter, StatusFilter};
-pub use auth::{AuthConfig, InProcessUser};
+pub use auth::{AuthConfig, Credentials, InProcessUser, TokenError, user_of_token};
 pub use config::{HttpConfig, UnixSocketConfig};
 pub use encode::encode_results;
 pub use engine::Engine;

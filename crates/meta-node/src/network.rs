@@ -2,9 +2,9 @@
 //!
 //! | method | head | body |
 //! |---|---|---|
-//! | `raft.append` | to whom, how long ago the sender surely led | Raft's request, JSON |
-//! | `raft.vote` | to whom | Raft's request, JSON |
+//! | `raft.append`, `raft.vote` | to whom | Raft's request, JSON |
 //! | `raft.snapshot` | to whom, Raft's request without its bytes | those bytes |
+//! | `raft.fresh` | to whom | |
 //! | `raft.ping` | nothing | |
 //!
 //! Every call but the last names the member it is for: an address may have got another one since.
@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use skywatch_rpc::{CallError, Failure, FailureKind, Router, Transport, ask};
 
 use crate::{
-    freshness::Freshness,
+    freshness::{AskFresh, Freshness},
     raft_types::{Member, Raft, Types},
 };
 
@@ -33,14 +33,7 @@ use crate::{
 const CALL_LIMIT_MIN: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Serialize, Deserialize)]
-struct AppendHead {
-    to: u64,
-    #[serde(default)]
-    quorum_age_ms: Option<u64>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct VoteHead {
+struct Addressed {
     to: u64,
 }
 
@@ -60,7 +53,6 @@ pub(crate) struct Nothing {}
 pub(crate) struct Network {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) me: u64,
-    pub(crate) freshness: Arc<Freshness>,
 }
 
 /// The way to one member.
@@ -119,9 +111,8 @@ impl RaftNetwork<Types> for Link {
         request: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, Problem<openraft::error::Infallible>> {
-        let age = self.network.freshness.leading();
-        let head = AppendHead { to: self.target, quorum_age_ms: age.map(|age| age.as_millis() as u64) };
         let body = serde_json::to_vec(&request).map_err(|error| unencodable(&error))?;
+        let head = Addressed { to: self.target };
         self.ask(("raft.append", RPCTypes::AppendEntries), &head, body.into(), &option).await
     }
 
@@ -144,7 +135,7 @@ impl RaftNetwork<Types> for Link {
         option: RPCOption,
     ) -> Result<VoteResponse<u64>, Problem<openraft::error::Infallible>> {
         let body = serde_json::to_vec(&request).map_err(|error| unencodable(&error))?;
-        self.ask(("raft.vote", RPCTypes::Vote), &VoteHead { to: self.target }, body.into(), &option).await
+        self.ask(("raft.vote", RPCTypes::Vote), &Addressed { to: self.target }, body.into(), &option).await
     }
 }
 
@@ -176,23 +167,18 @@ pub(crate) fn router<F>(current: F) -> Router
 where
     F: Fn() -> Result<Answering, Failure> + Clone + Send + Sync + 'static,
 {
-    let (append, vote, snapshot) = (current.clone(), current.clone(), current);
+    let (append, vote, snapshot, fresh) = (current.clone(), current.clone(), current.clone(), current);
     Router::new()
-        .on("raft.append", move |head: AppendHead, body: Bytes| {
+        .on("raft.append", move |head: Addressed, body: Bytes| {
             let current = append();
             async move {
                 let current = current?;
                 current.check(head.to)?;
-                let request: AppendEntriesRequest<Types> = read(&body)?;
-                let committed = request.leader_commit.map(|id| id.index);
-                let answer = current.raft.append_entries(request).await.map_err(Failure::internal)?;
-                if answer.is_success() {
-                    current.freshness.hear(head.quorum_age_ms.map(Duration::from_millis), committed);
-                }
+                let answer = current.raft.append_entries(read(&body)?).await.map_err(Failure::internal)?;
                 Ok((answer, Bytes::new()))
             }
         })
-        .on("raft.vote", move |head: VoteHead, body: Bytes| {
+        .on("raft.vote", move |head: Addressed, body: Bytes| {
             let current = vote();
             async move {
                 let current = current?;
@@ -214,6 +200,14 @@ where
                     Err(RaftError::Fatal(error)) => return Err(Failure::internal(error)),
                 };
                 Ok((answer, Bytes::new()))
+            }
+        })
+        .on("raft.fresh", move |question: AskFresh, _| {
+            let current = fresh();
+            async move {
+                let current = current?;
+                current.check(question.to)?;
+                Ok((current.freshness.answer()?, Bytes::new()))
             }
         })
         .on("raft.ping", |_: Nothing, _| async { Ok((Nothing {}, Bytes::new())) })

@@ -19,7 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use skywatch_meta::Catalogue;
 use skywatch_model::WallClock;
 use skywatch_rpc::{Failure, FailureKind, Router, Transport};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 pub use execute::ExecuteError;
 pub use membership::MembershipError;
@@ -28,7 +28,7 @@ use crate::{
     announcements::{Announcement, Announcements},
     data_calls::{Announce, Status},
     disk::Disk,
-    freshness::{Freshness, Metrics},
+    freshness::{self, Freshness, Metrics},
     machine::{Machine, Seen},
     network::{self, Answering, Network, Nothing},
     raft_types::{Member, Raft},
@@ -107,6 +107,8 @@ struct Running {
     machine: Machine,
     store: Store,
     freshness: Arc<Freshness>,
+    /// What keeps that up to date.
+    keeping: AbortHandle,
 }
 
 /// Who leads, as far as this node knows.
@@ -163,11 +165,9 @@ impl MetaNode {
         for task in self.inner.tasks.lock().drain(..) {
             task.abort();
         }
-        let running = self.running();
-        if let Err(error) = running.raft.shutdown().await {
+        if let Err(error) = self.running().end().await {
             tracing::warn!(%error, "Raft did not end as it should");
         }
-        running.store.fence();
     }
 
     /// Why the node cannot go on, once it cannot: its disk failed. The process should end and say so.
@@ -356,17 +356,29 @@ impl Running {
     ) -> Result<Self, StartError> {
         let config = settings.raft().validate().map_err(|error| StartError::Timing(error.to_string()))?;
         let machine = Machine::open(&store)?;
-        let freshness = Arc::new(Freshness::new(settings.tick()));
-        let network = Network {
-            transport: Arc::clone(transport),
-            me: store.identity(),
-            freshness: Arc::clone(&freshness),
-        };
+        let freshness = Arc::new(Freshness::default());
+        let network = Network { transport: Arc::clone(transport), me: store.identity() };
         let raft = Raft::new(store.identity(), Arc::new(config), network, store.clone(), machine.clone())
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
         freshness.follow(raft.metrics());
-        Ok(Self { id: store.identity(), raft, machine, store, freshness })
+        let keeping = freshness::keep(
+            store.identity(),
+            raft.clone(),
+            Arc::clone(&freshness),
+            Arc::clone(transport),
+            settings.timing.heartbeat,
+        );
+        let keeping = tokio::spawn(keeping).abort_handle();
+        Ok(Self { id: store.identity(), raft, machine, store, freshness, keeping })
+    }
+
+    /// Nothing is written or asked any more after this.
+    async fn end(&self) -> Result<(), String> {
+        self.keeping.abort();
+        let ended = self.raft.shutdown().await.map_err(|error| error.to_string());
+        self.store.fence();
+        ended
     }
 
     fn metrics(&self) -> Metrics {

@@ -26,6 +26,9 @@ pub(crate) enum Command {
     /// Start everything on this machine: store, HTTP API, console, alerts, and an agent that watches this host
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Start a meta node of a cluster: the catalogue of databases, shards and nodes, on Raft
+    #[command(after_help = META_EXAMPLES)]
+    Meta(Box<MetaArgs>),
     /// Start a data node of a cluster: shards, HTTP API, queries, replication
     #[command(after_help = DATA_EXAMPLES)]
     Data(Box<DataArgs>),
@@ -179,6 +182,35 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "SKYWATCH_NO_CONSOLE")]
     pub(crate) no_console: bool,
     /// Log more: info, debug or trace, or a filter such as skywatch_storage=debug [default: warn]
+    #[arg(long, value_name = "FILTER", env = "SKYWATCH_LOG")]
+    pub(crate) log: Option<String>,
+}
+
+const META_EXAMPLES: &str = "\
+A meta node waits until it is made a member of a cluster (`skywatch ctl add-meta`); the first one makes the cluster. It
+reads the configuration of InfluxDB's meta nodes as it is, and its environment variables (INFLUXDB_META_DIR).
+
+Examples:
+  skywatch meta --config /etc/skywatch/meta.toml
+  skywatch config default meta > meta.toml        a configuration to begin with
+  skywatch meta --single-server                   a cluster of one, at once";
+
+/// Options of `skywatch meta`. `None` means: look in the file, then take the default.
+#[derive(Debug, Default, Args)]
+pub(crate) struct MetaArgs {
+    /// Configuration file (TOML); `skywatch config default meta` prints one
+    #[arg(long, value_name = "FILE", env = "INFLUXDB_META_CONFIG_PATH")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where the catalogue is stored [default: skywatch-meta]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Name of this host, as every other node knows it [default: what the system says]
+    #[arg(long, value_name = "NAME", env = "SKYWATCH_HOSTNAME")]
+    pub(crate) hostname: Option<String>,
+    /// Make a cluster of one at the first start
+    #[arg(long)]
+    pub(crate) single_server: bool,
+    /// Log more or less: warn, info, debug or trace, or a filter such as skywatch_meta_node=debug [default: info]
     #[arg(long, value_name = "FILTER", env = "SKYWATCH_LOG")]
     pub(crate) log: Option<String>,
 }
@@ -359,6 +391,8 @@ pub(crate) enum Role {
     Run,
     /// data.toml for `skywatch data`
     Data,
+    /// meta.toml for `skywatch meta`
+    Meta,
     /// telegraf.conf for `skywatch agent`
     Agent,
     /// alerts.yaml for `skywatch run --alerts`

@@ -13,6 +13,7 @@ pub(crate) mod go_duration;
 mod http;
 mod influxdb;
 mod listeners;
+mod meta;
 mod monitor;
 mod subscriber;
 
@@ -37,6 +38,7 @@ pub(crate) use http::HttpSettings;
 use influxdb::Ignored;
 pub(crate) use influxdb::{IgnoredKeys, is_server_file};
 pub(crate) use listeners::ListenerSettings;
+pub(crate) use meta::{DEFAULT_META_FILE, MetaSettings, check_meta_file, is_meta_file};
 pub(crate) use monitor::MonitorSettings;
 pub(crate) use subscriber::SubscriberSettings;
 

@@ -24,6 +24,7 @@ pub(crate) fn run(command: &ConfigCommand) -> Result<ExitCode> {
             let text = match role {
                 Role::Run => config::DEFAULT_FILE.to_owned(),
                 Role::Data => config::DEFAULT_DATA_FILE.to_owned(),
+                Role::Meta => config::DEFAULT_META_FILE.to_owned(),
                 Role::Agent => agent::default_file(),
                 Role::Alerts => alerts::DEFAULT_FILE.to_owned(),
             };
@@ -59,13 +60,16 @@ fn check(file: &Path) -> Result<&'static str> {
         Some("toml" | "conf") if config::is_data_file(file) => {
             config::check_data_file(file).map(|()| "configuration of skywatch data")
         }
+        Some("toml" | "conf" | "sample") if config::is_meta_file(file) => {
+            config::check_meta_file(file).map(|()| "configuration of skywatch meta")
+        }
         Some("toml") => config::check_file(file).map(|()| "configuration of skywatch run"),
         Some("conf") if config::is_server_file(file) => {
             config::check_file(file).map(|()| "configuration of InfluxDB, for skywatch run")
         }
         Some("yaml" | "yml") => alerts::check(file).map(|_| "alert rules"),
         _ => bail!(
-            "{}: the name does not say what it is: expected .toml (skywatch run), .conf (agent) or .yaml (alerts)",
+            "{}: the name does not say what it is: expected .toml (skywatch run, skywatch meta), .conf (agent) or .yaml (alerts)",
             file.display()
         ),
     }

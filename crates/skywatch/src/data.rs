@@ -205,7 +205,8 @@ fn profile(settings: &RunSettings, cluster: &ClusterSettings, tcp_port: u16) -> 
     }
 }
 
-fn system_hostname() -> String {
+/// What the system calls this host.
+pub(crate) fn system_hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 

@@ -21,6 +21,7 @@ mod inspect;
 mod listeners;
 mod logging;
 mod memory;
+mod meta;
 mod monitor;
 mod node_metrics;
 mod node_tls;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Meta(args) => meta::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Agent(args) => agent::run(&args),
         Command::Query(args) => query::run(*args),

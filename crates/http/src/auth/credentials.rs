@@ -10,9 +10,14 @@ use crate::{app::Head, params::Params};
 
 /// What somebody shows to be let in.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Credentials {
+pub enum Credentials {
     /// A user and a password, which may be empty.
-    Password { user: String, password: String },
+    Password {
+        /// Its name.
+        user: String,
+        /// Its password.
+        password: String,
+    },
     /// A signed token (JWT).
     Bearer(String),
 }
@@ -40,7 +45,7 @@ impl Credentials {
     }
 
     /// `Bearer` and `Token` are spelt so; `Basic` in any case.
-    pub(super) fn of_header(header: &str) -> Option<Self> {
+    pub fn of_header(header: &str) -> Option<Self> {
         let (scheme, value) = header.split_once(' ')?;
         match scheme {
             "Bearer" if !value.is_empty() && !value.contains(' ') => Some(Self::Bearer(value.to_owned())),

@@ -12,37 +12,56 @@ const OTHER_ALGORITHMS: [&str; 10] =
 
 /// Why a token lets nobody in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum TokenError {
+#[non_exhaustive]
+pub enum TokenError {
+    /// It has not three parts.
     #[error("token contains an invalid number of segments")]
     Segments,
+    /// A part is not base64.
     #[error("illegal base64 data at input byte {0}")]
     Base64(usize),
+    /// A part is no JSON object.
     #[error("the token's {part} is no JSON object: {reason}")]
-    Json { part: &'static str, reason: String },
+    Json {
+        /// Which.
+        part: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// It does not say how it is signed.
     #[error("signing method (alg) is unspecified.")]
     AlgorithmMissing,
+    /// It is signed in a way that nobody knows.
     #[error("signing method (alg) is unavailable.")]
     AlgorithmUnknown,
+    /// It is signed in a way that is not taken.
     #[error("unexpected signing method: {0}")]
     AlgorithmRefused(String),
+    /// The secret did not sign it.
     #[error("signature is invalid")]
     Signature,
+    /// Its time is over.
     #[error("Token is expired")]
     Expired,
+    /// It was made later than now.
     #[error("Token used before issued")]
     BeforeIssue,
+    /// Its time has not come.
     #[error("Token is not valid yet")]
     NotYet,
+    /// It would last for ever.
     #[error("token expiration required")]
     NoExpiration,
+    /// It names no user.
     #[error("username in token must be a string")]
     NoUser,
+    /// It names a user without a name.
     #[error("token must contain a username")]
     EmptyUser,
 }
 
 /// The user that a token was made for.
-pub(super) fn user_of(token: &str, secret: &str, now_secs: i64) -> Result<String, TokenError> {
+pub fn user_of(token: &str, secret: &str, now_secs: i64) -> Result<String, TokenError> {
     let segments: Vec<&str> = token.split('.').collect();
     let [header, claims, signature] = segments.as_slice() else { return Err(TokenError::Segments) };
     let algorithm = algorithm_of(&object(header, "header")?)?;

@@ -461,7 +461,7 @@ impl MetaNode {
     async fn start_anew(&self) -> Result<(), MembershipError> {
         let refused = |error: String| MembershipError::Refused(error);
         let ended = self.running();
-        ended.raft.shutdown().await.map_err(|error| refused(error.to_string()))?;
+        ended.end().await.map_err(refused)?;
         let store = ended.store.wipe(self.draw()).map_err(|error| refused(error.to_string()))?;
         let running = Running::start(store, &self.inner.settings, &self.inner.transport)
             .await

@@ -157,6 +157,7 @@ async fn who_watches_hears_of_changes_and_of_how_old_the_news_is() {
             tell::<_, Watched>(&*me, &address, "meta.watch", &question, within).await.unwrap()
         }
     };
+    until("the follower to know how old its catalogue is", || follower.node().age().is_some()).await;
     let first = ask(0, 0).await;
     assert_eq!(first.catalogue.as_ref(), Some(&*follower.catalogue()));
     assert!(first.age_ms.is_some_and(|age| age < 2_000), "{:?}", first.age_ms);

@@ -1,0 +1,145 @@
+//! `skywatch meta`: a meta node. It listens for other meta nodes on one port, for data nodes and operators on another.
+
+mod authority;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use skywatch_meta_node::{Directory, MetaNode, Settings, Transports};
+use skywatch_model::SystemClock;
+use skywatch_rpc::{
+    Identity, Router, Secret, ServeOptions, TcpTransport, Transport, TransportOptions, serve,
+};
+use skywatch_tls::{ClientTls, ClientTlsConfig, ServerTls};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+use crate::{
+    bind_address::BindAddress, cli::MetaArgs, config::MetaSettings, data::system_hostname, logging,
+    run::closed, signals,
+};
+
+/// Threads: one works while the other waits for the disk.
+const THREADS: usize = 2;
+/// The catalogue is small, and so is what is said about it.
+const BYTES_IN_FLIGHT_MAX: usize = 128 << 20;
+/// How often is looked whether the node can go on.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+pub(crate) fn run(args: &MetaArgs) -> Result<ExitCode> {
+    let settings = MetaSettings::resolve(args)?;
+    logging::start(&settings.log)?;
+    settings.ignored.log();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")?;
+    let result = runtime.block_on(stay(settings));
+    runtime.shutdown_background();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+async fn stay(settings: MetaSettings) -> Result<()> {
+    // Heard from now on: a signal during the start is not lost.
+    let signals = signals::StopSignals::listen().context("cannot listen for signals")?;
+    let (http, http_port) = listen(&settings.http_bind, "data nodes and operators").await?;
+    let (raft, raft_port) = listen(&settings.raft_bind, "other meta nodes").await?;
+    let identity = Identity {
+        secret: settings.internal_secret.as_deref().and_then(Secret::new),
+        ..Identity::new(env!("CARGO_PKG_VERSION"))
+    };
+    let transports = Transports {
+        meta: transport(&identity, settings.meta_tls.as_ref(), "meta nodes")?,
+        data: transport(&identity, settings.data_tls.as_ref(), "data nodes")?,
+    };
+    let system = system_hostname();
+    let own = Settings {
+        http_addr: settings.advertised(&settings.http_bind, http_port, &system),
+        raft_addr: settings.advertised(&settings.raft_bind, raft_port, &system),
+        is_named: settings.hostname.is_some()
+            || settings.http_bind.host().is_some() && settings.raft_bind.host().is_some()
+            || !system.starts_with("localhost"),
+        ..settings.node.clone()
+    };
+    let (http_addr, raft_addr) = (own.http_addr.clone(), own.raft_addr.clone());
+    let node =
+        MetaNode::start(own, transports, Arc::new(SystemClock), &Directory::new(&settings.dir)).await?;
+    let passwords = Arc::new(authority::Bcrypt::default());
+    let authority = settings
+        .auth
+        .then(|| authority::Users::new(settings.shared_secret.clone(), Arc::clone(&passwords)))
+        .map(|users| Arc::new(users) as _);
+
+    let (stop, stopped) = watch::channel(());
+    let api = node.http(passwords, authority);
+    let serving = [
+        answer(http, &identity, &settings, (node.router_data(), Some(api)), stopped.clone())?,
+        answer(raft, &identity, &settings, (node.router_raft(), None), stopped)?,
+    ];
+    tracing::info!(http = http_addr, raft = raft_addr, dir = %settings.dir.display(), "a meta node listens");
+    if node.status().peers.is_empty() {
+        tracing::warn!("waits to be made a member of a cluster: skywatch ctl add-meta {http_addr}");
+    }
+    if settings.internal_secret.is_none() && settings.server_tls.is_none() {
+        tracing::warn!(
+            "neither internal-shared-secret nor TLS is set: whoever reaches {http_addr} or {raft_addr} can change the cluster"
+        );
+    }
+
+    let failure = tokio::select! {
+        () = signals.requested() => None,
+        reason = failed(&node) => Some(reason),
+    };
+    drop(stop);
+    for task in serving {
+        if task.await.is_err() {
+            tracing::error!("answering calls panicked");
+        }
+    }
+    node.stop().await;
+    match failure {
+        Some(reason) => bail!("the meta node cannot go on: {reason}"),
+        None => Ok(()),
+    }
+}
+
+/// Waits until the node cannot go on, and tells why.
+async fn failed(node: &MetaNode) -> String {
+    loop {
+        if let Some(reason) = node.failure() {
+            return reason;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn listen(bind: &BindAddress, whom: &str) -> Result<(TcpListener, u16)> {
+    let listener = TcpListener::bind(bind.to_listen())
+        .await
+        .with_context(|| format!("cannot listen on {bind} for {whom}"))?;
+    let port = listener.local_addr().context("asking for the own address")?.port();
+    Ok((listener, port))
+}
+
+fn transport(identity: &Identity, tls: Option<&ClientTlsConfig>, whom: &str) -> Result<Arc<dyn Transport>> {
+    let tls = tls.map(ClientTls::load).transpose().with_context(|| format!("TLS to {whom}"))?;
+    let options = TransportOptions {
+        tls,
+        bytes_in_flight_max: BYTES_IN_FLIGHT_MAX,
+        ..TransportOptions::new(identity.clone())
+    };
+    Ok(Arc::new(TcpTransport::new(options)))
+}
+
+fn answer(
+    listener: TcpListener,
+    identity: &Identity,
+    settings: &MetaSettings,
+    (router, http): (Router, Option<axum::Router>),
+    stopped: watch::Receiver<()>,
+) -> Result<JoinHandle<()>> {
+    let tls = settings.server_tls.as_ref().map(ServerTls::load).transpose().context("TLS for other nodes")?;
+    let options =
+        ServeOptions { tls, bytes_in_flight_max: BYTES_IN_FLIGHT_MAX, ..ServeOptions::new(identity.clone()) };
+    Ok(tokio::spawn(serve(listener, options, router, http, closed(stopped))))
+}
