@@ -151,7 +151,7 @@ impl Catalogue {
                 self.delete_shard_group(database, retention_policy, *id, *at_ns)
             }
             Command::DropShard { id, at_ns } => Ok(self.drop_shard(*id, *at_ns)),
-            Command::ReserveShards { count } => Ok(self.reserve_shards(*count)),
+            Command::ReserveShards { count } => self.reserve_shards(*count),
             Command::AdoptDatabase { database, nodes } => self.adopt_database(database, nodes),
             Command::NameCluster { id } => Ok(self.name_cluster(*id)),
             Command::CreateMetaNode { http_addr, raft_addr } => self.create_meta_node(http_addr, raft_addr),

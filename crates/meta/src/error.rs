@@ -97,6 +97,9 @@ pub enum CatalogueError {
     /// Nobody needs as many leases.
     #[error("there are {0} leases, and no room for another name")]
     TooManyLeases(usize),
+    /// Numbers of shards are taken for good, and nobody brings as many at once.
+    #[error("{0} shards are more than can be added at once")]
+    TooManyShards(u64),
     /// No point can carry that time, so no group is made for it.
     #[error("time {0} is outside of what a point may have")]
     TimeOutOfRange(i64),

@@ -3,7 +3,8 @@
 //! Each release knows the levels up to [`FEATURE_LEVEL`]. The catalogue has one level, which only rises, and it rises by a
 //! command like all others, so that every node changes over at the same place of the log:
 //!
-//! 1. A node that starts says what it knows ([`Command::AnnounceFeatureLevel`]).
+//! 1. A node that starts says what it knows ([`Command::AnnounceFeatureLevel`]), unless the catalogue says the same of it. Of
+//!    one that has said nothing it is assumed that it knows the first level.
 //! 2. The leader asks [`Catalogue::raisable_level`] now and then, and proposes [`Command::RaiseFeatureLevel`] once every
 //!    node, meta and data, has announced that level.
 //! 3. Before it proposes anything else it asks [`Catalogue::admit`]: what needs more than the catalogue's level is refused.

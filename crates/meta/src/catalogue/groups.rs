@@ -11,6 +11,9 @@ use crate::{
     shard_groups::plan_span_ns,
 };
 
+/// Nobody brings more shards at once; numbers are taken for good.
+const SHARDS_RESERVED_MAX: u64 = 1_000_000;
+
 impl Catalogue {
     pub(super) fn create_shard_group(
         &mut self,
@@ -98,10 +101,13 @@ impl Catalogue {
         Applied { changed, ..Applied::default() }
     }
 
-    pub(super) fn reserve_shards(&mut self, count: u64) -> Applied {
+    pub(super) fn reserve_shards(&mut self, count: u64) -> Result<Applied, CatalogueError> {
+        if count > SHARDS_RESERVED_MAX {
+            return Err(CatalogueError::TooManyShards(count));
+        }
         let first = self.shard_id_last + 1;
         self.shard_id_last += count;
-        Applied { changed: count > 0, reserved_shards: first..first + count, ..Applied::default() }
+        Ok(Applied { changed: count > 0, reserved_shards: first..first + count, ..Applied::default() })
     }
 
     pub(super) fn adopt_database(

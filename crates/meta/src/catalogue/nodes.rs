@@ -82,31 +82,28 @@ impl Catalogue {
         raft_addr: &str,
     ) -> Result<Applied, CatalogueError> {
         require_addresses(&[http_addr, raft_addr])?;
-        let is_same = |node: &&MetaNode| node.http_addr == http_addr || node.raft_addr == raft_addr;
-        let mut same = self.meta_nodes.iter().filter(is_same).map(|node| node.id);
-        match (same.next(), same.next()) {
-            (None, _) => {
+        let is_same = |node: &MetaNode| node.http_addr == http_addr || node.raft_addr == raft_addr;
+        let places = 0..self.meta_nodes.len();
+        let same: Vec<usize> = places.filter(|&place| is_same(&self.meta_nodes[place])).collect();
+        let wanted = |id| MetaNode { id, http_addr: http_addr.to_owned(), raft_addr: raft_addr.to_owned() };
+        match same[..] {
+            [] => {
                 let id = self.number_node()?;
-                self.meta_nodes.push(MetaNode {
-                    id,
-                    http_addr: http_addr.into(),
-                    raft_addr: raft_addr.into(),
-                });
+                self.meta_nodes.push(wanted(id));
                 Ok(Applied { node: Some(id), ..Applied::CHANGED })
             }
-            (Some(id), None) => {
-                let mut changed = false;
-                for node in self.meta_nodes.iter_mut().filter(|node| node.id == id) {
-                    changed = node.http_addr != http_addr || node.raft_addr != raft_addr;
-                    http_addr.clone_into(&mut node.http_addr);
-                    raft_addr.clone_into(&mut node.raft_addr);
-                }
-                Ok(Applied { node: Some(id), changed, ..Applied::default() })
+            [place] => {
+                let known = &mut self.meta_nodes[place];
+                let wanted = wanted(known.id);
+                let applied =
+                    Applied { node: Some(known.id), changed: *known != wanted, ..Applied::default() };
+                *known = wanted;
+                Ok(applied)
             }
-            (Some(_), Some(_)) => Err(CatalogueError::MetaAddressTaken {
-                http_addr: http_addr.into(),
-                raft_addr: raft_addr.into(),
-            }),
+            _ => {
+                let (http_addr, raft_addr) = (http_addr.to_owned(), raft_addr.to_owned());
+                Err(CatalogueError::MetaAddressTaken { http_addr, raft_addr })
+            }
         }
     }
 

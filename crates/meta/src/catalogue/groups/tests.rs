@@ -145,6 +145,16 @@ fn an_adopted_database_is_spread_over_the_nodes_unless_owners_are_named() {
     assert_eq!(refused(&mut nowhere, &adopt(&[])), CatalogueError::NoDataNodes);
 }
 
+#[test]
+fn numbers_of_shards_are_not_squandered() {
+    let mut catalogue = Catalogue::default();
+    let reserve = |count| Command::ReserveShards { count };
+    assert_eq!(done(&mut catalogue, &reserve(2)).reserved_shards, 1..3);
+    assert!(!done(&mut catalogue, &reserve(0)).changed);
+    assert_eq!(refused(&mut catalogue, &reserve(u64::MAX)), CatalogueError::TooManyShards(u64::MAX));
+    assert_eq!(done(&mut catalogue, &reserve(1)).reserved_shards, 3..4);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Create { hour: i64 },
