@@ -84,8 +84,8 @@ pub struct QueueStats {
 struct Piece {
     number: u64,
     path: PathBuf,
-    /// When its first entry came, in milliseconds since the epoch.
-    since_ms: u64,
+    /// No later than this its last entry came; of one that was there at the start, the start.
+    until_ms: u64,
     len: u64,
     /// Entries not delivered yet.
     entries: u64,
@@ -157,7 +157,7 @@ impl Queue {
                 continue;
             };
             let path = dir.join(&entry.name);
-            let (piece, is_damaged) = read_piece(&*fs, number, path)?;
+            let (piece, is_damaged) = read_piece(&*fs, number, path, wall.now_ms())?;
             has_gaps |= is_damaged;
             state.next_number = state.next_number.max(number + 1);
             if piece.entries == 0 {
@@ -266,6 +266,7 @@ impl Queue {
         let start = frame::begin(&mut bytes);
         bytes.extend_from_slice(entry);
         frame::end(&mut bytes, start);
+        let now_ms = self.wall.now_ms();
         let mut state = self.state.lock();
         if state.is_closed {
             return Err(HintError::Closed);
@@ -290,6 +291,7 @@ impl Queue {
         }
         piece.len += bytes.len() as u64;
         piece.entries += 1;
+        piece.until_ms = now_ms;
         *appended += 1;
         self.bytes_written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(*appended)
@@ -307,10 +309,10 @@ impl Queue {
         }
         let number = state.next_number;
         let path = self.dir.join(format!("{number:010}{SUFFIX}"));
-        let since_ms = self.wall.now_ms();
+        let now_ms = self.wall.now_ms();
         let file = self.fs.create(&path).map_err(|error| refused("create", &path, error))?;
         let mut header = MAGIC.to_vec();
-        header.extend_from_slice(&since_ms.to_le_bytes());
+        header.extend_from_slice(&now_ms.to_le_bytes());
         file.append(&header).map_err(|error| refused("write", &path, error))?;
         file.sync().map_err(|error| refused("sync", &path, error))?;
         self.fs.sync_dir(&self.dir).map_err(|error| refused("sync", &self.dir, error))?;
@@ -318,7 +320,7 @@ impl Queue {
         if state.pieces.is_empty() {
             state.position = HEADER_LEN as u64;
         }
-        state.pieces.push_back(Piece { number, path, since_ms, len: HEADER_LEN as u64, entries: 0 });
+        state.pieces.push_back(Piece { number, path, until_ms: now_ms, len: HEADER_LEN as u64, entries: 0 });
         state.tail = Some(file);
         state.tail_is_bad = false;
         Ok(())
@@ -404,9 +406,7 @@ impl Queue {
         loop {
             let mut state = self.state.lock();
             let Some(piece) = state.pieces.front() else { break };
-            // Its last entry came before the next piece began, or may be as young as now.
-            let until_ms = state.pieces.get(1).map_or(now_ms, |next| next.since_ms).max(piece.since_ms);
-            if now_ms.saturating_sub(until_ms) <= max_age_ms {
+            if now_ms.saturating_sub(piece.until_ms) <= max_age_ms {
                 break;
             }
             given_up += piece.entries;
@@ -450,13 +450,15 @@ fn waiting_bytes(state: &State) -> u64 {
 }
 
 /// Reads what a piece holds; whether entries of it are damaged.
-fn read_piece(fs: &dyn Fs, number: u64, path: PathBuf) -> Result<(Piece, bool), FsError> {
+fn read_piece(fs: &dyn Fs, number: u64, path: PathBuf, now_ms: u64) -> Result<(Piece, bool), FsError> {
     let bytes = fs.map(&path).map_err(FsError::on("read", &path))?;
     let header = bytes.get(..HEADER_LEN).filter(|header| header.starts_with(&MAGIC));
-    let since_ms =
-        header.and_then(|header| header[MAGIC.len()..].try_into().ok()).map_or(0, u64::from_le_bytes);
     let frames = frame::find_frames(&bytes, HEADER_LEN.min(bytes.len()));
     let is_damaged = !frames.damaged.is_empty() || (header.is_none() && bytes.len() >= HEADER_LEN);
-    let piece = Piece { number, path, since_ms, len: frames.end as u64, entries: frames.bodies.len() as u64 };
+    let (len, entries) = (frames.end as u64, frames.bodies.len() as u64);
+    let piece = Piece { number, path, until_ms: now_ms, len, entries };
     Ok((piece, is_damaged))
 }
+
+#[cfg(test)]
+mod tests;
