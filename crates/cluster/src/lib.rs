@@ -22,6 +22,7 @@ pub use clustered::Membership;
 pub use forward::{Copied, Forwarded, Forwarder, Subscribed, SubscribedMode};
 pub use node::{Node, NodeConfig, NodeError};
 pub use readiness::NotReady;
+pub use skywatch_replication::Entropy;
 pub use statistics::{DatabaseCardinality, NodeStatistics, ReplicationStatistics, WriteStatistics};
 pub use write::{
     Consistency, InvalidConsistency, PointsRequest, WriteError, WriteErrorClass, WriteRequest, WriteSummary,

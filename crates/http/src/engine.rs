@@ -1,7 +1,9 @@
 //! The node behind the API, as far as HTTP needs it.
 
+use std::sync::Arc;
+
 use skywatch_cluster::{
-    Accounts, Node, NodeStatistics, NotReady, PointsRequest, WriteError, WriteRequest, WriteSummary,
+    Accounts, Entropy, Node, NodeStatistics, NotReady, PointsRequest, WriteError, WriteRequest, WriteSummary,
     backup::Backups,
 };
 use skywatch_model::line::PointBatch;
@@ -41,6 +43,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Who may log in.
     fn accounts(&self) -> &dyn Accounts;
+
+    /// How shards compare with other owners', in a cluster.
+    fn entropy(&self) -> Option<Arc<Entropy>> {
+        None
+    }
 }
 
 impl Engine for Node {
@@ -83,5 +90,9 @@ impl Engine for Node {
 
     fn accounts(&self) -> &dyn Accounts {
         self
+    }
+
+    fn entropy(&self) -> Option<Arc<Entropy>> {
+        Self::entropy(self).cloned()
     }
 }

@@ -8,4 +8,5 @@ pub(crate) mod introspection;
 pub(crate) mod ping;
 pub(crate) mod prometheus;
 pub(crate) mod query;
+pub(crate) mod shard_repair;
 pub(crate) mod write;

@@ -17,7 +17,7 @@ use crate::{
     auth::{self, Access},
     connection::Busy,
     encode::Format,
-    handlers::{backup, buckets, debug, delete, introspection, ping, prometheus, query, write},
+    handlers::{backup, buckets, debug, delete, introspection, ping, prometheus, query, shard_repair, write},
     peer::Peer,
     request_id::request_id,
     response::{Answer, Failure, answer, go_text},
@@ -46,6 +46,7 @@ enum Endpoint {
     Requests,
     Profiles,
     Backup(backup::Step),
+    ShardRepair(shard_repair::Step),
 }
 
 impl Endpoint {
@@ -66,7 +67,10 @@ impl Endpoint {
             "/debug/requests" => Self::Requests,
             bucket if buckets::is_bucket(bucket) => Self::Bucket,
             pprof if pprof == "/debug/pprof" || pprof.starts_with("/debug/pprof/") => Self::Profiles,
-            other => Self::Backup(backup::Step::of_path(other)?),
+            other => {
+                let backup = backup::Step::of_path(other).map(Self::Backup);
+                backup.or_else(|| shard_repair::Step::of_path(other).map(Self::ShardRepair))?
+            }
         })
     }
 
@@ -85,6 +89,7 @@ impl Endpoint {
             Self::Buckets => "GET, POST",
             Self::Bucket => "GET, DELETE",
             Self::Backup(step) => step.allow(),
+            Self::ShardRepair(step) => step.allow(),
         }
     }
 
@@ -108,7 +113,7 @@ impl Endpoint {
             // Numbers, and names of databases.
             Self::Vars | Self::Metrics => Access::User,
             // Names and addresses of others; every point there is.
-            Self::Requests | Self::Profiles | Self::Backup(_) => Access::Admin,
+            Self::Requests | Self::Profiles | Self::Backup(_) | Self::ShardRepair(_) => Access::Admin,
         }
     }
 
@@ -119,7 +124,9 @@ impl Endpoint {
             Self::PrometheusWrite => Route::PrometheusWrite,
             Self::PrometheusRead => Route::PrometheusRead,
             Self::Write | Self::WriteV2 => Route::Write,
-            Self::Vars | Self::Metrics | Self::Requests | Self::Profiles => Route::Introspection,
+            Self::Vars | Self::Metrics | Self::Requests | Self::Profiles | Self::ShardRepair(_) => {
+                Route::Introspection
+            }
             Self::Backup(_) => Route::Backup,
         }
     }
@@ -194,6 +201,7 @@ async fn serve(
             Endpoint::Requests => debug::requests(app, &head).await,
             Endpoint::Profiles => Ok(debug::profiles(app, &head)),
             Endpoint::Backup(step) => backup::serve(app, step, &head, body).await,
+            Endpoint::ShardRepair(step) => shard_repair::serve(app, step, &head, body).await,
         }
     };
     // A bug in one request must not take the connection's other requests with it.

@@ -307,8 +307,16 @@ impl Entropy {
         self.member.holds(shard) && !self.is_joining(shard)
     }
 
+    /// Whether this node and others own a shard.
+    pub fn compares(&self, shard: u64) -> bool {
+        let catalogue = self.member.catalogues().current();
+        let me = self.member.id();
+        catalogue.live_shard(shard).is_some_and(|shard| shard.is_owned_by(me) && shard.owners.len() > 1)
+    }
+
+    /// Whether somebody has ended what is being done to a shard, or it is this node's no more.
     fn is_killed(&self, shard: u64) -> bool {
-        self.ledger.lock().is_killed(shard)
+        self.ledger.lock().is_killed(shard) || !self.compares(shard)
     }
 
     /// Compares and repairs until the future is dropped.
