@@ -63,6 +63,7 @@ pub fn backup(
     let created = Timestamp::now().to_string();
     let listing = node.begin_backup(&options.databases)?;
     let session = Session { node, id: &listing.session };
+    refuse_part(&listing)?;
     let mut copying = Copying {
         node,
         directory: &directory,
@@ -86,6 +87,31 @@ pub fn backup(
     numbers.push(summary.number);
     prune(&directory, &numbers, options.keep)?;
     Ok(summary)
+}
+
+/// What a backup would hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Estimate {
+    /// Databases.
+    pub databases: usize,
+    /// Files.
+    pub files: usize,
+    /// Their bytes; how many of them are copied depends on what the directory has already.
+    pub bytes: u64,
+}
+
+/// What a backup of these databases (of all, if none is named) would hold if it was made now.
+pub fn estimate(node: &dyn Backups, databases: &[String]) -> Result<Estimate, Error> {
+    let listing = node.begin_backup(databases)?;
+    let _session = Session { node, id: &listing.session };
+    refuse_part(&listing)?;
+    let sizes = listing.shards.iter().flat_map(|shard| &shard.files).map(|file| file.size_bytes);
+    Ok(Estimate { databases: listing.databases.len(), files: sizes.clone().count(), bytes: sizes.sum() })
+}
+
+/// One node of a cluster holds some of the shards, and would look like all of them.
+fn refuse_part(listing: &Listing) -> Result<(), Error> {
+    listing.node.map_or(Ok(()), |id| Err(Error::PartOfCluster(id)))
 }
 
 /// Removes surplus records, then files that none of the remaining ones needs.

@@ -71,6 +71,14 @@ pub enum Error {
         /// The file.
         name: String,
     },
+    /// What cannot be changed on the way.
+    #[error("{0}")]
+    Changes(String),
+    /// The other nodes hold the rest.
+    #[error(
+        "this is data node {0} of a cluster and holds a part of it only; back the whole up with -bind and a meta node: skywatch ctl -bind meta1:8091 backup DIR"
+    )]
+    PartOfCluster(u64),
     /// The node refused or failed.
     #[error(transparent)]
     Node(#[from] BackupError),

@@ -74,6 +74,45 @@ pub struct Selection {
     pub policies: Vec<String>,
     /// Which backup of the directory; the latest, if `None`.
     pub number: Option<u64>,
+    /// What is to be other than it was.
+    pub changes: Changes,
+}
+
+/// What is to be other in the databases that are made than in those that were backed up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// A new name for the only retention policy that is restored.
+    pub policy: Option<String>,
+    /// How many copies its shards are to have, in a cluster.
+    pub replicas: Option<u32>,
+    /// How long it keeps points, in nanoseconds; 0 for ever.
+    pub duration_ns: Option<i64>,
+}
+
+impl Changes {
+    fn apply(&self, database: &mut Database) -> Result<(), Error> {
+        for policy in &mut database.retention_policies {
+            if let Some(replicas) = self.replicas {
+                policy.replica_n = replicas;
+            }
+            if let Some(duration_ns) = self.duration_ns {
+                policy.duration_ns = duration_ns;
+            }
+        }
+        let Some(name) = &self.policy else { return Ok(()) };
+        let [policy] = database.retention_policies.as_mut_slice() else {
+            let text = format!(
+                "a new name can be given to one retention policy only, and {} are restored; choose one with --rp",
+                database.retention_policies.len()
+            );
+            return Err(Error::Changes(text));
+        };
+        // The texts of its queries name the old one.
+        database.continuous_queries.clear();
+        policy.name.clone_from(name);
+        database.default_retention_policy.clone_from(name);
+        Ok(())
+    }
 }
 
 /// The databases to make.
@@ -105,6 +144,7 @@ fn plan(record: &Record, database: &Database, selection: &Selection) -> Result<R
         }
         database.name.clone_from(name);
     }
+    selection.changes.apply(&mut database)?;
     let groups = database.retention_policies.iter().flat_map(|policy| &policy.shard_groups);
     let ids: BTreeSet<u64> = groups.flat_map(|group| &group.shards).map(|shard| shard.id).collect();
     let shards = record.shards.iter().filter(|shard| ids.contains(&shard.id)).cloned().collect();
@@ -166,7 +206,7 @@ mod tests {
             database: Some("a".to_owned()),
             new_name: Some("c".to_owned()),
             policies: vec!["week".to_owned()],
-            number: None,
+            ..Selection::default()
         };
         let plan = &plans(&sample(), &one).unwrap()[0];
         assert_eq!(
@@ -183,5 +223,27 @@ mod tests {
         assert_eq!(error.to_string(), "the backup has no database \"x\"; it has a, b");
         let error = plans(&sample(), &Selection { policies: vec!["day".to_owned()], ..one }).unwrap_err();
         assert_eq!(error.to_string(), "the backup has no retention policy \"day\"; it has autogen, week");
+    }
+
+    #[test]
+    fn policies_are_changed_on_the_way() {
+        let changes = Changes {
+            policy: Some("short".to_owned()),
+            replicas: Some(2),
+            duration_ns: Some(7 * 86_400_000_000_000),
+        };
+        let one = Selection {
+            database: Some("a".to_owned()),
+            policies: vec!["week".to_owned()],
+            changes,
+            ..Selection::default()
+        };
+        let database = &plans(&sample(), &one).unwrap()[0].database;
+        let policy = &database.retention_policies[0];
+        assert_eq!((policy.name.as_str(), policy.replica_n), ("short", 2));
+        assert_eq!(policy.duration_ns, 7 * 86_400_000_000_000);
+        assert_eq!(database.default_retention_policy, "short");
+        let told = plans(&sample(), &Selection { policies: Vec::new(), ..one }).unwrap_err().to_string();
+        assert!(told.contains("one retention policy only, and 2 are restored"), "{told}");
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use skywatch_cluster::backup::{FileCopy, Hasher};
 
-use crate::{Error, Progress, Task, directory::Directory};
+use crate::{Error, Progress, Task, directory::Directory, format::Record};
 
 /// A file that is not what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,27 @@ pub fn verify(dir: &Path, progress: Progress) -> Result<Vec<Verification>, Error
     numbers.into_iter().map(|number| verify_one(&directory, number, progress)).collect()
 }
 
+/// The backups in `dir` as their records describe them. Their files are not looked at, so only records can be damaged.
+pub fn list(dir: &Path) -> Result<Vec<Verification>, Error> {
+    let directory = Directory::open(dir);
+    let numbers = directory.numbers()?;
+    if numbers.is_empty() {
+        return Err(Error::NoBackup(dir.to_owned()));
+    }
+    numbers.into_iter().map(|number| describe(&directory, number).map(|(described, _)| described)).collect()
+}
+
 fn verify_one(directory: &Directory, number: u64, progress: Progress) -> Result<Verification, Error> {
+    let (mut verification, record) = describe(directory, number)?;
+    let Some(record) = record else { return Ok(verification) };
+    let mut task = progress.task(&format!("backup {number}"), verification.bytes);
+    verification.problems = check_files(directory, record.files(), &mut task)?;
+    task.finish();
+    Ok(verification)
+}
+
+/// What the record of a backup says, and the record, if it is whole.
+fn describe(directory: &Directory, number: u64) -> Result<(Verification, Option<Record>), Error> {
     let mut verification = Verification {
         number,
         created: String::new(),
@@ -67,21 +87,18 @@ fn verify_one(directory: &Directory, number: u64, progress: Progress) -> Result<
         Ok(record) => record,
         Err(Error::DamagedRecord { path, reason }) => {
             verification.problems.push(Problem { path, reason });
-            return Ok(verification);
+            return Ok((verification, None));
         }
         Err(error) => return Err(error),
     };
     verification.files = record.files().count();
     verification.bytes =
         record.files().fold(0, |bytes: u64, (_, file)| bytes.saturating_add(file.size_bytes));
-    let mut task = progress.task(&format!("backup {number}"), verification.bytes);
-    verification.problems = check_files(directory, record.files(), &mut task)?;
-    task.finish();
     let damaged = record.shards.iter().flat_map(|shard| shard.damaged.iter().map(|name| (shard.id, name)));
     verification.lacking = damaged.map(|(shard, name)| format!("{shard}/{name}")).collect();
-    verification.created = record.created;
-    verification.databases = record.databases.into_iter().map(|database| database.name).collect();
-    Ok(verification)
+    verification.created.clone_from(&record.created);
+    verification.databases = record.databases.iter().map(|database| database.name.clone()).collect();
+    Ok((verification, Some(record)))
 }
 
 /// Reads files and compares lengths and checksums with the record.

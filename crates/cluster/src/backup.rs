@@ -23,7 +23,7 @@ pub type SessionId = String;
 pub const PIECE_BYTES: usize = 256 << 10;
 
 /// What a backup session holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Listing {
     /// To name in what follows.
     pub session: SessionId,
@@ -31,6 +31,12 @@ pub struct Listing {
     pub databases: Vec<Database>,
     /// Files of their shards. A shard that was never written to is not among them.
     pub shards: Vec<ShardListing>,
+    /// The node's number in its cluster, where others hold the other shards; none of a single server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<u64>,
+    /// Shards that the node owns and does not hold all of, which are not among the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacking: Vec<u64>,
 }
 
 /// The files of a shard.

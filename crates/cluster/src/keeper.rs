@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use skywatch_meta::{Applied, Catalogue, CatalogueHost, Command, HostError, NodeId};
+use skywatch_meta::{
+    Applied, Catalogue, CatalogueHost, Command, Database, HostError, NodeId, RetentionPolicy,
+};
 
 use crate::{clustered::Clustered, node::SINGLE_NODE};
 
@@ -38,5 +40,36 @@ impl Keeper {
             Self::Local(_) => vec![SINGLE_NODE],
             Self::Cluster(_) => Vec::new(),
         }
+    }
+
+    /// This node, which holds what is restored until others have copied it.
+    pub(crate) fn own_number(&self) -> NodeId {
+        match self {
+            Self::Local(_) => SINGLE_NODE,
+            Self::Cluster(clustered) => clustered.member().id(),
+        }
+    }
+
+    /// Its number, if it is a member of a cluster.
+    pub(crate) fn number_in_cluster(&self) -> Option<u64> {
+        match self {
+            Self::Local(_) => None,
+            Self::Cluster(clustered) => Some(clustered.member().id().0),
+        }
+    }
+
+    /// Shards of databases that this node owns and does not hold all of.
+    pub(crate) fn lacking(&self, databases: &[Database]) -> Vec<u64> {
+        let Self::Cluster(clustered) = self else { return Vec::new() };
+        let (member, me) = (clustered.member(), clustered.member().id());
+        databases
+            .iter()
+            .flat_map(|database| &database.retention_policies)
+            .flat_map(RetentionPolicy::live_shard_groups)
+            .flat_map(|group| &group.shards)
+            .filter(|shard| shard.is_owned_by(me))
+            .filter(|shard| shard.joining.contains(&me) || !member.holds(shard.id))
+            .map(|shard| shard.id)
+            .collect()
     }
 }

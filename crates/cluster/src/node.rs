@@ -513,6 +513,7 @@ impl NodeCore {
     /// those of now.
     pub(crate) fn follow_catalogue(&self) {
         if let Keeper::Cluster(clustered) = &self.host {
+            let _adopting = self.desk.adopting.lock();
             self.drop_shards(&clustered.shards_without_a_place());
         }
         self.limit_series();

@@ -28,15 +28,13 @@ pub(crate) enum Kind {
     Meta,
     /// A data node's port for other nodes.
     Data,
-    /// A data node's HTTP API.
-    DataApi,
 }
 
 impl Kind {
     const fn name(self) -> &'static str {
         match self {
             Self::Meta => "meta",
-            Self::Data | Self::DataApi => "data",
+            Self::Data => "data",
         }
     }
 
@@ -47,9 +45,6 @@ impl Kind {
             }
             Self::Data => {
                 "check that the data node runs, that this is its address for other nodes (port 8088), and that no firewall is in between"
-            }
-            Self::DataApi => {
-                "check that the data node runs and that its HTTP API (port 8086) can be reached from here"
             }
         }
     }
@@ -73,11 +68,6 @@ impl<'a> Call<'a> {
     /// `POST path` with a form.
     pub(crate) const fn post(path: &'a str, parameters: &'a [(&'a str, &'a str)]) -> Self {
         Self { method: Method::POST, path, parameters, deadline: None }
-    }
-
-    /// The path, without parameters.
-    pub(crate) const fn path(&self) -> &'a str {
-        self.path
     }
 
     /// With another deadline than that of the options.
@@ -200,12 +190,7 @@ impl Client {
     /// The answer of the node at an address, or of the leader that it points to.
     pub(crate) async fn at(&self, kind: Kind, address: &str, call: &Call<'_>) -> Result<Answer, CtlError> {
         let url = format!("{}://{address}{}", self.scheme, call.path);
-        self.url(kind, &url, call).await
-    }
-
-    /// The same for a node whose scheme is known.
-    pub(crate) async fn url(&self, kind: Kind, url: &str, call: &Call<'_>) -> Result<Answer, CtlError> {
-        let mut url = Url::parse(url).map_err(|error| CtlError::local(format!("{url}: {error}")))?;
+        let mut url = Url::parse(&url).map_err(|error| CtlError::local(format!("{url}: {error}")))?;
         for _ in 0..=REDIRECTS_MAX {
             let address = address_of(&url);
             let response = self.send(kind, &address, url.clone(), call).await?;

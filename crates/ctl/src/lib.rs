@@ -15,6 +15,7 @@ mod address;
 mod client;
 mod command;
 mod commands;
+mod data_apis;
 mod error;
 mod flags;
 mod go_duration;
@@ -30,7 +31,8 @@ mod token;
 mod usage;
 
 pub use command::run;
+pub use data_apis::{DataApi, DataApis, data_apis};
 pub use error::CtlError;
 pub use go_duration::parse as parse_go_duration;
-pub use options::command_name;
+pub use options::{command_name, split_global};
 pub use streams::{Environment, Streams};

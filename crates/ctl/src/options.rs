@@ -117,6 +117,40 @@ pub fn command_name(arguments: &[String]) -> Option<&str> {
     }
 }
 
+/// Takes the options of [`GLOBAL`] out of the line of a command that is read by somebody else: all that stand before the
+/// command, and of those behind it the ones that only `ctl` has. Gives those options, and the command with the rest,
+/// whose long options have two dashes.
+pub fn split_global(arguments: &[String]) -> (Vec<String>, Vec<String>) {
+    /// Which whoever reads the rest has too, with a meaning of its own.
+    const SHARED: [&str; 3] = ["ca", "timeout", "user"];
+    let (before, rest) = match Flags::parse_leading(arguments, &GLOBAL) {
+        Ok((_, rest)) => arguments.split_at(arguments.len() - rest.len()),
+        Err(_) => (&[] as &[String], arguments),
+    };
+    let (mut global, mut others) = (before.to_vec(), Vec::new());
+    let mut rest = rest.iter();
+    while let Some(text) = rest.next() {
+        if text == "--" {
+            others.push(text.clone());
+            others.extend(rest.cloned());
+            break;
+        }
+        let bare = text.strip_prefix('-').map(|name| name.strip_prefix('-').unwrap_or(name));
+        let name = bare.map(|bare| bare.split('=').next().unwrap_or_default()).unwrap_or_default();
+        match GLOBAL.iter().find(|flag| flag.name == name && !SHARED.contains(&name)) {
+            Some(flag) => {
+                global.push(text.clone());
+                if !flag.value.is_empty() && !text.contains('=') {
+                    global.extend(rest.next().cloned());
+                }
+            }
+            None if name.len() > 1 => others.push(format!("--{}", bare.unwrap_or_default())),
+            None => others.push(text.clone()),
+        }
+    }
+    (global, others)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,5 +194,22 @@ mod tests {
         assert_eq!(name("-bind backup -k show -v"), Some("show".to_owned()));
         assert_eq!(name("-x show"), None);
         assert_eq!(name(""), None);
+    }
+
+    #[test]
+    fn a_command_read_elsewhere_keeps_its_own_options() {
+        let split = |text: &str| {
+            let texts: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+            let (global, others) = split_global(&texts);
+            (global.join(" "), others.join(" "))
+        };
+        let expected = |global: &str, others: &str| (global.to_owned(), others.to_owned());
+        assert_eq!(
+            split("-bind m1 -user u backup -db a --keep=2 -bind-tls dir"),
+            expected("-bind m1 -user u -bind-tls", "backup --db a --keep=2 dir")
+        );
+        assert_eq!(split("restore --bind m1 --user u dir"), expected("--bind m1", "restore --user u dir"));
+        assert_eq!(split("backup -h -- -k"), expected("", "backup -h -- -k"));
+        assert_eq!(split("backup --url http://a dir"), expected("", "backup --url http://a dir"));
     }
 }

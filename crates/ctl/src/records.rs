@@ -167,7 +167,7 @@ pub(crate) struct Copying {
     pub(crate) started_at: Option<Timestamp>,
 }
 
-/// `GET /shard-repair/status` of a data node's HTTP API.
+/// `GET /shard-repair/status`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Repairs {
@@ -177,6 +177,16 @@ pub(crate) struct Repairs {
     pub(crate) queued_shards: Vec<u64>,
     #[serde(deserialize_with = "numbers")]
     pub(crate) processing_shards: Vec<u64>,
+    /// Data nodes of which nothing is known.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) silent: Vec<SilentNode>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct SilentNode {
+    pub(crate) id: u64,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) error: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -195,6 +205,9 @@ pub(crate) struct DifferingShard {
     pub(crate) expires: Option<Timestamp>,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) status: String,
+    /// Why it cannot be repaired.
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) reason: String,
 }
 
 /// Go writes empty lists, maps and texts as `null` now and then.

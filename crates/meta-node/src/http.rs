@@ -6,6 +6,7 @@
 
 mod cluster;
 mod data_nodes;
+mod entropy;
 mod gate;
 mod problem;
 mod shards;
@@ -69,6 +70,9 @@ impl MetaNode {
             .route("/kill-copy-shard", post(shards::kill_copy))
             .route("/remove-shard", post(shards::remove))
             .route("/truncate-shards", post(shards::truncate))
+            .route("/shard-repair/status", get(entropy::show))
+            .route("/shard-repair/repair", post(entropy::repair))
+            .route("/shard-repair/cancel-repair", post(entropy::cancel))
             .route("/user", get(users::list).post(users::change))
             .route("/role", get(users::roles).post(users::change_role))
             .fallback(async || Problem::not_found())

@@ -109,13 +109,16 @@ Examples:
   skywatch ctl backup /backup/skywatch                      all databases of the server on this machine
   skywatch ctl backup --db telegraf --keep 7 /backup/tele   the second time only what is new is copied
   skywatch ctl backup --url http://store-1:8086 --verify /backup/store-1
+  skywatch ctl -bind meta1:8091,meta2:8091 backup /backup/cluster   a whole cluster, wherever its shards are
   skywatch ctl backup verify /backup/skywatch               is it whole? (needs no server)";
 
 const RESTORE_EXAMPLES: &str = "\
 Examples:
   skywatch ctl restore /backup/skywatch                     every database of the latest backup
   skywatch ctl restore --db telegraf --new-db telegraf_may /backup/skywatch
-  skywatch ctl restore --data-dir /var/lib/skywatch /backup/skywatch   where no server runs yet";
+  skywatch ctl restore --data-dir /var/lib/skywatch /backup/skywatch   where no server runs yet
+  skywatch ctl -bind meta1:8091 restore --db telegraf --new-rf 2 /backup/cluster   into a cluster
+  skywatch ctl restore --list /backup/skywatch              what backups are there";
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
@@ -430,6 +433,9 @@ pub(crate) struct BackupArgs {
     /// Database to back up; may be given several times [default: all]
     #[arg(long, value_name = "NAME")]
     pub(crate) db: Vec<String>,
+    /// Say how much there is to back up, and copy nothing
+    #[arg(long)]
+    pub(crate) estimate: bool,
     /// Backups of the directory that stay restorable, this one included
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) keep: u32,
@@ -468,8 +474,20 @@ pub(crate) struct RestoreArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) db: Option<String>,
     /// Restore it under this name
-    #[arg(long, value_name = "NAME", requires = "db")]
+    #[arg(long, alias = "newdb", value_name = "NAME", requires = "db")]
     pub(crate) new_db: Option<String>,
+    /// A new name for the retention policy, if only one is restored
+    #[arg(long, alias = "newrp", value_name = "NAME", requires = "db")]
+    pub(crate) new_rp: Option<String>,
+    /// How many copies its shards are to have, in a cluster [default: as many as they had]
+    #[arg(long, alias = "newrf", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) new_rf: Option<u32>,
+    /// How long its retention policies are to keep points, as 168h; 0s for ever [default: as long as they did]
+    #[arg(long, alias = "newduration", value_name = "DURATION")]
+    pub(crate) new_duration: Option<GoDuration>,
+    /// List the backups of the directory, and restore nothing
+    #[arg(long)]
+    pub(crate) list: bool,
     /// Restore this retention policy only; may be given several times
     #[arg(long, value_name = "NAME", requires = "db")]
     pub(crate) rp: Vec<String>,

@@ -28,8 +28,15 @@ pub(crate) fn run(arguments: Vec<OsString>, program: &str) -> Result<ExitCode> {
     let texts: Option<Vec<String>> =
         arguments.iter().map(|argument| argument.to_str().map(str::to_owned)).collect();
     if is_backup(&arguments, texts.as_deref()) {
-        let line = std::iter::once(OsString::from(program)).chain(arguments);
-        return backup::run(CtlCli::parse_from(line).command);
+        let (global, rest) = match texts {
+            Some(texts) => {
+                let (global, rest) = skywatch_ctl::split_global(&texts);
+                (global, rest.into_iter().map(OsString::from).collect())
+            }
+            None => (Vec::new(), arguments),
+        };
+        let line = std::iter::once(OsString::from(program)).chain(rest);
+        return backup::run(CtlCli::parse_from(line).command, &global, program);
     }
     let texts = texts.context("an argument is not UTF-8, which addresses and names are")?;
     let mut input = io::stdin().lock();

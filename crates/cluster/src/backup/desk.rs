@@ -24,6 +24,8 @@ pub(crate) struct Desk {
     pub(super) restores: Sessions<Gathering>,
     /// Checksums of immutable files by shard and name: an incremental backup asks for the same ones every time.
     pub(super) checksums: Mutex<HashMap<(u64, String), Checksum>>,
+    /// Held while shards are here that the catalogue is yet to name.
+    pub(crate) adopting: Mutex<()>,
 }
 
 impl Default for Desk {
@@ -32,6 +34,7 @@ impl Default for Desk {
             backups: Sessions::new("b", BACKUPS_MAX),
             restores: Sessions::new("r", RESTORES_MAX),
             checksums: Mutex::default(),
+            adopting: Mutex::default(),
         }
     }
 }

@@ -25,9 +25,11 @@ impl NodeCore {
     pub(super) fn begin_backup(&self, wanted: &[String]) -> Result<Listing, BackupError> {
         // Before the shards: whatever was acknowledged by now went to a shard that is in it.
         let databases = self.backed_up(wanted)?;
+        // Before the files are pinned, too: what is acknowledged from then on need not be in them.
+        let lacking = self.host.lacking(&databases);
         let mut pinned = Pinned::default();
         let mut shards = Vec::new();
-        for id in shard_ids(&databases) {
+        for id in shard_ids(&databases).filter(|id| !lacking.contains(id)) {
             // A shard that nothing was written to yet has no files; neither has one dropped meanwhile.
             let Some(shard) = self.open_shard(id) else { continue };
             match shard.pin() {
@@ -45,7 +47,7 @@ impl NodeCore {
             }
         }
         let session = self.desk.backups.begin(wall_clock_ns() as u64, pinned)?;
-        Ok(Listing { session, databases, shards })
+        Ok(Listing { session, databases, shards, node: self.host.number_in_cluster(), lacking })
     }
 
     /// The databases named, or all; their deleted groups left out.

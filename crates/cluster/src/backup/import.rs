@@ -4,6 +4,9 @@
 //! 1. shard ids are reserved in the catalogue: nothing but a gap in the numbers;
 //! 2. staged shards are renamed to those ids: shards that the catalogue does not know, removed at the next open;
 //! 3. the catalogue takes the database in, in one change: everything.
+//!
+//! In a cluster the node that was sent the files owns all shards at first; those that the policy wants more copies of get
+//! more owners, as after the loss of a node.
 
 use std::collections::BTreeMap;
 
@@ -123,6 +126,8 @@ impl NodeCore {
         // From here on the session is used up, whatever comes of it.
         drop(self.desk.restores.end(session));
         let mut adopted = Vec::new();
+        // Between reservation and adoption the catalogue names none of them, and they would be tidied away.
+        let _adopting = self.desk.adopting.lock();
         self.adopt(plan, shards, &mut adopted).inspect_err(|_| self.drop_shards(&adopted))
     }
 
@@ -151,7 +156,8 @@ impl NodeCore {
             }
             place.id = id;
         }
-        let command = Command::AdoptDatabase { database, nodes: self.host.placement() };
+        // All of it is here; in a cluster other nodes become owners after, and copy it.
+        let command = Command::AdoptDatabase { database, nodes: vec![self.host.own_number()] };
         self.host.execute(&command).map_err(catalogue_error)?;
         Ok(())
     }

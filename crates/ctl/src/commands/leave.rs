@@ -45,7 +45,7 @@ async fn leave(context: &mut Context<'_, '_>, kind: Kind, address: &str) -> Resu
     };
     let is_joined = match kind {
         Kind::Meta => !status.leader.is_empty() || !status.peers.is_empty(),
-        Kind::Data | Kind::DataApi => status.node_status == "joined",
+        Kind::Data => status.node_status == "joined",
     };
     if !is_joined {
         let title = if kind == Kind::Meta { "Meta" } else { "Data" };
@@ -60,7 +60,7 @@ async fn leave(context: &mut Context<'_, '_>, kind: Kind, address: &str) -> Resu
         Kind::Meta => {
             context.client.at(Kind::Meta, address, &Call::post("/leave", &[])).await?;
         }
-        Kind::Data | Kind::DataApi => remove_data(context, address, &status).await?,
+        Kind::Data => remove_data(context, address, &status).await?,
     }
     context.streams.print(&format!("Removed {address} from the cluster"))?;
     Ok(true)

@@ -125,30 +125,15 @@ d2:8088  d3:8088  telegraf  autogen  34       119624324  19624324     2023-06-22
     assert_eq!(none.ctl("copy-shard-status").await, Ran::fine(table));
 }
 
-/// A cluster of data nodes whose HTTP APIs are those of the stand-ins.
-fn cluster_of(nodes: &[&StandIn]) -> String {
-    let data: Vec<String> = nodes
-        .iter()
-        .zip(4..)
-        .map(|(node, id)| {
-            format!(
-                r#"{{"id":{id},"tcpAddr":"d{id}:8088","httpAddr":"{}","httpScheme":"http"}}"#,
-                node.address
-            )
-        })
-        .collect();
-    format!(r#"{{"data":[{}],"meta":[]}}"#, data.join(","))
-}
-
 #[tokio::test]
-async fn entropy_show_unites_what_the_data_nodes_know() {
-    let first = r#"{"shards":[{"id":"25165","database":"statsdb","retention_policy":"1hour","start_time":"1511136000000000000",
-        "end_time":"1511740800000000000","expires":"1543968000000000000","status":"diff"}],"queued_shards":["21179"],"processing_shards":[]}"#;
-    let second = r#"{"shards":[{"id":"21179","database":"statsdb","retention_policy":"1hour","start_time":"1507507200000000000",
-        "end_time":"1508112000000000000","expires":"0","status":"diff"}],"queued_shards":["25165","21179"],"processing_shards":[7]}"#;
-    let data4 = StandIn::start(&[("GET /shard-repair/status", Reply::ok(first))]).await;
-    let data5 = StandIn::start(&[("GET /shard-repair/status", Reply::ok(second))]).await;
-    let meta = StandIn::start(&[("GET /show-cluster", Reply::ok(&cluster_of(&[&data4, &data5])))]).await;
+async fn entropy_show_lists_shards_that_differ_and_those_that_wait() {
+    let repairs = r#"{"shards":[
+        {"id":"25165","database":"statsdb","retention_policy":"1hour","start_time":"1511136000000000000",
+         "end_time":"1511740800000000000","expires":"1543968000000000000","status":"diff"},
+        {"id":21179,"database":"statsdb","retention_policy":"1hour","start_time":1507507200000000000,
+         "end_time":1508112000000000000,"expires":0,"status":"diff"}],
+        "queued_shards":["21179",25165],"processing_shards":[7]}"#;
+    let node = StandIn::start(&[("GET /shard-repair/status", Reply::ok(repairs))]).await;
     let table = "\
 Entropy
 ==========
@@ -160,47 +145,33 @@ Queued Shards: [21179 25165]
 
 Processing Shards: [7]
 ";
-    assert_eq!(meta.ctl("entropy show").await, Ran::fine(table));
-    assert_eq!(data5.lines(), ["GET /shard-repair/status local=true"]);
+    assert_eq!(node.ctl("entropy show").await, Ran::fine(table));
 }
 
 #[tokio::test]
-async fn entropy_show_says_who_did_not_answer() {
-    let data4 = StandIn::start(&[("GET /shard-repair/status", Reply::ok("{}"))]).await;
-    let data5 = StandIn::start(&[("GET /shard-repair/status", Reply::error(500, "on fire"))]).await;
-    let meta = StandIn::start(&[("GET /show-cluster", Reply::ok(&cluster_of(&[&data4, &data5])))]).await;
-    let ran = meta.ctl("entropy show").await;
+async fn entropy_show_says_who_did_not_answer_and_why_a_shard_waits() {
+    let repairs = r#"{"shards":[{"id":9,"status":"diff","reason":"no owner has all of it"}],
+        "silent":[{"id":5,"error":"connection refused"}]}"#;
+    let node = StandIn::start(&[("GET /shard-repair/status", Reply::ok(repairs))]).await;
+    let ran = node.ctl("entropy show").await;
     assert_eq!(ran.status, 1);
     assert!(ran.out.starts_with("Entropy\n==========\nID  Database"), "{}", ran.out);
     assert_eq!(
         ran.err,
-        "entropy show: nothing is known of data node 5: operation exited with error: on fire\n\
-         entropy show: 1 of 2 data nodes did not answer, see above\n"
+        "entropy show: shard 9: no owner has all of it\n\
+         entropy show: nothing is known of data node 5: connection refused\n\
+         entropy show: 1 data node(s) did not answer, see above\n"
     );
 }
 
 #[tokio::test]
-async fn repairs_are_asked_of_an_owner() {
-    let repair = [
+async fn repairs_are_queued_and_killed() {
+    let node = StandIn::start(&[
         ("POST /shard-repair/repair", Reply::no_content()),
         ("POST /shard-repair/cancel-repair", Reply::no_content()),
-    ];
-    let data4 = StandIn::start(&repair).await;
-    let data5 = StandIn::start(&repair).await;
-    let meta = StandIn::start(&[
-        ("GET /show-cluster", Reply::ok(&cluster_of(&[&data4, &data5]))),
-        ("GET /show-shards", Reply::ok(r#"[{"id":9,"owners":[{"id":5}]}]"#)),
     ])
     .await;
-    assert_eq!(meta.ctl("entropy repair 9").await, Ran::fine("Repair Shard 9 queued\n"));
-    assert_eq!(meta.ctl("entropy kill-repair 9").await, Ran::fine("Repair Shard 9 killed\n"));
-    assert!(data4.asked().is_empty());
-    assert_eq!(
-        data5.lines(),
-        ["POST /shard-repair/repair id=9", "POST /shard-repair/cancel-repair id=9&local=true"]
-    );
-    assert_eq!(
-        meta.ctl("entropy repair 10").await,
-        Ran::failed("entropy repair: there is no shard 10; show-shards lists them\n")
-    );
+    assert_eq!(node.ctl("entropy repair 9").await, Ran::fine("Repair Shard 9 queued\n"));
+    assert_eq!(node.ctl("entropy kill-repair 9").await, Ran::fine("Repair Shard 9 killed\n"));
+    assert_eq!(node.lines(), ["POST /shard-repair/repair id=9", "POST /shard-repair/cancel-repair id=9"]);
 }

@@ -14,7 +14,7 @@ impl Backups for FakeEngine {
         match databases.first() {
             Some(name) if name == "nope" => Err(BackupError::DatabaseNotFound(name.clone())),
             Some(name) if name == "busy" => Err(BackupError::TooManySessions(4)),
-            _ => Ok(Listing { session: "s".to_owned(), databases: Vec::new(), shards: Vec::new() }),
+            _ => Ok(Listing { session: "s".to_owned(), ..Listing::default() }),
         }
     }
 

@@ -89,8 +89,51 @@ pub(super) async fn show(State(api): State<Api>, Query(parameters): Query<Parame
             }
         }
     }
+    if let Some(reports) = reports.as_ref().filter(|_| flag(&parameters, "inconsistent")) {
+        shown.extend(show_unknown(&catalogue, reports));
+    }
     shown.sort_by_key(|shard| shard.id);
     json(&shown)
+}
+
+/// Shards on disks that the catalogue does not name: neither as live ones nor as those that are about to go.
+fn show_unknown(catalogue: &Catalogue, reports: &Reports) -> Vec<ShownShard> {
+    let known: BTreeSet<u64> = catalogue
+        .databases()
+        .iter()
+        .flat_map(|database| &database.retention_policies)
+        .flat_map(|policy| &policy.shard_groups)
+        .flat_map(|group| &group.shards)
+        .map(|shard| shard.id)
+        .collect();
+    let mut shown: BTreeMap<u64, ShownShard> = BTreeMap::new();
+    for node in catalogue.data_nodes() {
+        let Some(Ok(listed)) = reports.get(&node.tcp_addr) else { continue };
+        for found in listed.values().filter(|found| !known.contains(&found.id)) {
+            let shard = shown.entry(found.id).or_insert_with(|| ShownShard {
+                id: found.id,
+                database: String::new(),
+                retention_policy: String::new(),
+                replica_n: 0,
+                shard_group_id: 0,
+                start_time: NO_TIME.into(),
+                end_time: NO_TIME.into(),
+                expire_time: NO_TIME.into(),
+                truncated_at: NO_TIME.into(),
+                owners: Vec::new(),
+            });
+            shard.owners.push(ShownOwner {
+                id: node.id.0,
+                tcp_addr: node.tcp_addr.clone(),
+                state: if found.is_cold { "cold" } else { "hot" }.into(),
+                last_modified: rfc3339(found.modified_ns),
+                size: found.bytes,
+                err: "not in the metadata".into(),
+                joining: false,
+            });
+        }
+    }
+    shown.into_values().collect()
 }
 
 const fn is_expired(policy: &RetentionPolicy, group: &ShardGroup, now_ns: i64) -> bool {

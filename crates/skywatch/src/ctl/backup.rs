@@ -4,35 +4,74 @@ use std::{path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result};
 use skywatch_backup::{
-    BackupOptions, HttpServer, Progress, RestoreSummary, Selection, backup, restore, verify,
+    BackupOptions, Changes, Cluster, HttpServer, Progress, RestoreSummary, Selection, Verification, backup,
+    estimate, list, restore, verify,
 };
-use skywatch_cluster::{Node, NodeConfig};
+use skywatch_client::{Connection, Credentials, Place};
+use skywatch_cluster::{Node, NodeConfig, backup::Backups};
+use skywatch_ctl::{Environment, data_apis};
 use skywatch_query::Limits;
 use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
 
 use super::{print, warn};
-use crate::cli::{BackupArgs, BackupCommand, CtlCommand, RestoreArgs};
+use crate::{
+    cli::{BackupArgs, BackupCommand, CtlCommand, RestoreArgs},
+    connection::ConnectionArgs,
+};
 
-pub(crate) fn run(command: CtlCommand) -> Result<ExitCode> {
+/// `global` are the options of every command of `ctl`; without any it is about a single server.
+pub(crate) fn run(command: CtlCommand, global: &[String], program: &str) -> Result<ExitCode> {
+    let cluster = |connection: &ConnectionArgs| reach(connection, global, program);
     match command {
         CtlCommand::Backup(args) => match args.command {
             Some(BackupCommand::Verify { dir, quiet }) => run_verify(&dir, quiet),
-            None => run_backup(args),
+            None => run_backup(args, &cluster),
         },
-        CtlCommand::Restore(args) => run_restore(&args),
+        CtlCommand::Restore(args) if args.list => run_list(&args.dir),
+        CtlCommand::Restore(args) => run_restore(&args, &cluster),
     }
 }
 
-fn run_backup(args: BackupArgs) -> Result<ExitCode> {
+/// What is backed up or restored to, and what it is called.
+type Reached = (Box<dyn Backups>, String);
+
+/// The server of `--url`, or the data nodes that the meta nodes of `-bind` name.
+fn reach(connection: &ConnectionArgs, global: &[String], program: &str) -> Result<Reached> {
+    let server = connection.connection()?;
+    if global.is_empty() {
+        let place = server.place.to_string();
+        return Ok((Box::new(HttpServer::new(server)?), place));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let apis = runtime.block_on(data_apis(global, &Environment::of_this_machine(program)))?;
+    let login = apis.login.map(|(user, password)| Credentials::Password { user, password });
+    let mut nodes: Vec<(u64, Box<dyn Backups>)> = Vec::new();
+    for api in &apis.nodes {
+        let Connection { place, .. } = Connection::to(&api.url)?;
+        // The options of this command come first: the data nodes may know other users than the meta nodes.
+        let credentials = server.credentials.clone().or_else(|| login.clone());
+        let connection = Connection { place: Place::clone(&place), credentials, ..server.clone() };
+        nodes.push((api.id, Box::new(HttpServer::new(connection)?)));
+    }
+    let urls: Vec<&str> = apis.nodes.iter().map(|api| api.url.as_str()).collect();
+    Ok((Box::new(Cluster::new(nodes)), urls.join(" ")))
+}
+
+fn run_backup(args: BackupArgs, reach: &dyn Fn(&ConnectionArgs) -> Result<Reached>) -> Result<ExitCode> {
     let dir = args.dir.context("a directory is needed")?;
-    let connection = args.connection.connection()?;
+    let (node, source) = reach(&args.connection)?;
+    if args.estimate {
+        let sum = estimate(&*node, &args.db)?;
+        print(&format!("{} databases: {} files, {} bytes", sum.databases, sum.files, sum.bytes))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let options = BackupOptions {
         databases: args.db,
         keep: args.keep as usize,
-        source: connection.place.to_string(),
+        source,
         skywatch_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let summary = backup(&HttpServer::new(connection)?, &dir, &options, Progress::detect(args.quiet))?;
+    let summary = backup(&*node, &dir, &options, Progress::detect(args.quiet))?;
     if !args.quiet {
         print(&format!(
             "backup {} of {} databases in {}: {} files, {} bytes; copied {} files, {} bytes",
@@ -58,16 +97,8 @@ fn run_verify(dir: &Path, is_quiet: bool) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for backup in backups {
         let state = if backup.problems.is_empty() { "whole" } else { "DAMAGED" };
-        let line = format!(
-            "backup {} of {}: {state}; {} files, {} bytes; databases: {}",
-            backup.number,
-            backup.created,
-            backup.files,
-            backup.bytes,
-            backup.databases.join(", ")
-        );
         if !is_quiet || !backup.problems.is_empty() {
-            print(&line)?;
+            print(&described(&backup, &format!(": {state}")))?;
         }
         for problem in &backup.problems {
             warn(&problem.to_string());
@@ -80,16 +111,45 @@ fn run_verify(dir: &Path, is_quiet: bool) -> Result<ExitCode> {
     Ok(code)
 }
 
-fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
+fn run_list(dir: &Path) -> Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
+    for backup in list(dir)? {
+        print(&described(&backup, ""))?;
+        for problem in &backup.problems {
+            warn(&problem.to_string());
+            code = ExitCode::FAILURE;
+        }
+    }
+    Ok(code)
+}
+
+fn described(backup: &Verification, state: &str) -> String {
+    format!(
+        "backup {} of {}{state}; {} files, {} bytes; databases: {}",
+        backup.number,
+        backup.created,
+        backup.files,
+        backup.bytes,
+        backup.databases.join(", ")
+    )
+}
+
+fn run_restore(args: &RestoreArgs, reach: &dyn Fn(&ConnectionArgs) -> Result<Reached>) -> Result<ExitCode> {
+    let duration_ns = args.new_duration.map(|duration| i64::try_from(duration.0.as_nanos())).transpose();
     let selection = Selection {
         database: args.db.clone(),
         new_name: args.new_db.clone(),
         policies: args.rp.clone(),
         number: args.number,
+        changes: Changes {
+            policy: args.new_rp.clone(),
+            replicas: args.new_rf,
+            duration_ns: duration_ns.context("--new-duration is too long")?,
+        },
     };
     let progress = Progress::detect(args.quiet);
     let summary = match &args.data_dir {
-        None => restore(&HttpServer::new(args.connection.connection()?)?, &args.dir, &selection, progress)?,
+        None => restore(&*reach(&args.connection)?.0, &args.dir, &selection, progress)?,
         Some(data_dir) => restore_offline(data_dir, &args.dir, &selection, progress)?,
     };
     if !args.quiet {
