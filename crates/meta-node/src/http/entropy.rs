@@ -136,7 +136,7 @@ fn owners(catalogue: &Catalogue, form: &Parameters) -> Result<(u64, Vec<DataNode
     Ok((id, owners.cloned().collect()))
 }
 
-async fn ask(api: &Api, node: &DataNode, method: &str, shard: u64) -> Result<DoneAnswer, CallError> {
+async fn ask(api: &Api, node: &DataNode, method: &'static str, shard: u64) -> Result<DoneAnswer, CallError> {
     tell(api.node.to_data_nodes(), &node.tcp_addr, method, &ShardQuestion { shard }, ASK_LIMIT).await
 }
 
