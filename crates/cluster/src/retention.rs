@@ -31,13 +31,13 @@ pub(crate) fn plan_upkeep(catalogue: &Catalogue, nodes: &[NodeId], now_ns: i64) 
             }
             // Only a policy that is being written to now wants its next group.
             if let Some(current) = policy.shard_group_at(now_ns)
-                && current.end_ns - now_ns <= CREATE_AHEAD_NS
-                && policy.shard_group_at(current.end_ns).is_none()
+                && current.cut_end_ns() - now_ns <= CREATE_AHEAD_NS
+                && policy.shard_group_at(current.cut_end_ns()).is_none()
             {
                 commands.push(Command::CreateShardGroup {
                     database: database.name.clone(),
                     retention_policy: policy.name.clone(),
-                    time_ns: current.end_ns,
+                    time_ns: current.cut_end_ns(),
                     nodes: nodes.to_vec(),
                 });
             }
