@@ -18,6 +18,7 @@ use skywatch_storage::{
 };
 
 pub use service::{DELETE, DeleteQuestion, READ, ReadAnswer, WRITE, WriteQuestion, Written};
+pub(crate) use upkeep::watch_lease;
 
 use crate::{
     Machine, Program,
@@ -136,7 +137,7 @@ impl Program for DataProgram {
         let holder = LeaseHolder::new(LEASE, self.me, Arc::clone(&node.follower) as Arc<dyn Catalogues>);
         let keeping = Arc::clone(&holder);
         tokio::spawn(async move { keeping.keep().await });
-        tokio::spawn(upkeep::witness_lease(Arc::clone(&node), holder));
+        tokio::spawn(watch_lease(machine, self.witness.leases.clone(), holder));
         tokio::spawn(upkeep::maintain(Arc::clone(&node)));
         *self.running.lock() = Some(Arc::clone(&node));
         let peers = node.member.router().and(service::peer_router(&node));

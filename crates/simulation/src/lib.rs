@@ -26,6 +26,8 @@ pub mod data_cluster;
 pub mod data_node;
 pub mod invariants;
 pub mod ledger;
+pub mod meta_cluster;
+pub mod raft_disk;
 
 mod clock;
 mod disk;

@@ -75,6 +75,9 @@ struct State {
     listeners: BTreeMap<String, Router>,
     links: BTreeMap<(Host, Host), Random>,
     letters: BTreeMap<(Duration, u64), Letter>,
+    /// Answers that hosts owe, in the order in which the requests arrived. A crash breaks them in this order, since that in
+    /// which a runtime drops its tasks is no history to rely on.
+    owed: BTreeMap<(Host, u64), Line>,
     posted: u64,
     interceptor: Option<Interceptor>,
 }
@@ -91,6 +94,7 @@ impl SimNetwork {
             listeners: BTreeMap::new(),
             links: BTreeMap::new(),
             letters: BTreeMap::new(),
+            owed: BTreeMap::new(),
             posted: 0,
             interceptor: None,
         };
@@ -133,7 +137,15 @@ impl SimNetwork {
 
     /// The host crashed: nothing answers there. What answered is given back, to be dropped.
     pub(crate) fn hang_up(&self, host: Host) -> Vec<Router> {
+        let now = self.time.now();
         let mut state = self.state.lock();
+        let owed: Vec<u64> =
+            state.owed.range((host, 0)..=(host, u64::MAX)).map(|((_, number), _)| *number).collect();
+        for number in owed {
+            if let Some(line) = state.owed.remove(&(host, number)) {
+                state.may_tell(now, &line, "the node went away");
+            }
+        }
         let State { addresses, listeners, .. } = &mut *state;
         let of_host = |address: &String| addresses.get(address) == Some(&host);
         let gone: Vec<String> = listeners.keys().filter(|address| of_host(address)).cloned().collect();
@@ -162,7 +174,9 @@ impl SimNetwork {
                     return None;
                 };
                 self.trace.message(at, format!("{told} arrives"));
-                Some(Delivery { at, router, call, owed: Owed::new(self.clone(), line) })
+                let (host, number) = (line.callee, state.next_number());
+                state.owed.insert((host, number), line);
+                Some(Delivery { at, router, call, owed: Owed { network: self.clone(), host, number } })
             }
             Letter::Answer { line, .. } if state.is_cut(line.callee, line.caller) => {
                 self.trace.message(at, format!("{told} is cut off"));
@@ -247,7 +261,12 @@ impl SimNetwork {
         }
     }
 
-    /// The node crashed over a call.
+    /// The answer is not owed any more. Whose it was, unless that has been settled already.
+    fn settle(&self, host: Host, number: u64) -> Option<Line> {
+        self.state.lock().owed.remove(&(host, number))
+    }
+
+    /// The node's task ended without an answer.
     fn broke(&self, line: &Line) {
         self.state.lock().may_tell(self.time.now(), line, "the node went away");
     }

@@ -1,6 +1,6 @@
 //! A machine with a process on it: everything the process does is in a runtime of its own, which a crash takes away.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -36,6 +36,15 @@ pub struct Machine {
     pub trace: Trace,
     /// Another one at each start.
     pub seed: u64,
+    /// Why the process ends by itself.
+    failed: Arc<Mutex<Option<String>>>,
+}
+
+impl Machine {
+    /// Ends the process, as an exit would. It is started again soon.
+    pub fn end(&self, reason: impl fmt::Display) {
+        *self.failed.lock() = Some(reason.to_string());
+    }
 }
 
 /// What runs on a machine.
@@ -112,6 +121,7 @@ impl Node {
         let runtime = runtime.unwrap_or_else(|error| panic!("no runtime for {}: {error}", self.name));
         let instant = runtime.block_on(async { Instant::now() });
         let fs = self.disk.open();
+        let failed = Arc::new(Mutex::new(None));
         let machine = Machine {
             name: self.name.clone(),
             host: self.host,
@@ -121,8 +131,8 @@ impl Node {
             time: time.clone(),
             trace: trace.clone(),
             seed: next_mixed(&mut self.seeds),
+            failed: Arc::clone(&failed),
         };
-        let failed = Arc::new(Mutex::new(None));
         let (program, network, failure) = (Arc::clone(&self.program), network.clone(), Arc::clone(&failed));
         trace.note(time.now(), format!("{} starts", self.name));
         runtime.spawn(async move {

@@ -213,7 +213,7 @@ impl World {
     fn see_what_ended(&mut self, now: Duration) {
         for node in &mut self.nodes {
             if let Some(reason) = node.failure() {
-                self.spec.trace.note(now, format!("{} does not start: {reason}", node.name));
+                self.spec.trace.note(now, format!("{} ends: {reason}", node.name));
                 node.crash(&self.network, false);
                 node.down_until = now + Duration::from_millis(500);
             }

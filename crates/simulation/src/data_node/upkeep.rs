@@ -5,18 +5,18 @@ use std::{sync::Arc, time::Duration};
 use skywatch_replication::LeaseHolder;
 
 use super::DataNode;
-use crate::stream;
+use crate::{Machine, invariants::leases::Holdings, stream};
 
 /// How often a node looks whether it holds the lease.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Notes when the node believes to hold the lease.
-pub(super) async fn witness_lease(node: Arc<DataNode>, holder: Arc<LeaseHolder>) {
+/// Notes when a node believes to hold the lease.
+pub(crate) async fn watch_lease(machine: Machine, holdings: Holdings, holder: Arc<LeaseHolder>) {
     let mut did_before = false;
     loop {
         let does = holder.is_held();
         if does {
-            node.witness.leases.seen(node.machine.host, node.machine.time.now(), did_before);
+            holdings.seen(machine.host, machine.time.now(), did_before);
         }
         did_before = does;
         tokio::time::sleep(LOOK_EVERY).await;

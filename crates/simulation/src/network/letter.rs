@@ -77,37 +77,32 @@ pub(crate) struct Delivery {
 impl Delivery {
     /// Whose node answers.
     pub(crate) const fn host(&self) -> Host {
-        self.owed.line.callee
+        self.owed.host
     }
 
     /// What the node's task does.
     pub(crate) async fn carry_out(self) {
-        let Self { at, router, call, mut owed } = self;
+        let Self { at, router, call, owed } = self;
         owed.network.time.sleep_until(at).await;
         let result = router.answer(call).await;
-        owed.given = true;
-        let result = result.map_err(|failure| CallError::Failed { to: owed.line.address.clone(), failure });
-        owed.network.post_answer(&owed.line, &result);
+        if let Some(line) = owed.network.settle(owed.host, owed.number) {
+            let result = result.map_err(|failure| CallError::Failed { to: line.address.clone(), failure });
+            owed.network.post_answer(&line, &result);
+        }
     }
 }
 
-/// An answer owed to a caller. A task that is dropped with it has crashed, which the caller may notice.
+/// An answer owed to a caller, who may notice if it is never given.
 pub(super) struct Owed {
-    network: SimNetwork,
-    line: Line,
-    given: bool,
-}
-
-impl Owed {
-    pub(super) const fn new(network: SimNetwork, line: Line) -> Self {
-        Self { network, line, given: false }
-    }
+    pub(super) network: SimNetwork,
+    pub(super) host: Host,
+    pub(super) number: u64,
 }
 
 impl Drop for Owed {
     fn drop(&mut self) {
-        if !self.given {
-            self.network.broke(&self.line);
+        if let Some(line) = self.network.settle(self.host, self.number) {
+            self.network.broke(&line);
         }
     }
 }
