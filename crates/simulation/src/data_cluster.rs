@@ -17,6 +17,7 @@ use skywatch_replication::{
     calls::{APPLY, ApplyAnswer, ApplyOutcome, split},
 };
 use skywatch_rpc::{Call, Reply};
+use skywatch_storage::{ShardDigest, ShardId};
 
 use crate::{
     DiskPlan, Fault, Host, Menu, Plan, Planned, Program, Scenario, SimWall, Spec, Trace, Violation, World,
@@ -33,6 +34,9 @@ const META_ADDRESS: &str = "meta:8091";
 const CATALOGUE: Host = Host(0);
 /// How long the cluster may take to be whole again once all faults have ended.
 const HEALING_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long until the owners of each shard hold the same, what was never acknowledged included.
+const EVENING_LIMIT: Duration = Duration::from_secs(60);
 
 /// A mistake in the software, made on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,8 +71,6 @@ pub struct DataCluster {
     pub catalogue_dies: bool,
     /// Whether disks fail in other ways than by losing power.
     pub disks_fail: bool,
-    /// Whether replicas are compared: what was not acknowledged, and reached some owners only, is then evened out too.
-    pub converges: bool,
     /// How long things go wrong.
     pub length: Duration,
     /// What is wrong with the software.
@@ -86,7 +88,6 @@ impl DataCluster {
             groups_exist: true,
             catalogue_dies: false,
             disks_fail: false,
-            converges: false,
             length: Duration::from_secs(20),
             planted: Planted::Nothing,
         }
@@ -236,7 +237,9 @@ impl Scenario for DataCluster {
         cluster.world.heal();
         let Cluster { world, catalogue, nodes, .. } = &mut cluster;
         world.run_until("the cluster heals", HEALING_LIMIT, |_| is_whole(&catalogue.current(), nodes))?;
-        cluster.judge(self.converges)
+        world
+            .run_until("replicas become equal", EVENING_LIMIT, |_| are_equal(&catalogue.current(), nodes))?;
+        cluster.judge()
     }
 }
 
@@ -256,8 +259,28 @@ fn is_whole(catalogue: &Catalogue, nodes: &[Arc<DataProgram>]) -> Result<(), Str
     }
 }
 
+/// The owners of every shard have the same digest of it: cells, versions and deletes.
+fn are_equal(catalogue: &Catalogue, nodes: &[Arc<DataProgram>]) -> Result<(), String> {
+    for shard in catalogue.live_shards() {
+        let mut digests = Vec::new();
+        for owner in &shard.owners {
+            let program = nodes.get(owner.0 as usize - 2).and_then(|program| program.running());
+            let node = program.ok_or_else(|| format!("node {} is not up", owner.0))?;
+            let digest = match node.member.store().shard(ShardId(shard.id)) {
+                Some(held) => held.digest().map_err(|error| error.to_string())?,
+                None => ShardDigest::default(),
+            };
+            digests.push((owner.0, digest));
+        }
+        if digests.iter().any(|(_, digest)| *digest != digests[0].1) {
+            return Err(format!("shard {}: {digests:?}", shard.id));
+        }
+    }
+    Ok(())
+}
+
 impl Cluster {
-    fn judge(&self, converges: bool) -> Result<(), Violation> {
+    fn judge(&self) -> Result<(), Violation> {
         self.clients.seen()?;
         leases::check(&self.witness.leases.all())?;
         let operations = self.witness.ledger.operations();
@@ -268,13 +291,13 @@ impl Cluster {
                 let belongs = |(series, time): &(String, i64)| {
                     group.contains(*time) && group.shard_for(fnv1a64(series.as_bytes())).id == shard.id
                 };
-                self.judge_shard(shard, &restrict(&operations, belongs), converges)?;
+                self.judge_shard(shard, &restrict(&operations, belongs))?;
             }
         }
         Ok(())
     }
 
-    fn judge_shard(&self, shard: &Shard, operations: &[Operation], converges: bool) -> Result<(), Violation> {
+    fn judge_shard(&self, shard: &Shard, operations: &[Operation]) -> Result<(), Violation> {
         let mut holdings = Vec::new();
         for owner in &shard.owners {
             let node = self.node(*owner)?;
@@ -283,9 +306,6 @@ impl Cluster {
                 .map_err(|error| Violation::new("shards can be read", format!("{place}: {error}")))?;
             durability::check(operations, Duration::MAX, &found, &place)?;
             holdings.push((place, found));
-        }
-        if !converges {
-            return Ok(());
         }
         replicas::check(&format!("shard {}", shard.id), &holdings)
     }

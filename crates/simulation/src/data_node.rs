@@ -10,11 +10,13 @@ use parking_lot::Mutex;
 use skywatch_meta::NodeId;
 use skywatch_model::{Clock, Column, TimeRange, Values};
 use skywatch_replication::{
-    Catalogues, Follower, LeaseHolder, Member, MemberSettings, NoLimits, Parts, hints::HintSettings,
+    Catalogues, Entropy, EntropySettings, Follower, LeaseHolder, Member, MemberSettings, NoLimits, Parts,
+    hints::HintSettings,
 };
 use skywatch_rpc::Router;
 use skywatch_storage::{
-    Consumer, MemoryBudget, Order, ReadError, Shard, Store, StoreOptions, TagPredicate, VersionPolicy,
+    Consumer, MemoryBudget, Order, ReadError, ScanRequest, Shard, Store, StoreOptions, TagPredicate,
+    VersionPolicy,
 };
 
 pub use service::{DELETE, DeleteQuestion, READ, ReadAnswer, WRITE, WriteQuestion, Written};
@@ -71,6 +73,8 @@ pub struct DataProgram {
 pub struct DataNode {
     /// Its part in the cluster.
     pub member: Arc<Member>,
+    /// Compares its shards with those of others.
+    pub entropy: Arc<Entropy>,
     follower: Arc<Follower>,
     clock: Arc<Clock>,
     machine: Machine,
@@ -120,8 +124,16 @@ impl DataProgram {
         };
         let settings = MemberSettings { patience: Duration::from_millis(600), hints };
         let member = Member::open(parts, Path::new("hh"), settings).map_err(|error| error.to_string())?;
+        let compare = EntropySettings {
+            check_interval: Duration::from_secs(5),
+            seed: machine.seed,
+            ..EntropySettings::default()
+        };
+        let fs = Arc::clone(&machine.fs);
+        let entropy = Entropy::open(Arc::clone(&member), fs, Path::new("meta"), compare);
+        let entropy = entropy.map_err(|error| error.to_string())?;
         let (machine, witness) = (machine.clone(), self.witness.clone());
-        Ok(Arc::new(DataNode { member, follower, clock, machine, witness }))
+        Ok(Arc::new(DataNode { member, entropy, follower, clock, machine, witness }))
     }
 }
 
@@ -131,16 +143,19 @@ impl Program for DataProgram {
         let node = self.open(&machine)?;
         let follower = Arc::clone(&node.follower);
         tokio::spawn(async move { follower.follow().await });
-        let [delivering, watching] = [(); 2].map(|()| Arc::clone(&node.member));
+        let [delivering, watching, telling_time] = [(); 3].map(|()| Arc::clone(&node.member));
         tokio::spawn(async move { delivering.run().await });
         tokio::spawn(async move { watching.watch_wholeness().await });
+        tokio::spawn(async move { telling_time.keep_clocks_close().await });
+        let comparing = Arc::clone(&node.entropy);
+        tokio::spawn(async move { comparing.run().await });
         let holder = LeaseHolder::new(LEASE, self.me, Arc::clone(&node.follower) as Arc<dyn Catalogues>);
         let keeping = Arc::clone(&holder);
         tokio::spawn(async move { keeping.keep().await });
         tokio::spawn(watch_lease(machine, self.witness.leases.clone(), holder));
         tokio::spawn(upkeep::maintain(Arc::clone(&node)));
         *self.running.lock() = Some(Arc::clone(&node));
-        let peers = node.member.router().and(service::peer_router(&node));
+        let peers = node.member.router().and(node.entropy.all_routes()).and(service::peer_router(&node));
         Ok(vec![
             (tcp_address(self.number), peers),
             (client_address(self.number), service::client_router(&node)),
@@ -174,8 +189,8 @@ fn integer(column: &Column, row: usize) -> Option<i64> {
 fn read_shard(shard: &Shard, found: &mut Found) -> Result<(), ReadError> {
     let snapshot = shard.snapshot();
     let fields = FIELDS.map(Arc::from);
-    let scanner = snapshot.scanner(MEASUREMENT, &fields);
-    for series in snapshot.select_series(MEASUREMENT, &TagPredicate::All) {
+    let scanner = snapshot.scanner(&ScanRequest::new(MEASUREMENT, &fields))?;
+    for series in snapshot.select_series(MEASUREMENT, &TagPredicate::All)? {
         let key = snapshot.series_key(series);
         let mut blocks = scanner.scan(series, TimeRange::new(i64::MIN, i64::MAX), Order::Ascending)?;
         while let Some(block) = blocks.next_block()? {

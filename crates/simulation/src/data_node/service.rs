@@ -265,7 +265,7 @@ impl DataNode {
     }
 
     fn rows_of(&self, shard: u64) -> Result<Vec<Row>, Failure> {
-        if !self.member.is_whole() {
+        if !self.member.holds(shard) {
             return Err(Failure::new(FailureKind::Incomplete, "others may keep something for this node"));
         }
         let found = read_all(self.member.store(), Some(shard)).map_err(Failure::internal)?;
