@@ -7,6 +7,7 @@
 mod cluster;
 mod data_nodes;
 mod entropy;
+mod fields;
 mod gate;
 mod problem;
 mod shards;

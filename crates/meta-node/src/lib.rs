@@ -1,10 +1,9 @@
 //! A meta node: hosts the catalogue on Raft and answers for it.
 //!
 //! [`MetaNode`] is the node. Below it [`Store`] keeps Raft's log, vote and snapshots on a [`Disk`], and the catalogue is
-//! the state machine. [`data_calls`] is what data nodes ask it, [`node_calls`] what it asks them.
+//! the state machine. [`data_calls`] is what data nodes ask it; what it asks them is in `skywatch_replication`.
 
 pub mod data_calls;
-pub mod node_calls;
 
 mod announcements;
 mod disk;

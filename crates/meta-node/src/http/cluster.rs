@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use axum::{
-    Form, Json,
+    Json,
     extract::{Query, State},
     http::{StatusCode, header::CONTENT_TYPE},
     response::IntoResponse,
@@ -13,7 +13,11 @@ use serde::Serialize;
 use skywatch_meta::{DataNode, MetaNode as MetaRecord, NodeId};
 use skywatch_rpc::{CallError, tell};
 
-use super::{Answer, Api, Parameters, Problem, done, flag, json, optional, required};
+use super::{
+    Answer, Api, Parameters, Problem, done,
+    fields::{Content, Fields},
+    flag, json, optional, required,
+};
 use crate::{
     announcements::Announcement,
     data_calls::{AskLease, Status},
@@ -148,7 +152,7 @@ pub(super) async fn snapshot(State(api): State<Api>) -> Answer {
     Ok(([(CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
 }
 
-pub(super) async fn join(State(api): State<Api>, Form(form): Form<Parameters>) -> Answer {
+pub(super) async fn join(State(api): State<Api>, Fields(form): Fields) -> Answer {
     let addr = required(&form, "addr", "addr is required")?;
     let record = api.node.join(addr).await?;
     let leader = api.node.status().leader;
@@ -161,7 +165,7 @@ pub(super) async fn leave(State(api): State<Api>) -> Answer {
 }
 
 /// Without `force` the node is asked to leave by itself, which empties it too; with it nobody asks it.
-pub(super) async fn remove(State(api): State<Api>, Form(form): Form<Parameters>) -> Answer {
+pub(super) async fn remove(State(api): State<Api>, Fields(form): Fields) -> Answer {
     let addr = required(&form, "httpAddr", "httpAddr is required")?;
     if flag(&form, "force") {
         api.node.remove(addr).await?;
@@ -199,7 +203,7 @@ pub(super) async fn lease(State(api): State<Api>, Query(parameters): Query<Param
     Ok((status, Json(shown)).into_response())
 }
 
-pub(super) async fn announce(State(api): State<Api>, Json(announcement): Json<Announcement>) -> Answer {
+pub(super) async fn announce(State(api): State<Api>, Content(announcement): Content<Announcement>) -> Answer {
     if !api.node.hear(announcement) {
         return Err(Problem::invalid("the announcement has no tcpAddr, or there are too many nodes"));
     }

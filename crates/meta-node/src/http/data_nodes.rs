@@ -5,15 +5,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use axum::{
-    Form,
-    extract::{Query, State},
-};
+use axum::extract::State;
 use skywatch_meta::{Catalogue, Command, DataNode, NodeId};
 use skywatch_replication::seat::{Empty, JOIN, JoinAnswer, JoinQuestion, LEAVE, STATUS, Status};
 use skywatch_rpc::{CallError, FailureKind, tell};
 
-use super::{Answer, Api, Parameters, Problem, cluster::shown_data, done, flag, json, optional, required};
+use super::{
+    Answer, Api, Problem, cluster::shown_data, done, fields::Fields, flag, json, optional, required,
+};
 
 /// How long a data node has to say who it is.
 const STATUS_LIMIT: Duration = Duration::from_secs(3);
@@ -61,7 +60,7 @@ impl Api {
     }
 }
 
-pub(super) async fn add(State(api): State<Api>, Form(form): Form<Parameters>) -> Answer {
+pub(super) async fn add(State(api): State<Api>, Fields(form): Fields) -> Answer {
     let addr = required(&form, "addr", "addr is required")?;
     if flag(&form, "passive") {
         return Err(Problem::invalid(
@@ -88,13 +87,9 @@ pub(super) async fn add(State(api): State<Api>, Form(form): Form<Parameters>) ->
     api.show_node(joined.id)
 }
 
-pub(super) async fn remove(
-    State(api): State<Api>,
-    Query(query): Query<Parameters>,
-    Form(form): Form<Parameters>,
-) -> Answer {
+pub(super) async fn remove(State(api): State<Api>, Fields(form): Fields) -> Answer {
     let addr = required(&form, "addr", "addr is required")?;
-    let is_forced = flag(&form, "force") || flag(&query, "force");
+    let is_forced = flag(&form, "force");
     api.node.lead().await?;
     let catalogue = api.node.catalogue().1;
     let node = catalogue
@@ -148,7 +143,7 @@ fn refuse_loss(catalogue: &Catalogue, node: &DataNode) -> Result<(), Problem> {
     )))
 }
 
-pub(super) async fn update(State(api): State<Api>, Form(form): Form<Parameters>) -> Answer {
+pub(super) async fn update(State(api): State<Api>, Fields(form): Fields) -> Answer {
     let old = required(&form, "oldAddr", "oldAddr is required")?;
     let new = required(&form, "newAddr", "newAddr is required")?;
     api.node.lead().await?;
@@ -177,7 +172,7 @@ pub(super) async fn update(State(api): State<Api>, Form(form): Form<Parameters>)
     api.show_node(node.id)
 }
 
-pub(super) async fn label(State(api): State<Api>, Form(form): Form<Parameters>) -> Answer {
+pub(super) async fn label(State(api): State<Api>, Fields(form): Fields) -> Answer {
     let id = required(&form, "nodeid", "nodeid is required")?;
     let id: u64 = id.parse().map_err(|_| Problem::invalid(format!("nodeid {id} is no number of a node")))?;
     let labels = optional(&form, "labels").unwrap_or("{}");

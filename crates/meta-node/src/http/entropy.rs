@@ -5,10 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use axum::{
-    Form,
-    extract::{Query, State},
-};
+use axum::extract::{Query, State};
 use futures_util::{StreamExt, future::join_all, stream};
 use serde::Serialize;
 use skywatch_meta::{Catalogue, DataNode};
@@ -17,7 +14,7 @@ use skywatch_replication::entropy::calls::{
 };
 use skywatch_rpc::{CallError, tell};
 
-use super::{Answer, Api, Parameters, Problem, done, json, optional, required};
+use super::{Answer, Api, Parameters, Problem, done, fields::Fields, json, optional, required};
 
 /// How long a data node has to answer.
 const ASK_LIMIT: Duration = Duration::from_secs(3);
@@ -89,7 +86,7 @@ fn united(told: Vec<(u64, Result<RepairStatus, String>)>) -> Known {
 }
 
 /// Any owner will do: they compare with each other.
-pub(super) async fn repair(State(api): State<Api>, Form(form): Form<Parameters>) -> Answer {
+pub(super) async fn repair(State(api): State<Api>, Fields(form): Fields) -> Answer {
     let (shard, owners) = owners(&api.node.catalogue().1, &form)?;
     let mut last = None;
     for owner in owners {
@@ -106,7 +103,7 @@ pub(super) async fn repair(State(api): State<Api>, Form(form): Form<Parameters>)
 }
 
 /// It may stand in the queue of any owner.
-pub(super) async fn cancel(State(api): State<Api>, Form(form): Form<Parameters>) -> Answer {
+pub(super) async fn cancel(State(api): State<Api>, Fields(form): Fields) -> Answer {
     let (shard, owners) = owners(&api.node.catalogue().1, &form)?;
     let told = join_all(owners.iter().map(|owner| ask(&api, owner, KILL, shard))).await;
     let mut last = None;

@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use axum::{
-    extract::{Query, Request, State},
+    extract::{Request, State},
     http::{
         HeaderValue, Method, StatusCode, Uri,
         header::{AUTHORIZATION, LOCATION},
@@ -18,7 +18,7 @@ use axum::{
 };
 use skywatch_meta::{Catalogue, PasswordHash};
 
-use super::{Api, Parameters, Problem};
+use super::{Api, Problem, fields};
 
 /// What somebody shows: the header, and `u` and `p` of the URL.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -67,13 +67,12 @@ pub struct Identified {
 }
 
 /// Lets requests through, or not; and completes the way to the leader.
-pub(super) async fn pass(
-    State(api): State<Api>,
-    Query(parameters): Query<Parameters>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn pass(State(api): State<Api>, request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
+    let parameters = match fields::parse(uri.query().unwrap_or_default()) {
+        Ok(parameters) => parameters,
+        Err(problem) => return problem.into_response(),
+    };
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let of_url = |name: &str| parameters.get(name).cloned().unwrap_or_default();
     let login = Login {

@@ -8,25 +8,20 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    Form,
-    extract::{Query, State},
-};
+use axum::extract::{Query, State};
 use futures_util::{StreamExt, future::join_all, stream};
 use jiff::SignedDuration;
 use serde::Serialize;
 use skywatch_meta::{Catalogue, Command, DataNode, RetentionPolicy, Shard, ShardGroup};
+use skywatch_replication::{
+    copy::calls::{CopyQuestion, CopyStatus, DoneAnswer, KILL, Nothing, START, STATUS, StatusAnswer},
+    listing::{LIST_SHARDS, ListedShard, ListedShards},
+};
 use skywatch_rpc::{CallError, tell};
 use tokio::time::Instant;
 
-use super::{Answer, Api, Parameters, Problem, done, flag, json, optional, required};
-use crate::{
-    node::rfc3339,
-    node_calls::{
-        All, COPY_KILL, COPY_START, COPY_STATUS, Copies, Copy, CopyStatus, Done, LIST_SHARDS, ListedShard,
-        ListedShards,
-    },
-};
+use super::{Answer, Api, Parameters, Problem, done, fields::Fields, flag, json, optional, required};
+use crate::node::rfc3339;
 
 /// How long a data node has to answer.
 const ASK_LIMIT: Duration = Duration::from_secs(3);
@@ -193,7 +188,7 @@ async fn reports(api: &Api, catalogue: &Catalogue) -> Reports {
     let addresses: Vec<String> = catalogue.data_nodes().iter().map(|node| node.tcp_addr.clone()).collect();
     let asked = addresses.into_iter().map(|address| async move {
         let listed: Result<ListedShards, CallError> =
-            tell(api.node.to_data_nodes(), &address, LIST_SHARDS, &All::default(), ASK_LIMIT).await;
+            tell(api.node.to_data_nodes(), &address, LIST_SHARDS, &Nothing {}, ASK_LIMIT).await;
         let listed = listed.map(|listed| listed.shards.into_iter().map(|shard| (shard.id, shard)).collect());
         (address, listed.map_err(|error| error.to_string()))
     });
@@ -248,7 +243,7 @@ fn named(catalogue: &Catalogue, form: &Parameters) -> Result<Named, Problem> {
 }
 
 /// Answers once the new owner has everything. A client that does not wait so long does not end the copy.
-pub(super) async fn copy(State(api): State<Api>, Form(form): Form<Parameters>) -> Answer {
+pub(super) async fn copy(State(api): State<Api>, Fields(form): Fields) -> Answer {
     api.node.lead().await?;
     let Named { shard, source, dest } = named(&api.node.catalogue().1, &form)?;
     must_own(&shard, &source)?;
@@ -272,9 +267,9 @@ pub(super) async fn copy(State(api): State<Api>, Form(form): Form<Parameters>) -
         if !now.joining.contains(&dest.id) {
             return done();
         }
-        let question = Copy { shard: shard.id, source: source.tcp_addr.clone() };
-        let told: Result<Done, CallError> =
-            tell(api.node.to_data_nodes(), &dest.tcp_addr, COPY_START, &question, ASK_LIMIT).await;
+        let question = CopyQuestion { shard: shard.id, source: source.tcp_addr.clone() };
+        let told: Result<DoneAnswer, CallError> =
+            tell(api.node.to_data_nodes(), &dest.tcp_addr, START, &question, ASK_LIMIT).await;
         match told {
             Ok(_) => heard = Instant::now(),
             Err(error) if error.failure().is_some() => {
@@ -304,8 +299,8 @@ pub(super) async fn copies(State(api): State<Api>) -> Answer {
         catalogue.live_shards().flat_map(|shard| shard.joining.iter().copied()).collect();
     let nodes = catalogue.data_nodes().iter().filter(|node| joining.contains(&node.id));
     let asked = nodes.map(|node| async {
-        let copies: Result<Copies, CallError> =
-            tell(api.node.to_data_nodes(), &node.tcp_addr, COPY_STATUS, &All::default(), ASK_LIMIT).await;
+        let copies: Result<StatusAnswer, CallError> =
+            tell(api.node.to_data_nodes(), &node.tcp_addr, STATUS, &Nothing {}, ASK_LIMIT).await;
         copies.map(|copies| copies.copies).unwrap_or_default()
     });
     let mut copies: Vec<CopyStatus> = join_all(asked).await.into_iter().flatten().collect();
@@ -313,7 +308,7 @@ pub(super) async fn copies(State(api): State<Api>) -> Answer {
     json(&copies)
 }
 
-pub(super) async fn kill_copy(State(api): State<Api>, Form(form): Form<Parameters>) -> Answer {
+pub(super) async fn kill_copy(State(api): State<Api>, Fields(form): Fields) -> Answer {
     api.node.lead().await?;
     let Named { shard, source, dest } = named(&api.node.catalogue().1, &form)?;
     if !shard.joining.contains(&dest.id) {
@@ -325,16 +320,16 @@ pub(super) async fn kill_copy(State(api): State<Api>, Form(form): Form<Parameter
     // Whoever is no owner copies nothing; to be told makes it stop sooner.
     api.change(Command::RemoveShardOwner { shard: shard.id, node: dest.id, at_ns: api.node.now_ns() })
         .await?;
-    let question = Copy { shard: shard.id, source: source.tcp_addr };
-    let told: Result<Done, CallError> =
-        tell(api.node.to_data_nodes(), &dest.tcp_addr, COPY_KILL, &question, ASK_LIMIT).await;
+    let question = CopyQuestion { shard: shard.id, source: source.tcp_addr };
+    let told: Result<DoneAnswer, CallError> =
+        tell(api.node.to_data_nodes(), &dest.tcp_addr, KILL, &question, ASK_LIMIT).await;
     if let Err(error) = told {
         tracing::info!(shard = shard.id, %error, "a node that copies a shard was not told to stop; it will see it");
     }
     done()
 }
 
-pub(super) async fn remove(State(api): State<Api>, Form(form): Form<Parameters>) -> Answer {
+pub(super) async fn remove(State(api): State<Api>, Fields(form): Fields) -> Answer {
     let source = required(&form, "src", "'src' is a required parameter")?.to_owned();
     let id = shard_id(&form)?;
     api.node.lead().await?;
@@ -353,7 +348,7 @@ pub(super) async fn remove(State(api): State<Api>, Form(form): Form<Parameters>)
     done()
 }
 
-pub(super) async fn truncate(State(api): State<Api>, Form(form): Form<Parameters>) -> Answer {
+pub(super) async fn truncate(State(api): State<Api>, Fields(form): Fields) -> Answer {
     let text = optional(&form, "delay").unwrap_or("1m");
     let delay: SignedDuration = text.parse().map_err(|error| {
         Problem::invalid(format!("delay {text}: {error}; a duration such as 1m0s is expected"))

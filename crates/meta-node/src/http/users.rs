@@ -6,14 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use axum::{
-    Json,
-    extract::{Query, State},
-};
+use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 use skywatch_meta::{Command, Privilege, User};
 
-use super::{Answer, Api, Parameters, Problem, done, json, optional};
+use super::{Answer, Api, Parameters, Problem, done, fields::Content, json, optional};
 
 /// What an administrator may do, in Chronograf's words; all or nothing.
 const OF_ADMINS: [&str; 17] = [
@@ -99,7 +96,7 @@ fn permissions_of(user: &User) -> Permissions {
     permissions
 }
 
-pub(super) async fn change(State(api): State<Api>, Json(change): Json<Change>) -> Answer {
+pub(super) async fn change(State(api): State<Api>, Content(change): Content<Change>) -> Answer {
     let Named { name, password, permissions } = change.user.unwrap_or_default();
     if name.is_empty() {
         return Err(Problem::invalid("username required"));
