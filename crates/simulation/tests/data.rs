@@ -32,3 +32,9 @@ fn three_data_nodes_cut_off_from_the_catalogue() {
     };
     println!("{:?}", check(scenario, 30));
 }
+
+#[test]
+fn three_data_nodes_with_failing_disks() {
+    let name = "three_data_nodes_with_failing_disks";
+    println!("{:?}", check(DataCluster { disks_fail: true, ..DataCluster::new(name, 3) }, 20));
+}
