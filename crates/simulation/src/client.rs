@@ -29,6 +29,8 @@ pub struct Habits {
     pub nodes: usize,
     /// Clients at once.
     pub clients: u64,
+    /// They begin then.
+    pub from: Duration,
     /// They stop then.
     pub until: Duration,
     /// Series they write to.
@@ -89,6 +91,7 @@ struct Client {
 
 impl Client {
     async fn run(mut self) {
+        self.machine.time.sleep_until(self.habits.from).await;
         while self.machine.time.now() < self.habits.until {
             tokio::time::sleep(Duration::from_millis(self.random.between(1, 400))).await;
             let to = client_address(self.random.between(1, self.habits.nodes as u64) as usize);

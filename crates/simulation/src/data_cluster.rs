@@ -27,11 +27,14 @@ use crate::{
     draw,
     invariants::{durability, leases, replicas},
     ledger::{Action, Operation},
+    meta_cluster::{self, MetaProgram, http_address, raft_address},
+    raft_disk::RaftDisk,
     stream,
 };
 
 const META_ADDRESS: &str = "meta:8091";
-const CATALOGUE: Host = Host(0);
+/// How long meta nodes have to form a cluster before anything else happens.
+const PEACE: Duration = Duration::from_secs(8);
 /// How long the cluster may take to be whole again once all faults have ended.
 const HEALING_LIMIT: Duration = Duration::from_secs(60);
 
@@ -58,6 +61,8 @@ pub enum Planted {
 pub struct DataCluster {
     /// As its test is called.
     pub name: &'static str,
+    /// Meta nodes on Raft; with none the catalogue is one machine that forgets nothing.
+    pub metas: usize,
     /// Data nodes.
     pub nodes: usize,
     /// Owners of each shard.
@@ -83,6 +88,7 @@ impl DataCluster {
     pub const fn new(name: &'static str, nodes: usize) -> Self {
         Self {
             name,
+            metas: 0,
             nodes,
             replicas: 2,
             sheltered: true,
@@ -94,17 +100,30 @@ impl DataCluster {
         }
     }
 
-    fn data_hosts(&self) -> impl Iterator<Item = Host> {
-        (1..=self.nodes).map(Host)
+    /// Machines that keep the catalogue; they have the first numbers, as hosts and as nodes.
+    fn keepers(&self) -> usize {
+        self.metas.max(1)
+    }
+
+    fn keeper_hosts(&self) -> impl Iterator<Item = Host> + use<> {
+        (0..self.keepers()).map(Host)
+    }
+
+    fn data_hosts(&self) -> impl Iterator<Item = Host> + use<> {
+        (self.keepers()..self.keepers() + self.nodes).map(Host)
     }
 
     fn clients_host(&self) -> Host {
-        Host(self.nodes + 1)
+        Host(self.keepers() + self.nodes)
     }
 
-    fn node_id(number: usize) -> NodeId {
-        // The meta node has the first number.
-        NodeId(number as u64 + 1)
+    fn node_id(&self, number: usize) -> NodeId {
+        NodeId((self.keepers() + number) as u64)
+    }
+
+    /// When things begin to happen.
+    fn begins(&self) -> Duration {
+        if self.metas == 0 { Duration::ZERO } else { PEACE }
     }
 
     fn commands(&self) -> Vec<Command> {
@@ -115,16 +134,13 @@ impl DataCluster {
             shard_group_duration_ns: 0,
             replica_n: Some(self.replicas),
         };
-        let meta =
-            Command::CreateMetaNode { http_addr: META_ADDRESS.to_owned(), raft_addr: "meta:8089".to_owned() };
         let data = (1..=self.nodes).map(|number| Command::CreateDataNode {
             tcp_addr: tcp_address(number),
             http_addr: crate::data_node::client_address(number),
             https: false,
             labels: BTreeMap::new(),
         });
-        let mut commands = vec![Command::NameCluster { id: 1 }, meta];
-        commands.extend(data);
+        let mut commands: Vec<Command> = data.collect();
         let retention_policy = policy.name.clone();
         commands.push(Command::CreateDatabase { name: name.clone(), policy: Some(policy) });
         let weeks = if self.groups_exist { [0, 1].as_slice() } else { &[] };
@@ -140,19 +156,17 @@ impl DataCluster {
     fn build(&self, plan: &Plan, trace: &Trace) -> Cluster {
         let mut spec = Spec::new(plan.seed, plan.script.clone(), trace.clone());
         if self.sheltered {
-            spec.sheltered.insert(CATALOGUE);
+            spec.sheltered.extend(self.keeper_hosts());
         }
         spec.disks =
             DiskPlan { forget_syncs_below: (self.planted == Planted::UnsyncedHints).then_some("hh") };
         let mut world = World::new(spec);
-        let catalogue =
-            CatalogueService::new(META_ADDRESS, &self.commands(), self.planted == Planted::NoMarks);
-        world.add("meta", &[META_ADDRESS], Arc::new(CatalogueProgram(Arc::clone(&catalogue))));
+        let keepers = self.add_keepers(&mut world);
         let witness = Witness::default();
         let nodes: Vec<Arc<DataProgram>> = (1..=self.nodes)
             .map(|number| {
-                let metas = vec![META_ADDRESS.to_owned()];
-                let program = DataProgram::new(Self::node_id(number), number, metas, witness.clone());
+                let metas = keepers.addresses();
+                let program = DataProgram::new(self.node_id(number), number, metas, witness.clone());
                 let addresses = [tcp_address(number), crate::data_node::client_address(number)];
                 let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
                 world.add(&format!("d{number}"), &addresses, Arc::clone(&program) as Arc<dyn Program>);
@@ -163,7 +177,8 @@ impl DataCluster {
         let habits = Habits {
             nodes: self.nodes,
             clients: random.between(1, 6),
-            until: self.length,
+            from: self.begins(),
+            until: self.begins() + self.length,
             series: random.between(1, 8),
             hot_times: random.between(0, 8),
             judge_reads: self.sheltered && self.groups_exist,
@@ -173,7 +188,56 @@ impl DataCluster {
         if self.planted == Planted::SkippedHints {
             world.network().intercept(skip_hints_once());
         }
-        Cluster { world, catalogue, nodes, clients, witness }
+        let first_id = self.node_id(1);
+        Cluster { world, keepers, nodes, first_id, clients, witness }
+    }
+
+    fn add_keepers(&self, world: &mut World) -> Keepers {
+        if self.metas == 0 {
+            let http_addr = META_ADDRESS.to_owned();
+            let meta = Command::CreateMetaNode { http_addr, raft_addr: "meta:8089".to_owned() };
+            let mut commands = vec![Command::NameCluster { id: 1 }, meta];
+            commands.extend(self.commands());
+            let service = CatalogueService::new(META_ADDRESS, &commands, self.planted == Planted::NoMarks);
+            world.add("meta", &[META_ADDRESS], Arc::new(CatalogueProgram(Arc::clone(&service))));
+            return Keepers::One(service);
+        }
+        let add = |number| {
+            let commands = if number == 1 { self.commands() } else { Vec::new() };
+            let program = MetaProgram::new(number, self.metas, 50, RaftDisk::default()).then(commands);
+            let addresses = [&*http_address(number), &*raft_address(number)];
+            world.add(&format!("m{number}"), &addresses, Arc::clone(&program) as Arc<dyn Program>);
+            program
+        };
+        Keepers::Raft((1..=self.metas).map(add).collect())
+    }
+}
+
+/// Who keeps the catalogue.
+enum Keepers {
+    One(Arc<CatalogueService>),
+    Raft(Vec<Arc<MetaProgram>>),
+}
+
+impl Keepers {
+    fn addresses(&self) -> Vec<String> {
+        match self {
+            Self::One(_) => vec![META_ADDRESS.to_owned()],
+            Self::Raft(metas) => (1..=metas.len()).map(http_address).collect(),
+        }
+    }
+
+    /// The catalogue, once all who keep it agree.
+    fn current(&self) -> Result<Catalogue, String> {
+        match self {
+            Self::One(service) => Ok(service.current()),
+            Self::Raft(metas) => {
+                meta_cluster::is_whole(metas)?;
+                let node = metas.first().and_then(|program| program.running());
+                let (_, catalogue) = node.ok_or("m1 is not up")?.catalogue();
+                Ok((*catalogue).clone())
+            }
+        }
     }
 }
 
@@ -193,8 +257,10 @@ fn skip_hints_once() -> crate::Interceptor {
 
 struct Cluster {
     world: World,
-    catalogue: Arc<CatalogueService>,
+    keepers: Keepers,
     nodes: Vec<Arc<DataProgram>>,
+    /// The id of the first data node.
+    first_id: NodeId,
     clients: Arc<Clients>,
     witness: Witness,
 }
@@ -206,11 +272,15 @@ impl Scenario for DataCluster {
 
     fn script(&self, seed: u64) -> Vec<Planned> {
         let mut hosts: Vec<Host> = self.data_hosts().chain([self.clients_host()]).collect();
+        let mut machines: Vec<Host> = self.data_hosts().collect();
         if !self.sheltered {
-            hosts.push(CATALOGUE);
+            hosts.extend(self.keeper_hosts());
+        }
+        if self.catalogue_dies && self.metas > 0 {
+            machines.extend(self.keeper_hosts());
         }
         let menu = Menu {
-            machines: self.data_hosts().collect(),
+            machines,
             hosts,
             length: self.length,
             faults_max: 16,
@@ -224,22 +294,35 @@ impl Scenario for DataCluster {
             for _ in 0..random.between(0, 2) {
                 let at = Duration::from_millis(random.between(0, 15_000));
                 let lasts = Duration::from_millis(random.between(100, 8_000));
-                script.push(Planned { at, lasts, fault: Fault::Kill(CATALOGUE) });
+                script.extend(self.keeper_hosts().map(|host| Planned {
+                    at,
+                    lasts,
+                    fault: Fault::Kill(host),
+                }));
             }
             script.sort_by_key(|planned| planned.at);
         }
+        script.iter_mut().for_each(|planned| planned.at += self.begins());
         script
     }
 
     fn run(&self, plan: &Plan, trace: &Trace) -> Result<(), Violation> {
         let mut cluster = self.build(plan, trace);
         let clients = Arc::clone(&cluster.clients);
-        cluster.world.run_while(self.length, |_| clients.seen())?;
-        cluster.world.heal();
-        let Cluster { world, catalogue, nodes, .. } = &mut cluster;
-        world.run_until("the cluster heals", HEALING_LIMIT, |_| is_whole(&catalogue.current(), nodes))?;
-        world
-            .run_until("replicas become equal", EVENING_LIMIT, |_| are_equal(&catalogue.current(), nodes))?;
+        let Cluster { world, keepers, nodes, first_id, .. } = &mut cluster;
+        if self.metas > 0 {
+            let formed = || match keepers.current()?.live_shards().count() {
+                0 if self.groups_exist => Err("no shards".to_owned()),
+                _ => Ok(()),
+            };
+            world.run_until("the cluster forms", PEACE, |_| formed())?;
+        }
+        world.run_while(self.begins() + self.length, |_| clients.seen())?;
+        world.heal();
+        world.run_until("the cluster heals", HEALING_LIMIT, |_| is_whole(&keepers.current()?, nodes))?;
+        world.run_until("replicas become equal", EVENING_LIMIT, |_| {
+            are_equal(&keepers.current()?, nodes, *first_id)
+        })?;
         cluster.judge()
     }
 }
@@ -261,11 +344,11 @@ fn is_whole(catalogue: &Catalogue, nodes: &[Arc<DataProgram>]) -> Result<(), Str
 }
 
 /// The owners of every shard have the same digest of it: cells, versions and deletes.
-fn are_equal(catalogue: &Catalogue, nodes: &[Arc<DataProgram>]) -> Result<(), String> {
+fn are_equal(catalogue: &Catalogue, nodes: &[Arc<DataProgram>], first_id: NodeId) -> Result<(), String> {
     for shard in catalogue.live_shards() {
         let mut digests = Vec::new();
         for owner in &shard.owners {
-            let program = nodes.get(owner.0 as usize - 2).and_then(|program| program.running());
+            let program = nodes.get((owner.0 - first_id.0) as usize).and_then(|program| program.running());
             let node = program.ok_or_else(|| format!("node {} is not up", owner.0))?;
             let digest = match node.member.store().shard(ShardId(shard.id)) {
                 Some(held) => held.digest().map_err(|error| error.to_string())?,
@@ -286,7 +369,8 @@ impl Cluster {
         self.clients.seen()?;
         leases::check(&self.witness.leases.all())?;
         let operations = self.witness.ledger.operations();
-        let catalogue = self.catalogue.current();
+        let catalogue =
+            self.keepers.current().map_err(|yet| Violation::new("meta nodes agree in the end", yet))?;
         let groups = catalogue.databases().iter().flat_map(|database| &database.retention_policies);
         for group in groups.flat_map(RetentionPolicy::live_shard_groups) {
             for shard in &group.shards {
@@ -313,7 +397,7 @@ impl Cluster {
     }
 
     fn node(&self, id: NodeId) -> Result<Arc<DataNode>, Violation> {
-        let program = self.nodes.get(id.0 as usize - 2);
+        let program = self.nodes.get((id.0 - self.first_id.0) as usize);
         let node = program.and_then(|program| program.running());
         node.ok_or_else(|| Violation::new("the cluster heals", format!("node {} is not up", id.0)))
     }

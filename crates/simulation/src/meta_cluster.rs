@@ -159,7 +159,7 @@ fn look_at(
 }
 
 /// All nodes are up, know the same leader, and have seen as many commands.
-fn is_whole(metas: &[Arc<MetaProgram>]) -> Result<(), String> {
+pub(crate) fn is_whole(metas: &[Arc<MetaProgram>]) -> Result<(), String> {
     let mut statuses = Vec::new();
     for (number, program) in (1..).zip(metas) {
         statuses.push(program.running().ok_or_else(|| format!("m{number} is not up"))?.status());

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use skywatch_meta::NodeId;
+use skywatch_meta::{Command, NodeId};
 use skywatch_meta_node::{MetaNode, Settings};
 use skywatch_replication::{Catalogues, Follower, LeaseHolder};
 use skywatch_rpc::Router;
@@ -23,13 +23,23 @@ pub struct MetaProgram {
     members: usize,
     snapshot_after: u64,
     disk: RaftDisk,
+    /// What is still to be done once the cluster is complete.
+    commands: Arc<Mutex<Vec<Command>>>,
     running: Mutex<Option<MetaNode>>,
 }
 
 impl MetaProgram {
     /// One of so many, on its disk.
     pub fn new(number: usize, members: usize, snapshot_after: u64, disk: RaftDisk) -> Arc<Self> {
-        Arc::new(Self { number, members, snapshot_after, disk, running: Mutex::default() })
+        let commands = Arc::default();
+        Arc::new(Self { number, members, snapshot_after, disk, commands, running: Mutex::default() })
+    }
+
+    /// Which also has these commands carried out, in order, once the cluster is complete.
+    #[must_use]
+    pub fn then(self: Arc<Self>, commands: Vec<Command>) -> Arc<Self> {
+        *self.commands.lock() = commands;
+        self
     }
 
     /// The node, while it runs.
@@ -51,7 +61,8 @@ impl Program for MetaProgram {
         let node = node.map_err(|error| error.to_string())?;
         *self.running.lock() = Some(node.clone());
         let routers = vec![(http, node.router_data()), (raft, node.router_raft())];
-        tokio::spawn(look_after(node, machine, (self.number == 1).then_some(self.members)));
+        let commands = Arc::clone(&self.commands);
+        tokio::spawn(look_after(node, machine, (self.number == 1).then_some(self.members), commands));
         Ok(routers)
     }
 
@@ -62,7 +73,12 @@ impl Program for MetaProgram {
 
 /// Does what the process around a node does: ends when the node cannot go on. And what an operator does: completes the
 /// cluster.
-async fn look_after(node: MetaNode, machine: Machine, members: Option<usize>) {
+async fn look_after(
+    node: MetaNode,
+    machine: Machine,
+    members: Option<usize>,
+    commands: Arc<Mutex<Vec<Command>>>,
+) {
     loop {
         if let Some(reason) = node.failure() {
             machine.end(reason);
@@ -76,7 +92,15 @@ async fn look_after(node: MetaNode, machine: Machine, members: Option<usize>) {
                 }
             }
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        let next = commands.lock().first().cloned();
+        match next {
+            Some(command) if members.is_none_or(|members| there >= members) => {
+                if node.execute(command).await.is_ok_and(|outcome| outcome.result.is_ok()) {
+                    commands.lock().remove(0);
+                }
+            }
+            _ => tokio::time::sleep(LOOK_EVERY).await,
+        }
     }
 }
 
