@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue},
+    http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -120,7 +120,8 @@ fn fresh_id(node: &MetaNode) -> HeaderValue {
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Answer {
-    Ok(axum::Json(serde_json::to_value(value).map_err(Problem::internal)?).into_response())
+    let bytes = serde_json::to_vec(value).map_err(Problem::internal)?;
+    Ok(([(CONTENT_TYPE, "application/json")], bytes).into_response())
 }
 
 fn done() -> Answer {

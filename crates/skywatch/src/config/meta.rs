@@ -157,11 +157,7 @@ impl MetaSettings {
             auth,
             shared_secret: text(&meta.shared_secret),
             node: node(args, meta)?,
-            log: args
-                .log
-                .clone()
-                .or_else(|| file.log.clone())
-                .unwrap_or_else(|| level.unwrap_or("info").into()),
+            log: args.log.clone().or_else(|| file.log.clone()).unwrap_or_else(|| filter(level)),
             ignored,
         })
     }
@@ -171,6 +167,14 @@ impl MetaSettings {
     pub(crate) fn advertised(&self, bind: &BindAddress, port: u16, system: &str) -> String {
         let host = self.hostname.as_deref().or_else(|| bind.host()).unwrap_or(system);
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+}
+
+/// What Raft tells at `info` is for those who look for a fault in it.
+fn filter(level: Option<&str>) -> String {
+    match level {
+        None | Some("info") => "info,openraft=warn".to_owned(),
+        Some(other) => other.to_owned(),
     }
 }
 
