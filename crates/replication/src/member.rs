@@ -330,6 +330,7 @@ impl Member {
 
     /// Who knows of which shards something may have got lost; only the first one counts.
     pub(crate) fn doubt(&self, doubts: Arc<Doubts>) {
+        self.owner.doubt(Arc::clone(&doubts));
         drop(self.doubts.set(doubts));
     }
 

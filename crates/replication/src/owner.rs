@@ -1,6 +1,9 @@
 //! The owner's side: operations are applied to the shards that are here.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use serde::{Deserialize, Serialize};
 use skywatch_meta::{Catalogue, NodeId};
@@ -8,7 +11,10 @@ use skywatch_model::{Clock, TimeRange, TooFarAhead, Version, WallClock, line::Po
 use skywatch_rpc::{Failure, FailureKind};
 use skywatch_storage::{ErrorClass, OpenError, Rule, Shard, ShardId, Store, WriteError, WriteReport};
 
-use crate::operation::{Action, Operation, Target};
+use crate::{
+    Doubts,
+    operation::{Action, Operation, Target},
+};
 
 /// Counts the series of shards in the limits of their databases.
 pub trait Admission: Send + Sync + fmt::Debug {
@@ -75,6 +81,7 @@ pub struct Owner {
     clock: Arc<Clock>,
     wall: Arc<dyn WallClock>,
     admission: Arc<dyn Admission>,
+    doubts: OnceLock<Arc<Doubts>>,
 }
 
 impl Owner {
@@ -86,7 +93,7 @@ impl Owner {
         wall: Arc<dyn WallClock>,
         admission: Arc<dyn Admission>,
     ) -> Self {
-        Self { me, store, clock, wall, admission }
+        Self { me, store, clock, wall, admission, doubts: OnceLock::new() }
     }
 
     /// The store.
@@ -102,6 +109,11 @@ impl Owner {
     /// The next version of this node's clock.
     pub(crate) fn tick(&self) -> Version {
         self.clock.tick(self.wall.now_ms())
+    }
+
+    /// Who is told of new shards; only the first one counts.
+    pub(crate) fn doubt(&self, doubts: Arc<Doubts>) {
+        drop(self.doubts.set(doubts));
     }
 
     /// The time of day.
@@ -160,6 +172,12 @@ impl Owner {
 
     /// The shard, created if it is not there.
     pub(crate) fn open(&self, id: u64, range: TimeRange, database: &str) -> Result<Arc<Shard>, OpenError> {
+        if let Some(doubts) = self.doubts.get()
+            && self.store.shard(ShardId(id)).is_none()
+            && let Err(error) = doubts.expect(id)
+        {
+            tracing::error!(shard = id, %error, "cannot be noted to be here; should it get lost, that is noticed late");
+        }
         let shard = self.store.create_shard(ShardId(id), range)?;
         self.admission.admit(database, &shard);
         Ok(shard)

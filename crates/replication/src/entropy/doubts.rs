@@ -73,7 +73,7 @@ impl Doubts {
         record.present = kept.map_or_else(BTreeSet::new, |kept| kept.present);
         let doubts = Self { fs, path, record: Mutex::new(record) };
         doubts.follow(store, catalogue, me)?;
-        doubts.write()?;
+        doubts.change(|_| true)?;
         Ok(doubts)
     }
 
@@ -89,33 +89,42 @@ impl Doubts {
 
     /// A shard turned out to lack something.
     pub(super) fn add(&self, shard: u64) -> Result<(), FsError> {
-        if self.record.lock().doubted.insert(shard) { self.write() } else { Ok(()) }
+        self.change(|record| record.doubted.insert(shard))
     }
 
     /// A shard has everything that others have.
     pub(super) fn remove(&self, shard: u64) -> Result<(), FsError> {
-        if self.record.lock().doubted.remove(&shard) { self.write() } else { Ok(()) }
+        self.change(|record| record.doubted.remove(&shard))
+    }
+
+    /// A shard is about to get a directory: if that is gone later, something was lost with it.
+    pub(crate) fn expect(&self, shard: u64) -> Result<(), FsError> {
+        self.change(|record| record.present.insert(shard))
+    }
+
+    /// Changes the record, and writes it if `change` says so.
+    fn change(&self, change: impl FnOnce(&mut Record) -> bool) -> Result<(), FsError> {
+        let mut record = self.record.lock();
+        if change(&mut record) { self.write(&record) } else { Ok(()) }
     }
 
     /// Follows what shards there are, and which of them are this node's.
     pub(super) fn follow(&self, store: &Store, catalogue: &Catalogue, me: NodeId) -> Result<(), FsError> {
         let owned: BTreeSet<u64> = owned_with_others(catalogue, me).collect();
         let has_directory = |shard: &u64| store.shard(ShardId(*shard)).is_some();
-        let before = self.record.lock().clone();
-        let mut next = before.clone();
-        next.present.retain(|shard| owned.contains(shard));
-        next.present.extend(owned.iter().copied().filter(has_directory));
-        next.doubted.retain(|shard| owned.contains(shard));
-        if next == before {
-            return Ok(());
-        }
-        *self.record.lock() = next;
-        self.write()
+        // One that this copy of the catalogue has not seen given out yet may have a directory already.
+        let is_kept = |shard: &u64| owned.contains(shard) || *shard > catalogue.shard_id_last();
+        self.change(|record| {
+            let before = record.clone();
+            record.present.retain(is_kept);
+            record.present.extend(owned.iter().copied().filter(has_directory));
+            record.doubted.retain(|shard| owned.contains(shard));
+            *record != before
+        })
     }
 
-    fn write(&self) -> Result<(), FsError> {
-        let record = self.record.lock().clone();
-        let bytes = serde_json::to_vec(&record).map_err(|error| FsError {
+    fn write(&self, record: &Record) -> Result<(), FsError> {
+        let bytes = serde_json::to_vec(record).map_err(|error| FsError {
             action: "encode",
             path: self.path.clone(),
             source: io::Error::other(error),

@@ -4,7 +4,11 @@ use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use skywatch_model::{FieldRef, TimeRange, line::PointBatch};
-use skywatch_replication::entropy::calls::{FETCH, ROUND, RoundAnswer, RoundQuestion};
+use skywatch_replication::{
+    calls::{APPLY, ApplyAnswer, ApplyQuestion, join},
+    entropy::calls::{FETCH, ROUND, RoundAnswer, RoundQuestion},
+    operation::Target,
+};
 use skywatch_rpc::ask;
 use skywatch_storage::{TagPredicate, fs::SimFs};
 use tokio::time::sleep;
@@ -135,6 +139,30 @@ async fn a_lost_directory_is_in_doubt_until_it_has_been_copied() {
     cluster.until("alike", |cluster| cluster.are_alike(&[1, 2])).await;
     cluster.until("vouched for", vouched).await;
     assert_eq!(cluster.node(2).entropy.stats().doubted, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_is_lost_as_soon_as_it_is_there_is_missed_too() {
+    let mut cluster = Cluster::new(2);
+    let (id, range) = cluster.shard();
+    for node in 1..=2 {
+        cluster.start(node, SimFs::new(node));
+    }
+    sleep(Duration::from_secs(3)).await;
+    let batch = points(0..3, 0..3);
+    let all: Vec<u32> = (0..9).collect();
+    let target = Target { shard: id.0, range, database: "db", version: version(3_000) };
+    let body = join([&target.write(&batch, &all).bytes]);
+    let limit = Duration::from_secs(1);
+    let question = ApplyQuestion {};
+    let (answer, _): (ApplyAnswer, Bytes) =
+        ask(&*cluster.wires, &address(2), APPLY, &question, body, limit).await.unwrap();
+    assert_eq!(answer.outcomes.len(), 1);
+    let fs = cluster.stop(2).await;
+    cluster.open(&fs).drop_shard(id).unwrap();
+    drop(cluster.stop(1).await);
+    cluster.start(2, fs);
+    assert!(cluster.node(2).entropy.doubts().has(id.0));
 }
 
 #[tokio::test(start_paused = true)]

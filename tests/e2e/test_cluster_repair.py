@@ -1,0 +1,152 @@
+"""Copies of shards that got lost, were damaged, are new or went with a node: they fill themselves, and nothing wrong is answered
+meanwhile."""
+
+import itertools
+import re
+import shutil
+import threading
+import time
+
+import requests
+from conftest import wait_until
+
+COMPARE_OFTEN = {"anti-entropy": {"check-interval": "2s"}}
+
+
+def create(cluster, replication=2):
+    cluster.data[0].query(f"CREATE DATABASE db WITH REPLICATION {replication}", db="")
+
+
+def load(node, hosts=20, rows=50):
+    lines = [f"m,host=h{host} v={host * row}i {row + 1}" for host in range(hosts) for row in range(rows)]
+    assert node.write("\n".join(lines), consistency="all").status_code == 204
+    return hosts * rows
+
+
+def count(node):
+    """How many points a node has in its own copies; 0 while it does not say."""
+    result = node.query("SELECT count(v) FROM m", node_id=node.id)["results"][0]
+    return result["series"][0]["values"][0][1] if "series" in result else 0
+
+
+def answers_nothing_wrong(node, points):
+    """All points, or none and why."""
+    result = node.query("SELECT count(v) FROM m")["results"][0]
+    if "error" in result:
+        assert "does not hold all of shard" in result["error"], result
+    else:
+        assert result["series"][0]["values"][0][1] == points
+
+
+def shard_dirs(node):
+    return sorted(path for path in (node.directory / "data").rglob("MANIFEST"))
+
+
+def entropy_rows(cluster):
+    lines = cluster.ctl("entropy", "show").splitlines()
+    assert lines[:2] == ["Entropy", "=========="]
+    return [line for line in lines[3:] if line and not line.startswith("Queued")]
+
+
+def test_a_lost_directory_and_a_damaged_segment_fill_themselves(start_cluster):
+    cluster = start_cluster(metas=1, data=2, data_config=COMPARE_OFTEN)
+    create(cluster)
+    whole, broken = cluster.data
+    points = load(whole)
+    assert [count(node) for node in cluster.data] == [points, points]
+
+    # A data node that has lost the shard's directory.
+    assert broken.stop() == 0
+    for manifest in shard_dirs(broken):
+        shutil.rmtree(manifest.parent)
+    broken.start()
+    # Whoever is asked answers with everything or not at all, from the first moment on.
+    answers_nothing_wrong(broken, points)
+    wait_until(broken.is_ready, "the node to serve", 30)
+    answers_nothing_wrong(broken, points)
+    wait_until(lambda: count(broken) == points, "the shard to be copied", 30)
+
+    # One of whose segments a byte has changed; an orderly stop has made a segment of what was written.
+    assert broken.restart()
+    assert broken.stop() == 0
+    segments = list((broken.directory / "data").rglob("*.seg"))
+    assert segments
+    for segment in segments:
+        content = bytearray(segment.read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        segment.write_bytes(content)
+    broken.start()
+    wait_until(broken.is_ready, "the node to serve", 30)
+    answers_nothing_wrong(broken, points)
+
+    wait_until(lambda: count(broken) == points, "the segment to be replaced", 60)
+    wait_until(lambda: entropy_rows(cluster) == [], "nothing to differ", 30)
+
+
+def test_copies_move_under_load_and_are_made_again_when_a_node_goes(start_cluster):
+    cluster = start_cluster(metas=1, data=3, data_config=COMPARE_OFTEN)
+    create(cluster)
+    points = load(cluster.data[0])
+    shards = cluster.ctl("show-shards")
+    # Three shards, each on two of the three nodes: with the first, the node that lacks it has everything.
+    shard, owners = next(
+        (int(line.split()[0]), [node for node in cluster.data if f"ID:{node.id} " in line])
+        for line in shards.splitlines()
+        if re.match(r"\d+ +db ", line)
+    )
+    new = next(node for node in cluster.data if node not in owners)
+    assert len(owners) == 2
+
+    stopping, acknowledged = threading.Event(), []
+
+    def write():
+        for at in itertools.count(1_000):
+            if stopping.is_set():
+                return
+            node = cluster.data[at % 3]
+            try:
+                if node.write(f"m,host=late v=1i {at}").status_code == 204:
+                    acknowledged.append(at)
+            except requests.RequestException:
+                pass
+            time.sleep(0.005)
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    told = cluster.ctl("copy-shard", owners[0].tcp, new.tcp, str(shard))
+    assert told == f"Copied shard {shard} from {owners[0].tcp} to {new.tcp}\n"
+    assert cluster.ctl("copy-shard-status").strip().splitlines()[3:] == []
+    # Neither what was there before nor what was written during the copy is missing.
+    cluster.ctl("remove-shard", owners[0].tcp, str(shard))
+    time.sleep(0.5)
+    stopping.set()
+    writer.join(30)
+    expected = points + len(acknowledged)
+    assert len(acknowledged) > 20
+    wait_until(lambda: count(new) >= expected, "the new owner to hold everything", 30)
+    times = {row[0] for row in new.rows("SELECT v FROM m WHERE host = 'late'", node_id=new.id, epoch="ns")}
+    assert set(acknowledged) <= times
+
+    # A node that is removed takes copies with it; another node gets them.
+    cluster.ctl("remove-data", "-force", new.tcp)
+    new.kill()
+
+    def hold_everything():
+        return all(count(node) >= expected for node in owners)
+
+    wait_until(hold_everything, "the copies to be made again", 90)
+
+
+def test_repairs_are_asked_for_by_number(start_cluster):
+    cluster = start_cluster(metas=1, data=2, data_config={"anti-entropy": {"enabled": False}})
+    create(cluster)
+    load(cluster.data[0])
+    shard = re.search(r"^(\d+) +db ", cluster.ctl("show-shards"), re.MULTILINE).group(1)
+    assert cluster.ctl("entropy", "repair", shard) == f"Repair Shard {shard} queued\n"
+    status = requests.get(f"{cluster.data[0].url}/shard-repair/status", timeout=10).json()
+    assert sorted(status) == ["processing_shards", "queued_shards", "shards"]
+    refused = requests.post(f"{cluster.data[0].url}/shard-repair/repair", params={"id": "99"}, timeout=10)
+    assert refused.status_code == 400
+    assert refused.json() == {"error": "this node owns no copy of shard 99 that another node has too"}
+    done = cluster.try_ctl("entropy", "kill-repair", "0")
+    assert done.returncode == 1 and "shardID must be greater than 0" in done.stderr
