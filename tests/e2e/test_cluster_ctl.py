@@ -1,0 +1,243 @@
+"""`skywatch ctl` against real nodes: membership, shards, labels, repairs, backups, and what goes wrong."""
+
+import re
+import subprocess
+import time
+
+from conftest import wait_until
+
+WEEK_NS = 168 * 3_600_000_000_000
+HEADER = "ID  Database  Retention Policy  Desired Replicas  Shard Group  Start"
+
+
+def influxd_ctl(skywatch_bin, tmp_path):
+    """The binary under the other program's name."""
+    link = tmp_path / "influxd-ctl"
+    if not link.exists():
+        link.symlink_to(skywatch_bin)
+    return link
+
+
+def table(text, title):
+    """The rows of a table of `show`, cells without their padding."""
+    lines = text.split(f"{title}\n==========\n")[1].split("\n\n")[0].splitlines()
+    return [re.split(r"\t+", line) for line in lines]
+
+
+def shards(cluster):
+    """What `show-shards` prints: number of a shard, and its owners' numbers."""
+    lines = cluster.ctl("show-shards").splitlines()
+    assert lines[0] == "Shards" and lines[1] == "=========="
+    return {
+        int(line.split()[0]): [int(number) for number in re.findall(r"\{ID:(\d+) TCPAddr:", line)]
+        for line in lines[3:]
+    }
+
+
+def write_weeks(node, weeks, db="db", count=50):
+    lines = [
+        f"m,host=h{n % 5} v={n}i {week * WEEK_NS + n * 1_000_000_000}" for week in range(weeks) for n in range(count)
+    ]
+    answer = node.write("\n".join(lines), db=db)
+    assert answer.status_code == 204, answer.text
+
+
+def has(node, rows, db="db"):
+    """Whether a query to this node gives these rows; while it holds only a part it may answer with an error."""
+    result = node.query("SELECT * FROM m", db=db)["results"][0]
+    return result.get("series", [{}])[0].get("values", []) == rows
+
+
+def two_nodes_with_a_part_each(start_cluster):
+    """A cluster, the rows of its database, and the shard that only the second data node has."""
+    cluster = start_cluster(metas=1, data=1)
+    first = cluster.data[0]
+    first.query("CREATE DATABASE db WITH REPLICATION 1")
+    write_weeks(first, weeks=3)
+    rows = first.rows("SELECT * FROM m")
+    assert len(rows) == 150
+    second = cluster.add_data(cluster.new_data().start())
+    cluster.settle()
+    shard = min(shards(cluster))
+    copied = cluster.ctl("copy-shard", first.tcp, second.tcp, str(shard))
+    assert copied == f"Copied shard {shard} from {first.tcp} to {second.tcp}\n"
+    assert shards(cluster)[shard] == [first.id, second.id]
+    removed = cluster.ctl("remove-shard", first.tcp, str(shard))
+    assert removed == f"Removed shard {shard} from {first.tcp}\n"
+    assert shards(cluster)[shard] == [second.id]
+    return cluster, rows, shard
+
+
+def test_a_cluster_is_formed_and_shown(start_cluster, skywatch_bin, tmp_path):
+    cluster = start_cluster(metas=3, data=2)
+    shown = cluster.ctl("show")
+    data, metas = table(shown, "Data Nodes"), table(shown, "Meta Nodes")
+    assert data[0] == metas[0] == ["ID", "TCP Address", "Version"]
+    assert [row[:2] for row in data[1:]] == [["4", cluster.data[0].tcp], ["5", cluster.data[1].tcp]]
+    assert [row[:2] for row in metas[1:]] == [[str(n + 1), meta.http] for n, meta in enumerate(cluster.metas)]
+    # The same from every meta node, and from the binary under the other name.
+    link = influxd_ctl(skywatch_bin, tmp_path)
+    for meta in cluster.metas:
+        assert table(cluster.ctl("show", bind=meta.http), "Data Nodes")[1:][0][:2] == data[1][:2]
+        done = subprocess.run([link, "-bind", meta.http, "show"], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0 and table(done.stdout, "Meta Nodes")[0] == metas[0], done
+
+    # Once more is no error, and gives the same number.
+    assert cluster.ctl("add-meta", cluster.metas[1].http) == f"Added meta node 2 at {cluster.metas[1].http}\n"
+    assert cluster.ctl("add-data", cluster.data[1].tcp) == f"Added data node 5 at {cluster.data[1].tcp}\n"
+
+    verbose = cluster.ctl("show", "-v")
+    assert table(verbose, "Data Nodes")[0] == ["ID", "TCP Address", "HTTP Address", "Version", "Labels", "Passive"]
+    status = dict(re.findall(r"^(Leader|Peers)\t(.*)$", verbose, re.M))
+    assert status["Leader"] == cluster.leader().raft
+    assert all(meta.raft in status["Peers"] or meta.raft == status["Leader"] for meta in cluster.metas)
+
+    labels = '{"rack":"r1","dc":"east"}'
+    cluster.ctl("node-labels", "set", "-nodeid", "4", "-labels", labels)
+    cluster.ctl("node-labels", "delete", "-nodeid", "4", "-labels", '["dc"]')
+    assert table(cluster.ctl("show", "-v"), "Data Nodes")[1][-2] == '{"rack":"r1"}'
+
+    # A follower passes on what only the leader does.
+    follower = next(meta for meta in cluster.metas if meta is not cluster.leader())
+    assert cluster.ctl("truncate-shards", bind=follower.http) == "Truncated shards.\n"
+
+    # The kinds of nodes are told apart before anything happens.
+    wrong = cluster.try_ctl("add-data", cluster.metas[0].http)
+    assert wrong.returncode == 1 and "is a meta node, not a data node" in wrong.stderr, wrong
+    unknown = cluster.try_ctl("remove-data", "127.0.0.1:1")
+    assert unknown.returncode == 1
+    assert unknown.stderr == "remove-data: operation exited with error: node not found: 127.0.0.1:1\n"
+
+
+def test_shards_are_shown_cut_copied_and_removed(start_cluster):
+    cluster, rows, shard = two_nodes_with_a_part_each(start_cluster)
+    first, second = cluster.data
+    shown = cluster.ctl("show-shards")
+    assert shown.splitlines()[2].startswith(HEADER)
+    assert shards(cluster) == {shard: [second.id], **{n: [first.id] for n in shards(cluster) if n != shard}}
+    verbose = cluster.ctl("show-shards", "-v")
+    assert re.search(r"State:(hot|cold) LastModified:\d{4}-\S+Z Size:\d+ Err:nil", verbose), verbose
+    # Every point of the shard is where it went.
+    week = "SELECT * FROM m WHERE time < '1970-01-05T00:00:00Z'"
+    assert second.rows(week) == [row for row in rows if row[0] < "1970-01-05"] != []
+
+    refused = cluster.try_ctl("remove-shard", second.tcp, str(shard))
+    assert refused.returncode == 1 and "the only copy of shard" in refused.stderr, refused
+    missing = cluster.try_ctl("copy-shard", first.tcp, second.tcp, "999")
+    assert missing.stderr == "copy-shard: operation exited with error: shard not found for id: 999\n"
+    killed = cluster.try_ctl("kill-copy-shard", second.tcp, first.tcp, str(shard))
+    assert killed.returncode == 1 and f"no copy of shard {shard}" in killed.stderr, killed
+    assert cluster.ctl("copy-shard-status").splitlines() == [
+        "Source  Dest  Database  Policy  ShardID  TotalSize  CurrentSize  StartedAt"
+    ]
+
+    # Cut short from now on: the end is shown with an asterisk, and the next write begins a new group.
+    first.write(f"m,host=h1 v=1i {time.time_ns()}")
+    cluster.ctl("truncate-shards", "-delay", "0s")
+    assert re.search(r"\d{4}-\d\d-\d\dT[0-9:.]+Z\*", cluster.ctl("show-shards"))
+    known = set(shards(cluster))
+    first.write(f"m,host=h1 v=2i {time.time_ns() + 1_000_000_000}")
+    assert set(shards(cluster)) > known
+
+    assert cluster.ctl("entropy", "show").splitlines()[:2] == ["Entropy", "=========="]
+    assert cluster.ctl("entropy", "repair", str(shard)) == f"Repair Shard {shard} queued\n"
+    unknown = cluster.try_ctl("entropy", "repair", "999")
+    assert unknown.stderr == "entropy repair: operation exited with error: shard not found for id: 999\n"
+
+
+def test_without_a_quorum_it_says_so_promptly(start_cluster):
+    cluster = start_cluster(metas=3, data=1)
+    survivor, *others = cluster.metas
+    for meta in others:
+        meta.kill()
+    began = time.monotonic()
+    done = cluster.try_ctl("truncate-shards", bind=survivor.http)
+    assert done.returncode == 1 and "no leader" in done.stderr, done
+    assert time.monotonic() - began < 15
+    nobody = cluster.try_ctl("show", bind=others[0].http)
+    assert nobody.returncode == 1 and "cannot reach the meta node at" in nobody.stderr, nobody
+    # The next address is tried.
+    assert "Data Nodes" in cluster.ctl("show", bind=f"{others[0].http},{survivor.http}")
+
+
+def test_nodes_leave(start_cluster):
+    cluster = start_cluster(metas=3, data=2)
+    first, second = cluster.data
+    first.query("CREATE DATABASE db WITH REPLICATION 2")
+    write_weeks(first, weeks=2)
+    rows = first.rows("SELECT * FROM m")
+
+    assert cluster.ctl("remove-data", second.tcp) == f"Removed data node at {second.tcp}\n"
+    assert [row[0] for row in table(cluster.ctl("show"), "Data Nodes")[1:]] == [str(first.id)]
+    assert has(first, rows)
+    refused = cluster.try_ctl("remove-data", first.tcp)
+    assert refused.returncode == 1 and "holds the only copy of" in refused.stderr, refused
+
+    # One that is down is removed only if that is what is meant, and until then nothing has changed.
+    third = cluster.add_data(cluster.new_data().start())
+    third.kill()
+    told = cluster.try_ctl("remove-data", third.tcp)
+    assert told.returncode == 1 and "does not answer, nothing was changed" in told.stderr, told
+    assert table(cluster.ctl("show"), "Data Nodes")[-1][0] == str(third.id)
+    assert cluster.ctl("remove-data", "-force", third.tcp) == f"Removed data node at {third.tcp}\n"
+    assert [row[0] for row in table(cluster.ctl("show"), "Data Nodes")[1:]] == [str(first.id)]
+    assert has(first, rows)
+
+    leaving = cluster.metas[2]
+    assert cluster.ctl("remove-meta", "-y", leaving.http) == f"Removed meta node at {leaving.http}\n"
+    shown = cluster.ctl("show", bind=cluster.metas[0].http)
+    assert [row[1] for row in table(shown, "Meta Nodes")[1:]] == [meta.http for meta in cluster.metas[:2]]
+    other = cluster.metas[1]
+    asked = cluster.try_ctl("remove-meta", "-force", "-tcpAddr", other.raft, other.http)
+    assert asked.returncode == 1 and "not confirmed" in asked.stderr, asked
+
+
+def test_a_cluster_is_backed_up_and_restored_whole(start_cluster, skywatch_bin, tmp_path):
+    cluster, rows, shard = two_nodes_with_a_part_each(start_cluster)
+    first, second = cluster.data
+
+    def ctl(*arguments, code=0):
+        command = [str(skywatch_bin), "ctl", "-bind", cluster.metas[0].http, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == code, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    directory = tmp_path / "backup"
+    assert ctl("backup", "-db", "db", "-estimate", directory).startswith("1 databases: ")
+    assert not directory.exists()
+    # One node has a part of it and does not pass that off as all.
+    part = subprocess.run(
+        [skywatch_bin, "ctl", "backup", "--url", first.url, directory], capture_output=True, text=True, timeout=60
+    )
+    assert part.returncode == 1 and f"data node {first.id} of a cluster" in part.stderr, part
+
+    ctl("backup", "-db", "db", "--verify", directory)
+    again = ctl("backup", "-db", "db", directory)
+    total, copied = map(int, re.search(r": (\d+) files, \d+ bytes; copied (\d+) files", again).groups())
+    assert copied < total, again
+    assert "databases: db" in ctl("restore", "-list", directory)
+    assert "exists already" in ctl("restore", "-db", "db", directory, code=1)
+
+    # The node that is sent the files has all of it at once, the other when they are copied.
+    before = set(shards(cluster))
+    ctl("restore", "-db", "db", "-newdb", "other", "-newrf", 2, directory)
+    restored = {shard: owners for shard, owners in shards(cluster).items() if shard not in before}
+    assert len(restored) == 3 and len({tuple(owners[:1]) for owners in restored.values()}) == 1, restored
+    source = next(node for node in cluster.data if node.id == restored[min(restored)][0])
+    dest = next(node for node in cluster.data if node is not source)
+    assert has(source, rows, "other")
+    for number in restored:
+        cluster.ctl("copy-shard", source.tcp, dest.tcp, str(number))
+    for node in cluster.data:
+        wait_until(lambda node=node: has(node, rows, "other"), "both nodes to hold what was restored", seconds=60)
+    policies = first.query("SHOW RETENTION POLICIES ON other")["results"][0]["series"][0]["values"]
+    assert [policy[3] for policy in policies] == [2]
+    # It takes writes as any other.
+    assert first.write("m,host=h0 v=1000i 5", db="other").status_code == 204
+    assert len(second.rows("SELECT * FROM m", db="other")) == 151
+
+    # Without the second node there is a whole copy of one database, and none of the other.
+    second.kill()
+    told = ctl("backup", "-db", "db", directory, code=1)
+    assert f"holds all of shard {shard}" in told and f"data node {second.id}: " in told, told
+    ctl("backup", "-db", "other", directory)
