@@ -126,7 +126,8 @@ impl Standing {
         match tokio::time::timeout(MARK_LIMIT, self.catalogues.execute(&command)).await {
             Ok(Ok(_)) => {
                 destination.set_mark(Mark::Present);
-                if self.nudge(node).await { Ok(()) } else { Err(Instant::now()) }
+                let marked = Instant::now();
+                if self.nudge(node).await { Ok(()) } else { Err(marked) }
             }
             // It was removed: nobody asks it any more.
             Ok(Err(ExecuteError::Refused(_))) => {
@@ -144,12 +145,15 @@ impl Standing {
         }
     }
 
-    /// Makes the other data nodes look at the catalogue now. Whether all have that are asked by queries.
-    async fn nudge(&self, except: NodeId) -> bool {
+    /// Makes the other data nodes look at the catalogue now. Whether all have that clients may ask.
+    ///
+    /// That includes the node that fell behind: one that was frozen, or is cut off from here only, still answers its own
+    /// clients by what it knew before.
+    async fn nudge(&self, fallen: NodeId) -> bool {
         let question = ReachQuestion { index: self.catalogues.index() };
         let catalogue = self.catalogues.current();
         let is_asked =
-            |node: &&DataNode| node.id != self.me && node.id != except && !catalogue.is_behind(node.id);
+            |node: &&DataNode| node.id != self.me && (node.id == fallen || !catalogue.is_behind(node.id));
         let nudges = catalogue.data_nodes().iter().filter(is_asked).map(|node| async {
             let nudged: Result<ReachAnswer, _> =
                 tell(&*self.transport, &node.tcp_addr, REACH, &question, NUDGE_LIMIT).await;
