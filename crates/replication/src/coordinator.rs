@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Duration};
 use skywatch_meta::{NodeId, Shard};
 use skywatch_model::{TimeRange, Version, line::PointBatch};
 use skywatch_rpc::{CallError, FailureKind, Transport, ask};
-use skywatch_storage::{ErrorClass, Rule, WriteError};
+use skywatch_storage::{ErrorClass, Rule};
 
 use crate::{
     calls::{APPLY, ApplyAnswer, ApplyOutcome, ApplyQuestion, join},
@@ -299,7 +299,7 @@ impl Coordinator {
 
 fn missed(error: &ApplyError) -> Copy {
     match error {
-        ApplyError::Gone(_) | ApplyError::Write(WriteError::Closed) => Copy::Gone,
+        ApplyError::Gone(_) => Copy::Gone,
         ApplyError::Write(write) if write.class() == ErrorClass::Retry => Copy::Overloaded(error.to_string()),
         _ => Copy::Missing(error.to_string()),
     }

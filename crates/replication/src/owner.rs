@@ -60,7 +60,8 @@ pub enum ApplyError {
 impl From<ApplyError> for Failure {
     fn from(error: ApplyError) -> Self {
         let kind = match &error {
-            ApplyError::Gone(_) | ApplyError::Write(WriteError::Closed) => FailureKind::NotFound,
+            // A shard that is closed was dropped, or its node is stopping: asked again, whoever is there then knows.
+            ApplyError::Gone(_) => FailureKind::NotFound,
             ApplyError::Clock(_) => FailureKind::Unavailable,
             ApplyError::Open(_) => FailureKind::Internal,
             ApplyError::Write(error) => match error.class() {
@@ -187,4 +188,16 @@ impl Owner {
 fn report(report: WriteReport) -> Report {
     let rejected = report.rejected.into_iter().map(|it| (it.point, it.reason)).collect();
     Report { written: report.written, rejected }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stopping_node_does_not_take_is_not_taken_for_needless() {
+        let kind = |error: ApplyError| Failure::from(error).kind;
+        assert_eq!(kind(WriteError::Closed.into()), FailureKind::Unavailable);
+        assert_eq!(kind(ApplyError::Gone("shard 1 was dropped".into())), FailureKind::NotFound);
+    }
 }
