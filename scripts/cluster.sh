@@ -113,7 +113,7 @@ cat <<END
 
 The cluster runs. Each data node answers for all of it:
 
-  $binary query --url http://127.0.0.1:8086 'CREATE DATABASE cloud WITH REPLICATION $((datas < 2 ? 1 : 2))'
+  $binary query --url http://127.0.0.1:8086 'CREATE DATABASE cloud WITH REPLICATION $datas'
   curl -i 'http://127.0.0.1:8086/write?db=cloud' --data-binary 'cpu,host=a usage=42'
   $binary query --url http://127.0.0.1:$((8086 + 100 * (datas - 1))) --db cloud 'SELECT * FROM cpu'
   $binary ctl show-shards
