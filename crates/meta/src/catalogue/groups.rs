@@ -142,7 +142,11 @@ impl Catalogue {
                     vec![nodes.to_vec(); group.shards.len()]
                 };
                 let shards = group.shards.iter_mut().zip(owners);
-                shards.for_each(|(shard, owners)| *shard = Shard::new(shard.id, owners));
+                shards.for_each(|(shard, owners)| {
+                    // Copies that the named owners do not make up are to be made on other nodes, as lost ones are.
+                    let lost = copies.saturating_sub(owners.len()) as u32;
+                    *shard = Shard { lost, ..Shard::new(shard.id, owners) };
+                });
             }
         }
         next.databases.push(database);

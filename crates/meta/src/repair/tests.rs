@@ -62,6 +62,25 @@ fn copies_of_a_removed_node_are_made_again_in_its_rack() {
     }
 }
 
+/// A restore sends the files to one node; the other copies come of themselves.
+#[test]
+fn a_database_restored_to_one_node_gets_the_copies_its_policy_wants() {
+    let mut catalogue = with_groups(&["a", "b", "c"], 2, 3);
+    let mut copy = catalogue.database("db").unwrap().clone();
+    copy.name = "restored".into();
+    let groups = copy.retention_policies.iter_mut().flat_map(|policy| &mut policy.shard_groups);
+    let shards: Vec<_> = groups.flat_map(|group| &mut group.shards).collect();
+    let count = shards.len();
+    let ids = done(&mut catalogue, &Command::ReserveShards { count: count as u64 }).reserved_shards;
+    shards.into_iter().zip(ids.clone()).for_each(|(shard, id)| shard.id = id);
+    done(&mut catalogue, &Command::AdoptDatabase { database: copy, nodes: vec![NodeId(2)] });
+    assert_eq!(repair(&mut catalogue, &[], 2), count);
+    for id in ids {
+        let shard = catalogue.live_shard(id).unwrap();
+        assert!(shard.is_owned_by(NodeId(2)) && shard.owners.len() == 2 && shard.lost == 0, "{shard:?}");
+    }
+}
+
 /// Replacing a node: nobody is left to take its copies until the new one is there.
 #[test]
 fn a_replacement_gets_what_was_lost() {
