@@ -1,6 +1,10 @@
 //! Who was heard of lately: nodes announce themselves, meta nodes pass it on. It fills `show`, nothing depends on it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -34,11 +38,13 @@ pub struct Announcement {
 pub(crate) struct Announcements {
     lasts: Duration,
     heard: Mutex<BTreeMap<String, (Instant, Announcement)>>,
+    /// Whether somebody new was heard of, or something new of somebody.
+    is_news: AtomicBool,
 }
 
 impl Announcements {
     pub(crate) fn new(lasts: Duration) -> Self {
-        Self { lasts, heard: Mutex::new(BTreeMap::new()) }
+        Self { lasts, heard: Mutex::new(BTreeMap::new()), is_news: AtomicBool::new(false) }
     }
 
     /// Somebody was there so long ago. False if there is no room, or nothing to know it by.
@@ -49,7 +55,14 @@ impl Announcements {
         if key.is_empty() || (heard.len() >= COUNT_MAX && !heard.contains_key(key)) {
             return false;
         }
-        if heard.get(key).is_none_or(|(earlier, _)| *earlier < at) {
+        let known = heard.get(key);
+        if known.is_none_or(|(earlier, _)| *earlier < at) {
+            let current = known.filter(|(earlier, _)| earlier.elapsed() <= self.lasts);
+            let timeless =
+                |told: &Announcement| Announcement { time: serde_json::Value::Null, ..told.clone() };
+            if current.is_none_or(|(_, earlier)| timeless(earlier) != timeless(&announcement)) {
+                self.is_news.store(true, Ordering::Relaxed);
+            }
             heard.insert(key.clone(), (at, announcement));
         }
         true
@@ -60,6 +73,11 @@ impl Announcements {
         let heard = self.heard.lock();
         let (at, announcement) = heard.get(tcp_addr)?;
         (at.elapsed() <= self.lasts).then(|| announcement.clone())
+    }
+
+    /// Whether there is news since this was last asked.
+    pub(crate) fn take_news(&self) -> bool {
+        self.is_news.swap(false, Ordering::Relaxed)
     }
 
     /// All that are not too old, and how old they are; the others are forgotten.
@@ -88,6 +106,9 @@ mod tests {
             "older news by way of another"
         );
         assert_eq!(announcements.of("d1:8088").unwrap().version, "2");
+        assert!(announcements.take_news() && !announcements.take_news());
+        let again = Announcement { time: "later".into(), ..announcement("2") };
+        assert!(announcements.hear(again, Duration::from_secs(5)) && !announcements.take_news());
         assert!(!announcements.hear(Announcement::default(), Duration::ZERO));
         tokio::time::advance(Duration::from_secs(26)).await;
         assert_eq!(announcements.of("d1:8088"), None);

@@ -141,7 +141,10 @@ fn show_shard(
     reports: Option<&Reports>,
 ) -> ShownShard {
     let expires_ns = group.end_ns.saturating_add(policy.duration_ns);
-    let owners = shard.owners.iter().map(|owner| {
+    // In the order of their ids, whichever got the shard first.
+    let mut in_order = shard.owners.clone();
+    in_order.sort_unstable();
+    let owners = in_order.iter().map(|owner| {
         // An owner that is no node (any more) is shown without an address.
         let tcp_addr = catalogue.data_node(*owner).map(|node| node.tcp_addr.clone()).unwrap_or_default();
         let mut shown = ShownOwner {

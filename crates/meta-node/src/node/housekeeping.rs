@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use skywatch_meta::{Command, FEATURE_LEVEL};
 use skywatch_rpc::{CallError, tell};
 use tokio::time::Instant;
@@ -38,8 +39,10 @@ pub(super) async fn keep(inner: Weak<Inner>) {
             node.announce_level().await;
             announced = Instant::now();
         }
-        if gossiped.is_none_or(|at| at.elapsed() >= inner.settings.gossip_every) {
-            node.gossip(turn).await;
+        // What is new is for everybody at once, so that all show the same.
+        let is_news = inner.announcements.take_news();
+        if is_news || gossiped.is_none_or(|at| at.elapsed() >= inner.settings.gossip_every) {
+            node.gossip(if is_news { None } else { Some(turn) }).await;
             turn += 1;
             gossiped = Some(Instant::now());
         }
@@ -62,8 +65,8 @@ impl MetaNode {
         }
     }
 
-    /// Tells one other meta node, each in its turn, whom this one heard of.
-    async fn gossip(&self, turn: usize) {
+    /// Tells one other meta node, each in its turn, or all of them whom this one heard of.
+    async fn gossip(&self, turn: Option<usize>) {
         self.inner.announcements.hear(self.announcement(), Duration::ZERO);
         let me = &self.inner.settings.http_addr;
         let catalogue = self.seen().catalogue;
@@ -73,7 +76,14 @@ impl MetaNode {
             .map(|node| node.http_addr.as_str())
             .filter(|address| address != me)
             .collect();
-        let Some(to) = others.get(turn % others.len().max(1)) else { return };
+        match turn {
+            Some(turn) if !others.is_empty() => self.gossip_with(others[turn % others.len()]).await,
+            Some(_) => {}
+            None => drop(join_all(others.iter().map(|to| self.gossip_with(to))).await),
+        }
+    }
+
+    async fn gossip_with(&self, to: &str) {
         for (announcement, age) in self.inner.announcements.all() {
             let question = Announce { announcement, age_ms: age.as_millis() as u64 };
             let told: Result<Nothing, CallError> =
