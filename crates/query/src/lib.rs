@@ -31,5 +31,6 @@ pub use executor::{Executor, QueryRequest};
 pub use limits::Limits;
 pub use memory::{MemoryShard, MemoryStatistics};
 pub use output::{Message, OutputColumn, ResultSeries, ResultSink, SinkClosed, StatementResult};
+pub use plan::tags_match;
 pub use reading::Reading;
 pub use skywatch_influxql::{ParamValue, Params, Privilege, SubscriptionMode};

@@ -26,7 +26,8 @@ use jiff::tz::TimeZone;
 use skywatch_influxql::{Fill, Select};
 use skywatch_model::{FieldType, TimeRange};
 
-pub(crate) use condition::{Bound, Condition, matches as tags_match, tags_only};
+pub use condition::matches as tags_match;
+pub(crate) use condition::{Bound, Condition, tags_only};
 pub(crate) use expand::ranked_tags;
 use source::Schema;
 pub(crate) use source::{

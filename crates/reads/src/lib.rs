@@ -1,1 +1,17 @@
 //! Reading shards that other nodes hold, as if they were here.
+//!
+//! A node answers for its shards with [`router`]. A query reads them through [`RemoteShard`], which asks an owner that holds
+//! all of the shard ([`choose`]), and another one when that fails or is slow; every page names the series and the times that
+//! it is about, so that any owner can go on. Where nobody can be asked, the query fails: an answer is never shorter for it.
+
+mod asking;
+mod choice;
+mod remote;
+mod server;
+mod summary;
+mod wire;
+
+pub use asking::{Asking, Patience, Unreachable};
+pub use choice::{Choice, choose};
+pub use remote::RemoteShard;
+pub use server::{Answered, Offload, ShardSource, router};

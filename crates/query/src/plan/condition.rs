@@ -178,7 +178,7 @@ impl Node {
 }
 
 /// Whether a series with these tags satisfies the predicate.
-pub(crate) fn matches(predicate: &TagPredicate, tags: &[(Arc<str>, Arc<str>)]) -> bool {
+pub fn matches(predicate: &TagPredicate, tags: &[(Arc<str>, Arc<str>)]) -> bool {
     let value = |key: &str| tags.iter().find(|(tag, _)| &**tag == key).map_or("", |(_, value)| &**value);
     match predicate {
         TagPredicate::All => true,

@@ -1,0 +1,185 @@
+//! Asking the owners of a shard, one after the other, until one has answered.
+//!
+//! ```text
+//!   first owner    |---- no answer within `hedge` ----------------- ... given up after `patience`
+//!   next owner                                   |---- answers: taken
+//! ```
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use parking_lot::Mutex;
+use serde::{Serialize, de::DeserializeOwned};
+use skywatch_meta::NodeId;
+use skywatch_query::CancelToken;
+use skywatch_rpc::{CallError, Transport, ask};
+use skywatch_storage::ReadError;
+use tokio::{runtime::Handle, time::Instant};
+
+/// How long other nodes are waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// One call to one node.
+    pub call: Duration,
+    /// Before another owner is asked as well.
+    pub hedge: Duration,
+    /// How long a node that did not answer is asked last.
+    pub absence: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { call: Duration::from_secs(10), hedge: Duration::from_secs(1), absence: Duration::from_secs(5) }
+    }
+}
+
+/// Nodes that did not answer lately, shared by all queries of a node.
+#[derive(Debug, Default)]
+pub struct Unreachable(Mutex<BTreeMap<NodeId, Instant>>);
+
+impl Unreachable {
+    /// Whether a node did not answer lately.
+    pub fn has(&self, node: NodeId) -> bool {
+        self.0.lock().get(&node).is_some_and(|until| Instant::now() < *until)
+    }
+
+    fn note(&self, node: NodeId, until: Instant) {
+        self.0.lock().insert(node, until);
+    }
+
+    fn forget(&self, node: NodeId) {
+        self.0.lock().remove(&node);
+    }
+}
+
+/// How the owners of one shard are asked on behalf of one query. Blocks: for threads of queries only.
+#[derive(Clone)]
+pub struct Asking {
+    /// Where calls run.
+    pub runtime: Handle,
+    /// Carries them.
+    pub transport: Arc<dyn Transport>,
+    /// Who did not answer lately.
+    pub unreachable: Arc<Unreachable>,
+    /// How long to wait.
+    pub patience: Patience,
+    /// Stops the query.
+    pub cancel: CancelToken,
+    /// The shard.
+    pub shard: u64,
+    /// Its owners that may answer, and their addresses.
+    pub owners: Vec<(NodeId, String)>,
+}
+
+impl fmt::Debug for Asking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asking")
+            .field("shard", &self.shard)
+            .field("owners", &self.owners)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How often a waiting query looks whether it has been stopped.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+impl Asking {
+    /// Asks for something, and has the answer's body read; the first owner with an answer that can be read counts.
+    pub(crate) fn ask<Q, A, T>(
+        &self,
+        method: &'static str,
+        question: &Q,
+        body: &Bytes,
+        read: &(dyn Fn(A, Bytes) -> Result<T, String> + Sync),
+    ) -> Result<T, ReadError>
+    where
+        Q: Serialize + Sync,
+        A: DeserializeOwned,
+    {
+        self.runtime.block_on(async {
+            tokio::select! {
+                answer = self.first(method, question, body, read) => answer,
+                () = self.stopped() => Err(ReadError::Stopped),
+            }
+        })
+    }
+
+    async fn stopped(&self) {
+        while self.cancel.check().is_ok() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn first<Q, A, T>(
+        &self,
+        method: &'static str,
+        question: &Q,
+        body: &Bytes,
+        read: &(dyn Fn(A, Bytes) -> Result<T, String> + Sync),
+    ) -> Result<T, ReadError>
+    where
+        Q: Serialize + Sync,
+        A: DeserializeOwned,
+    {
+        let mut owners = self.owners.clone();
+        owners.sort_by_key(|(node, _)| self.unreachable.has(*node));
+        let mut waiting = owners.iter();
+        let mut asked = FuturesUnordered::new();
+        let mut reasons: Vec<String> = Vec::new();
+        loop {
+            if asked.is_empty() {
+                let Some(next) = waiting.next() else { return Err(self.nobody(&reasons)) };
+                asked.push(self.one(next, method, question, body));
+            }
+            let hedge = tokio::time::sleep(self.patience.hedge);
+            let answered = tokio::select! {
+                answered = asked.next() => answered,
+                () = hedge => {
+                    if let Some(next) = waiting.next() {
+                        asked.push(self.one(next, method, question, body));
+                    }
+                    None
+                }
+            };
+            let Some((node, answer)) = answered else { continue };
+            let refusal = match answer {
+                Ok((head, body)) => match read(head, body) {
+                    Ok(answer) => return Ok(answer),
+                    Err(reason) => format!("node {} answered what cannot be read: {reason}", node.0),
+                },
+                Err(error) => format!("node {}: {error}", node.0),
+            };
+            reasons.push(refusal);
+        }
+    }
+
+    async fn one<Q, A>(
+        &self,
+        (node, addr): &(NodeId, String),
+        method: &'static str,
+        question: &Q,
+        body: &Bytes,
+    ) -> (NodeId, Result<(A, Bytes), CallError>)
+    where
+        Q: Serialize + Sync,
+        A: DeserializeOwned,
+    {
+        let answer = ask(&*self.transport, addr, method, question, body.clone(), self.patience.call).await;
+        match &answer {
+            Err(error) if error.is_absence() => {
+                self.unreachable.note(*node, Instant::now() + self.patience.absence);
+            }
+            _ => self.unreachable.forget(*node),
+        }
+        (*node, answer)
+    }
+
+    fn nobody(&self, reasons: &[String]) -> ReadError {
+        ReadError::Unreachable {
+            shard: self.shard,
+            reason: if reasons.is_empty() { "no node owns it".to_owned() } else { reasons.join("; ") },
+            advice: "ask again when a node that holds all of it is back".to_owned(),
+        }
+    }
+}

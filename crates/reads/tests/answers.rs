@@ -1,0 +1,430 @@
+//! Queries answer the same, to the last digit, wherever the shards they read lie and whoever fails meanwhile.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use skywatch_meta::NodeId;
+use skywatch_model::{Bitmap, Column, TimeRange, Values};
+use skywatch_query::{
+    Administration, Backend, BackendError, CancelToken, DeleteRequest, Executor, Limits, MemoryShard,
+    MemoryStatistics, NewRetentionPolicy, QueryRequest, Reading, RetentionPolicyInfo, RetentionPolicyUpdate,
+    StatementResult,
+};
+use skywatch_reads::{Asking, Patience, RemoteShard, ShardSource, Unreachable, router};
+use skywatch_rpc::{Call, CallError, Failure, FailureKind, Reply, Router, Transport};
+use skywatch_storage::ShardRead;
+
+const SECOND: i64 = 1_000_000_000;
+const WEEK: i64 = 604_800 * SECOND;
+
+/// A node's shards: all of them, numbered from 0.
+#[derive(Debug)]
+struct Shards(Vec<Arc<dyn ShardRead>>);
+
+impl ShardSource for Shards {
+    fn snapshot(&self, shard: u64) -> Result<Option<Arc<dyn ShardRead>>, Failure> {
+        match self.0.get(shard as usize) {
+            Some(shard) => Ok(Some(Arc::clone(shard))),
+            None => Err(Failure::new(FailureKind::NotFound, format!("shard {shard} is not here"))),
+        }
+    }
+}
+
+/// Which of a node's calls fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fails {
+    Never,
+    /// After so many answers, for good.
+    After(u64),
+    /// Never answers.
+    Frozen,
+    /// Says that it lacks something.
+    Incomplete,
+}
+
+/// Nodes `one` and `two`, which hold the same.
+struct Pair {
+    router: Router,
+    fails: [Fails; 2],
+    calls: [AtomicU64; 2],
+    bytes: AtomicU64,
+}
+
+impl fmt::Debug for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pair")
+    }
+}
+
+#[async_trait]
+impl Transport for Pair {
+    async fn call(&self, to: &str, call: Call, within: Duration) -> Result<Reply, CallError> {
+        let node = usize::from(to == "two");
+        let number = self.calls[node].fetch_add(1, Ordering::Relaxed);
+        match self.fails[node] {
+            Fails::After(calls) if number >= calls => {
+                return Err(CallError::Lost { to: to.into(), reason: "the node died".into() });
+            }
+            Fails::Frozen => {
+                tokio::time::sleep(within).await;
+                return Err(CallError::TimedOut { to: to.into(), within });
+            }
+            Fails::Incomplete => {
+                let failure = Failure::new(FailureKind::Incomplete, "writes wait for this node");
+                return Err(CallError::Failed { to: to.into(), failure });
+            }
+            Fails::Never | Fails::After(_) => {}
+        }
+        let sent = call.head.len() + call.body.len();
+        let answer = self.router.answer(call).await;
+        let reply = answer.map_err(|failure| CallError::Failed { to: to.into(), failure })?;
+        self.bytes.fetch_add((sent + reply.head.len() + reply.body.len()) as u64, Ordering::Relaxed);
+        Ok(reply)
+    }
+}
+
+/// A node that reads some of its shards from others.
+#[derive(Debug)]
+struct Node {
+    shards: Vec<Arc<dyn ShardRead>>,
+    /// Those read over calls.
+    is_remote: fn(usize) -> bool,
+    pair: Arc<Pair>,
+    runtime: tokio::runtime::Handle,
+}
+
+fn refuse<T>() -> Result<T, BackendError> {
+    Err(BackendError::Unsupported("a test"))
+}
+
+impl Administration for Node {}
+
+impl Backend for Node {
+    fn databases(&self) -> Result<Vec<String>, BackendError> {
+        Ok(vec!["db".to_owned()])
+    }
+
+    fn retention_policies(&self, _: &str) -> Result<Vec<RetentionPolicyInfo>, BackendError> {
+        let name = "autogen".to_owned();
+        let (duration_ns, shard_group_duration_ns, replica_n) = (0, WEEK, 2);
+        let is_default = true;
+        Ok(vec![RetentionPolicyInfo { name, duration_ns, shard_group_duration_ns, replica_n, is_default }])
+    }
+
+    fn shards(
+        &self,
+        _: &str,
+        _: &str,
+        range: TimeRange,
+        reading: &Reading,
+    ) -> Result<Vec<Arc<dyn ShardRead>>, BackendError> {
+        let unreachable = Arc::new(Unreachable::default());
+        let one = |(index, shard): (usize, &Arc<dyn ShardRead>)| -> Arc<dyn ShardRead> {
+            if !(self.is_remote)(index) {
+                return Arc::clone(shard);
+            }
+            let asking = Asking {
+                runtime: self.runtime.clone(),
+                transport: Arc::clone(&self.pair) as _,
+                unreachable: Arc::clone(&unreachable),
+                patience: Patience { hedge: Duration::from_millis(50), ..Patience::default() },
+                cancel: reading.cancel.clone(),
+                shard: index as u64,
+                owners: vec![(NodeId(1), "one".to_owned()), (NodeId(2), "two".to_owned())],
+            };
+            Arc::new(RemoteShard::new(asking, shard.time_range()))
+        };
+        let shards = self.shards.iter().enumerate();
+        Ok(shards.filter(|(_, shard)| shard.time_range().overlaps(range)).map(one).collect())
+    }
+
+    fn create_database(&self, _: &str, _: Option<&NewRetentionPolicy>) -> Result<(), BackendError> {
+        refuse()
+    }
+
+    fn drop_database(&self, _: &str) -> Result<(), BackendError> {
+        refuse()
+    }
+
+    fn create_retention_policy(&self, _: &str, _: &NewRetentionPolicy) -> Result<(), BackendError> {
+        refuse()
+    }
+
+    fn alter_retention_policy(
+        &self,
+        _: &str,
+        _: &str,
+        _: &RetentionPolicyUpdate,
+    ) -> Result<(), BackendError> {
+        refuse()
+    }
+
+    fn drop_retention_policy(&self, _: &str, _: &str) -> Result<(), BackendError> {
+        refuse()
+    }
+
+    fn drop_measurement(&self, _: &str, _: &str) -> Result<(), BackendError> {
+        refuse()
+    }
+
+    fn drop_shard(&self, _: u64) -> Result<(), BackendError> {
+        refuse()
+    }
+
+    fn delete(&self, _: &str, _: &DeleteRequest) -> Result<(), BackendError> {
+        refuse()
+    }
+}
+
+/// Numbers that depend on nothing but the seed.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+/// Two weeks, in each of which the series are spread over two shards.
+fn shards(series: u64, rows: i64, statistics: MemoryStatistics, seed: u64) -> Vec<Arc<dyn ShardRead>> {
+    let mut random = Random(seed | 1);
+    let measurement: Arc<str> = "cpu".into();
+    let mut shards = Vec::new();
+    for week in 0..2i64 {
+        let range = TimeRange::new(week * WEEK, (week + 1) * WEEK - 1);
+        for part in 0..2 {
+            let mut shard = MemoryShard::new(range, 100, statistics);
+            for number in (0..series).filter(|number| number % 2 == part) {
+                let tags = [
+                    (Arc::from("host"), Arc::from(format!("h{number}"))),
+                    (Arc::from("region"), Arc::from(["eu", "us", "ap"][number as usize % 3])),
+                ];
+                let times: Vec<i64> = (0..rows)
+                    .map(|row| range.start + row * 97 * SECOND + (random.next() % 7) as i64 * SECOND)
+                    .collect();
+                let mut holes = Bitmap::default();
+                times.iter().for_each(|_| holes.push(!random.next().is_multiple_of(3)));
+                let float = |random: &mut Random| (random.next() % 10_000) as f64 / 7.0 - 300.0;
+                let columns = vec![
+                    (Arc::from("f"), Values::Float(times.iter().map(|_| float(&mut random)).collect())),
+                    (
+                        Arc::from("i"),
+                        Values::Integer(times.iter().map(|_| (random.next() % 9) as i64 - 4).collect()),
+                    ),
+                    (
+                        Arc::from("s"),
+                        Values::String(
+                            times.iter().map(|_| format!("text {}", random.next() % 5).into()).collect(),
+                        ),
+                    ),
+                    (
+                        Arc::from("b"),
+                        Values::Boolean(times.iter().map(|_| random.next().is_multiple_of(2)).collect()),
+                    ),
+                ];
+                let column = |(name, values): (Arc<str>, Values)| {
+                    let valid = (&*name != "f").then(|| holes.clone());
+                    (name, Column { values, valid })
+                };
+                shard.add_series(&measurement, tags.into(), times, columns.into_iter().map(column).collect());
+            }
+            shards.push(Arc::new(shard) as Arc<dyn ShardRead>);
+        }
+    }
+    shards
+}
+
+const QUERIES: &[&str] = &[
+    "SELECT * FROM cpu",
+    "SELECT f FROM cpu WHERE host = 'h3'",
+    "SELECT f, i FROM cpu ORDER BY time DESC LIMIT 7",
+    "SELECT f FROM cpu GROUP BY host LIMIT 3 OFFSET 2",
+    "SELECT f, s FROM cpu WHERE i > 2 AND region = 'eu'",
+    "SELECT mean(f) FROM cpu",
+    "SELECT mean(f), sum(i), count(s) FROM cpu GROUP BY host",
+    "SELECT mean(f) FROM cpu WHERE time >= 0 AND time < 1209600s GROUP BY time(1h), host",
+    "SELECT mean(f), max(f), min(i) FROM cpu WHERE time >= 0 AND time < 1209600s GROUP BY time(6h), region",
+    "SELECT sum(f) FROM cpu WHERE time >= 0 AND time < 1209600s GROUP BY time(7h, 13m)",
+    "SELECT max(i), min(f), spread(f) FROM cpu GROUP BY region",
+    "SELECT max(f) FROM cpu",
+    "SELECT min(i) FROM cpu GROUP BY host",
+    "SELECT first(f), last(i) FROM cpu WHERE time >= 0 AND time < 1209600s GROUP BY time(1d), host",
+    "SELECT last(f) FROM cpu GROUP BY host",
+    "SELECT last(*) FROM cpu GROUP BY host",
+    "SELECT first(s), region FROM cpu",
+    "SELECT last(f), mean(i) FROM cpu GROUP BY region",
+    "SELECT max(f), host FROM cpu",
+    "SELECT count(b), last(b) FROM cpu WHERE time >= 0 AND time < 1209600s GROUP BY time(1d)",
+    "SELECT sum(f) FROM cpu WHERE time >= 0 AND time < 1209600s GROUP BY time(6h) ORDER BY time DESC",
+    "SELECT count(f) FROM cpu WHERE time >= 0 AND time < 1209600s GROUP BY time(6h) ORDER BY time DESC LIMIT 2",
+    "SELECT mean(f) FROM cpu WHERE time >= 0 AND time < 1209600s GROUP BY time(1d) tz('Europe/Berlin')",
+    "SELECT mean(f) FROM cpu WHERE i > 0 GROUP BY region",
+    "SELECT percentile(f, 90), median(f) FROM cpu GROUP BY region",
+    "SELECT distinct(s) FROM cpu",
+    "SELECT top(f, 4) FROM cpu",
+    "SELECT derivative(mean(f), 1h) FROM cpu WHERE time >= 0 AND time < 1209600s GROUP BY time(6h), region",
+    "SELECT difference(f) FROM cpu WHERE host =~ /h[12]$/ GROUP BY host",
+    "SELECT max(m) FROM (SELECT mean(f) AS m FROM cpu GROUP BY host) GROUP BY region",
+    "SELECT mean(f::integer) FROM cpu GROUP BY region",
+    "SELECT mean(nothing), count(f) FROM cpu",
+    "SELECT f FROM nothing",
+    "SHOW MEASUREMENTS",
+    "SHOW TAG KEYS",
+    "SHOW TAG VALUES WITH KEY = region",
+    "SHOW TAG VALUES WITH KEY = host WHERE region = 'us'",
+    "SHOW FIELD KEYS",
+    "SHOW SERIES WHERE region = 'ap'",
+    "SHOW SERIES CARDINALITY",
+    "SHOW SERIES EXACT CARDINALITY",
+    "SHOW TAG VALUES EXACT CARDINALITY WITH KEY = host",
+];
+
+struct Bench {
+    runtime: tokio::runtime::Runtime,
+    shards: Vec<Arc<dyn ShardRead>>,
+}
+
+impl Bench {
+    fn new(shards: Vec<Arc<dyn ShardRead>>) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+        Self { runtime, shards }
+    }
+
+    fn ask(&self, text: &str, is_remote: fn(usize) -> bool, fails: [Fails; 2]) -> (String, u64) {
+        let source = Arc::new(Shards(self.shards.clone()));
+        let pair = Arc::new(Pair {
+            router: router(source, |work| work()),
+            fails,
+            calls: Default::default(),
+            bytes: AtomicU64::new(0),
+        });
+        let node = Node {
+            shards: self.shards.clone(),
+            is_remote,
+            pair: Arc::clone(&pair),
+            runtime: self.runtime.handle().clone(),
+        };
+        let executor = Executor::new(Arc::new(node), Limits::default());
+        let mut answer = String::new();
+        executor
+            .execute(
+                &QueryRequest::new(text, "db", 2 * WEEK),
+                &CancelToken::new(),
+                &mut |result: StatementResult| {
+                    for series in &result.series {
+                        answer += &format!("{} {:?} {:?}\n", series.name, series.tags, series.columns);
+                        for row in 0..series.len() {
+                            let values: Vec<_> = series.values.iter().map(|column| column.get(row)).collect();
+                            answer += &format!("{values:?}\n");
+                        }
+                    }
+                    if let Some(error) = &result.error {
+                        answer += &format!("error: {error}\n");
+                    }
+                    Ok(())
+                },
+            )
+            .unwrap();
+        (answer, pair.bytes.load(Ordering::Relaxed))
+    }
+}
+
+const NOTHING_KNOWN: MemoryStatistics = MemoryStatistics { blocks: false, span_ns: 0, end_rows: false };
+const ALL_KNOWN: MemoryStatistics = MemoryStatistics { blocks: true, span_ns: 3600 * SECOND, end_rows: true };
+
+#[test]
+fn answers_do_not_depend_on_where_shards_lie_or_who_fails() {
+    for (seed, statistics) in [(7, NOTHING_KNOWN), (11, ALL_KNOWN)] {
+        let bench = Bench::new(shards(9, 700, statistics, seed));
+        for text in QUERIES {
+            let (expected, _) = bench.ask(text, |_| false, [Fails::Never; 2]);
+            assert!(!expected.contains("error"), "{text}: {expected}");
+            let failures = [
+                [Fails::Never; 2],
+                [Fails::After(0), Fails::Never],
+                [Fails::After(3), Fails::Never],
+                [Fails::Incomplete, Fails::Never],
+            ];
+            for fails in failures {
+                for is_remote in [(|_| true) as fn(usize) -> bool, |shard| shard % 2 == 0, |shard| shard > 1]
+                {
+                    let (answer, _) = bench.ask(text, is_remote, fails);
+                    assert!(
+                        answer == expected,
+                        "seed {seed}, {text}, {fails:?}\n{answer}\ninstead of\n{expected}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_frozen_owner_is_not_waited_for() {
+    let bench = Bench::new(shards(5, 50, ALL_KNOWN, 3));
+    let text = "SELECT mean(f) FROM cpu GROUP BY host";
+    let (expected, _) = bench.ask(text, |_| false, [Fails::Never; 2]);
+    let began = std::time::Instant::now();
+    assert_eq!(bench.ask(text, |_| true, [Fails::Frozen, Fails::Never]).0, expected);
+    assert!(began.elapsed() < Duration::from_secs(5), "the other owner was asked after 50 ms");
+}
+
+#[test]
+fn without_an_owner_there_is_an_error_and_never_a_shorter_answer() {
+    let bench = Bench::new(shards(5, 700, ALL_KNOWN, 3));
+    for text in QUERIES.iter().filter(|text| text.starts_with("SELECT") && text.contains("FROM cpu")) {
+        for calls in [0, 1, 3] {
+            let (answer, _) = bench.ask(text, |_| true, [Fails::After(calls), Fails::Incomplete]);
+            assert!(answer.contains("error: shard "), "{text} after {calls} calls: {answer}");
+            assert!(answer.contains("writes wait for this node"), "{answer}");
+        }
+    }
+}
+
+/// The design's double-groupby-all, half of whose shards lie elsewhere.
+#[test]
+fn aggregates_move_states_and_not_rows() {
+    let range = TimeRange::new(0, WEEK - 1);
+    let measurement: Arc<str> = "cpu".into();
+    let mut random = Random(5);
+    let mut shards = Vec::new();
+    let fields: Vec<Arc<str>> = (0..10).map(|field| format!("usage_{field}").into()).collect();
+    for part in 0..2 {
+        let mut shard = MemoryShard::new(range, 1000, ALL_KNOWN);
+        for host in (0..1000).filter(|host| host % 2 == part) {
+            let tags = [(Arc::from("hostname"), Arc::from(format!("host_{host}")))];
+            let times: Vec<i64> = (0..1440).map(|row| row * 10 * SECOND).collect();
+            let mut level = (random.next() % 100) as i64;
+            let mut walk = || {
+                level = (level + (random.next() % 3) as i64 - 1).clamp(0, 100);
+                level as f64
+            };
+            let mut column =
+                || Column { values: Values::Float((0..1440).map(|_| walk()).collect()), valid: None };
+            let columns = fields.iter().map(|name| (Arc::clone(name), column())).collect();
+            shard.add_series(&measurement, tags.into(), times, columns);
+        }
+        shards.push(Arc::new(shard) as Arc<dyn ShardRead>);
+    }
+    let bench = Bench::new(shards);
+    let means: Vec<String> = fields.iter().map(|name| format!("mean({name})")).collect();
+    let text = format!(
+        "SELECT {} FROM cpu WHERE time >= 0 AND time < 14400s GROUP BY time(1h), hostname",
+        means.join(", ")
+    );
+    let (expected, _) = bench.ask(&text, |_| false, [Fails::Never; 2]);
+    let (answer, bytes) = bench.ask(&text, |shard| shard == 1, [Fails::Never; 2]);
+    assert!(answer == expected, "answers differ");
+    assert!(bytes < 2_000_000, "{bytes} bytes moved");
+}
