@@ -296,8 +296,11 @@ struct Bench {
 
 impl Bench {
     fn new(shards: Vec<Arc<dyn ShardRead>>) -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_time()
+            .build()
+            .expect("a test runs");
         Self { runtime, shards }
     }
 
@@ -335,7 +338,7 @@ impl Bench {
                     Ok(())
                 },
             )
-            .unwrap();
+            .expect("a query runs");
         (answer, pair.bytes.load(Ordering::Relaxed))
     }
 }
