@@ -104,7 +104,18 @@ impl Job {
             .map_err(|error| Failure::bad_request(error.to_string()))?;
         let chunked = params.is_true("chunked");
         let chunk_rows = params.get("chunk_size").parse().unwrap_or(DEFAULT_CHUNK_ROWS);
+        let node_id = match params.get("node_id") {
+            "" => None,
+            text => {
+                let refused = |_| {
+                    Failure::bad_request(format!("node_id must be the number of a data node, not {text:?}"))
+                };
+                Some(text.parse().map_err(refused)?)
+            }
+        };
         let request = QueryRequest {
+            node_id,
+            allows_partial: params.is_true("partial"),
             params: bound,
             retention_policy: params.get("rp").to_owned(),
             chunk_rows: chunked.then_some(chunk_rows),

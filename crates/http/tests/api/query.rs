@@ -75,6 +75,19 @@ async fn a_query_there_must_be() {
 }
 
 #[tokio::test]
+async fn a_query_says_whose_shards_it_reads_and_what_it_makes_do_with() {
+    let server = TestServer::start().await;
+    server.get("/query?q=SHOW+DATABASES&node_id=4&partial=true").await;
+    let seen = server.engine.last_query();
+    assert_eq!((seen.node_id, seen.allows_partial), (Some(4), true));
+    server.get("/query?q=SHOW+DATABASES").await;
+    let seen = server.engine.last_query();
+    assert_eq!((seen.node_id, seen.allows_partial), (None, false));
+    let refused = server.get("/query?q=SHOW+DATABASES&node_id=d1").await;
+    assert_eq!(refused.failure().0, 400);
+}
+
+#[tokio::test]
 async fn a_query_that_does_not_parse_is_400_in_every_form() {
     let server = TestServer::start().await;
     let text = "error parsing query: found EOF, expected FROM at line 1, char 10";
