@@ -4,6 +4,7 @@
 //! likes, on a nightly toolchain) and `tests/mutations.rs` (some seconds in every test run, on the stable one). A body
 //! panics when something does not hold.
 
+mod calls;
 mod checksums;
 mod files;
 mod mutate;
@@ -80,6 +81,12 @@ pub const TARGETS: &[Target] = &[
             "crates/storage/tests/golden/manifest-v1.manifest",
             "crates/storage/tests/golden/manifest-v2.manifest",
         ],
+    ),
+    Target::of_file(
+        "cells",
+        calls::cells,
+        Checksums::Behind,
+        &["crates/storage/tests/golden/cells-v1.cells"],
     ),
     Target::of_file(
         "catalogue",

@@ -104,6 +104,7 @@ targets! {
     segment
     index
     manifest
+    cells
     catalogue
     backup
 }
