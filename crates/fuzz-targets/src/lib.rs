@@ -55,6 +55,7 @@ pub const TARGETS: &[Target] = &[
     Target::of_text("bound_parameters", requests::bound_parameters),
     Target::of_text("delete_predicate", requests::delete_predicate),
     Target::of_text("authorization", requests::authorization),
+    Target::of_text("calls", requests::calls),
     Target::of_file(
         "wal",
         files::wal,

@@ -94,3 +94,9 @@ pub(crate) fn authorization(bytes: &[u8]) {
         let _user = fuzzing::authorization(header.trim_end());
     }
 }
+
+/// What another node sends.
+pub(crate) fn calls(bytes: &[u8]) {
+    skywatch_rpc::fuzzing::frames(bytes);
+    skywatch_rpc::fuzzing::message(bytes);
+}
