@@ -59,8 +59,14 @@ impl Backend for NodeCore {
         database: &str,
         retention_policy: &str,
         range: TimeRange,
-        _: &Reading,
+        reading: &Reading,
     ) -> Result<Vec<Arc<dyn ShardRead>>, BackendError> {
+        if let Keeper::Cluster(clustered) = &self.host
+            && !reading.allows_partial
+            && reading.node_id.is_none()
+        {
+            clustered.wait_until_current()?;
+        }
         let database = self.database(database)?;
         let policy = database
             .retention_policy(retention_policy)
@@ -69,12 +75,17 @@ impl Backend for NodeCore {
             .live_shard_groups()
             .filter(|group| range.overlaps(TimeRange::new(group.start_ns, group.end_ns - 1)));
         let mut shards = Vec::new();
-        for shard in groups.flat_map(|group| &group.shards) {
-            if let Keeper::Cluster(clustered) = &self.host {
-                clustered.check_whole(shard)?;
+        for group in groups {
+            for shard in &group.shards {
+                // A shard that nothing was written to yet has a place in the catalogue and no files.
+                shards.extend(match &self.host {
+                    Keeper::Local(_) => self.open_shard(shard.id).map(|shard| shard.snapshot()),
+                    Keeper::Cluster(clustered) => {
+                        let range = TimeRange::new(group.start_ns, group.end_ns - 1);
+                        self.read_shard(clustered, shard, range, reading)?
+                    }
+                });
             }
-            // A shard that nothing was written to yet has a place in the catalogue and no files.
-            shards.extend(self.open_shard(shard.id).map(|shard| shard.snapshot()));
         }
         Ok(shards)
     }

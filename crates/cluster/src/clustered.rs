@@ -9,9 +9,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use skywatch_meta::{Applied, Catalogue, Command, HostError, NodeId, Shard};
+use skywatch_meta::{Applied, Catalogue, Command, HostError, NodeId};
 use skywatch_model::{Clock, SystemClock, TimeRange, Version, line::PointBatch};
 use skywatch_query::BackendError;
+use skywatch_reads::{Patience, Unreachable};
 use skywatch_replication::{
     Admission, Catalogues, Consistency, Entropy, EntropySettings, ExecuteError, Member, MemberSettings,
     Outcome as Replicated, Owners, Part, Parts, operation::Target, restore_copies,
@@ -29,6 +30,10 @@ use crate::{
     statistics::ReplicationStatistics,
     write::WriteError,
 };
+
+/// How long a query waits for the catalogue, and how often it looks.
+const CURRENT_LIMIT: Duration = Duration::from_secs(3);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What a node needs to be a member of a cluster.
 #[derive(Clone)]
@@ -77,7 +82,7 @@ impl Membership {
         };
         let member = Member::open(parts, &data_dir.join("hh"), settings)?;
         let entropy = Entropy::open(Arc::clone(&member), Arc::new(OsFs), &data_dir.join("meta"), entropy)?;
-        Ok(Clustered { member, entropy, runtime, write_timeout, tasks: Mutex::default() })
+        Ok(Clustered { member, entropy, runtime, write_timeout, unreachable: Arc::default(), patience: Patience::default(), tasks: Mutex::default() })
     }
 }
 
@@ -87,6 +92,8 @@ pub(crate) struct Clustered {
     entropy: Arc<Entropy>,
     runtime: Handle,
     write_timeout: Duration,
+    unreachable: Arc<Unreachable>,
+    patience: Patience,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -101,6 +108,20 @@ impl Clustered {
         &self.member
     }
 
+    pub(crate) const fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Nodes that did not answer queries lately.
+    pub(crate) const fn unreachable(&self) -> &Arc<Unreachable> {
+        &self.unreachable
+    }
+
+    /// How long queries wait for other nodes.
+    pub(crate) const fn patience(&self) -> Patience {
+        self.patience
+    }
+
     pub(crate) const fn entropy(&self) -> &Arc<Entropy> {
         &self.entropy
     }
@@ -110,12 +131,35 @@ impl Clustered {
     }
 
     pub(crate) fn execute(&self, command: &Command) -> Result<Applied, HostError> {
-        self.runtime.block_on(self.member.catalogues().execute(command)).map_err(|error| match error {
+        let executing = async {
+            let applied = self.member.catalogues().execute(command).await?;
+            match command {
+                Command::CreateShardGroup { .. } if applied.changed => self.member.make_catalogue_known().await,
+                _ if applied.changed => self.member.spread_catalogue().await,
+                _ => {}
+            }
+            Ok(applied)
+        };
+        self.runtime.block_on(executing).map_err(|error| match error {
             ExecuteError::Refused(refusal) => HostError::Refused(refusal),
-            error => HostError::Unavailable(match error {
-                ExecuteError::Unavailable(reason) => reason,
-                other => other.to_string(),
-            }),
+            ExecuteError::Unavailable(reason) => HostError::Unavailable(reason),
+            other => HostError::Unavailable(other.to_string()),
+        })
+    }
+
+    /// Waits until the copy of the catalogue is known to name every shard in which something was acknowledged.
+    pub(crate) fn wait_until_current(&self) -> Result<(), BackendError> {
+        let waiting = async {
+            while !self.member.is_current() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let waited = self.runtime.block_on(async { tokio::time::timeout(CURRENT_LIMIT, waiting).await });
+        waited.map_err(|_| {
+            BackendError::Catalogue(format!(
+                "node {} cannot tell which shards there are: neither a meta node nor every other data node answers",
+                self.member.id().0
+            ))
         })
     }
 
@@ -204,20 +248,6 @@ impl Clustered {
             outcome.refused.extend(refused);
         }
         Ok(outcome)
-    }
-
-    /// An error unless this node holds all of a shard.
-    pub(crate) fn check_whole(&self, shard: &Shard) -> Result<(), BackendError> {
-        let me = self.member.id();
-        if shard.is_owned_by(me) && self.entropy.vouches_for(shard.id) {
-            return Ok(());
-        }
-        Err(BackendError::Catalogue(format!(
-            "node {} does not hold all of shard {}: ask a node that owns it ({})",
-            me.0,
-            shard.id,
-            shard.owners.iter().map(|owner| owner.0.to_string()).collect::<Vec<_>>().join(", ")
-        )))
     }
 
     /// Makes sure that the next version is greater than any that was given to a write acknowledged before.

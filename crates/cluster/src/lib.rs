@@ -11,6 +11,7 @@ mod keeper;
 mod monitored;
 mod node;
 pub mod password;
+mod reading;
 mod readiness;
 mod retention;
 mod router;

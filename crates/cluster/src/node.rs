@@ -28,7 +28,7 @@ use skywatch_model::{
 };
 use skywatch_monitor::Monitor;
 use skywatch_query::{Backend, BackendError, Executor, Limits, NewRetentionPolicy};
-use skywatch_replication::{Entropy, Member};
+use skywatch_replication::{Entropy, Member, offload};
 use skywatch_rpc::Router;
 use skywatch_storage::{
     CardinalityLimits, Consumer, Durability, Exhausted, MemoryBudget, OpenError, Reservation, Shard, ShardId,
@@ -42,6 +42,7 @@ use crate::{
     clustered::Membership,
     forward::Forwarder,
     keeper::Keeper,
+    reading::OwnShards,
     monitored::NodeSource,
     retention::plan_upkeep,
     router::{Route, ShardPart, plan_route},
@@ -300,7 +301,10 @@ impl Node {
     pub fn calls(&self) -> Router {
         match &self.core.host {
             Keeper::Local(_) => Router::new(),
-            Keeper::Cluster(clustered) => clustered.member().router().and(clustered.entropy().all_routes()),
+            Keeper::Cluster(clustered) => {
+                let reads = skywatch_reads::router(OwnShards::new(&self.core), |work| offload(work));
+                clustered.member().router().and(clustered.entropy().all_routes()).and(reads)
+            }
         }
     }
 

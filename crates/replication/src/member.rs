@@ -379,6 +379,20 @@ impl Member {
         }
     }
 
+    /// Returns when every data node that plans queries knows of what this one has changed in the catalogue, as far as they
+    /// can be told.
+    pub async fn spread_catalogue(&self) {
+        self.standing.nudge(self.me).await;
+    }
+
+    /// As [`Self::spread_catalogue`], and whoever cannot be told plans no queries by what it knows any more: so that a
+    /// query never misses a shard in which something was acknowledged.
+    pub async fn make_catalogue_known(&self) {
+        if !self.standing.nudge(self.me).await {
+            tokio::time::sleep(TRUST).await;
+        }
+    }
+
     /// Tells the other data nodes that this one is back, so that what waits for it comes at once.
     pub async fn greet(&self) -> Greeting {
         let catalogue = self.catalogues.current();

@@ -149,7 +149,7 @@ impl Standing {
     ///
     /// That includes the node that fell behind: one that was frozen, or is cut off from here only, still answers its own
     /// clients by what it knew before.
-    async fn nudge(&self, fallen: NodeId) -> bool {
+    pub(crate) async fn nudge(&self, fallen: NodeId) -> bool {
         let question = ReachQuestion { index: self.catalogues.index() };
         let catalogue = self.catalogues.current();
         let is_asked =
