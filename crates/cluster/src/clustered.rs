@@ -82,7 +82,15 @@ impl Membership {
         };
         let member = Member::open(parts, &data_dir.join("hh"), settings)?;
         let entropy = Entropy::open(Arc::clone(&member), Arc::new(OsFs), &data_dir.join("meta"), entropy)?;
-        Ok(Clustered { member, entropy, runtime, write_timeout, unreachable: Arc::default(), patience: Patience::default(), tasks: Mutex::default() })
+        Ok(Clustered {
+            member,
+            entropy,
+            runtime,
+            write_timeout,
+            unreachable: Arc::default(),
+            patience: Patience::default(),
+            tasks: Mutex::default(),
+        })
     }
 }
 
@@ -134,7 +142,9 @@ impl Clustered {
         let executing = async {
             let applied = self.member.catalogues().execute(command).await?;
             match command {
-                Command::CreateShardGroup { .. } if applied.changed => self.member.make_catalogue_known().await,
+                Command::CreateShardGroup { .. } if applied.changed => {
+                    self.member.make_catalogue_known().await
+                }
                 _ if applied.changed => self.member.spread_catalogue().await,
                 _ => {}
             }

@@ -1,0 +1,100 @@
+//! What queries answer where shards lie on other nodes.
+
+use skywatch_cluster::Consistency;
+
+use crate::support::{Cluster, NOW_NS};
+
+const SERIES: i64 = 40;
+const POINTS: i64 = 30;
+
+/// Three nodes and a database of so many copies, with points written through all of them.
+fn cluster(copies: u32) -> Cluster {
+    let cluster = Cluster::start(3);
+    cluster.run(1, &format!("CREATE DATABASE db WITH DURATION INF REPLICATION {copies}"));
+    for series in 0..SERIES {
+        let lines = (0..POINTS).map(|point| {
+            let time = NOW_NS + point * 1_000_000_000;
+            format!("m,host=h{series:02} v={},w={}i {time}\n", series * 100 + point, point % 7)
+        });
+        let body: String = lines.collect();
+        cluster.write(1 + series as u64 % 3, &body, Consistency::All).unwrap();
+    }
+    cluster
+}
+
+const QUERIES: [&str; 9] = [
+    "SELECT v FROM m",
+    "SELECT v FROM m ORDER BY time DESC LIMIT 7",
+    "SELECT count(v) FROM m",
+    "SELECT mean(v) FROM m GROUP BY host",
+    "SELECT max(w) FROM m GROUP BY time(10s), host",
+    "SELECT percentile(v, 90) FROM m GROUP BY time(7s)",
+    "SELECT first(v) FROM m WHERE host =~ /h1/ GROUP BY host",
+    "SELECT v FROM m WHERE w > 4 AND host = 'h07'",
+    "SELECT derivative(mean(v), 1s) FROM m GROUP BY time(5s)",
+];
+
+fn bounded(query: &str) -> String {
+    let times = format!("time >= {NOW_NS} AND time < {}", NOW_NS + POINTS * 1_000_000_000);
+    if let Some((head, tail)) = query.split_once(" WHERE ") {
+        return format!("{head} WHERE {times} AND {tail}");
+    }
+    match query.split_once("FROM m") {
+        Some((head, tail)) => format!("{head}FROM m WHERE {times}{tail}"),
+        None => query.to_owned(),
+    }
+}
+
+/// The answers of a cluster in which nothing has gone wrong and every node holds everything.
+fn expected() -> Vec<Vec<(i64, String)>> {
+    let cluster = cluster(3);
+    QUERIES.iter().map(|query| cluster.ask(2, &bounded(query)).unwrap()).collect()
+}
+
+#[test]
+fn every_node_answers_alike_whoever_holds_the_shards() {
+    let expected = expected();
+    for copies in [1, 2] {
+        let cluster = cluster(copies);
+        for node in 1..=3 {
+            for (query, expected) in QUERIES.iter().zip(&expected) {
+                assert_eq!(
+                    cluster.ask(node, &bounded(query)).as_ref(),
+                    Ok(expected),
+                    "{copies} {node} {query}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn with_a_node_down_the_other_owners_answer_and_without_another_owner_nobody_does() {
+    let expected = expected();
+    let mut two = cluster(2);
+    two.down(3);
+    for node in 1..=2 {
+        for (query, expected) in QUERIES.iter().zip(&expected) {
+            assert_eq!(two.ask(node, &bounded(query)).as_ref(), Ok(expected), "{node} {query}");
+        }
+    }
+    let mut one = cluster(1);
+    one.down(3);
+    let error = one.ask(1, &bounded("SELECT count(v) FROM m")).unwrap_err();
+    assert!(error.contains("shard") && error.contains("node 3"), "{error}");
+}
+
+#[test]
+fn what_is_created_through_one_node_is_known_to_all_at_once() {
+    let cluster = Cluster::start(3);
+    for number in 0..5 {
+        let (writer, reader) = (1 + number % 3, 1 + (number + 1) % 3);
+        if number == 0 {
+            cluster.run(writer, "CREATE DATABASE db WITH DURATION INF REPLICATION 1 SHARD DURATION 1h");
+        }
+        let time = NOW_NS + number as i64 * 7_200_000_000_000;
+        cluster.write(writer, &format!("m v={number} {time}"), Consistency::One).unwrap();
+        let rows = cluster.ask(reader, &format!("SELECT v FROM m WHERE time >= {time}")).unwrap();
+        assert_eq!(rows.len(), 1, "{number}");
+    }
+}
