@@ -5,6 +5,8 @@ What may differ is told in pair.py. With a node down, statements that only it co
 where every shard has a second owner.
 """
 
+import re
+
 import pytest
 from cluster import Cluster
 from datasets import DATASETS
@@ -18,7 +20,7 @@ SEEDS = range(1, 7)
 STATEMENTS_PER_SEED = 40
 STATEMENTS_PER_REQUEST = 10
 # Replication factor, and how many of the three data nodes are down while queries are asked.
-SHAPES = [(1, 0), (2, 0), (2, 1), (3, 1)]
+SHAPES = [(1, 0), (2, 1), (3, 1)]
 
 
 class Copied(Pair):
@@ -29,20 +31,19 @@ class Copied(Pair):
         self.copies = copies
 
     def load(self, dataset):
-        self.query(f'CREATE DATABASE "{dataset.name}"')
-        for policy in ["autogen"]:
-            statement = f'ALTER RETENTION POLICY "{policy}" ON "{dataset.name}" REPLICATION {self.copies}'
-            answer = self.session.post(f"{self.urls[1]}/query", data={"q": statement}, timeout=60).json()
-            assert answer == {"results": [{"statement_id": 0}]}, answer
-        for statement in dataset.setup:
-            self.query(statement)
+        alter = f'ALTER RETENTION POLICY "autogen" ON "{dataset.name}" REPLICATION 1'
+        for statement in [f'CREATE DATABASE "{dataset.name}"', alter, *dataset.setup]:
+            copied = re.sub(r"REPLICATION \d+", f"REPLICATION {self.copies}", statement)
+            for url, text in zip(self.urls, [statement, copied], strict=True):
+                answer = self.session.post(f"{url}/query", data={"q": text}, timeout=60).json()
+                assert answer == {"results": [{"statement_id": 0}]}, f"{text}: {answer}"
         for request in dataset.requests:
             body, policy = request if isinstance(request, tuple) else (request, "")
             answer = self.write(body, db=dataset.name, rp=policy)
             assert answer.status == 204, answer
 
 
-@pytest.fixture(scope="module", params=SHAPES, ids=lambda shape: f"RF {shape[0]}, {shape[1]} down")
+@pytest.fixture(scope="module", params=SHAPES, ids=lambda shape: f"RF{shape[0]}-{shape[1]}down")
 def pair(request, influxd, skywatch_bin, tmp_path_factory):
     """InfluxDB and a data node that has written nothing itself, every data set written to both."""
     copies, down = request.param
@@ -65,8 +66,12 @@ def pair(request, influxd, skywatch_bin, tmp_path_factory):
 ABOUT_COPIES = ("SHOW RETENTION", "SHOW SHARD", "SHOW STATS", "SHOW DIAGNOSTICS")
 
 
+def about_copies(statement):
+    return any(words in statement.upper() for words in ABOUT_COPIES)
+
+
 @pytest.mark.parametrize(
-    "case", [case for case in cases() if not case.text.upper().startswith(ABOUT_COPIES)], ids=str
+    "case", [case for case in cases() if not about_copies(case.text)], ids=str
 )
 def test_written_by_hand(pair, case):
     """Every line of queries/*.iql."""
@@ -83,6 +88,7 @@ def test_random(pair, seed):
         source = generator.one_of(*FIXED)
         here = sources if number % 3 else [source]
         texts = [generator.statement(generator.one_of(*here)) for _ in range(STATEMENTS_PER_REQUEST)]
-        differences += pair.queries(texts, db=here[0].db)
+        found = pair.queries(texts, db=here[0].db)
+        differences += [difference for difference in found if not about_copies(difference.asked)]
     told = "\n\n".join(str(difference) for difference in differences[:5])
     assert not differences, f"{len(differences)} of {STATEMENTS_PER_SEED} differ\n{told}"
