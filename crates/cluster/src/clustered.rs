@@ -143,7 +143,7 @@ impl Clustered {
             let applied = self.member.catalogues().execute(command).await?;
             match command {
                 Command::CreateShardGroup { .. } if applied.changed => {
-                    self.member.make_catalogue_known().await
+                    self.member.make_catalogue_known().await;
                 }
                 _ if applied.changed => self.member.spread_catalogue().await,
                 _ => {}

@@ -157,7 +157,8 @@ impl Standing {
         let nudges = catalogue.data_nodes().iter().filter(is_asked).map(|node| async {
             let nudged: Result<ReachAnswer, _> =
                 tell(&*self.transport, &node.tcp_addr, REACH, &question, NUDGE_LIMIT).await;
-            nudged.is_ok_and(|answer| answer.reached)
+            // One that does not run answers nobody, and asks before it does again.
+            nudged.map_or_else(|error| error.nobody_listens(), |answer| answer.reached)
         });
         futures_util::future::join_all(nudges).await.into_iter().all(|reached| reached)
     }

@@ -126,6 +126,12 @@ impl CallError {
         }
     }
 
+    /// Whether the host answered that no process listens at the address: the node is not merely cut off, it does not run.
+    /// Told by the system's own word for it, which is all that is left of it here.
+    pub fn nobody_listens(&self) -> bool {
+        matches!(self, Self::Unreachable { reason, .. } if reason.contains("Connection refused"))
+    }
+
     /// Whether the node cannot be reached, or does not answer: what another node may be asked for instead.
     pub const fn is_absence(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Lost { .. })
