@@ -100,6 +100,7 @@ targets! {
     bound_parameters
     delete_predicate
     authorization
+    calls
     wal
     segment
     index
