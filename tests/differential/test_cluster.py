@@ -8,17 +8,15 @@ where every shard has a second owner.
 import re
 
 import pytest
+import random_statements
 from cluster import Cluster
 from datasets import DATASETS
-from generator import Generator
 from pair import Pair
 from queries import cases
 from schemas import random_dataset
-from sources import FIXED
 
 SEEDS = range(1, 7)
 STATEMENTS_PER_SEED = 40
-STATEMENTS_PER_REQUEST = 10
 # Replication factor, and how many of the three data nodes are down while queries are asked.
 SHAPES = [(1, 0), (2, 1), (3, 1)]
 
@@ -80,15 +78,8 @@ def test_written_by_hand(pair, case):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random(pair, seed):
-    """Random statements, of a random schema and of the fixed ones; all of a seed are asked before a difference is told."""
-    generator = Generator(seed)
-    _, sources = random_dataset(seed)
-    differences = []
-    for number in range(STATEMENTS_PER_SEED // STATEMENTS_PER_REQUEST):
-        source = generator.one_of(*FIXED)
-        here = sources if number % 3 else [source]
-        texts = [generator.statement(generator.one_of(*here)) for _ in range(STATEMENTS_PER_REQUEST)]
-        found = pair.queries(texts, db=here[0].db)
-        differences += [difference for difference in found if not about_copies(difference.asked)]
-    told = "\n\n".join(str(difference) for difference in differences[:5])
-    assert not differences, f"{len(differences)} of {STATEMENTS_PER_SEED} differ\n{told}"
+    """Random statements, of a random schema and of the fixed ones."""
+    found = random_statements.differences(pair, seed, STATEMENTS_PER_SEED)
+    random_statements.check(
+        [difference for difference in found if not about_copies(difference.asked)], STATEMENTS_PER_SEED
+    )

@@ -8,16 +8,14 @@ import json
 import os
 
 import pytest
+import random_statements
 from conftest import Skywatch
 from datasets import DATASETS, T0
-from generator import Generator
 from pair import Pair
 from queries import cases
 from schemas import random_dataset
-from sources import FIXED
 
 STATEMENTS_PER_SEED = 60
-STATEMENTS_PER_REQUEST = 10
 FIRST_SEED, LAST_SEED = (int(seed) for seed in os.environ.get("DIFFERENTIAL_SEEDS", "1:30").split(":"))
 SEEDS = range(FIRST_SEED, LAST_SEED + 1)
 EPOCHS = [None, "ns", "ms", "s", "m", "h", "u"]
@@ -55,18 +53,10 @@ def test_written_by_hand(pair, case):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random(pair, seed):
-    """Random statements, of a random schema and of the fixed ones; all of a seed are asked before a difference is told."""
-    generator = Generator(seed)
-    _, sources = random_dataset(seed)
-    differences = []
-    for number in range(STATEMENTS_PER_SEED // STATEMENTS_PER_REQUEST):
-        # One request asks one database.
-        source = generator.one_of(*FIXED)
-        here = sources if number % 3 else [source]
-        texts = [generator.statement(generator.one_of(*here)) for _ in range(STATEMENTS_PER_REQUEST)]
-        differences += pair.queries(texts, db=here[0].db, epoch=EPOCHS[number % len(EPOCHS)])
-    told = "\n\n".join(str(difference) for difference in differences[:5])
-    assert not differences, f"{len(differences)} of {STATEMENTS_PER_SEED} differ\n{told}"
+    """Random statements, of a random schema and of the fixed ones."""
+    random_statements.check(
+        random_statements.differences(pair, seed, STATEMENTS_PER_SEED, EPOCHS), STATEMENTS_PER_SEED
+    )
 
 
 SHAPED = [
