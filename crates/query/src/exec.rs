@@ -24,6 +24,7 @@ use std::{
     },
 };
 
+pub use aggregate::run_length;
 use parking_lot::Mutex;
 pub(crate) use pool::Pool;
 use skywatch_model::{Column, TimeRange, Values};

@@ -27,6 +27,7 @@ pub use backend::{
 };
 pub use cancel::{CancelToken, Interrupt};
 pub use error::{QueryError, QueryErrorClass};
+pub use exec::run_length;
 pub use executor::{Executor, QueryRequest};
 pub use limits::Limits;
 pub use memory::{MemoryShard, MemoryStatistics};

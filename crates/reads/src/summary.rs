@@ -4,6 +4,7 @@
 //! the first of its window.
 
 use skywatch_model::{Column, FieldValue, RowBlock, TimeRange, Values};
+use skywatch_query::run_length;
 use skywatch_storage::{
     BlockStats, Order, ReadError, RegularWindows, ScanBlock, Scanner, SeriesRef, SpanStats, Sum, WantedStats,
     WindowStats,
@@ -159,31 +160,112 @@ impl Field {
         own.last = piece.last.or_else(|| own.last.take());
     }
 
+    /// Takes rows window by window: most of them share theirs with the row before.
     fn take_rows(&mut self, rows: &RowBlock, column: &Column) {
-        for (row, time) in rows.times.iter().enumerate() {
-            if !column.is_valid(row) {
-                continue;
-            }
-            let value = column.values.get(row);
-            let point = Some((*time, value.clone()));
-            let sum = match &column.values {
-                Values::Float(values) => Sum::Float(0.0 + values[row]),
-                Values::Integer(values) => Sum::Integer(values[row]),
-                Values::Unsigned(values) => Sum::Unsigned(values[row]),
-                Values::String(_) | Values::Boolean(_) => Sum::None,
-            };
-            let has_order = !matches!(sum, Sum::None);
-            self.take(WindowStats {
-                times: TimeRange::new(*time, *time),
-                field_type: value.field_type(),
-                count: 1,
-                sum,
-                min: point.clone().filter(|_| has_order && self.wanted.min),
-                max: point.clone().filter(|_| has_order && self.wanted.max),
-                first: point.clone().filter(|_| self.wanted.first),
-                last: point.filter(|_| self.wanted.last),
+        let times = rows.times.as_slice();
+        let mut start = 0;
+        while let Some(first) = times.get(start) {
+            let number = self.number(*first);
+            let count = run_length(&times[start..], |time| self.number(time) == number);
+            self.take_run(&times[start..start + count], start, column);
+            start += count;
+        }
+    }
+
+    /// Takes rows of one window, the first of which is row `offset` of the column.
+    fn take_run(&mut self, times: &[i64], offset: usize, column: &Column) {
+        let valid = |at: &usize| column.is_valid(offset + *at);
+        let Some(first) = (0..times.len()).find(valid) else { return };
+        let last = (0..times.len()).rfind(valid).unwrap_or(first);
+        let wanted = self.wanted;
+        let point = |at: usize| (times[at], column.values.get(offset + at));
+        if !self.continues(times[first]) {
+            self.done.push(WindowStats {
+                times: TimeRange::new(times[first], times[first]),
+                field_type: point(first).1.field_type(),
+                count: 0,
+                sum: match &column.values {
+                    Values::Float(_) => Sum::Float(0.0),
+                    Values::Integer(_) => Sum::Integer(0),
+                    Values::Unsigned(_) => Sum::Unsigned(0),
+                    Values::String(_) | Values::Boolean(_) => Sum::None,
+                },
+                min: None,
+                max: None,
+                first: wanted.first.then(|| point(first)),
+                last: None,
             });
         }
+        let Some(own) = self.done.last_mut() else { return };
+        own.times = TimeRange::new(own.times.start, times[last]);
+        own.count += (first..=last).filter(valid).count() as u64;
+        if wanted.last {
+            own.last = Some(point(last));
+        }
+        let rows = || (first..=last).filter(valid).map(|at| offset + at);
+        match (&column.values, &mut own.sum) {
+            (Values::Float(values), Sum::Float(sum)) => {
+                rows().for_each(|row| *sum += values[row]);
+                extend_extremes(
+                    own,
+                    wanted,
+                    &rows().map(|row| (row, values[row])),
+                    times,
+                    offset,
+                    FieldValue::Float,
+                );
+            }
+            (Values::Integer(values), Sum::Integer(sum)) => {
+                rows().for_each(|row| *sum = sum.wrapping_add(values[row]));
+                extend_extremes(
+                    own,
+                    wanted,
+                    &rows().map(|row| (row, values[row])),
+                    times,
+                    offset,
+                    FieldValue::Integer,
+                );
+            }
+            (Values::Unsigned(values), Sum::Unsigned(sum)) => {
+                rows().for_each(|row| *sum = sum.wrapping_add(values[row]));
+                extend_extremes(
+                    own,
+                    wanted,
+                    &rows().map(|row| (row, values[row])),
+                    times,
+                    offset,
+                    FieldValue::Unsigned,
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The smallest and the greatest value, where they are wanted; of equal ones the earlier stays.
+fn extend_extremes<T: PartialOrd + Copy>(
+    own: &mut WindowStats,
+    wanted: WantedStats,
+    rows: &(impl Iterator<Item = (usize, T)> + Clone),
+    times: &[i64],
+    offset: usize,
+    value: impl Fn(T) -> FieldValue,
+) {
+    let extreme = |beats: fn(&T, &T) -> bool| {
+        let better = |best: (usize, T), next: (usize, T)| if beats(&next.1, &best.1) { next } else { best };
+        rows.clone().reduce(better).map(|(row, found)| (times[row - offset], value(found)))
+    };
+    if wanted.min
+        && let Some(found) = extreme(T::lt)
+        && own.min.as_ref().is_none_or(|known| is_less(&found.1, &known.1))
+    {
+        own.min = Some(found);
+    }
+    if wanted.max
+        && let Some(found) = extreme(T::gt)
+        && own.max.as_ref().is_none_or(|known| is_less(&known.1, &found.1))
+    {
+        own.max = Some(found);
     }
 }
 

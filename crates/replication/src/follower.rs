@@ -37,7 +37,7 @@ const WATCH_PAUSE: Duration = Duration::from_millis(200);
 /// How long one meta node has to carry out a command.
 const EXECUTE_TRY: Duration = Duration::from_millis(2_500);
 /// How long all of them together have.
-const EXECUTE_LIMIT: Duration = Duration::from_secs(10);
+const EXECUTE_LIMIT: Duration = Duration::from_secs(6);
 const EXECUTE_PAUSE: Duration = Duration::from_millis(150);
 /// How long the own copy may take to see what was carried out.
 const REACH_LIMIT: Duration = Duration::from_secs(5);

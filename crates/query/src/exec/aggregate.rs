@@ -282,7 +282,7 @@ impl<'a> Scan<'a> {
 
 /// How many leading times are inside; the first one is. Looks at twice as many each time, since windows may hold
 /// one row or all of them.
-fn run_length(times: &[i64], inside: impl Fn(i64) -> bool) -> usize {
+pub fn run_length(times: &[i64], inside: impl Fn(i64) -> bool) -> usize {
     let mut bound = 1;
     while bound < times.len() && inside(times[bound]) {
         bound *= 2;
