@@ -42,7 +42,11 @@ impl StatisticsSource for NodeSource {
             });
         }
         if selection.includes("write") {
-            statistics.push(write_statistics(&core.counters.snapshot()));
+            let writes = core.counters.snapshot();
+            statistics.push(match &core.host {
+                Keeper::Local(_) => write_statistics(&writes),
+                Keeper::Cluster(_) => replication::of_writes(write_statistics(&writes), &writes),
+            });
         }
         if let Keeper::Cluster(clustered) = &core.host {
             replication::collect(clustered.member(), clustered.entropy(), selection, statistics);
@@ -168,13 +172,7 @@ fn log_values(statistic: Statistic, stats: &ShardStats, work: &ShardWork) -> Sta
 fn write_statistics(writes: &WriteStatistics) -> Statistic {
     let points = writes.points_written + writes.points_rejected;
     let failed = writes.failed + writes.overloaded;
-    let copies = Statistic::new("write").values([
-        ("pointReqHH", writes.hinted_points),
-        ("pointReqRemote", writes.remote_points),
-        ("writePartial", writes.below_level),
-        ("writeTimeout", writes.timeouts),
-    ]);
-    copies.values([
+    Statistic::new("write").values([
         ("pointReq", points),
         ("pointReqLocal", points),
         ("req", writes.requests),

@@ -4,6 +4,8 @@
 use skywatch_monitor::{Selection, Statistic};
 use skywatch_replication::{Entropy, Member};
 
+use crate::statistics::WriteStatistics;
+
 /// Adds those that are selected.
 pub(super) fn collect(
     member: &Member,
@@ -34,6 +36,16 @@ pub(super) fn collect(
     if selection.includes("hh") || selection.includes("hh_processor") {
         collect_hints(member, selection, statistics);
     }
+}
+
+/// What writes have in a cluster besides.
+pub(super) fn of_writes(statistic: Statistic, writes: &WriteStatistics) -> Statistic {
+    statistic.values([
+        ("pointReqHH", writes.hinted_points),
+        ("pointReqRemote", writes.remote_points),
+        ("writePartial", writes.below_level),
+        ("writeTimeout", writes.timeouts),
+    ])
 }
 
 fn collect_hints(member: &Member, selection: Selection<'_>, statistics: &mut Vec<Statistic>) {
