@@ -51,7 +51,7 @@ pub use faults::{Fault, Menu, Planned, draw};
 pub use network::{Host, Interceptor, SimNetwork, SimTransport, Weather};
 pub use node::{Machine, Program};
 pub use random::{Random, stream};
-pub use runner::{Outcome, Plan, Scenario, Summary, Violation, check, find, run_one};
+pub use runner::{Found, Outcome, Plan, Scenario, Summary, Violation, check, find, run_one};
 pub use time::SimTime;
 pub use trace::Trace;
 pub use world::{Spec, World};

@@ -118,20 +118,32 @@ pub fn check<S: Scenario>(scenario: S, runs: u64) -> Summary {
     let scenario = Arc::new(scenario);
     match find(&scenario, first..first + runs) {
         Ok(summary) => summary,
-        Err(plan) => {
+        Err(found) => {
+            let Found { plan, violation } = *found;
             let total = plan.script.len();
             let plan = shrink::shrink(&scenario, plan);
-            let outcome = run_one(&scenario, &plan);
+            let mut outcome = run_one(&scenario, &plan);
+            // A run that does not repeat itself is told all the same.
+            outcome.violation.get_or_insert(violation);
             panic!("{}", report::report(scenario.name(), &plan, total, &outcome));
         }
     }
 }
 
-/// The plan of the first seed that fails, if one does.
-pub fn find<S: Scenario>(scenario: &Arc<S>, seeds: Range<u64>) -> Result<Summary, Plan> {
+/// A seed that fails.
+#[derive(Debug)]
+pub struct Found {
+    /// What was run.
+    pub plan: Plan,
+    /// What did not hold.
+    pub violation: Violation,
+}
+
+/// The first seed that fails, if one does.
+pub fn find<S: Scenario>(scenario: &Arc<S>, seeds: Range<u64>) -> Result<Summary, Box<Found>> {
     let next = AtomicU64::new(seeds.start);
     let events = AtomicU64::new(0);
-    let failed: Mutex<Option<Plan>> = Mutex::new(None);
+    let failed: Mutex<Option<Box<Found>>> = Mutex::new(None);
     let workers = thread::available_parallelism().map_or(1, |count| count.get().min(4));
     thread::scope(|scope| {
         for _ in 0..workers {
@@ -144,10 +156,10 @@ pub fn find<S: Scenario>(scenario: &Arc<S>, seeds: Range<u64>) -> Result<Summary
                     let plan = Plan { seed, script: scenario.script(seed) };
                     let outcome = run_one(scenario, &plan);
                     events.fetch_add(outcome.trace.digest().1, Ordering::Relaxed);
-                    if outcome.violation.is_some() {
+                    if let Some(violation) = outcome.violation {
                         let mut failed = failed.lock();
-                        if failed.as_ref().is_none_or(|other| seed < other.seed) {
-                            *failed = Some(plan);
+                        if failed.as_ref().is_none_or(|other| seed < other.plan.seed) {
+                            *failed = Some(Box::new(Found { plan, violation }));
                         }
                     }
                 }
@@ -155,7 +167,7 @@ pub fn find<S: Scenario>(scenario: &Arc<S>, seeds: Range<u64>) -> Result<Summary
         }
     });
     match failed.into_inner() {
-        Some(plan) => Err(plan),
+        Some(found) => Err(found),
         None => Ok(Summary { runs: seeds.end - seeds.start, events: events.into_inner() }),
     }
 }
