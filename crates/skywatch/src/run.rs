@@ -1,4 +1,5 @@
-//! `skywatch run`: every role in one process.
+//! `skywatch run`: every role in one process; and the data node of `skywatch data`, which is the same without console and
+//! agent, with a place in a cluster.
 //!
 //! Start: store, HTTP API, alerts, console, agent; each takes its address before anything is said to be running.
 //! Stop: the agent first, so that what it holds is still stored; then alerts, console, HTTP, continuous
