@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use skywatch_meta::{Applied, Catalogue, CatalogueError, Command, Lease, NodeId};
 use skywatch_rpc::{CallError, FailureKind, Transport, tell};
 use skywatch_storage::{
-    fs::Fs,
+    fs::{Fs, replace_file},
     wire::{check_crc, put_crc},
 };
 use tokio::{sync::watch, time::Instant};
@@ -227,7 +227,7 @@ impl Follower {
         let mut bytes = MAGIC.to_vec();
         serde_json::to_writer(&mut bytes, &kept).map_err(std::io::Error::other)?;
         put_crc(&mut bytes, 0);
-        replace_file(&*self.fs, &self.dir, FILE, &bytes)
+        replace_file(&*self.fs, &self.dir.join(FILE), &bytes).map_err(std::io::Error::other)
     }
 
     /// HTTP addresses of the meta nodes.
@@ -239,20 +239,6 @@ impl Follower {
     pub(crate) fn use_meta_addrs(&self, meta_addrs: Vec<String>) {
         *self.meta_addrs.write() = meta_addrs;
     }
-}
-
-/// Puts a file in the place of another of its name; after a crash there is the one or the other.
-pub(crate) fn replace_file(fs: &dyn Fs, dir: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-    let beside_name = format!("{name}.new");
-    let (path, beside) = (dir.join(name), dir.join(&beside_name));
-    if fs.list(dir)?.iter().any(|entry| entry.name == beside_name) {
-        fs.remove_file(&beside)?;
-    }
-    let file = fs.create(&beside)?;
-    file.append(bytes)?;
-    file.sync()?;
-    fs.rename(&beside, &path)?;
-    fs.sync_dir(dir)
 }
 
 /// What is kept; nothing if there is no file, or one that cannot be read: the meta nodes have it all.

@@ -18,12 +18,12 @@ use serde::{Deserialize, Serialize};
 use skywatch_meta::{Command, NodeId};
 use skywatch_model::WallClock;
 use skywatch_rpc::{Failure, FailureKind, Router, Transport, tell};
-use skywatch_storage::fs::Fs;
+use skywatch_storage::fs::{Fs, replace_file};
 use tokio::sync::watch;
 
 use crate::{
     catalogues::{Catalogues, ExecuteError},
-    follower::{Follower, replace_file},
+    follower::Follower,
     offload,
 };
 
@@ -279,7 +279,7 @@ impl Seat {
         offload(|| {
             let _joining = self.joining.lock();
             let json = serde_json::to_vec_pretty(&identity).map_err(io::Error::other)?;
-            replace_file(&*self.fs, &self.dir, FILE, &json)
+            replace_file(&*self.fs, &self.dir.join(FILE), &json).map_err(io::Error::other)
         })
         .map_err(|error| Failure::internal(format!("cannot keep who this node is: {error}")))?;
         self.identity.send_replace(Some(identity));
@@ -348,7 +348,8 @@ impl Seat {
     }
 }
 
-fn is_loopback(address: &str) -> bool {
+/// Whether `host:port` means another machine on every machine.
+pub fn is_loopback(address: &str) -> bool {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
     host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }

@@ -15,6 +15,7 @@ use openraft::{
     error::{ClientWriteError, InitializeError, RaftError},
 };
 use skywatch_meta::{Command, MetaNode as Record};
+use skywatch_replication::seat::is_loopback;
 use skywatch_rpc::{CallError, Failure, FailureKind, tell};
 use tokio::time::{Instant, timeout};
 
@@ -503,13 +504,6 @@ fn check_names(http_addr: &str, is_named: bool) -> Result<(), MembershipError> {
         "the meta node that calls itself {http_addr} was not told its name: other hosts would look for it on themselves; \
          set `hostname` in its configuration (or INFLUXDB_HOSTNAME) and start it again"
     )))
-}
-
-/// Whether only the host itself finds anybody there.
-pub(crate) fn is_loopback(address: &str) -> bool {
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
