@@ -1,5 +1,5 @@
 # Skywatch: each target does all of its own set-up and says what it is doing.
-.PHONY: help run cluster build test bench bench-cardinality bench-micro lint fix clean
+.PHONY: help run cluster build deb test bench bench-cardinality bench-cluster bench-kafka bench-micro lint fix clean
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ARGS ?=
@@ -19,6 +19,20 @@ build:           ## Build the release binary with the console inside
 	@echo 'building skywatch (a few minutes the first time)' >&2
 	@cargo build --release --quiet --locked -p skywatch
 
+# BINARY names one that is there already; PROFILE=debug builds the quick one.
+PROFILE ?= release
+BINARY ?=
+deb:             ## Build the Debian package and print its path  (BINARY=FILE | PROFILE=debug, OUT=DIR, VERSION=1.2-3)
+ifeq ($(BINARY),)
+ifeq ($(PROFILE),release)
+	@$(MAKE) --no-print-directory build
+else
+	@scripts/build-console.sh
+	@cargo build --quiet --locked -p skywatch
+endif
+endif
+	@packaging/deb/build.sh $(or $(BINARY),$(TARGET_DIR)/$(PROFILE)/skywatch) $(or $(OUT),$(TARGET_DIR)/deb)
+
 test:            ## Everything: lints, unit and property tests, real counterparts; ends with one line of counts
 	@scripts/setup.sh test
 	@scripts/build-console.sh
@@ -33,6 +47,15 @@ bench-cardinality: build  ## What a million new series cost  (ARGS='--hosts 5000
 	@scripts/setup.sh bench
 	@cargo build --release --quiet --locked -p skywatch-bench
 	@$(TARGET_DIR)/release/skywatch-bench --skywatch $(TARGET_DIR)/release/skywatch --use-case cardinality $(ARGS)
+
+bench-cluster: build  ## A cluster beside a single server: queries, writes, a node that was away  (ARGS='--cluster rejoin')
+	@cargo build --release --quiet --locked -p skywatch-bench
+	@$(TARGET_DIR)/release/skywatch-bench --skywatch $(TARGET_DIR)/release/skywatch --cluster reads,writes,rejoin $(ARGS)
+
+bench-kafka: build  ## Writes through one real broker beside those from node to node  (ARGS='--kafka BROKER,... --outage-values 50000000')
+	@scripts/kafka.sh fetch
+	@cargo build --release --quiet --locked -p skywatch-bench
+	@$(TARGET_DIR)/release/skywatch-bench --skywatch $(TARGET_DIR)/release/skywatch --cluster kafka $(ARGS)
 
 bench-micro:     ## Each stage by itself: parse, log, memtable, flush, scan, index, codecs  (ARGS='a part of a name')
 	@scripts/setup.sh build

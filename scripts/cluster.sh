@@ -3,8 +3,8 @@
 #
 #   scripts/cluster.sh BINARY [--meta N] [--data N] [--dir DIR]
 #
-# Meta node i answers on 8091 + 100 (i - 1), data node i on 8086 + 100 (i - 1). What is below DIR stays: started again, the
-# cluster goes on where it was. Ctrl-C stops all of it in good order.
+# Meta node i answers on 8091 + 100 (i - 1), data node i on 8086 + 100 (i - 1), its console on 3000 + 100 (i - 1). What is
+# below DIR stays: started again, the cluster goes on where it was. Ctrl-C stops all of it in good order.
 set -euo pipefail
 
 die() { echo "error: $*" >&2; exit 1; }
@@ -86,8 +86,8 @@ END
   start "$name" meta
 done
 for ((i = 0; i < datas; i++)); do
-  name=data-$((i + 1)) http=$((8086 + 100 * i)) tcp=$((8088 + 100 * i))
-  free $http; free $tcp
+  name=data-$((i + 1)) http=$((8086 + 100 * i)) tcp=$((8088 + 100 * i)) console=$((3000 + 100 * i))
+  free $http; free $tcp; free $console
   mkdir -p "$dir/$name"
   cat >"$dir/$name/data.toml" <<END
 hostname = "127.0.0.1"
@@ -97,6 +97,9 @@ dir = "$dir/$name/data"
 memory-budget = "512m"
 [http]
 bind-address = "127.0.0.1:$http"
+[console]
+enabled = true
+bind = "127.0.0.1:$console"
 END
   start "$name" data
 done
@@ -117,6 +120,8 @@ The cluster runs. Each data node answers for all of it:
   curl -i 'http://127.0.0.1:8086/write?db=cloud' --data-binary 'cpu,host=a usage=42'
   $binary query --url http://127.0.0.1:$((8086 + 100 * (datas - 1))) --db cloud 'SELECT * FROM cpu'
   $binary ctl show-shards
+
+Nodes, what they keep for each other and what to do: http://127.0.0.1:3000/cluster
 
 Kill a node and go on writing: kill -9 ${pids[data-$datas]}   (data-$datas; this script then only tells)
 Logs and data: $dir. Ctrl-C stops all of it.

@@ -1,15 +1,21 @@
 #!/bin/sh
-# A real Apache Kafka for the end-to-end tests and for trying the agent's Kafka plugins by hand.
+# A real Apache Kafka for the end-to-end tests and for trying things by hand.
 #
 #   scripts/kafka.sh fetch                 get Kafka and what it needs from Maven Central, once (about 45 MB)
 #   scripts/kafka.sh present               whether that has been done
 #   scripts/kafka.sh run DIR PORT CONTROLLER_PORT [SECURE_PORT]
-#                                          run one broker on loopback in the foreground, its data in DIR
-#   scripts/kafka.sh topics | groups ARGUMENT...
-#                                          Kafka's own tools, kafka-topics and kafka-consumer-groups
+#                                          run one broker on loopback in the foreground, its data in DIR (4.x only)
+#   scripts/kafka.sh broker FILE           run a broker as a server.properties says
+#   scripts/kafka.sh zookeeper FILE        run a ZooKeeper node as a zoo.cfg says (3.x only)
+#   scripts/kafka.sh topics | groups | configs | delete-records ARGUMENT...
+#                                          Kafka's own tools, as kafka-topics, kafka-consumer-groups and kafka-configs
 #
-# The broker is a cluster of its own (KRaft, broker and controller in one process) with a small heap. It creates
+# KAFKA_VERSION says which: 4.1.1 unless it is set; the tests also take 3.5.2, which runs on ZooKeeper.
+# KAFKA_HEAP are the Java options for memory.
+#
+# The broker of `run` is a cluster of its own (KRaft, broker and controller in one process) with a small heap. It creates
 # topics when they are first used, with three partitions. A DIR that was used before keeps its data.
+# Three brokers on three ZooKeeper nodes are put together in tests/kafka_stack.py.
 #
 # With SECURE_PORT there is a second listener with TLS and SASL (PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, and
 # OAUTHBEARER with unsigned tokens). DIR must hold `broker.pem` (key and certificate) and `ca.pem`; clients that have a
@@ -18,14 +24,30 @@
 # Kafka is kept in $SKYWATCH_KAFKA_DIR (~/.cache/skywatch/kafka-VERSION). Needs Java 17 or newer, and Maven for `fetch`.
 set -eu
 
-VERSION=4.1.1
+VERSION=${KAFKA_VERSION:-4.1.1}
 HOME_DIR=${SKYWATCH_KAFKA_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/skywatch/kafka-$VERSION}
+HEAP=${KAFKA_HEAP:--Xms96m -Xmx256m}
 USER_NAME=skywatch
 PASSWORD=correct-horse
 
 die() { echo "kafka: $*" >&2; exit 1; }
 
 present() { [ -e "$HOME_DIR/complete" ]; }
+
+is_3() { case $VERSION in 3.*) true ;; *) false ;; esac }
+
+# The tools are an artefact of their own since 4.0; what it needs is there already.
+tools_artefact() {
+    is_3 && return 0
+    cat <<POM
+    <dependency>
+      <groupId>org.apache.kafka</groupId>
+      <artifactId>kafka-tools</artifactId>
+      <version>$VERSION</version>
+      <exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>
+    </dependency>
+POM
+}
 
 fetch() {
     present && return 0
@@ -45,12 +67,7 @@ fetch() {
       <artifactId>kafka_2.13</artifactId>
       <version>$VERSION</version>
     </dependency>
-    <dependency>
-      <groupId>org.apache.kafka</groupId>
-      <artifactId>kafka-tools</artifactId>
-      <version>$VERSION</version>
-      <exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>
-    </dependency>
+$(tools_artefact)
     <dependency>
       <groupId>org.slf4j</groupId>
       <artifactId>slf4j-simple</artifactId>
@@ -67,8 +84,11 @@ POM
 
 # Kafka's program, in place of this shell, so that its process is the one the caller knows.
 java_main() { # main-class argument...
-    exec java -Xms96m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto \
-        -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$HOME_DIR/libs/*" "$@"
+    present || die "Kafka $VERSION is not there; run: KAFKA_VERSION=$VERSION $0 fetch"
+    # shellcheck disable=SC2086 # several options
+    exec java $HEAP -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto \
+        -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -Dzookeeper.admin.enableServer=false \
+        -cp "$HOME_DIR/libs/*" "$@"
 }
 
 secure_listener() { # port
@@ -117,8 +137,8 @@ CONFIG
 }
 
 run() { # dir port controller-port [secure-port]
-    present || die "Kafka is not there; run: $0 fetch"
     [ $# -ge 3 ] || die "usage: $0 run DIR PORT CONTROLLER_PORT [SECURE_PORT]"
+    ! is_3 || die "run is for Kafka 4: this is $VERSION"
     mkdir -p "$1"
     DIR=$(cd "$1" && pwd)
     shift
@@ -131,11 +151,23 @@ run() { # dir port controller-port [secure-port]
     java_main kafka.Kafka "$DIR/server.properties"
 }
 
+# Where the tools live moved with Kafka 4.
+if is_3; then
+    TOPICS=kafka.admin.TopicCommand GROUPS_TOOL=kafka.admin.ConsumerGroupCommand DELETE=kafka.admin.DeleteRecordsCommand
+else
+    TOPICS=org.apache.kafka.tools.TopicCommand GROUPS_TOOL=org.apache.kafka.tools.consumer.group.ConsumerGroupCommand
+    DELETE=org.apache.kafka.tools.DeleteRecordsCommand
+fi
+
 case ${1:-} in
 fetch) fetch ;;
 present) present ;;
 run) shift && run "$@" ;;
-topics) shift && java_main org.apache.kafka.tools.TopicCommand "$@" ;;
-groups) shift && java_main org.apache.kafka.tools.consumer.group.ConsumerGroupCommand "$@" ;;
-*) die "usage: $0 fetch | present | run DIR PORT CONTROLLER_PORT [SECURE_PORT] | topics ... | groups ..." ;;
+broker) shift && java_main kafka.Kafka "$@" ;;
+zookeeper) shift && java_main org.apache.zookeeper.server.quorum.QuorumPeerMain "$@" ;;
+topics) shift && java_main "$TOPICS" "$@" ;;
+groups) shift && java_main "$GROUPS_TOOL" "$@" ;;
+configs) shift && java_main kafka.admin.ConfigCommand "$@" ;;
+delete-records) shift && java_main "$DELETE" "$@" ;;
+*) die "usage: $0 fetch | present | run DIR PORT CONTROLLER_PORT [SECURE_PORT] | broker FILE | zookeeper FILE | topics ... | groups ... | configs ... | delete-records ..." ;;
 esac

@@ -12,7 +12,8 @@ NODE_MAJOR_MIN=20
 purpose=${1:-build}
 
 build_packages=(build-essential pkg-config libvirt-dev libssl-dev zlib1g-dev ca-certificates curl python3 python3-venv)
-test_packages=(influxdb influxdb-client openssl prometheus libvirt-daemon-system libvirt-clients qemu-system-x86 chromium haproxy keepalived zookeeper prometheus-node-exporter snmpd docker.io dbus-daemon procps iputils-ping)
+test_packages=(influxdb influxdb-client openssl prometheus libvirt-daemon-system libvirt-clients qemu-system-x86 chromium haproxy keepalived zookeeper prometheus-node-exporter snmpd docker.io dbus-daemon procps rsync iproute2 iputils-ping)
+test_packages+=(debootstrap systemd-container dpkg-dev lintian mandoc zsh fish)
 bench_packages=(influxdb victoria-metrics)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -105,13 +106,17 @@ install_node_clients() {
     )
 }
 
-# Apache Kafka, which Debian does not have. Any Java and Maven will do; Debian's are installed where there are none.
+# Apache Kafka, which Debian does not have: the newest, and the one that runs on ZooKeeper. Any Java and Maven will do;
+# Debian's are installed where there are none.
 install_kafka() {
     install_packages kcat
-    scripts/kafka.sh present && command -v java >/dev/null && return 0
-    command -v java >/dev/null && command -v mvn >/dev/null || install_packages default-jre-headless maven
-    say "fetching Apache Kafka for the tests"
-    scripts/kafka.sh fetch
+    local version
+    for version in 4.1.1 3.5.2; do
+        KAFKA_VERSION=$version scripts/kafka.sh present && command -v java >/dev/null && continue
+        command -v java >/dev/null && command -v mvn >/dev/null || install_packages default-jre-headless maven
+        say "fetching Apache Kafka $version for the tests"
+        KAFKA_VERSION=$version scripts/kafka.sh fetch
+    done
 }
 
 install_packages "${build_packages[@]}"

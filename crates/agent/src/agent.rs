@@ -17,8 +17,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+// Rounds, schedules and inputs take the time of day from here.
+pub(crate) use skywatch_model::wall_clock_ns;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tracing::{error, info, warn};
@@ -55,6 +57,8 @@ pub enum AgentCommand {
     Reload(Box<Config>),
     /// Have every output send what it holds.
     Flush,
+    /// Say what runs, as in `3 inputs and 1 outputs`, once what was told before is done.
+    Describe(oneshot::Sender<String>),
 }
 
 /// Why an agent cannot do what is asked.
@@ -180,6 +184,8 @@ impl Agent {
                 Some(failed) = failed_starts.recv() => break Some(failed),
                 Some(command) = commands.recv() => match command {
                     AgentCommand::Flush => running.flush().await,
+                    // Whoever asked may be gone.
+                    AgentCommand::Describe(asker) => drop(asker.send(running.to_string())),
                     AgentCommand::Reload(config) => match needs_input(&config).and_then(|()| needs_output(&config)) {
                         Ok(()) => running.reload(global_tags(&config), *config).await,
                         Err(why) => error!("the configuration is not reloaded, the old one goes on: {why}"),
@@ -276,14 +282,6 @@ fn hostname(configured: &str) -> String {
         rustix::system::uname().nodename().to_string_lossy().into_owned()
     } else {
         configured.to_owned()
-    }
-}
-
-/// Nanoseconds since the Unix epoch, by the wall clock.
-pub(crate) fn wall_clock_ns() -> i64 {
-    match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
     }
 }
 

@@ -4,6 +4,8 @@
 //! [`Core::snapshot`] before it carries out the commands of a step that left [`Core::take_dirty`] true: what has been
 //! decided is on disk before anybody hears of it.
 
+mod views;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -15,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Time,
     evaluate::{Evaluation, evaluate},
-    labels::{Labels, hash, shorten},
+    labels::{hash, shorten},
     limits::{DELIVERY_LOG_MAX, ERROR_TEXT_MAX},
     metrics::Metrics,
     notify::{
@@ -28,7 +30,7 @@ use crate::{
     secret::WebhookUrl,
     source::Series,
     state::{self, Instance, RuleState},
-    view::{ChannelView, InstanceView, RuleView, Transition},
+    view::Transition,
 };
 
 /// State changes that are remembered for the console.
@@ -519,34 +521,6 @@ impl Core {
         }
     }
 
-    // ---- views ----
-
-    /// Every rule with its instances, in the order of the files.
-    pub(crate) fn rule_views(&self) -> Vec<RuleView> {
-        let view = |rule: &Rule| Some(rule_view(rule, self.rules.get(&rule.uid)?));
-        self.config.rules.iter().filter_map(view).collect()
-    }
-
-    /// Every way to reach somebody, and how it is doing.
-    pub(crate) fn channel_views(&self) -> Vec<ChannelView> {
-        let mut views = Vec::new();
-        for point in &self.config.contact_points {
-            for integration in &point.integrations {
-                let Some(channel) = self.channels.get(&integration.id) else { continue };
-                views.push(ChannelView {
-                    contact_point: point.name.clone(),
-                    id: integration.id.clone(),
-                    kind: "discord",
-                    address: integration.discord.url.to_string(),
-                    status: channel.status().clone(),
-                    waiting: channel.len(),
-                    last_delivered: channel.last_delivered(),
-                });
-            }
-        }
-        views
-    }
-
     /// What must always be true.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.groups.check()?;
@@ -577,59 +551,6 @@ fn first_evaluation(rule: &Rule, now: Time) -> Time {
     let spread = rule.interval.min(Duration::from_secs(1)).as_millis().max(1);
     let offset = u128::from(hash([rule.uid.as_str()])) % spread;
     now.plus(Duration::from_millis(u64::try_from(offset).unwrap_or(0)))
-}
-
-fn rule_view(rule: &Rule, running: &Running) -> RuleView {
-    let mut instances: Vec<InstanceView> = running
-        .state
-        .instances()
-        .map(|instance| InstanceView {
-            labels: instance.labels.clone(),
-            state: instance.state.word(),
-            reason: instance.reason.clone(),
-            value: instance.shown,
-            value_text: instance.shown.map(|value| rule.unit.write(value)).unwrap_or_default(),
-            since: instance.state.since(),
-            seen: instance.seen,
-            annotations: instance.alert.as_ref().map(|alert| alert.annotations.clone()).unwrap_or_default(),
-        })
-        .collect();
-    instances.sort_by_key(|instance| rank(instance.state));
-    let state =
-        if rule.paused { "paused" } else { instances.first().map_or("normal", |instance| instance.state) };
-    let labels: Labels =
-        rule.labels.iter().map(|(name, template)| (name.clone(), template.source().to_owned())).collect();
-    RuleView {
-        uid: rule.uid.clone(),
-        name: rule.title.clone(),
-        folder: rule.folder.clone(),
-        group: rule.group.clone(),
-        file: rule.file.clone(),
-        state,
-        query: rule.first_query().map(|(_, query)| query.text.clone()).unwrap_or_default(),
-        condition: rule.condition_text(),
-        hold_seconds: rule.hold.as_secs_f64(),
-        interval_seconds: rule.interval.as_secs_f64(),
-        labels,
-        notify: rule.notify.iter().map(|settings| settings.receiver.clone()).collect(),
-        last_evaluation: running.last,
-        last_duration_seconds: running.took.as_secs_f64(),
-        last_error: running.error.clone(),
-        next_evaluation: is_active(running).then_some(running.next),
-        instances,
-    }
-}
-
-/// The order in which states matter to people.
-fn rank(state: &str) -> u8 {
-    match state {
-        "firing" => 0,
-        "error" => 1,
-        "no data" => 2,
-        "recovering" => 3,
-        "pending" => 4,
-        _ => 5,
-    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ const ATTEMPTS: usize = 2;
 pub struct BackupOptions {
     /// Databases; all, if empty.
     pub databases: Vec<String>,
-    /// How many backups of the directory stay restorable, this one included.
+    /// How many backups of each database of the directory stay restorable, this one included.
     pub keep: usize,
     /// Where the node is, for the record.
     pub source: String,
@@ -78,14 +78,13 @@ pub fn backup(
         created,
         source: options.source.clone(),
         skywatch_version: options.skywatch_version.clone(),
+        selected: options.databases.clone(),
         databases: listing.databases,
         shards,
     };
-    let mut numbers = directory.numbers()?;
-    summary.number = numbers.last().map_or(1, |last| last + 1);
+    summary.number = directory.numbers()?.last().map_or(1, |last| last + 1);
     directory.commit(summary.number, &record)?;
-    numbers.push(summary.number);
-    prune(&directory, &numbers, options.keep)?;
+    prune(&directory, options.keep)?;
     Ok(summary)
 }
 
@@ -115,20 +114,17 @@ fn refuse_part(listing: &Listing) -> Result<(), Error> {
 }
 
 /// Removes surplus records, then files that none of the remaining ones needs.
-fn prune(directory: &Directory, numbers: &[u64], keep: usize) -> Result<(), Error> {
-    let surplus = surplus(numbers, keep);
+fn prune(directory: &Directory, keep: usize) -> Result<(), Error> {
+    let backups = directory.records()?;
+    let surplus = surplus(&backups, keep);
     for number in &surplus {
         directory.remove_record(*number)?;
     }
-    let mut records = Vec::new();
-    for number in numbers.iter().filter(|number| !surplus.contains(number)) {
-        match directory.record(*number) {
-            Ok(record) => records.push(record),
-            // Nobody knows which files a damaged record needs: all of them stay.
-            Err(Error::DamagedRecord { .. } | Error::TooNew { .. }) => return Ok(()),
-            Err(error) => return Err(error),
-        }
-    }
+    let remaining = backups.into_iter().filter(|(number, _)| !surplus.contains(number));
+    // Nobody knows which files a damaged record needs: all of them stay.
+    let Some(records) = remaining.map(|(_, record)| record).collect::<Option<Vec<_>>>() else {
+        return Ok(());
+    };
     for file in unreferenced(directory.files()?, &records) {
         directory.remove_file(&file)?;
     }

@@ -65,11 +65,31 @@ impl Directory {
         Record::decode(&path, &bytes)
     }
 
-    /// Backup `number`, or the latest.
-    pub(crate) fn choose(&self, number: Option<u64>) -> Result<(u64, Record), Error> {
+    /// All of them by their numbers; nothing for one that cannot be read by this release.
+    pub(crate) fn records(&self) -> Result<Vec<(u64, Option<Record>)>, Error> {
+        let read = |number| match self.record(number) {
+            Ok(record) => Ok((number, Some(record))),
+            Err(Error::DamagedRecord { .. } | Error::TooNew { .. }) => Ok((number, None)),
+            Err(error) => Err(error),
+        };
+        self.numbers()?.into_iter().map(read).collect()
+    }
+
+    /// Backup `number`; or the latest, of those with the `database` if there is one.
+    pub(crate) fn choose(&self, number: Option<u64>, database: Option<&str>) -> Result<(u64, Record), Error> {
         let numbers = self.numbers()?;
         let chosen = match number {
-            None => *numbers.last().ok_or_else(|| Error::NoBackup(self.dir.clone()))?,
+            None => {
+                let latest = *numbers.last().ok_or_else(|| Error::NoBackup(self.dir.clone()))?;
+                let has = |record: &Record, name: &str| record.databases.iter().any(|it| it.name == name);
+                for number in numbers.iter().rev().filter(|_| database.is_some()) {
+                    let record = self.record(*number)?;
+                    if database.is_some_and(|name| has(&record, name)) {
+                        return Ok((*number, record));
+                    }
+                }
+                latest
+            }
             Some(wanted) if numbers.contains(&wanted) => wanted,
             Some(wanted) => {
                 let there = numbers.iter().map(ToString::to_string).collect();

@@ -24,6 +24,9 @@ pub(crate) struct Record {
     pub(crate) source: String,
     /// The release that made it.
     pub(crate) skywatch_version: String,
+    /// Which databases were asked for; none where it is a backup of all there were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) selected: Vec<String>,
     /// Databases with policies and live shard groups.
     pub(crate) databases: Vec<Database>,
     /// Files of their shards.
@@ -31,6 +34,12 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// Whether whoever has this backup has no need of the `other`, but for its age.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        let has = |name: &String| self.databases.iter().any(|database| database.name == *name);
+        self.selected.is_empty() || !other.selected.is_empty() && other.selected.iter().all(has)
+    }
+
     /// Every file with its shard.
     pub(crate) fn files(&self) -> impl Iterator<Item = (u64, &FileCopy)> {
         self.shards.iter().flat_map(|shard| shard.files.iter().map(move |file| (shard.id, file)))
@@ -81,6 +90,7 @@ pub(crate) mod tests {
             end_ns: start_ns + 100,
             deleted_at_ns: None,
             truncated_at_ns: None,
+            log_starts: Vec::new(),
             shards: vec![Shard::new(id + 10, vec![NodeId(1)])],
         };
         let policy = |name: &str, groups| RetentionPolicy {
@@ -107,6 +117,7 @@ pub(crate) mod tests {
             created: "2026-01-02T03:04:05Z".to_owned(),
             source: "http://127.0.0.1:8086".to_owned(),
             skywatch_version: "0.1.0".to_owned(),
+            selected: Vec::new(),
             databases: vec![
                 database("a", vec![policy("autogen", vec![group(1, 0)]), policy("week", vec![group(2, 0)])]),
                 database("b", vec![policy("autogen", vec![group(3, -100)])]),

@@ -48,12 +48,22 @@ impl Stock {
     }
 }
 
-/// Numbers of the backups to forget so that the `keep` latest stay (at least one does).
-pub(crate) fn surplus(numbers: &[u64], keep: usize) -> Vec<u64> {
-    let mut numbers = numbers.to_vec();
-    numbers.sort_unstable();
-    numbers.truncate(numbers.len().saturating_sub(keep.max(1)));
-    numbers
+/// Numbers of the backups to forget: those of which every database has `keep` later backups (at least one). A backup of
+/// some databases therefore never takes the place of one of others, nor of one of all. `backups` are in the order of
+/// their numbers; a record that cannot be read may be of anything, and only backups of all databases make up for it.
+pub(crate) fn surplus(backups: &[(u64, Option<Record>)], keep: usize) -> Vec<u64> {
+    let covers = |later: &Option<Record>, earlier: &Option<Record>| match (later, earlier) {
+        (Some(later), Some(earlier)) => later.covers(earlier),
+        (Some(later), None) => later.selected.is_empty(),
+        (None, _) => false,
+    };
+    let count =
+        |index: usize, earlier| backups[index + 1..].iter().filter(|(_, it)| covers(it, earlier)).count();
+    let numbered = backups.iter().enumerate();
+    numbered
+        .filter(|(index, (_, record))| count(*index, record) >= keep.max(1))
+        .map(|(_, (number, _))| *number)
+        .collect()
 }
 
 /// Files that no backup refers to.
@@ -185,9 +195,10 @@ mod tests {
 
     #[test]
     fn the_latest_backups_and_their_files_stay() {
-        assert_eq!(surplus(&[3, 1, 2], 2), [1]);
-        assert_eq!(surplus(&[3, 1, 2], 0), [1, 2], "one always stays");
-        assert_eq!(surplus(&[3], 9), Vec::<u64>::new());
+        let all = |numbers: &[u64]| numbers.iter().map(|n| (*n, Some(sample()))).collect::<Vec<_>>();
+        assert_eq!(surplus(&all(&[1, 2, 3]), 2), [1]);
+        assert_eq!(surplus(&all(&[1, 2, 3]), 0), [1, 2], "one always stays");
+        assert_eq!(surplus(&all(&[3]), 9), Vec::<u64>::new());
         let record = sample();
         let mut files: Vec<StoredFile> =
             record.files().map(|(shard, file)| StoredFile::new(shard, file)).collect();
@@ -195,6 +206,24 @@ mod tests {
         let old = StoredFile { checksum: Checksum::of(b"old"), ..files[0].clone() };
         files.push(old.clone());
         assert_eq!(unreferenced(files, &[record]), [old]);
+    }
+
+    #[test]
+    fn a_backup_of_one_database_takes_the_place_of_no_other() {
+        let of = |names: &[&str]| {
+            let mut record = sample();
+            record.databases.retain(|it| names.is_empty() || names.contains(&it.name.as_str()));
+            record.selected = names.iter().map(|name| (*name).to_owned()).collect();
+            Some(record)
+        };
+        let forgotten = |records: Vec<Option<Record>>| surplus(&(1..).zip(records).collect::<Vec<_>>(), 1);
+        assert_eq!(forgotten(vec![of(&["a"]), of(&["b"])]), Vec::<u64>::new());
+        assert_eq!(forgotten(vec![of(&["a"]), of(&["b"]), of(&["a"])]), [1]);
+        assert_eq!(forgotten(vec![of(&["a"]), of(&["a", "b"])]), [1]);
+        assert_eq!(forgotten(vec![of(&[]), of(&["a", "b"])]), Vec::<u64>::new());
+        assert_eq!(forgotten(vec![of(&["a"]), of(&[])]), [1]);
+        assert_eq!(forgotten(vec![None, of(&["a"])]), Vec::<u64>::new());
+        assert_eq!(forgotten(vec![None, of(&[])]), [1]);
     }
 
     #[test]

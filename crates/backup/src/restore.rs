@@ -33,7 +33,7 @@ pub fn restore(
     progress: Progress,
 ) -> Result<RestoreSummary, Error> {
     let directory = Directory::open(dir);
-    let (number, record) = directory.choose(selection.number)?;
+    let (number, record) = directory.choose(selection.number, selection.database.as_deref())?;
     let plans = plans(&record, selection)?;
     let files = plans.iter().flat_map(|plan| &plan.shards);
     let files: Vec<_> = files.flat_map(|shard| shard.files.iter().map(|file| (shard.id, file))).collect();

@@ -110,7 +110,7 @@ fn measure(
 ) -> anyhow::Result<Measured> {
     let name = program.kind.name();
     let load = |server: &Server, bodies: &Bodies, what: &str| -> anyhow::Result<f64> {
-        let time = load::load(server, bodies, plan.workers, progress)?;
+        let time = load::load(server.kind(), &[server.port], bodies, plan.workers, progress)?;
         let rate = (bodies.rows() * CPU_FIELDS.len() as u64) as f64 / time.as_secs_f64();
         progress.say(&format!("{name}: {what}: {:.2} million values/s", rate / 1e6));
         Ok(rate)
@@ -118,7 +118,7 @@ fn measure(
     let start = || -> anyhow::Result<(Server, Client)> {
         let server = Server::start(program, &plan.work_dir, progress)?;
         let client = Client::new(program.kind, server.port);
-        client.create_database()?;
+        client.create_database(None)?;
         Ok((server, client))
     };
     let (server, _) = start()?;

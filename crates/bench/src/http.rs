@@ -74,12 +74,13 @@ impl Client {
         answer.status().is_success().then(|| version.to_owned())
     }
 
-    /// Creates the database, where there are databases.
-    pub(crate) fn create_database(&self) -> anyhow::Result<()> {
+    /// Creates the database, where there are databases; on a cluster with so many copies.
+    pub(crate) fn create_database(&self, copies: Option<u32>) -> anyhow::Result<()> {
         if self.kind == Kind::VictoriaMetrics {
             return Ok(());
         }
-        let query = format!("CREATE DATABASE {DATABASE}");
+        let copies = copies.map_or_else(String::new, |copies| format!(" WITH REPLICATION {copies}"));
+        let query = format!("CREATE DATABASE {DATABASE}{copies}");
         let answer = self.agent.post(format!("{}/query", self.base)).send_form([("q", query.as_str())]);
         expect(answer.context("cannot create the database")?, 200)?;
         Ok(())
@@ -121,6 +122,25 @@ impl Client {
     /// Asks for compaction, where one can; the others do it when they are left alone.
     pub(crate) fn compact(&self) -> anyhow::Result<()> {
         self.tell_victoria_metrics("/internal/force_merge")
+    }
+
+    /// Whether a node of a cluster says that it holds all that was acknowledged.
+    pub(crate) fn is_ready(&self) -> bool {
+        let answer = self.agent.get(format!("{}/ready", self.base)).call();
+        answer.is_ok_and(|answer| answer.status().as_u16() == 200)
+    }
+
+    /// What a data node tells other nodes about itself, if this is a client of its port for them.
+    pub(crate) fn status(&self) -> anyhow::Result<serde_json::Value> {
+        let answer = self.agent.get(format!("{}/status", self.base)).call().context("cannot ask a node")?;
+        serde_json::from_slice(&expect(answer, 200)?).context("a node's status is no JSON")
+    }
+
+    /// What it counts about itself, as Prometheus reads it.
+    pub(crate) fn metrics(&self) -> anyhow::Result<String> {
+        let answer =
+            self.agent.get(format!("{}/metrics", self.base)).call().context("cannot ask for metrics")?;
+        Ok(String::from_utf8_lossy(&expect(answer, 200)?).into_owned())
     }
 
     fn tell_victoria_metrics(&self, path: &'static str) -> anyhow::Result<()> {

@@ -5,15 +5,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Progress, bodies::Bodies, http::Client, process::Server};
+use crate::{Progress, bodies::Bodies, http::Client, process::Kind};
 
 /// How often a load says how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Writes all bodies with several concurrent clients, each taking the next body as soon as its previous one is
-/// acknowledged; returns the time from the first request to the last acknowledgement.
+/// acknowledged; they share out the ports, of a server or of the nodes of a cluster, among themselves. Returns the time
+/// from the first request to the last acknowledgement.
 pub(crate) fn load(
-    server: &Server,
+    kind: Kind,
+    ports: &[u16],
     bodies: &Bodies,
     workers: usize,
     progress: &Progress,
@@ -21,8 +23,8 @@ pub(crate) fn load(
     let next = AtomicUsize::new(0);
     let rows = AtomicU64::new(0);
     let done = AtomicBool::new(false);
-    let write_some = || -> anyhow::Result<()> {
-        let client = Client::new(server.kind(), server.port);
+    let write_some = &|port: u16| -> anyhow::Result<()> {
+        let client = Client::new(kind, port);
         let mut buffer = Vec::new();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
@@ -40,13 +42,14 @@ pub(crate) fn load(
             if told.elapsed() >= TELL_EVERY {
                 told = Instant::now();
                 let share = rows.load(Ordering::Relaxed) as f64 / bodies.rows() as f64;
-                progress.say(&format!("{}: {:.0} % written", server.kind().name(), share * 100.0));
+                progress.say(&format!("{}: {:.0} % written", kind.name(), share * 100.0));
             }
         }
     };
     let started = Instant::now();
     std::thread::scope(|scope| {
-        let writing: Vec<_> = (0..workers).map(|_| scope.spawn(write_some)).collect();
+        let writing: Vec<_> =
+            ports.iter().cycle().take(workers).map(|port| scope.spawn(move || write_some(*port))).collect();
         let telling = scope.spawn(tell);
         let results: Vec<_> = writing
             .into_iter()

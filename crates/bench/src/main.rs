@@ -8,6 +8,7 @@
 mod answers;
 mod bodies;
 mod cardinality;
+mod cluster;
 mod dataset;
 mod http;
 mod load;
@@ -44,6 +45,10 @@ fn main() -> std::process::ExitCode {
 
 fn measure(options: &Options) -> anyhow::Result<()> {
     let progress = Progress { stop: stop_on_signals()?, since: Some(Instant::now()) };
+    if let Some(plan) = options.cluster()? {
+        let report = report::cluster(&plan, &cluster::run(&plan, &progress)?);
+        return publish(options, &report);
+    }
     let (plan, missing) = options.plan()?;
     missing.iter().for_each(|note| progress.say(note));
     let mut report = if plan.shape.use_case == dataset::UseCase::Cardinality {
@@ -55,6 +60,11 @@ fn measure(options: &Options) -> anyhow::Result<()> {
     for note in missing {
         report.markdown += &format!("\n{note}.\n");
     }
+    publish(options, &report)
+}
+
+/// Prints the report and writes the files that were asked for; an error if something is wrong with what it says.
+fn publish(options: &Options, report: &report::Report) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(report.markdown.as_bytes()).context("cannot print the table")?;
     if let Some(path) = &options.out {

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::Parser;
 
 use crate::{
+    cluster::{self, Scenario, Source},
     dataset::{Shape, UseCase, Values},
     process::{Kind, Program},
     queries::QueryType,
@@ -68,6 +69,24 @@ pub(crate) struct Options {
     /// The longest to wait for that
     #[arg(long, default_value = "5m", value_parser = humantime::parse_duration)]
     settle: Duration,
+    /// Measure a cluster of Skywatch beside a single server instead: these scenarios
+    #[arg(long, value_enum, value_name = "SCENARIO", value_delimiter = ',')]
+    cluster: Vec<Scenario>,
+    /// Values that come in while a node of the cluster is away: an hour at 100,000 a second
+    #[arg(long, default_value_t = 360_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000_000))]
+    outage_values: u64,
+    /// Values a second that clients of the cluster go on writing meanwhile
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    foreground: u32,
+    /// How long the cluster's clients are watched in each state
+    #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
+    watch: Duration,
+    /// Brokers of Kafka for the scenario kafka, with commas between them [default: one that --kafka-script starts]
+    #[arg(long, value_name = "ADDRESSES")]
+    kafka: Option<String>,
+    /// What starts a broker of Kafka
+    #[arg(long, value_name = "FILE", default_value = "scripts/kafka.sh")]
+    kafka_script: PathBuf,
     /// Seed of the data and of the queries
     #[arg(long, default_value_t = 123)]
     seed: u64,
@@ -86,10 +105,41 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// What to measure of a cluster, if that is what is asked for.
+    pub(crate) fn cluster(&self) -> anyhow::Result<Option<cluster::Plan>> {
+        if self.cluster.is_empty() {
+            return Ok(None);
+        }
+        let program = self.skywatch.clone().context("--cluster needs --skywatch")?;
+        if !(Program { kind: Kind::Skywatch, path: program.clone() }).is_there() {
+            bail!("there is no {}", program.display());
+        }
+        let suite = self.suite(Vec::new())?;
+        if suite.shape.use_case != UseCase::CpuOnly {
+            bail!("--cluster measures with --use-case cpu-only");
+        }
+        Ok(Some(cluster::Plan {
+            program,
+            scenarios: self.cluster.clone(),
+            suite,
+            outage_values: self.outage_values,
+            foreground_values_per_s: self.foreground,
+            watch: self.watch,
+            kafka: match &self.kafka {
+                Some(brokers) => Source::Brokers(brokers.clone()),
+                None => Source::Script(self.kafka_script.clone()),
+            },
+        }))
+    }
+
     /// What to measure, and which servers cannot be, in words.
     pub(crate) fn plan(&self) -> anyhow::Result<(Plan, Vec<String>)> {
         let (programs, missing) = self.programs()?;
-        let plan = Plan {
+        Ok((self.suite(programs)?, missing))
+    }
+
+    fn suite(&self, programs: Vec<Program>) -> anyhow::Result<Plan> {
+        Ok(Plan {
             programs,
             shape: self.shape()?,
             workers: self.workers as usize,
@@ -101,8 +151,7 @@ impl Options {
             settle_max: self.settle,
             memory_bytes: self.memory.saturating_mul(1_000_000),
             work_dir: self.work_dir.clone().unwrap_or_else(std::env::temp_dir),
-        };
-        Ok((plan, missing))
+        })
     }
 
     fn shape(&self) -> anyhow::Result<Shape> {

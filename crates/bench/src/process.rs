@@ -1,6 +1,6 @@
 //! The servers under test: started on an empty directory, measured from outside, stopped by pid, data removed.
 
-mod usage;
+pub(crate) mod usage;
 
 use std::{
     fs,
@@ -46,7 +46,7 @@ impl Kind {
     /// How long it leaves data alone that is not written to before it compacts what it has not compacted yet, with
     /// a little more: Skywatch 75 s, InfluxDB the 5 s it is configured with here and looks at every second;
     /// VictoriaMetrics is asked.
-    const fn cold_after(self) -> Duration {
+    pub(crate) const fn cold_after(self) -> Duration {
         match self {
             Self::Skywatch => Duration::from_secs(80),
             Self::Influxdb => Duration::from_secs(10),
@@ -189,23 +189,28 @@ impl Server {
     }
 
     fn end(&mut self, ending: Ending) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let asked = ending == Ending::Orderly
-            && rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok();
-        let asked_at = Instant::now();
-        while asked && asked_at.elapsed() < STOP_MAX {
-            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        self.child.kill().unwrap_or_default();
-        self.child.wait().map(drop).unwrap_or_default();
+        end(&mut self.child, ending);
     }
 }
 
+/// Ends a process of ours.
+pub(crate) fn end(child: &mut Child, ending: Ending) {
+    let pid = rustix::process::Pid::from_child(child);
+    let asked = ending == Ending::Orderly
+        && rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok();
+    let asked_at = Instant::now();
+    while asked && asked_at.elapsed() < STOP_MAX {
+        if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap_or_default();
+    child.wait().map(drop).unwrap_or_default();
+}
+
 /// See [`Server::settle`]; changes within `at_least` are waited for.
-fn settle(
+pub(crate) fn settle(
     mut size: impl FnMut() -> anyhow::Result<u64>,
     at_least: Duration,
     quiet: Duration,
@@ -235,11 +240,15 @@ impl Drop for Server {
 }
 
 fn spawn(program: &Program, directory: &Path, port: u16) -> anyhow::Result<Child> {
-    let log = fs::File::options().create(true).append(true).open(directory.join("log"));
+    spawn_logged(command(program, directory, port)?, &directory.join("log"))
+}
+
+/// Starts a process whose output goes to the end of a file.
+pub(crate) fn spawn_logged(mut command: Command, log: &Path) -> anyhow::Result<Child> {
+    let log = fs::File::options().create(true).append(true).open(log);
     let log = log.context("cannot make the server's log file")?;
-    let mut command = command(program, directory, port)?;
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    command.spawn().with_context(|| format!("cannot start {}", program.path.display()))
+    command.spawn().with_context(|| format!("cannot start {}", Path::new(command.get_program()).display()))
 }
 
 fn command(program: &Program, directory: &Path, port: u16) -> anyhow::Result<Command> {
@@ -297,7 +306,7 @@ fn upstream_version(version: &str) -> &str {
 }
 
 /// A port of the loopback address that was free a moment ago.
-fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").context("cannot find a free port")?;
     Ok(listener.local_addr()?.port())
 }

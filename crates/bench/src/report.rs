@@ -2,12 +2,13 @@
 //! better the first is than each other, and the target; and the raw figures as JSON.
 
 mod cardinality;
+mod cluster;
 mod machine;
 mod suite;
 
 use serde_json::{Value, json};
 
-pub(crate) use self::{cardinality::cardinality, suite::suite};
+pub(crate) use self::{cardinality::cardinality, cluster::cluster, suite::suite};
 use crate::process::Kind;
 
 /// The finished report.

@@ -134,9 +134,12 @@ fn measure_round(
     let name = program.kind.name();
     let server = Server::start(program, &plan.work_dir, progress)?;
     let client = Client::new(program.kind, server.port);
-    client.create_database()?;
+    client.create_database(None)?;
     progress.say(&format!("{}: loading", server.title()));
-    let mut round = Round { load: load::load(&server, bodies, plan.workers, progress)?, ..Round::default() };
+    let mut round = Round {
+        load: load::load(server.kind(), &[server.port], bodies, plan.workers, progress)?,
+        ..Round::default()
+    };
     round.loaded = server.usage()?;
     round.disk_bytes_loaded = server.disk_bytes()?;
     progress.say(&format!("{name}: loaded in {:.1} s; settling", round.load.as_secs_f64()));

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use skywatch_meta::{
     CatalogueError, Command, Database, HostError, RetentionPolicy, RetentionPolicyChange, RetentionPolicySpec,
 };
-use skywatch_model::{TimeRange, Version, line::PointBatch};
+use skywatch_model::{TimeRange, Version, line::PointBatch, wall_clock_ns};
 use skywatch_query::{
-    Backend, BackendError, DeleteRequest, NewRetentionPolicy, Reading, RetentionPolicyInfo,
+    Backend, BackendError, ClusterView, DeleteRequest, NewRetentionPolicy, Reading, RetentionPolicyInfo,
     RetentionPolicyUpdate, ShardGroupInfo, ShardInfo,
 };
 use skywatch_replication::{Consistency, Owners, operation::Target};
@@ -17,7 +17,8 @@ use skywatch_storage::{Rule, ShardRead, TagPredicate, WriteError};
 
 use crate::{
     keeper::Keeper,
-    node::{NodeCore, wall_clock_ns},
+    node::NodeCore,
+    overlap::{self, GroupShards},
     write::{PointsRequest, WriteError as PointsError, WriteErrorClass},
 };
 
@@ -74,8 +75,9 @@ impl Backend for NodeCore {
         let groups = policy
             .live_shard_groups()
             .filter(|group| range.overlaps(TimeRange::new(group.start_ns, group.end_ns - 1)));
-        let mut shards = Vec::new();
+        let mut found = Vec::new();
         for group in groups {
+            let mut shards = Vec::new();
             for shard in &group.shards {
                 // A shard that nothing was written to yet has a place in the catalogue and no files.
                 shards.extend(match &self.host {
@@ -86,8 +88,9 @@ impl Backend for NodeCore {
                     }
                 });
             }
+            found.push(GroupShards::new(group, shards));
         }
-        Ok(shards)
+        Ok(overlap::apart(found))
     }
 
     fn create_database(&self, name: &str, policy: Option<&NewRetentionPolicy>) -> Result<(), BackendError> {
@@ -154,14 +157,20 @@ impl Backend for NodeCore {
                     .ok_or_else(|| BackendError::RetentionPolicyNotFound(name.clone()))?,
             ],
         };
-        if let Keeper::Cluster(clustered) = &self.host {
-            clustered.catch_up_clock();
-        }
+        let _pending = match &self.host {
+            Keeper::Local(_) => None,
+            Keeper::Cluster(clustered) => {
+                let pending = clustered.begin_operation();
+                clustered.catch_up_clock();
+                Some(pending)
+            }
+        };
         let version = self.next_version(wall_clock_ns());
         let groups = policies.into_iter().flat_map(RetentionPolicy::live_shard_groups);
         let inside = groups.filter(|group| range.overlaps(TimeRange::new(group.start_ns, group.end_ns - 1)));
         let rule = Rule { measurements: measurements.clone(), predicate: predicate.clone() };
         let mut result = Ok(());
+        let (mut logged, mut owners) = (Vec::new(), Vec::new());
         // Every shard gets its chance: what fails in one is told, and asking again does the rest.
         for group in inside {
             for shard in &group.shards {
@@ -174,6 +183,15 @@ impl Backend for NodeCore {
                             database: &database.name,
                             version,
                         };
+                        if let Some(partition) = group.partition_of(shard.id) {
+                            if let Some(refusal) = clustered.refuses_deletes(shard.id, &Owners::of(shard)) {
+                                result = result.and(Err(BackendError::WriteFailed(refusal)));
+                                continue;
+                            }
+                            owners.push((partition, shard.whole_owners().collect()));
+                            logged.push((target, partition));
+                            continue;
+                        }
                         clustered
                             .delete(&target, &rule, *range, &Owners::of(shard))
                             .map_err(BackendError::WriteFailed)
@@ -181,6 +199,12 @@ impl Backend for NodeCore {
                 };
                 result = result.and(deleted);
             }
+        }
+        if let Keeper::Cluster(clustered) = &self.host
+            && !logged.is_empty()
+        {
+            let deleted = clustered.delete_logged(&logged, &owners, &rule, *range);
+            result = result.and(deleted.map_err(BackendError::WriteFailed));
         }
         result
     }
@@ -208,6 +232,13 @@ impl Backend for NodeCore {
         Ok(groups.collect())
     }
 
+    fn cluster(&self) -> Option<&dyn ClusterView> {
+        match &self.host {
+            Keeper::Local(_) => None,
+            Keeper::Cluster(clustered) => Some(clustered),
+        }
+    }
+
     fn write(
         &self,
         database: &str,
@@ -220,7 +251,7 @@ impl Backend for NodeCore {
             received_at_ns: wall_clock_ns(),
             consistency: Consistency::One,
         };
-        self.write_points(&request, points).map(drop).map_err(points_error)
+        self.write_points(&request, points, None).map(drop).map_err(points_error)
     }
 }
 

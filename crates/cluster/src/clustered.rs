@@ -2,6 +2,7 @@
 //! nodes, and what changes in the catalogue is followed.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     path::Path,
     sync::{Arc, Weak},
@@ -12,22 +13,23 @@ use parking_lot::Mutex;
 use skywatch_meta::{Applied, Catalogue, Command, HostError, NodeId};
 use skywatch_model::{Clock, SystemClock, TimeRange, Version, line::PointBatch};
 use skywatch_query::BackendError;
-use skywatch_reads::{Patience, Unreachable};
+use skywatch_reads::{Patience, Remembered, Unreachable};
 use skywatch_replication::{
     Admission, Catalogues, Consistency, Entropy, EntropySettings, ExecuteError, Member, MemberSettings,
-    Outcome as Replicated, Owners, Part, Parts, operation::Target, restore_copies,
+    Outcome as Replicated, Owners, Part, Parts, Pending,
+    log::{LogPath, LogSettings, WriteLog},
+    operation::Target,
+    restore_copies,
 };
-use skywatch_rpc::Transport;
-use skywatch_storage::{
-    Rule, Store,
-    fs::{FsError, OsFs},
-};
+use skywatch_rpc::{CallCounts, Transport};
+use skywatch_storage::{Rule, ShardId, Store, fs::OsFs};
 use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::{
-    node::{NodeCore, Outcome, RETRY_AFTER_SECS},
+    logged,
+    node::{NodeCore, NodeError, Outcome, RETRY_AFTER_SECS},
     router::ShardPart,
-    statistics::ReplicationStatistics,
+    statistics::{LogStatistics, ReplicationStatistics},
     write::WriteError,
 };
 
@@ -52,6 +54,19 @@ pub struct Membership {
     pub entropy: EntropySettings,
     /// How long a write waits for owners, all in all.
     pub write_timeout: Duration,
+    /// The log that writes go through, if this node is set to one.
+    pub log: Option<WriteThrough>,
+}
+
+/// A log that writes go through.
+#[derive(Debug, Clone)]
+pub struct WriteThrough {
+    /// Its name, the same for all nodes: the topic's.
+    pub name: String,
+    /// The log.
+    pub log: Arc<dyn WriteLog>,
+    /// How it is read and served.
+    pub settings: LogSettings,
 }
 
 impl fmt::Debug for Membership {
@@ -61,6 +76,16 @@ impl fmt::Debug for Membership {
 }
 
 impl Membership {
+    /// Shards of which another node has all that this one has.
+    pub(crate) fn replaceable(&self) -> BTreeSet<ShardId> {
+        let catalogue = self.catalogues.current();
+        let is_elsewhere = |shard: &&skywatch_meta::Shard| {
+            let is_whole = |owner: &NodeId| *owner != self.me && !shard.joining.contains(owner);
+            shard.is_owned_by(self.me) && shard.owners.iter().any(is_whole)
+        };
+        catalogue.live_shards().filter(is_elsewhere).map(|shard| ShardId(shard.id)).collect()
+    }
+
     /// Opens what is kept for other nodes, below `data_dir`.
     pub(crate) fn enter(
         self,
@@ -68,8 +93,11 @@ impl Membership {
         store: &Arc<Store>,
         clock: &Arc<Clock>,
         admission: Arc<dyn Admission>,
-    ) -> Result<Clustered, FsError> {
-        let Self { me, transport, catalogues, runtime, settings, entropy, write_timeout } = self;
+    ) -> Result<Clustered, NodeError> {
+        let Self { me, transport, catalogues, runtime, settings, entropy, write_timeout, log } = self;
+        if let Some(error) = logged::mismatch(&catalogues.current(), log.as_ref().map(|log| &*log.name)) {
+            return Err(error.into());
+        }
         let parts = Parts {
             me,
             store: Arc::clone(store),
@@ -81,6 +109,10 @@ impl Membership {
             admission,
         };
         let member = Member::open(parts, &data_dir.join("hh"), settings)?;
+        if let Some(WriteThrough { name, log, settings }) = log {
+            let dir = data_dir.join("meta");
+            member.write_through(LogPath::open(&member, Arc::new(OsFs), &dir, (&name, log), settings)?);
+        }
         let entropy = Entropy::open(Arc::clone(&member), Arc::new(OsFs), &data_dir.join("meta"), entropy)?;
         Ok(Clustered {
             member,
@@ -88,6 +120,8 @@ impl Membership {
             runtime,
             write_timeout,
             unreachable: Arc::default(),
+            remembered: Arc::default(),
+            calls: CallCounts::default(),
             patience: Patience::default(),
             tasks: Mutex::default(),
         })
@@ -101,6 +135,8 @@ pub(crate) struct Clustered {
     runtime: Handle,
     write_timeout: Duration,
     unreachable: Arc<Unreachable>,
+    remembered: Arc<Remembered>,
+    calls: CallCounts,
     patience: Patience,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -125,9 +161,24 @@ impl Clustered {
         &self.unreachable
     }
 
+    /// Series that other nodes told queries of.
+    pub(crate) const fn remembered(&self) -> &Arc<Remembered> {
+        &self.remembered
+    }
+
+    /// Calls of others that were answered.
+    pub(crate) const fn calls(&self) -> &CallCounts {
+        &self.calls
+    }
+
     /// How long queries wait for other nodes.
     pub(crate) const fn patience(&self) -> Patience {
         self.patience
+    }
+
+    /// How long a write may take, all in all.
+    pub(crate) const fn write_timeout(&self) -> Duration {
+        self.write_timeout
     }
 
     pub(crate) const fn entropy(&self) -> &Arc<Entropy> {
@@ -139,10 +190,14 @@ impl Clustered {
     }
 
     pub(crate) fn execute(&self, command: &Command) -> Result<Applied, HostError> {
+        let as_it_is_made = self.as_it_is_made(command)?;
+        let command = as_it_is_made.as_ref().unwrap_or(command);
         let executing = async {
             let applied = self.member.catalogues().execute(command).await?;
             match command {
-                Command::CreateShardGroup { .. } if applied.changed => {
+                Command::CreateShardGroup { .. } | Command::CreateLoggedShardGroup { .. }
+                    if applied.changed =>
+                {
                     self.member.make_catalogue_known().await;
                 }
                 _ if applied.changed => self.member.spread_catalogue().await,
@@ -180,13 +235,21 @@ impl Clustered {
         let member = Arc::clone(&self.member);
         let watching = self.runtime.spawn(async move { member.watch_wholeness().await });
         let member = Arc::clone(&self.member);
-        let telling_time = self.runtime.spawn(async move { member.keep_clocks_close().await });
+        let in_touch = self.runtime.spawn(async move { member.keep_in_touch().await });
         let entropy = Arc::clone(&self.entropy);
         let comparing = self.runtime.spawn(async move { entropy.run().await });
         let restoring = self.runtime.spawn(restore_copies(Arc::clone(&self.member)));
         let following =
             self.runtime.spawn(follow(Arc::downgrade(core), Arc::clone(self.member.catalogues())));
-        self.tasks.lock().extend([delivering, watching, telling_time, comparing, restoring, following]);
+        let announcing = self.runtime.spawn(logged::announce(Arc::clone(&self.member)));
+        let mut tasks = self.tasks.lock();
+        tasks.extend([delivering, watching, in_touch, comparing, restoring, following, announcing]);
+        if let Some(log) = self.member.log() {
+            let [reading, watching, asking] = [(); 3].map(|()| Arc::clone(log));
+            tasks.push(self.runtime.spawn(async move { reading.run().await }));
+            tasks.push(self.runtime.spawn(async move { watching.watch_log().await }));
+            tasks.push(self.runtime.spawn(async move { asking.watch_peers().await }));
+        }
     }
 
     pub(crate) fn stop(&self) {
@@ -199,6 +262,7 @@ impl Clustered {
             is_whole: self.member.is_whole(),
             hints: hints.collect(),
             entropy: self.entropy.stats(),
+            log: self.member.log().map(|log| LogStatistics { done: log.stats(), lag: log.lag() }),
         }
     }
 
@@ -223,7 +287,16 @@ impl Clustered {
         version: Version,
         level: Consistency,
     ) -> Result<Outcome, WriteError> {
-        let wanted: Vec<Part<'_>> = parts
+        let (logged, direct): (Vec<&ShardPart>, Vec<&ShardPart>) =
+            parts.iter().partition(|part| part.partition.is_some());
+        let mut outcome = Outcome::default();
+        if !logged.is_empty() {
+            self.write_logged((database, batch), &logged, version, &mut outcome)?;
+        }
+        if direct.is_empty() {
+            return Ok(outcome);
+        }
+        let wanted: Vec<Part<'_>> = direct
             .iter()
             .map(|part| Part {
                 shard: part.shard,
@@ -237,8 +310,7 @@ impl Clustered {
             .runtime
             .block_on(async { tokio::time::timeout(self.write_timeout, writing).await })
             .map_err(|_| WriteError::Timeout { after: self.write_timeout })?;
-        let mut outcome = Outcome::default();
-        for (part, replicated) in parts.iter().zip(replicated) {
+        for (part, replicated) in direct.iter().zip(replicated) {
             if !replicated.reaches(level) {
                 return Err(below_level(replicated, level));
             }
@@ -265,6 +337,17 @@ impl Clustered {
         self.runtime.block_on(self.member.exchange_clocks());
     }
 
+    /// An operation begins; see [`skywatch_replication::Pending`].
+    pub(crate) fn begin_operation(&self) -> Pending {
+        self.member.begin_operation()
+    }
+
+    /// Why a shard can take no further delete, if so, in words.
+    pub(crate) fn refuses_deletes(&self, shard: u64, owners: &Owners) -> Option<String> {
+        let asking = self.member.coordinator().refuses_deletes(shard, owners);
+        self.runtime.block_on(async { tokio::time::timeout(self.write_timeout, asking).await.ok().flatten() })
+    }
+
     /// Deletes cells of a shard at its owners; an owner that is away gets the delete later. Why not, in words.
     pub(crate) fn delete(
         &self,
@@ -273,11 +356,17 @@ impl Clustered {
         times: TimeRange,
         owners: &Owners,
     ) -> Result<(), String> {
+        if let Some(refusal) = self.refuses_deletes(target.shard, owners) {
+            return Err(refusal);
+        }
         let deleting = self.member.coordinator().delete(target, rule, times, owners);
         let replicated = self
             .runtime
             .block_on(async { tokio::time::timeout(self.write_timeout, deleting).await })
             .map_err(|_| format!("the owners of shard {} did not answer in time", target.shard))?;
+        if let Some(reason) = replicated.rejected.values().next() {
+            return Err(format!("shard {} could not be deleted from: {reason}", target.shard));
+        }
         if replicated.is_gone || (replicated.reaches(Consistency::Any) && replicated.hint_problem.is_none()) {
             return Ok(());
         }
@@ -300,7 +389,7 @@ fn below_level(replicated: Replicated, level: Consistency) -> WriteError {
     let needed = level.needed(replicated.owners).max(1);
     let hint = replicated.hint_problem.map(|error| error.to_string());
     let reason = hint.or(replicated.problem).unwrap_or_else(|| "no owner".to_owned());
-    if replicated.is_overloaded {
+    if replicated.is_overloaded || replicated.is_untold {
         return WriteError::Overloaded { reason, retry_after_secs: RETRY_AFTER_SECS };
     }
     WriteError::BelowLevel { stored: replicated.stored, hinted: replicated.hinted, needed, reason }

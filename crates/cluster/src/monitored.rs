@@ -12,7 +12,7 @@ use std::{
 };
 
 use skywatch_meta::{Database, RetentionPolicy};
-use skywatch_monitor::{Selection, Statistic, StatisticsSource};
+use skywatch_monitor::{Diagnostics, Monitor, Selection, Statistic, StatisticsSource};
 use skywatch_storage::{Shard, ShardStats, ShardWork};
 
 use crate::{keeper::Keeper, node::NodeCore, statistics::WriteStatistics};
@@ -28,6 +28,18 @@ impl NodeSource {
     pub(crate) fn new(core: &Arc<NodeCore>) -> Self {
         Self(Arc::downgrade(core))
     }
+}
+
+/// Adds what a member of a cluster shows besides.
+pub(crate) fn describe(core: &Arc<NodeCore>, monitor: &Monitor) {
+    if matches!(core.host, Keeper::Local(_)) {
+        return;
+    }
+    let core = Arc::downgrade(core);
+    monitor.describe("hh", move || match core.upgrade().as_deref().map(|core| &core.host) {
+        Some(Keeper::Cluster(clustered)) => replication::diagnostics(clustered.member()),
+        _ => Diagnostics::new(),
+    });
 }
 
 impl StatisticsSource for NodeSource {
@@ -49,7 +61,8 @@ impl StatisticsSource for NodeSource {
             });
         }
         if let Keeper::Cluster(clustered) = &core.host {
-            replication::collect(clustered.member(), clustered.entropy(), selection, statistics);
+            let (member, entropy, calls) = (clustered.member(), clustered.entropy(), clustered.calls());
+            replication::collect(member, entropy, calls, selection, statistics);
         }
         // InfluxDB tells it only when asked for.
         if selection.names("indexes") {

@@ -14,10 +14,8 @@ use std::{
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
-        mpsc,
     },
-    thread::JoinHandle,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -28,7 +26,7 @@ use skywatch_model::{
 };
 use skywatch_monitor::Monitor;
 use skywatch_query::{Backend, BackendError, Executor, Limits, NewRetentionPolicy};
-use skywatch_replication::{Entropy, Member, offload};
+use skywatch_replication::{Entropy, Member, log::PositionToken, offload};
 use skywatch_rpc::Router;
 use skywatch_storage::{
     CardinalityLimits, Consumer, Durability, Exhausted, MemoryBudget, OpenError, Reservation, Shard, ShardId,
@@ -40,21 +38,20 @@ use crate::{
     backup::Desk,
     cardinality::SeriesLimits,
     clustered::Membership,
+    colleagues,
     forward::Forwarder,
     keeper::Keeper,
-    monitored::NodeSource,
+    monitored::{self, NodeSource},
+    overview,
     reading::OwnShards,
-    retention::plan_upkeep,
     router::{Route, ShardPart, plan_route},
     statistics::{NodeStatistics, WriteCounters, add},
+    upkeep::{Upkeep, UpkeepSettings},
     write::{PointsRequest, WriteError, WriteErrorClass, WriteRequest, WriteSummary},
 };
 
 /// The number of a single server.
 pub(crate) const SINGLE_NODE: NodeId = NodeId(1);
-
-/// How often retention and shard groups ahead are looked after.
-const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Seconds a client is asked to wait when the store names no time.
 pub(crate) const RETRY_AFTER_SECS: u32 = 1;
@@ -79,6 +76,8 @@ pub struct NodeConfig {
     pub cardinality: CardinalityLimits,
     /// Bounds on queries.
     pub limits: Limits,
+    /// How often retention and shard groups ahead are looked after.
+    pub upkeep: UpkeepSettings,
     /// What the node adds its numbers to.
     pub monitor: Arc<Monitor>,
 }
@@ -96,6 +95,9 @@ pub enum NodeError {
     /// What is kept for other nodes did not open.
     #[error(transparent)]
     Hints(#[from] skywatch_storage::fs::FsError),
+    /// The cluster writes through another log than this node is set to.
+    #[error(transparent)]
+    WriteLog(#[from] skywatch_meta::CatalogueError),
     /// Shards without a catalogue: opening would give their points no names, and then drop them.
     #[error(
         "{} holds shard {shard}, which {} does not know: the catalogue is missing or older than the data; \
@@ -118,12 +120,6 @@ pub struct Node {
     pub(crate) core: Arc<NodeCore>,
     executor: Executor,
     upkeep: Mutex<Option<Upkeep>>,
-}
-
-#[derive(Debug)]
-struct Upkeep {
-    stop: mpsc::Sender<()>,
-    thread: JoinHandle<()>,
 }
 
 /// What a node's parts share.
@@ -169,6 +165,7 @@ impl Node {
                 durability: config.durability,
                 memory: Arc::clone(&config.memory),
                 versions,
+                replaceable: membership.as_ref().map(Membership::replaceable).unwrap_or_default(),
                 ..StoreOptions::default()
             },
         )?);
@@ -206,10 +203,11 @@ impl Node {
             Executor::new(Arc::clone(&core) as Arc<dyn Backend>, config.limits).with_memory(config.memory);
         let executor = executor.with_monitor(Arc::clone(&config.monitor));
         config.monitor.add(Arc::new(NodeSource::new(&core)));
+        monitored::describe(&core, &config.monitor);
         if let Keeper::Cluster(clustered) = &core.host {
             clustered.start(&core);
         }
-        let upkeep = Mutex::new(Some(start_upkeep(Arc::clone(&core))));
+        let upkeep = Mutex::new(Some(Upkeep::start(Arc::clone(&core), config.upkeep)));
         Ok(Arc::new(Self { core, executor, upkeep }))
     }
 
@@ -227,7 +225,18 @@ impl Node {
         request: &PointsRequest<'_>,
         batch: &PointBatch<'_>,
     ) -> Result<WriteSummary, WriteError> {
-        self.core.write_points(request, batch)
+        self.core.write_points(request, batch, None)
+    }
+
+    /// As [`Self::write_points`], with a version that is not this node's to give: that of points which are the same points
+    /// whoever stores them, and whenever.
+    pub fn write_points_of(
+        &self,
+        request: &PointsRequest<'_>,
+        batch: &PointBatch<'_>,
+        version: Version,
+    ) -> Result<WriteSummary, WriteError> {
+        self.core.write_points(request, batch, Some(version))
     }
 
     /// Creates a database unless it exists; its default policy is called `retention_policy`, if that is not empty.
@@ -303,7 +312,14 @@ impl Node {
             Keeper::Local(_) => Router::new(),
             Keeper::Cluster(clustered) => {
                 let reads = skywatch_reads::router(OwnShards::new(&self.core), |work| offload(work));
-                clustered.member().router().and(clustered.entropy().all_routes()).and(reads)
+                let own = clustered.member().router().and(clustered.entropy().all_routes());
+                let calls =
+                    own.and(reads).and(colleagues::router(&self.executor)).and(overview::router(&self.core));
+                let calls = match clustered.member().log() {
+                    Some(log) => calls.and(log.router()),
+                    None => calls,
+                };
+                calls.counted(clustered.calls())
             }
         }
     }
@@ -316,13 +332,12 @@ impl Node {
             clustered.stop();
         }
         if let Some(upkeep) = self.upkeep.lock().take() {
-            // The thread may have ended already; then there is nobody to tell.
-            drop(upkeep.stop);
-            if upkeep.thread.join().is_err() {
-                tracing::error!("the upkeep thread panicked");
-            }
+            upkeep.stop();
         }
         self.core.desk.clear();
+        if let Some(log) = self.member().and_then(|member| member.log()) {
+            log.close();
+        }
         if let Err(error) = self.core.store.close() {
             tracing::error!(%error, "could not flush everything; the write-ahead log still has it");
         }
@@ -380,14 +395,15 @@ impl NodeCore {
             received_at_ns: request.received_at_ns,
             consistency: request.consistency,
         };
-        self.store_batch(&target, &batch, &bad_lines)
+        self.store_batch(&target, &batch, &bad_lines, None)
     }
 
-    /// See [`Node::write_points`].
+    /// See [`Node::write_points`] and [`Node::write_points_of`].
     pub(crate) fn write_points(
         &self,
         request: &PointsRequest<'_>,
         batch: &PointBatch<'_>,
+        version: Option<Version>,
     ) -> Result<WriteSummary, WriteError> {
         self.counted(|| {
             if self.closing.load(Ordering::Acquire) {
@@ -398,7 +414,7 @@ impl NodeCore {
             if batch.is_empty() {
                 return Ok(WriteSummary::default());
             }
-            self.store_batch(request, batch, &[])
+            self.store_batch(request, batch, &[], version)
         })
     }
 
@@ -407,11 +423,25 @@ impl NodeCore {
         request: &PointsRequest<'_>,
         batch: &PointBatch<'_>,
         bad_lines: &[LineError],
+        version: Option<Version>,
     ) -> Result<WriteSummary, WriteError> {
         let PointsRequest { database, retention_policy, received_at_ns, consistency } = *request;
         let policy = retention_policy.unwrap_or("");
         let (parts, too_old) = self.route(database, policy, batch, received_at_ns)?;
-        let version = self.next_version(received_at_ns);
+        let pending = match &self.host {
+            Keeper::Local(_) => None,
+            Keeper::Cluster(clustered) => Some(clustered.begin_operation()),
+        };
+        let is_new = |version: &Version| pending.as_ref().is_none_or(|pending| *version >= pending.bound());
+        // One that is older than what owners may have settled gets a version of its own: they would not take it.
+        let version = match version.filter(is_new) {
+            Some(version) => {
+                // Whatever is written or deleted here after it is newer. One from the future is not: owners refuse it.
+                self.clock.observe(version, u64::try_from(received_at_ns / 1_000_000).unwrap_or(0)).ok();
+                version
+            }
+            None => self.next_version(received_at_ns),
+        };
         let outcome = match &self.host {
             Keeper::Local(_) => self.write_parts(database, batch, &parts, version)?,
             Keeper::Cluster(clustered) => clustered.write(database, batch, &parts, version, consistency)?,
@@ -523,19 +553,6 @@ impl NodeCore {
         self.limit_series();
         self.tell_subscriptions();
     }
-
-    fn keep_up(&self) {
-        self.limit_series();
-        self.tell_subscriptions();
-        self.desk.expire();
-        let now_ns = wall_clock_ns();
-        for command in plan_upkeep(&self.host.current(), &self.host.placement(), now_ns) {
-            match self.host.execute(&command) {
-                Ok(applied) => self.drop_shards(&applied.dropped_shards),
-                Err(error) => tracing::warn!(%error, ?command, "upkeep failed; it is tried again"),
-            }
-        }
-    }
 }
 
 /// What became of the points of one batch that had a shard.
@@ -550,6 +567,8 @@ pub(crate) struct Outcome {
     pub(crate) remote_points: u64,
     /// See [`Self::remote_points`].
     pub(crate) hinted_points: u64,
+    /// Where they are in the log.
+    pub(crate) position: PositionToken,
 }
 
 impl Outcome {
@@ -564,7 +583,7 @@ impl Outcome {
             reasons.push(join_lines(bad_lines));
         }
         if reasons.is_empty() {
-            return Ok(WriteSummary { points: self.written });
+            return Ok(WriteSummary { points: self.written, position: self.position });
         }
         Err(WriteError::Partial {
             reason: reasons.join("\n"),
@@ -636,28 +655,6 @@ fn drop_forgotten_shards(
         }
     }
     Ok(())
-}
-
-fn start_upkeep(core: Arc<NodeCore>) -> Upkeep {
-    let (stop, stopped) = mpsc::channel::<()>();
-    let thread = std::thread::Builder::new()
-        .name("upkeep".into())
-        .spawn(move || {
-            loop {
-                core.keep_up();
-                match stopped.recv_timeout(UPKEEP_EVERY) {
-                    Err(mpsc::RecvTimeoutError::Timeout) => {}
-                    Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
-                }
-            }
-        })
-        .expect("a thread can be started while the node opens");
-    Upkeep { stop, thread }
-}
-
-pub(crate) fn wall_clock_ns() -> i64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use skywatch_model::TimeRange;
 use skywatch_query::{BackendError, Reading};
 use skywatch_reads::{Asking, Choice, RemoteShard, ShardSource, choose};
 use skywatch_rpc::{Failure, FailureKind};
-use skywatch_storage::ShardRead;
+use skywatch_storage::{ReadError, ShardRead};
 
 use crate::{clustered::Clustered, keeper::Keeper, node::NodeCore};
 
@@ -34,19 +34,33 @@ impl NodeCore {
                 _ => Some(clustered.remote(shard, range, vec![node], reading)),
             });
         }
+        if let Some((_, partition)) = clustered.member().log_of(shard.id) {
+            return self.read_logged(clustered, (shard, partition), range, reading);
+        }
         if shard.is_owned_by(me) && clustered.entropy().vouches_for(shard.id) {
             return Ok(here());
         }
         let catalogue = clustered.current();
-        let is_absent = |node| clustered.unreachable().has(node);
+        let standing = clustered.member().standing();
+        let is_absent = |node| clustered.unreachable().has(node) || standing.is_silent(node);
         let (owners, reason) = match choose(&catalogue, shard, me, is_absent) {
             Choice::Whole(owners) => (owners, String::new()),
             Choice::Lacking { reason, .. } => (Vec::new(), reason),
         };
         let others = owners.into_iter().filter(|owner| *owner != me);
         let others: Vec<DataNode> = others.filter_map(|owner| catalogue.data_node(owner).cloned()).collect();
+        let mut reason = reason;
         if !others.is_empty() {
-            return Ok(Some(clustered.remote(shard, range, others, reading)));
+            let remote = clustered.remote(shard, range, others, reading);
+            if !reading.allows_partial {
+                return Ok(Some(remote));
+            }
+            // Found out now, whoever is not known to be away yet: later it would be too late for less than everything.
+            match remote.measurements() {
+                Ok(_) => return Ok(Some(remote)),
+                Err(ReadError::Stopped) => return Err(BackendError::Read(ReadError::Stopped)),
+                Err(error) => reason = error.to_string(),
+            }
         }
         let reason = if reason.is_empty() {
             format!("node {}, its only owner, does not know yet whether it has everything", me.0)
@@ -68,7 +82,7 @@ impl Clustered {
         known.ok_or_else(|| BackendError::Catalogue(format!("node not found: {}", id.0)))
     }
 
-    fn remote(
+    pub(crate) fn remote(
         &self,
         shard: &Shard,
         range: TimeRange,
@@ -79,8 +93,9 @@ impl Clustered {
             runtime: self.runtime().clone(),
             transport: Arc::clone(self.member().transport()),
             unreachable: Arc::clone(self.unreachable()),
+            remembered: Arc::clone(self.remembered()),
             patience: self.patience(),
-            cancel: reading.cancel.clone(),
+            reading: reading.clone(),
             shard: shard.id,
             owners: owners.into_iter().map(|node| (node.id, node.tcp_addr)).collect(),
         };
@@ -114,8 +129,7 @@ impl ShardSource for OwnShards {
             _ => return Err(Failure::new(FailureKind::NotFound, format!("node {} has no shard {id}", me.0))),
         }
         if !clustered.entropy().vouches_for(id) {
-            let text = format!("node {} does not hold all of shard {id}", me.0);
-            return Err(Failure::new(FailureKind::Incomplete, text));
+            return Err(Failure::new(FailureKind::Incomplete, clustered.why_not(id)));
         }
         Ok(core.open_shard(id).map(|shard| shard.snapshot()))
     }

@@ -3,15 +3,11 @@
 
 use skywatch_meta::{Catalogue, Command, NodeId};
 
-/// A group that begins within this time is created now, so that the first write of a new period does not wait.
-const CREATE_AHEAD_NS: i64 = 30 * 60 * 1_000_000_000;
-
 /// Deleted groups are remembered this long, then forgotten.
 const TOMBSTONE_KEPT_NS: i64 = 14 * 24 * 3_600 * 1_000_000_000;
 
-/// The commands that bring the catalogue up to date at `now_ns`: expired groups deleted, old tombstones pruned,
-/// groups created ahead of policies in use, on `nodes`.
-pub(crate) fn plan_upkeep(catalogue: &Catalogue, nodes: &[NodeId], now_ns: i64) -> Vec<Command> {
+/// What has expired at `now_ns`: groups to be deleted, old tombstones to be pruned.
+pub(crate) fn plan_expiry(catalogue: &Catalogue, now_ns: i64) -> Vec<Command> {
     let mut commands = Vec::new();
     let mut oldest_tombstone_ns = i64::MAX;
     for database in catalogue.databases() {
@@ -29,9 +25,28 @@ pub(crate) fn plan_upkeep(catalogue: &Catalogue, nodes: &[NodeId], now_ns: i64) 
                     });
                 }
             }
-            // Only a policy that is being written to now wants its next group.
+        }
+    }
+    let forget_before_ns = now_ns.saturating_sub(TOMBSTONE_KEPT_NS);
+    if oldest_tombstone_ns < forget_before_ns {
+        commands.push(Command::PruneShardGroups { deleted_before_ns: forget_before_ns });
+    }
+    commands
+}
+
+/// The groups that begin within `advance_ns` of `now_ns`, to be created on `nodes` so that the first write of a new
+/// period does not wait. Only a policy that is being written to now wants its next group.
+pub(crate) fn plan_ahead(
+    catalogue: &Catalogue,
+    nodes: &[NodeId],
+    now_ns: i64,
+    advance_ns: i64,
+) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for database in catalogue.databases() {
+        for policy in &database.retention_policies {
             if let Some(current) = policy.shard_group_at(now_ns)
-                && current.cut_end_ns() - now_ns <= CREATE_AHEAD_NS
+                && current.cut_end_ns() - now_ns <= advance_ns
                 && policy.shard_group_at(current.cut_end_ns()).is_none()
             {
                 commands.push(Command::CreateShardGroup {
@@ -42,10 +57,6 @@ pub(crate) fn plan_upkeep(catalogue: &Catalogue, nodes: &[NodeId], now_ns: i64) 
                 });
             }
         }
-    }
-    let forget_before_ns = now_ns.saturating_sub(TOMBSTONE_KEPT_NS);
-    if oldest_tombstone_ns < forget_before_ns {
-        commands.push(Command::PruneShardGroups { deleted_before_ns: forget_before_ns });
     }
     commands
 }
@@ -89,19 +100,19 @@ mod tests {
     #[test]
     fn a_group_goes_when_its_last_point_has_expired_and_not_before() {
         let mut catalogue = catalogue(2 * HOUR, &[0]);
-        assert_eq!(plan_upkeep(&catalogue, NODE, 3 * HOUR - 1), vec![]);
-        let due = plan_upkeep(&catalogue, NODE, 3 * HOUR);
+        assert_eq!(plan_expiry(&catalogue, 3 * HOUR - 1), vec![]);
+        let due = plan_expiry(&catalogue, 3 * HOUR);
         assert!(matches!(due[..], [Command::DeleteShardGroup { id: 1, .. }]), "{due:?}");
         apply_all(&mut catalogue, &due);
-        assert_eq!(plan_upkeep(&catalogue, NODE, 3 * HOUR), vec![], "planning again changes nothing");
+        assert_eq!(plan_expiry(&catalogue, 3 * HOUR), vec![], "planning again changes nothing");
     }
 
     #[test]
     fn tombstones_are_forgotten_after_a_fortnight() {
         let mut catalogue = catalogue(2 * HOUR, &[0]);
-        let due = plan_upkeep(&catalogue, NODE, 3 * HOUR);
+        let due = plan_expiry(&catalogue, 3 * HOUR);
         apply_all(&mut catalogue, &due);
-        let later = plan_upkeep(&catalogue, NODE, 3 * HOUR + TOMBSTONE_KEPT_NS + 1);
+        let later = plan_expiry(&catalogue, 3 * HOUR + TOMBSTONE_KEPT_NS + 1);
         assert!(matches!(later[..], [Command::PruneShardGroups { .. }]), "{later:?}");
         apply_all(&mut catalogue, &later);
         assert!(catalogue.databases()[0].retention_policies[0].shard_groups.is_empty());
@@ -110,10 +121,10 @@ mod tests {
     #[test]
     fn the_next_group_is_created_ahead() {
         let mut catalogue = catalogue(0, &[0]);
-        assert_eq!(plan_upkeep(&catalogue, NODE, HOUR / 2 - 1), vec![]);
-        let due = plan_upkeep(&catalogue, NODE, HOUR / 2);
+        assert_eq!(plan_ahead(&catalogue, NODE, HOUR / 2 - 1, HOUR / 2), vec![]);
+        let due = plan_ahead(&catalogue, NODE, HOUR / 2, HOUR / 2);
         assert!(matches!(due[..], [Command::CreateShardGroup { time_ns: HOUR, .. }]), "{due:?}");
         apply_all(&mut catalogue, &due);
-        assert_eq!(plan_upkeep(&catalogue, NODE, HOUR / 2), vec![]);
+        assert_eq!(plan_ahead(&catalogue, NODE, HOUR / 2, HOUR / 2), vec![]);
     }
 }

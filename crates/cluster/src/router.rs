@@ -17,6 +17,8 @@ pub(crate) struct ShardPart {
     pub(crate) points: Vec<u32>,
     /// Who owns the shard.
     pub(crate) owners: Owners,
+    /// The partition of the cluster's log that it is written through, if it is.
+    pub(crate) partition: Option<u32>,
 }
 
 /// Where the points of a batch go.
@@ -61,6 +63,7 @@ pub(crate) fn plan_route(policy: &RetentionPolicy, batch: &PointBatch<'_>, now_n
                 parts.push(ShardPart {
                     shard: shard.id,
                     owners: Owners::of(shard),
+                    partition: current.partition_of(shard.id),
                     start_ns: current.start_ns,
                     end_ns: current.end_ns,
                     points: Vec::with_capacity(batch.len() - index),
@@ -87,6 +90,7 @@ mod tests {
             end_ns,
             deleted_at_ns: None,
             truncated_at_ns: None,
+            log_starts: Vec::new(),
             shards: (0..shard_count).map(|n| Shard::new(id * 10 + n, vec![NodeId(1)])).collect(),
         };
         RetentionPolicy {

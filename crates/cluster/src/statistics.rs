@@ -2,7 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use skywatch_replication::{EntropyStats, hints::QueueStats};
+use skywatch_replication::{
+    EntropyStats,
+    hints::QueueStats,
+    log::{LagAnswer, LogStats},
+};
 
 /// Totals since the node opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -81,6 +85,17 @@ pub struct ReplicationStatistics {
     pub hints: Vec<(u64, QueueStats)>,
     /// How its shards compare with those of others.
     pub entropy: EntropyStats,
+    /// Of a node that writes through a log.
+    pub log: Option<LogStatistics>,
+}
+
+/// What a node has done with the cluster's log, and how far it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogStatistics {
+    /// Since the node opened.
+    pub done: LogStats,
+    /// By partition.
+    pub lag: LagAnswer,
 }
 
 /// Series of one database.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use skywatch_model::line::Precision;
-
+use skywatch_replication::log::PositionToken;
 pub use skywatch_replication::{Consistency, InvalidConsistency};
 
 /// One body of line protocol on its way in.
@@ -37,10 +37,12 @@ pub struct PointsRequest<'a> {
 }
 
 /// What a successful write did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WriteSummary {
     /// Points made durable.
     pub points: u64,
+    /// Where they are in the cluster's log; empty for what did not go through it.
+    pub position: PositionToken,
 }
 
 /// Why a write failed, wholly or in part.
@@ -87,6 +89,9 @@ pub enum WriteError {
         /// The most for one write.
         limit_bytes: u64,
     },
+    /// A point is larger than a record of the cluster's log may be; the others may have been written.
+    #[error("{0}")]
+    PointTooLarge(String),
     /// The node is stopping.
     #[error("the server is shutting down")]
     ShuttingDown,
@@ -139,7 +144,9 @@ impl WriteError {
     pub const fn class(&self) -> WriteErrorClass {
         match self {
             Self::DatabaseNotFound(_) => WriteErrorClass::NotFound,
-            Self::Unparsable(_) | Self::Partial { .. } | Self::TooLarge { .. } => WriteErrorClass::Caller,
+            Self::Unparsable(_) | Self::Partial { .. } | Self::TooLarge { .. } | Self::PointTooLarge(_) => {
+                WriteErrorClass::Caller
+            }
             Self::Overloaded { .. } | Self::ShuttingDown => WriteErrorClass::Retry,
             Self::RetentionPolicyNotFound(_)
             | Self::Catalogue(_)

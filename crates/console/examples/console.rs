@@ -4,7 +4,7 @@
 
 use std::{env, error::Error, sync::Arc};
 
-use skywatch_console::{ConsoleConfig, NoAlerts, router};
+use skywatch_console::{ConsoleConfig, NoAlerts, NoCluster, router};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -18,6 +18,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let listener = TcpListener::bind(&bind).await?;
     println!("http://{} shows what {upstream} stores", listener.local_addr()?);
-    axum::serve(listener, router(config, Arc::new(NoAlerts))).await?;
+    axum::serve(listener, router(config, Arc::new(NoAlerts), Arc::new(NoCluster))).await?;
     Ok(())
 }

@@ -48,8 +48,26 @@ pub(crate) async fn users_only(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
+    those_who_may("SHOW DATABASES", &console, request, next).await
+}
+
+/// As [`users_only`], for what InfluxDB shows to administrators alone.
+pub(crate) async fn administrators_only(
+    State(console): State<Console>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    those_who_may("SHOW SERVERS", &console, request, next).await
+}
+
+async fn those_who_may(
+    statement: &str,
+    console: &Console,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
     let refusal = match console.config.asks_for_user {
-        true => proxy::refusal(&console, request.headers()).await?,
+        true => proxy::refusal(console, request.headers(), statement).await?,
         false => None,
     };
     match refusal {

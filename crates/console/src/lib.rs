@@ -6,12 +6,14 @@
 //! | `/api/info` | version, default database, whether the store answers |
 //! | `/api/dashboards`, `/api/dashboards/{uid}` | dashboards (Grafana JSON) that ship and those of a directory |
 //! | `/api/alerts` | rules and their states, supplied through [`AlertsView`] |
+//! | `/api/cluster` | nodes, what they keep for each other, lag, copies, supplied through [`ClusterView`]; `null` from a single server; for administrators |
 //! | anything else | a file of the web app, or its `index.html` for the routes it draws itself |
 //!
 //! Nothing here stores anything: the store and the alerting engine own the data.
 
 mod alerts;
 mod assets;
+mod cluster;
 mod config;
 mod dashboards;
 mod error;
@@ -22,6 +24,10 @@ mod router;
 
 pub use alerts::{AlertInstance, AlertRule, AlertState, AlertsSnapshot, AlertsView, NoAlerts};
 pub use assets::is_built;
+pub use cluster::{
+    ClusterSnapshot, ClusterView, DataNodeState, DataNodeTold, HintsState, MetaNodeState, NoCluster,
+    PartitionState, PolicyState,
+};
 pub use config::ConsoleConfig;
 pub use router::router;
 

@@ -50,9 +50,14 @@ pub(crate) async fn post_query(
     forward(&console, Method::POST, query.as_deref(), &headers, body).await
 }
 
-/// The store's refusal of whoever sends these headers, if it refuses.
-pub(crate) async fn refusal(console: &Console, headers: &HeaderMap) -> Result<Option<Response>, ApiError> {
-    let response = forward(console, Method::GET, Some("q=SHOW%20DATABASES"), headers, Bytes::new()).await?;
+/// The store's refusal of a statement of whoever sends these headers, if it refuses.
+pub(crate) async fn refusal(
+    console: &Console,
+    headers: &HeaderMap,
+    statement: &str,
+) -> Result<Option<Response>, ApiError> {
+    let query = format!("q={}", statement.replace(' ', "%20"));
+    let response = forward(console, Method::GET, Some(&query), headers, Bytes::new()).await?;
     Ok(Some(response).filter(|response| !response.status().is_success()))
 }
 

@@ -10,7 +10,8 @@ use axum::{
 };
 
 use crate::{
-    AlertsView, ConsoleConfig, alerts, assets,
+    AlertsView, ClusterView, ConsoleConfig, alerts, assets,
+    cluster::{self, Cluster},
     dashboards::{self, DashboardStore},
     error::ApiError,
     guard, info, proxy,
@@ -25,6 +26,7 @@ pub(crate) struct Console {
     pub(crate) config: Arc<ConsoleConfig>,
     pub(crate) dashboards: Arc<DashboardStore>,
     pub(crate) alerts: Arc<dyn AlertsView>,
+    pub(crate) cluster: Arc<Cluster>,
     pub(crate) http: reqwest::Client,
 }
 
@@ -35,7 +37,7 @@ impl fmt::Debug for Console {
 }
 
 /// The console as a service: web app, API, security headers.
-pub fn router(config: ConsoleConfig, alerts: Arc<dyn AlertsView>) -> Router {
+pub fn router(config: ConsoleConfig, alerts: Arc<dyn AlertsView>, cluster: Arc<dyn ClusterView>) -> Router {
     // Compressed answers of the store are handed to the browser as they are, hence no decoding here.
     // Building can only fail on TLS set-up; the default client panics in the same case, at start.
     let http = reqwest::Client::builder()
@@ -49,6 +51,7 @@ pub fn router(config: ConsoleConfig, alerts: Arc<dyn AlertsView>) -> Router {
         dashboards: Arc::new(DashboardStore::new(config.dashboards_dir.clone())),
         config: Arc::new(config),
         alerts,
+        cluster: Arc::new(Cluster::new(cluster)),
         http,
     };
 
@@ -58,10 +61,14 @@ pub fn router(config: ConsoleConfig, alerts: Arc<dyn AlertsView>) -> Router {
         .route("/dashboards/{uid}", get(dashboards::one))
         .route("/alerts", get(alerts::serve))
         .layer(middleware::from_fn_with_state(console.clone(), guard::users_only));
+    let administrators = Router::new()
+        .route("/cluster", get(cluster::serve))
+        .layer(middleware::from_fn_with_state(console.clone(), guard::administrators_only));
     let api = Router::new()
         .route("/query", get(proxy::get_query).post(proxy::post_query))
         .route("/info", get(info::serve))
         .merge(ours)
+        .merge(administrators)
         .fallback(any(no_such_api))
         .layer(middleware::from_fn(guard::same_site_only))
         .with_state(console);

@@ -22,7 +22,8 @@ use tokio::{net::TcpListener, sync::oneshot};
 use tower::ServiceExt;
 
 use crate::{
-    AlertInstance, AlertRule, AlertState, AlertsSnapshot, ConsoleConfig, NoAlerts, is_built, router,
+    AlertInstance, AlertRule, AlertState, AlertsSnapshot, ClusterSnapshot, ClusterView, ConsoleConfig,
+    DataNodeState, NoAlerts, NoCluster, is_built, router,
 };
 
 /// An address where nobody listens: the port was ours a moment ago.
@@ -32,7 +33,7 @@ async fn closed_address() -> String {
 }
 
 fn console(upstream: &str) -> Router {
-    router(ConsoleConfig::new(upstream), Arc::new(NoAlerts))
+    router(ConsoleConfig::new(upstream), Arc::new(NoAlerts), Arc::new(NoCluster))
 }
 
 async fn send(app: Router, request: Request<Body>) -> (StatusCode, HeaderMap, Bytes) {
@@ -311,7 +312,7 @@ mod dashboards {
     fn with_dir(dir: &std::path::Path) -> Router {
         let config =
             ConsoleConfig { dashboards_dir: Some(dir.into()), ..ConsoleConfig::new("http://127.0.0.1:1") };
-        router(config, Arc::new(NoAlerts))
+        router(config, Arc::new(NoAlerts), Arc::new(NoCluster))
     }
 
     async fn list(app: Router) -> Vec<Value> {
@@ -452,7 +453,7 @@ async fn alerts_are_what_the_view_says_now() {
         let snapshot = snapshot.clone();
         move || snapshot.clone()
     };
-    let app = router(ConsoleConfig::new("http://127.0.0.1:1"), Arc::new(view));
+    let app = router(ConsoleConfig::new("http://127.0.0.1:1"), Arc::new(view), Arc::new(NoCluster));
     let (status, _, body) = get(app, "/api/alerts").await;
     assert_eq!(status, StatusCode::OK);
     let json = json_of(&body);
@@ -462,4 +463,74 @@ async fn alerts_are_what_the_view_says_now() {
 
     let (_, _, body) = get(console("http://127.0.0.1:1"), "/api/alerts").await;
     assert_eq!(json_of(&body)["rules"], json!([]));
+}
+
+mod cluster {
+    use std::{
+        future::Future,
+        pin::Pin,
+        sync::atomic::{AtomicU64, Ordering},
+    };
+
+    use super::*;
+
+    /// Counts how often it is asked.
+    #[derive(Default)]
+    struct Asked(AtomicU64);
+
+    impl ClusterView for Asked {
+        fn snapshot(&self) -> Pin<Box<dyn Future<Output = Option<ClusterSnapshot>> + Send + '_>> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                let node = DataNodeState { id: 4, error: Some("refused".into()), ..DataNodeState::default() };
+                Some(ClusterSnapshot { told_by: 5, data_nodes: vec![node], ..ClusterSnapshot::default() })
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn many_pages_ask_the_nodes_once_and_a_single_server_has_none() {
+        let view = Arc::new(Asked::default());
+        let app = router(
+            ConsoleConfig::new("http://127.0.0.1:1"),
+            Arc::new(NoAlerts),
+            Arc::clone(&view) as Arc<dyn ClusterView>,
+        );
+        let pages = (0..20).map(|_| get(app.clone(), "/api/cluster"));
+        for (status, _, body) in futures_util::future::join_all(pages).await {
+            assert_eq!(status, StatusCode::OK);
+            let json = json_of(&body);
+            assert_eq!(json["told_by"], 5);
+            assert_eq!(json["data_nodes"][0]["error"], "refused");
+        }
+        assert_eq!(view.0.load(Ordering::SeqCst), 1);
+
+        let (status, _, body) = get(console("http://127.0.0.1:1"), "/api/cluster").await;
+        assert_eq!((status, json_of(&body)), (StatusCode::OK, Value::Null));
+    }
+
+    /// A store that lets nobody see its servers.
+    async fn forbids(request: Request<Body>) -> (StatusCode, &'static str) {
+        match request.uri().query() {
+            Some("q=SHOW%20SERVERS") => (StatusCode::FORBIDDEN, r#"{"error":"administrators only"}"#),
+            _ => (StatusCode::OK, r#"{"results":[]}"#),
+        }
+    }
+
+    #[tokio::test]
+    async fn who_may_not_see_servers_does_not_see_the_cluster() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let store = format!("http://{}", listener.local_addr().unwrap());
+        let _serving =
+            tokio::spawn(async { axum::serve(listener, Router::new().fallback(any(forbids))).await });
+        let view = Arc::new(Asked::default());
+        let config = ConsoleConfig { asks_for_user: true, ..ConsoleConfig::new(store) };
+        let app = router(config, Arc::new(NoAlerts), Arc::clone(&view) as Arc<dyn ClusterView>);
+        let (status, _, body) = get(app.clone(), "/api/cluster").await;
+        assert_eq!(status, StatusCode::FORBIDDEN);
+        assert_eq!(json_of(&body)["error"], "administrators only");
+        assert_eq!(view.0.load(Ordering::SeqCst), 0, "nobody is asked for them");
+        assert_eq!(get(app, "/api/alerts").await.0, StatusCode::OK);
+    }
 }

@@ -8,10 +8,11 @@ use std::{
         mpsc,
     },
     thread::JoinHandle,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
+use skywatch_model::wall_clock_ns;
 use skywatch_monitor::{Selection, Statistic, StatisticsSource};
 
 use crate::{ContinuousQuery, PlannedRun, Planner};
@@ -180,11 +181,6 @@ fn statistic(run: &PlannedRun, written: u64, took: Duration) -> Statistic {
 
 fn time(time_ns: i64) -> Timestamp {
     Timestamp::from_nanosecond(i128::from(time_ns)).unwrap_or_default()
-}
-
-fn wall_clock_ns() -> i64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

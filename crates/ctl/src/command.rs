@@ -40,6 +40,7 @@ enum Action {
     KillCopyShard,
     RemoveShard,
     TruncateShards,
+    ShowLag,
     EntropyShow,
     EntropyRepair,
     EntropyKillRepair,
@@ -57,7 +58,7 @@ const FORCE: Flag = Flag::switch("force", "Do not contact the node: it is gone f
 const NODE: Flag = Flag::valued("nodeid", "id", "Number of the data node, as show prints it");
 
 /// In the order of the usage.
-pub(crate) const COMMANDS: [Command; 24] = [
+pub(crate) const COMMANDS: [Command; 25] = [
     Command {
         name: "add-data",
         arguments: "<tcpAddr>",
@@ -221,6 +222,14 @@ pub(crate) const COMMANDS: [Command; 24] = [
         action: Action::Show,
     },
     Command {
+        name: "show-lag",
+        arguments: "",
+        summary: "Show how far data nodes have applied the log",
+        flags: &[],
+        examples: &["show-lag"],
+        action: Action::ShowLag,
+    },
+    Command {
         name: "show-shards",
         arguments: "",
         summary: "Show the shards of the cluster",
@@ -284,7 +293,10 @@ pub async fn run(arguments: &[String], environment: Environment, mut streams: St
         }
     };
     if let (Some(command), Err(error)) = (command, &result) {
-        streams.tell(&format!("{}: {error}", command.name));
+        match error {
+            CtlError::Option(text) => streams.tell(text),
+            error => streams.tell(&format!("{}: {error}", command.name)),
+        }
         if let CtlError::Usage(_) = error {
             streams.tell(usage::of_command(&program, command).trim_end());
         }
@@ -396,6 +408,7 @@ async fn act(
         Action::UpdateData => commands::nodes::update_data(context).await,
         Action::Show => commands::show::run(context).await,
         Action::ShowShards => commands::show_shards::run(context).await,
+        Action::ShowLag => commands::lag::show(context).await,
         Action::CopyShard => commands::copy_shard::run(context).await,
         Action::CopyShardStatus => commands::copy_shard::status(context).await,
         Action::KillCopyShard => commands::copy_shard::kill(context).await,

@@ -4,6 +4,7 @@ pub(crate) mod copy_shard;
 pub(crate) mod entropy;
 pub(crate) mod join;
 pub(crate) mod labels;
+pub(crate) mod lag;
 pub(crate) mod leave;
 pub(crate) mod nodes;
 pub(crate) mod remove_meta;

@@ -11,6 +11,9 @@ pub enum CtlError {
     /// Refused here, before anything was sent.
     #[error("{0}")]
     Local(String),
+    /// An option of every command has a value that it cannot have; told as it is, whichever command it was.
+    #[error("{0}")]
+    Option(String),
     /// The options cannot be understood; the usage is printed as well.
     #[error("{0}")]
     Usage(String),
@@ -74,6 +77,7 @@ impl CtlError {
             Self::Unreachable { .. } | Self::NotANode { .. } => true,
             Self::Server { status, .. } => *status == StatusCode::SERVICE_UNAVAILABLE,
             Self::Local(_)
+            | Self::Option(_)
             | Self::Usage(_)
             | Self::TimedOut { .. }
             | Self::Interrupted(_)
@@ -87,6 +91,7 @@ impl CtlError {
             Self::Usage(_) => 2,
             Self::Interrupted(_) => 130,
             Self::Local(_)
+            | Self::Option(_)
             | Self::Server { .. }
             | Self::Unreachable { .. }
             | Self::TimedOut { .. }

@@ -158,10 +158,11 @@ impl Flags {
     }
 }
 
-/// What follows the dashes, if the text is an option. A dash alone is an argument.
+/// What follows the dashes, if the text is an option. A dash alone is an argument, and so is a number below zero.
 fn option_name(text: &str) -> Option<&str> {
     let name = text.strip_prefix('-')?;
-    (!name.is_empty()).then(|| name.strip_prefix('-').unwrap_or(name))
+    (!name.is_empty() && !name.starts_with(|char: char| char.is_ascii_digit()))
+        .then(|| name.strip_prefix('-').unwrap_or(name))
 }
 
 /// As Go's `strconv.ParseBool`.
@@ -193,6 +194,7 @@ mod tests {
             assert_eq!(flags.arguments, ["x"], "{text}");
         }
         assert_eq!(parse("-- -k - x").unwrap().arguments, ["-k", "-", "x"]);
+        assert_eq!(parse("-k -1").unwrap().arguments, ["-1"]);
         assert!(!parse("-k -k=false").unwrap().is_set("k"));
         assert_eq!(parse("-bind a -bind b").unwrap().texts("bind").collect::<Vec<_>>(), ["a", "b"]);
     }

@@ -16,6 +16,7 @@ mod client;
 mod command;
 mod commands;
 mod data_apis;
+mod description;
 mod error;
 mod flags;
 mod go_duration;
@@ -32,6 +33,7 @@ mod usage;
 
 pub use command::run;
 pub use data_apis::{DataApi, DataApis, data_apis};
+pub use description::{CommandDescription, OptionDescription, commands, global_options};
 pub use error::CtlError;
 pub use go_duration::parse as parse_go_duration;
 pub use options::{command_name, split_global};

@@ -70,11 +70,13 @@ impl Options {
             Some(value) => value.to_owned(),
             None => otherwise.clone().unwrap_or_default(),
         };
-        let auth = match flags.text("auth-type").unwrap_or("none") {
+        let auth = match flags.text("auth-type").unwrap_or("none").to_ascii_lowercase().as_str() {
             "none" | "" => Auth::None,
             "basic" => Auth::Basic { user: text("user"), password: or("pwd", &environment.password) },
             "jwt" => Auth::Jwt { user: text("user"), secret: or("secret", &environment.shared_secret) },
-            other => return Err(CtlError::local(format!("invalid -auth-type: {other}"))),
+            _ => {
+                return Err(CtlError::Option(format!("invalid -auth-type: {}", text("auth-type"))));
+            }
         };
         let mut binds: Vec<String> = flags
             .texts("bind")
@@ -174,13 +176,14 @@ mod tests {
         let jwt = |secret: &str| Auth::Jwt { user: "u".to_owned(), secret: secret.to_owned() };
         assert!(options("-auth-type jwt -user u", &environment).unwrap().auth == jwt("s"));
         assert!(options("-auth-type jwt -user u -secret t", &environment).unwrap().auth == jwt("t"));
+        assert!(options("-auth-type JWT -user u", &environment).unwrap().auth == jwt("s"));
     }
 
     #[test]
     fn what_is_no_option_is_refused() {
         let nobody = Environment::default();
         let told = |text| options(text, &nobody).map(|_| ()).unwrap_err().to_string();
-        assert_eq!(told("-auth-type ldap"), "invalid -auth-type: ldap");
+        assert_eq!(told("-auth-type LDAP"), "invalid -auth-type: LDAP");
         assert!(told("-timeout soon").contains("invalid value \"soon\" for flag -timeout"));
         assert!(told("-timeout 0s").contains("longer than 0"));
     }

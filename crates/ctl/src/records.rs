@@ -136,6 +136,9 @@ pub(crate) struct Owner {
     pub(crate) size: i64,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) err: String,
+    /// Why its node said nothing, if it did not.
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) silence: String,
 }
 
 impl Owner {

@@ -26,10 +26,10 @@ pub(crate) fn cells(bytes: &[u8]) {
         StoreOptions { versions: VersionPolicy::Keep, background: false, ..StoreOptions::default() };
     let store = Store::open_on(Arc::new(SimFs::new(1)), Path::new("data"), options).expect("an empty disk");
     let shard = store.create_shard(ShardId(1), TimeRange::ALL).expect("there is none");
-    let taken = shard.import(&batch).expect("the disk works");
+    let taken = shard.import(&batch, shard.forgotten()).expect("the disk works");
     assert_eq!(taken.stored + taken.known + taken.refused, batch.cells(), "{taken:?}");
     // A batch may say several things of one cell with one version; they settle.
-    let is_settled = |_| shard.import(&batch).expect("the disk works").stored == 0;
+    let is_settled = |_| shard.import(&batch, shard.forgotten()).expect("the disk works").stored == 0;
     assert!((0..=batch.cells()).any(is_settled), "it is here already");
     shard.flush().expect("the disk works");
     shard.digest().expect("what was taken in can be read");

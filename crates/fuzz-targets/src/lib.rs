@@ -7,6 +7,7 @@
 mod calls;
 mod checksums;
 mod files;
+mod log;
 mod mutate;
 mod requests;
 mod text;
@@ -50,6 +51,8 @@ pub const TARGETS: &[Target] = &[
     Target::of_text("prometheus_write", requests::prometheus_write),
     Target::of_text("prometheus_read", requests::prometheus_read),
     Target::of_text("graphite", requests::graphite),
+    Target::of_text("collectd", requests::collectd),
+    Target::of_text("opentsdb", requests::opentsdb),
     Target::of_text("parameters", requests::parameters),
     Target::of_text("multipart", requests::multipart),
     Target::of_text("bound_parameters", requests::bound_parameters),
@@ -89,6 +92,8 @@ pub const TARGETS: &[Target] = &[
         Checksums::Behind,
         &["crates/storage/tests/golden/cells-v1.cells"],
     ),
+    Target::of_text("log_record", log::record),
+    Target::of_file("log_positions", log::positions, Checksums::Behind, &[]),
     Target::of_file(
         "catalogue",
         files::catalogue,

@@ -2,7 +2,7 @@
 
 use skywatch_http::fuzzing;
 use skywatch_influxql::{ParamValue, parse_query_with};
-use skywatch_listeners::graphite::Parser;
+use skywatch_listeners::{collectd, graphite::Parser, opentsdb};
 use skywatch_model::line::PointBatch;
 use skywatch_prometheus::{compress, decode_read, decode_write, unpack, unpacked_length};
 
@@ -55,6 +55,43 @@ pub(crate) fn graphite(bytes: &[u8]) {
     for line in bytes[gap..].split(|byte| *byte == b'\n') {
         let _refused = parser.parse(line, 42, &mut batch);
     }
+    points_are_written_as_read(&batch);
+}
+
+/// `user` has a password.
+struct OneUser;
+
+impl collectd::Passwords for OneUser {
+    fn of(&self, user: &str) -> Option<String> {
+        (user == "user").then(|| "secret".to_owned())
+    }
+
+    fn are_known(&self) -> bool {
+        true
+    }
+}
+
+/// A datagram: its points are points like others, whichever way several values are taken.
+pub(crate) fn collectd(bytes: &[u8]) {
+    for multi_value in [collectd::MultiValue::Split, collectd::MultiValue::Join] {
+        let (types, security) = (collectd::TypesDb::built_in(), collectd::SecurityLevel::None);
+        let parser = collectd::Parser { types, security, multi_value };
+        let mut batch = PointBatch::new();
+        if let Ok(taken) = parser.parse(bytes, 42, &OneUser, &mut batch) {
+            assert_eq!(taken.points, batch.len() as u64);
+        }
+        points_are_written_as_read(&batch);
+    }
+    let _refused = collectd::TypesDb::parse(&String::from_utf8_lossy(bytes));
+}
+
+/// Lines, or a body.
+pub(crate) fn opentsdb(bytes: &[u8]) {
+    let mut batch = PointBatch::new();
+    for line in String::from_utf8_lossy(bytes).lines() {
+        let _refused = opentsdb::parse_line(line, &mut batch);
+    }
+    let _refused = opentsdb::parse_body(bytes, &mut batch);
     points_are_written_as_read(&batch);
 }
 

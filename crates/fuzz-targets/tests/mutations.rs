@@ -95,6 +95,8 @@ targets! {
     prometheus_write
     prometheus_read
     graphite
+    collectd
+    opentsdb
     parameters
     multipart
     bound_parameters
@@ -106,6 +108,8 @@ targets! {
     index
     manifest
     cells
+    log_record
+    log_positions
     catalogue
     backup
 }

@@ -8,7 +8,7 @@ use hyper::{
     http::request::Parts,
 };
 
-use skywatch_cluster::ReplicationStatistics;
+use skywatch_cluster::{LogStatistics, ReplicationStatistics};
 use skywatch_query::Identity;
 use skywatch_storage::{Consumer, MemoryBudget};
 
@@ -233,6 +233,9 @@ fn collect_replication(replication: &ReplicationStatistics, metrics: &mut Metric
     }
     let whole = "Whether queries may be answered from the copies of this node.";
     metrics.gauge("skywatch_node_is_whole", whole, &[], f64::from(u8::from(replication.is_whole)));
+    if let Some(log) = &replication.log {
+        collect_log(log, metrics);
+    }
     let entropy = &replication.entropy;
     let differing = "Shards not known to be alike at all owners.";
     metrics.gauge("skywatch_entropy_shards_differing", differing, &[], entropy.differing as f64);
@@ -244,6 +247,47 @@ fn collect_replication(replication: &ReplicationStatistics, metrics: &mut Metric
         &[],
         entropy.bytes_rx,
     );
+}
+
+/// Of a node that writes through the cluster's log.
+fn collect_log(log: &LogStatistics, metrics: &mut Metrics) {
+    for lag in &log.lag.partitions {
+        let partition = lag.partition.to_string();
+        let labels = [("partition", partition.as_str())];
+        let mut gauge = |name, help, value: f64| metrics.gauge(name, help, &labels, value);
+        gauge("skywatch_log_applied_offset", "The first record not applied here.", lag.applied as f64);
+        gauge(
+            "skywatch_log_fresh",
+            "Whether queries may be answered from this node's copy of the partition.",
+            f64::from(u8::from(lag.fresh)),
+        );
+        if let Some(records) = lag.lag {
+            gauge(
+                "skywatch_log_lag_records",
+                "Records in the log that are not applied here.",
+                records as f64,
+            );
+        }
+        if let Some(ms) = lag.lag_ms {
+            let help = "For how long the oldest record that is not applied here has been in the log.";
+            gauge("skywatch_log_lag_seconds", help, ms as f64 / 1e3);
+        }
+    }
+    let reached = f64::from(u8::from(log.lag.unreachable.is_none()));
+    metrics.gauge("skywatch_log_reachable", "Whether the log answers this node.", &[], reached);
+    let done = &log.done;
+    for (name, help, value) in [
+        ("skywatch_log_records_total", "Records of the log that were read and applied.", done.records),
+        ("skywatch_log_bytes_total", "Their bytes.", done.bytes),
+        ("skywatch_log_points_total", "Points stored of them.", done.points),
+        ("skywatch_log_appended_total", "Records that this node has put into the log.", done.appended),
+        ("skywatch_log_append_errors_total", "Appends not taken, or not surely.", done.append_errors),
+        ("skywatch_log_set_aside_total", "Records that cannot be applied, set aside.", done.set_aside),
+        ("skywatch_log_set_aside_failed_total", "Those that the log did not take.", done.set_aside_failed),
+        ("skywatch_log_expired_total", "Times that the log lacked what was wanted.", done.expired),
+    ] {
+        metrics.counter(name, help, &[], value);
+    }
 }
 
 fn collect_node(node: &skywatch_cluster::NodeStatistics, metrics: &mut Metrics) {

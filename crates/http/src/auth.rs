@@ -12,12 +12,12 @@ use std::{
 };
 
 use hyper::StatusCode;
+use skywatch_model::wall_clock_ns;
 use skywatch_query::Identity;
 use subtle::ConstantTimeEq;
 
 use crate::{
     app::{App, Head},
-    handlers::write::now_ns,
     params::Params,
     response::Failure,
 };
@@ -170,7 +170,7 @@ fn check_token(app: &App, auth: &AuthConfig, token: &str) -> Result<Identity, Fa
         // InfluxDB's spelling.
         return Err(refused(app, auth, "bearer auth disabld"));
     };
-    let name = jwt::user_of(token, secret, now_ns() / 1_000_000_000)
+    let name = jwt::user_of(token, secret, wall_clock_ns() / 1_000_000_000)
         .map_err(|error| refused(app, auth, &error.to_string()))?;
     app.engine.accounts().user(&name).map(Identity::User).ok_or_else(|| refused(app, auth, "user not found"))
 }

@@ -50,6 +50,13 @@ struct Requests {
     reader: AtomicWaker,
 }
 
+impl Activity {
+    /// Whether nothing was ever asked.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.0.begun.load(Ordering::Relaxed) == 0
+    }
+}
+
 /// Held while a request is being answered.
 #[derive(Debug)]
 pub(crate) struct Busy(Arc<Requests>);

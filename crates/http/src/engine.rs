@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use skywatch_cluster::{
-    Accounts, Entropy, Node, NodeStatistics, NotReady, PointsRequest, WriteError, WriteRequest, WriteSummary,
-    backup::Backups,
+    Accounts, Entropy, Node, NodeStatistics, NotReady, PointsRequest, Purpose, WriteError, WriteRequest,
+    WriteSummary, backup::Backups,
 };
 use skywatch_model::line::PointBatch;
 use skywatch_query::{BackendError, CancelToken, DeleteRequest, QueryError, QueryRequest, ResultSink};
@@ -32,8 +32,8 @@ pub trait Engine: Send + Sync + 'static {
         sink: &mut dyn ResultSink,
     ) -> Result<(), QueryError>;
 
-    /// Whether clients should be sent here.
-    fn readiness(&self) -> Result<(), NotReady>;
+    /// Whether clients that want this should be sent here.
+    fn readiness_for(&self, purpose: Purpose) -> Result<(), NotReady>;
 
     /// What the node holds and has done, for `/metrics`.
     fn statistics(&self) -> NodeStatistics;
@@ -76,8 +76,8 @@ impl Engine for Node {
         self.executor().execute(request, cancel, sink)
     }
 
-    fn readiness(&self) -> Result<(), NotReady> {
-        Self::readiness(self)
+    fn readiness_for(&self, purpose: Purpose) -> Result<(), NotReady> {
+        Self::readiness_for(self, purpose)
     }
 
     fn statistics(&self) -> NodeStatistics {

@@ -100,10 +100,23 @@ impl Metrics {
         labels: &[(&str, &str)],
         histogram: &Histogram,
     ) {
-        let samples = self.family(name, help, "histogram");
         let (buckets, sum) = histogram.snapshot();
+        self.distribution(name, help, labels, &buckets, sum);
+    }
+
+    /// A distribution that was counted elsewhere: upper bounds, the last of them infinite, with the number in each bucket
+    /// alone, and the sum of all, in the same unit.
+    pub fn distribution(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        labels: &[(&str, &str)],
+        buckets: &[(f64, u64)],
+        sum: f64,
+    ) {
+        let samples = self.family(name, help, "histogram");
         let mut count = 0;
-        for (bound, in_bucket) in buckets {
+        for &(bound, in_bucket) in buckets {
             count += in_bucket;
             push_series(samples, name, "_bucket", labels, Some(bound));
             push_u64(samples, count);

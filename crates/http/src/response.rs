@@ -11,6 +11,7 @@ use hyper::{
     body::{Body, Frame, SizeHint},
     header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
+use skywatch_cluster::PositionToken;
 use tokio::sync::mpsc;
 
 use crate::encode::{Format, push_csv_field, push_json_string};
@@ -18,6 +19,7 @@ use crate::encode::{Format, push_csv_field, push_json_string};
 /// Header that repeats the error of an answer.
 const X_INFLUXDB_ERROR: HeaderName = HeaderName::from_static("x-influxdb-error");
 const X_SKYWATCH_DURABLE: HeaderName = HeaderName::from_static("x-skywatch-durable");
+const X_SKYWATCH_POSITION: HeaderName = HeaderName::from_static("x-skywatch-position");
 
 /// Longest error repeated in a header; clients bound all headers together, some at 16 KiB.
 const MAX_ERROR_HEADER_BYTES: usize = 4 << 10;
@@ -143,6 +145,16 @@ pub(crate) fn no_content(format: Format) -> Answer {
     let mut answer = Response::new(AnswerBody::empty());
     *answer.status_mut() = StatusCode::NO_CONTENT;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    answer
+}
+
+/// Tells a client where in the cluster's log its points are: a query can wait for it.
+pub(crate) fn with_position(mut answer: Answer, position: &PositionToken) -> Answer {
+    if !position.is_empty()
+        && let Ok(told) = HeaderValue::from_str(&position.to_string())
+    {
+        answer.headers_mut().insert(X_SKYWATCH_POSITION, told);
+    }
     answer
 }
 

@@ -187,7 +187,7 @@ async fn serve(
         match endpoint {
             Endpoint::Ping => Ok(ping::ping(&head)),
             Endpoint::Health => Ok(ping::health()),
-            Endpoint::Ready => Ok(ping::ready(&app.engine)),
+            Endpoint::Ready => Ok(ping::ready(&app.engine, head.url.get("for"))),
             Endpoint::Query => query::query(app, &head, body).await,
             Endpoint::Write => write::write_v1(app, &head, body).await,
             Endpoint::WriteV2 => write::write_v2(app, &head, body).await,

@@ -36,6 +36,9 @@ use crate::{
 /// Pause after the operating system refused a connection for want of something, mostly file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a connection that has not asked anything may still do so when the server stops.
+const FIRST_REQUEST: Duration = Duration::from_millis(200);
+
 /// What a connection over the limit gets to read.
 const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
     Content-Length: 33\r\nRetry-After: 1\r\nConnection: close\r\n\r\n{\"error\":\"too many connections\"}\n";
@@ -241,7 +244,13 @@ fn admit(
         stream.prepare();
         let Some(tls) = tls else { return converse(app, stream, peer, stop).await };
         // The connection counts from its first byte on; who does not greet in time is let go.
-        match timeout(app.config.header_timeout, greet(tls, stream)).await {
+        let mut stopping = stop.clone();
+        let greeted = tokio::select! {
+            greeted = timeout(app.config.header_timeout, greet(tls, stream)) => greeted,
+            // Who has not greeted yet has asked nothing.
+            () = told_to_stop(&mut stopping) => return,
+        };
+        match greeted {
             Ok(Ok(Some(stream))) => converse(app, stream, peer, stop).await,
             Ok(Ok(None)) => tracing::debug!(%peer, "plain HTTP where HTTPS is spoken"),
             Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
@@ -288,12 +297,30 @@ async fn converse(
         outcome = connection.as_mut() => outcome,
         () = told_to_stop(&mut stop) => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            finish(connection, &activity).await
         }
     };
     if let Err(error) = outcome {
         tracing::debug!(%error, "a connection ended early");
     }
+}
+
+/// Waits for the end of a connection that was told to end. One that has not asked anything yet would keep waiting for its
+/// first request, as those do that load balancers and browsers open in advance: it has a moment to ask.
+async fn finish<T>(
+    mut connection: impl Future<Output = Result<T, hyper::Error>> + Unpin,
+    activity: &Activity,
+) -> Result<(), hyper::Error> {
+    if activity.is_untouched() {
+        let first = timeout(FIRST_REQUEST, &mut connection).await;
+        if let Ok(outcome) = first {
+            return outcome.map(drop);
+        }
+        if activity.is_untouched() {
+            return Ok(());
+        }
+    }
+    connection.await.map(drop)
 }
 
 async fn told_to_stop(stop: &mut watch::Receiver<bool>) {

@@ -300,6 +300,7 @@ fn show() -> impl Strategy<Value = Show> {
             Show::ContinuousQueries,
             Show::Databases,
             Show::Queries,
+            Show::Servers,
             Show::ShardGroups,
             Show::Shards,
             Show::Subscriptions,

@@ -1,12 +1,9 @@
 //! Points on their way from a socket to the node: gathered, queued, written.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{sync::Arc, time::Duration};
 
 use skywatch_cluster::{Consistency, PointsRequest, WriteError, WriteErrorClass};
-use skywatch_model::line::PointBatch;
+use skywatch_model::{line::PointBatch, wall_clock_ns};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until},
@@ -36,6 +33,8 @@ pub struct BatchConfig {
     pub pending: usize,
     /// How long a batch that is not full waits for more points.
     pub timeout: Duration,
+    /// How many owners have to have them, in a cluster.
+    pub consistency: Consistency,
 }
 
 /// A batch and the time when its last point came.
@@ -86,7 +85,7 @@ impl Gatherer {
         if !self.batch.is_empty() {
             let full = std::mem::replace(&mut self.batch, PointBatch::new());
             // The writer outlives every gatherer; without it there is nobody to tell.
-            drop(self.queue.send((full, now_ns())).await);
+            drop(self.queue.send((full, wall_clock_ns())).await);
         }
     }
 }
@@ -116,7 +115,7 @@ pub(crate) async fn write_batches(
                     add(&counters.points_written, batch.len() as u64);
                     break;
                 }
-                Ok(Err(Failed { reason, may_retry }))
+                Ok(Err(Failed { reason, may_retry, .. }))
                     if may_retry && attempt < RETRIES_MAX && !*stop.borrow() =>
                 {
                     tracing::warn!(
@@ -148,13 +147,18 @@ pub(crate) async fn write_batches(
     }
 }
 
-struct Failed {
-    reason: String,
+/// Why a batch was not stored.
+pub(crate) struct Failed {
+    /// In words.
+    pub(crate) reason: String,
+    /// Whether it is worth another try.
     may_retry: bool,
+    /// Who has to act.
+    pub(crate) class: WriteErrorClass,
 }
 
-/// Blocking.
-fn store(
+/// Writes a batch, to a database that is made unless `is_made`. Blocking.
+pub(crate) fn store(
     sink: &dyn PointSink,
     config: &BatchConfig,
     batch: &PointBatch<'_>,
@@ -162,14 +166,17 @@ fn store(
     is_made: bool,
 ) -> Result<(), Failed> {
     if !is_made {
-        sink.ensure_database(&config.database, &config.retention_policy)
-            .map_err(|reason| Failed { reason, may_retry: true })?;
+        sink.ensure_database(&config.database, &config.retention_policy).map_err(|reason| Failed {
+            reason,
+            may_retry: true,
+            class: WriteErrorClass::Fatal,
+        })?;
     }
     let request = PointsRequest {
         database: &config.database,
         retention_policy: Some(config.retention_policy.as_str()).filter(|policy| !policy.is_empty()),
         received_at_ns,
-        consistency: Consistency::One,
+        consistency: config.consistency,
     };
     match sink.write_points(&request, batch) {
         Ok(_) => Ok(()),
@@ -177,13 +184,8 @@ fn store(
             // A database that somebody dropped is made again.
             may_retry: matches!(error, WriteError::Overloaded { .. } | WriteError::DatabaseNotFound(_))
                 || error.class() == WriteErrorClass::Fatal,
+            class: error.class(),
             reason: error.to_string(),
         }),
     }
-}
-
-/// Wall clock, in nanoseconds since the epoch.
-pub(crate) fn now_ns() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }

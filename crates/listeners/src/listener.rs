@@ -3,6 +3,7 @@
 use std::{io, sync::Arc};
 
 use skywatch_monitor::Monitor;
+use skywatch_tls::ServerTls;
 use tokio::{
     net::{TcpListener, UdpSocket, lookup_host},
     sync::watch,
@@ -11,7 +12,10 @@ use tokio::{
 
 use crate::{
     batch::{Gatherer, write_batches},
-    graphite_socket::{self, GraphiteConfig, Protocol},
+    collectd_socket::{self, AuthFile, CollectdConfig},
+    connections, datagrams,
+    graphite_socket::{self, GraphiteConfig, GraphiteLines, Protocol},
+    opentsdb_socket::{OpenTsdb, OpenTsdbConfig},
     sink::PointSink,
     statistics::Counters,
     udp_socket::{self, UdpConfig},
@@ -40,6 +44,8 @@ enum Kind {
     Udp(UdpSocket, UdpConfig),
     GraphiteTcp(TcpListener, GraphiteConfig),
     GraphiteUdp(UdpSocket, GraphiteConfig),
+    Collectd(UdpSocket, CollectdConfig),
+    OpenTsdb(TcpListener, OpenTsdbConfig, Option<ServerTls>),
 }
 
 /// Listeners that are running.
@@ -52,7 +58,7 @@ pub struct Listeners {
 impl Listener {
     /// Takes the address of a listener for line protocol.
     pub async fn bind_udp(config: UdpConfig) -> Result<Self, BindError> {
-        let socket = udp_socket::bind(&config.bind, config.read_buffer_bytes).await;
+        let socket = datagrams::bind(&config.bind, config.read_buffer_bytes).await;
         let socket = socket.map_err(|source| bind_error("udp", &config.bind, "udp", source))?;
         let counters = Counters::new("udp", vec![("bind", config.bind.clone())]);
         Ok(Self { kind: Kind::Udp(socket, config), counters: Arc::new(counters) })
@@ -70,11 +76,30 @@ impl Listener {
                 Kind::GraphiteTcp(listener, config)
             }
             Protocol::Udp => {
-                let socket = udp_socket::bind(&config.bind, config.read_buffer_bytes).await;
+                let socket = datagrams::bind(&config.bind, config.read_buffer_bytes).await;
                 Kind::GraphiteUdp(socket.map_err(failed)?, config)
             }
         };
         Ok(Self { kind, counters: Arc::new(Counters::new("graphite", tags)) })
+    }
+
+    /// Takes the address of a listener for collectd.
+    pub async fn bind_collectd(config: CollectdConfig) -> Result<Self, BindError> {
+        let socket = datagrams::bind(&config.bind, config.read_buffer_bytes).await;
+        let socket = socket.map_err(|source| bind_error("collectd", &config.bind, "udp", source))?;
+        let counters = Counters::new("collectd", vec![("bind", config.bind.clone())]);
+        Ok(Self { kind: Kind::Collectd(socket, config), counters: Arc::new(counters) })
+    }
+
+    /// Takes the address of a listener for OpenTSDB, whose certificate is read if there is to be one.
+    pub async fn bind_opentsdb(config: OpenTsdbConfig) -> Result<Self, BindError> {
+        let failed = |source| bind_error("opentsdb", &config.bind, "tcp", source);
+        let tls = config.tls.as_ref().map(ServerTls::load).transpose();
+        let tls = tls.map_err(|error| failed(io::Error::other(error)))?;
+        let candidates = addresses(&config.bind).await.map_err(failed)?;
+        let listener = TcpListener::bind(candidates.as_slice()).await.map_err(failed)?;
+        let counters = Counters::new("opentsdb", vec![("bind", config.bind.clone())]);
+        Ok(Self { kind: Kind::OpenTsdb(listener, config, tls), counters: Arc::new(counters) })
     }
 
     fn start(self, sink: &Arc<dyn PointSink>, running: &mut Listeners) {
@@ -82,23 +107,29 @@ impl Listener {
         let batches = match &kind {
             Kind::Udp(_, config) => config.batch.clone(),
             Kind::GraphiteTcp(_, config) | Kind::GraphiteUdp(_, config) => config.batch.clone(),
+            Kind::Collectd(_, config) => config.batch.clone(),
+            Kind::OpenTsdb(_, config, _) => config.batch.clone(),
         };
         let (gatherer, waiting) = Gatherer::new(batches.clone());
         let stop = running.stop.subscribe();
-        let sink = Arc::clone(sink);
-        running.tasks.spawn(write_batches(batches, waiting, sink, Arc::clone(&counters), stop.clone()));
+        let writing = write_batches(batches, waiting, Arc::clone(sink), Arc::clone(&counters), stop.clone());
+        running.tasks.spawn(writing);
         match kind {
             Kind::Udp(socket, config) => {
                 running.tasks.spawn(udp_socket::read(socket, config.precision, gatherer, counters, stop));
             }
             Kind::GraphiteTcp(listener, config) => {
-                running.tasks.spawn(graphite_socket::accept(
-                    listener,
-                    config.parser,
-                    gatherer,
-                    counters,
-                    stop,
-                ));
+                let lines = GraphiteLines::new(config.parser, counters);
+                running.tasks.spawn(connections::accept(listener, lines, gatherer, stop));
+            }
+            Kind::OpenTsdb(listener, config, tls) => {
+                let lines = OpenTsdb::new(config, tls, Arc::clone(sink), counters);
+                running.tasks.spawn(connections::accept(listener, lines, gatherer, stop));
+            }
+            Kind::Collectd(socket, CollectdConfig { parser, auth_file, .. }) => {
+                let passwords = AuthFile::new(auth_file);
+                let reading = collectd_socket::read(socket, parser, passwords, gatherer, counters, stop);
+                running.tasks.spawn(reading);
             }
             Kind::GraphiteUdp(socket, config) => {
                 running.tasks.spawn(graphite_socket::read(socket, config.parser, gatherer, counters, stop));

@@ -20,6 +20,16 @@ pub(crate) struct Counters {
     pub batches_failed: AtomicU64,
     pub connections_active: AtomicU64,
     pub connections_handled: AtomicU64,
+    /// Points that cannot be stored.
+    pub points_invalid: AtomicU64,
+    /// OpenTSDB's.
+    pub http_connections: AtomicU64,
+    pub telnet_active: AtomicU64,
+    pub telnet_handled: AtomicU64,
+    pub bad_lines: AtomicU64,
+    pub bad_times: AtomicU64,
+    pub bad_tags: AtomicU64,
+    pub bad_floats: AtomicU64,
 }
 
 impl Counters {
@@ -37,6 +47,14 @@ impl Counters {
             batches_failed: AtomicU64::new(0),
             connections_active: AtomicU64::new(0),
             connections_handled: AtomicU64::new(0),
+            points_invalid: AtomicU64::new(0),
+            http_connections: AtomicU64::new(0),
+            telnet_active: AtomicU64::new(0),
+            telnet_handled: AtomicU64::new(0),
+            bad_lines: AtomicU64::new(0),
+            bad_times: AtomicU64::new(0),
+            bad_tags: AtomicU64::new(0),
+            bad_floats: AtomicU64::new(0),
         }
     }
 }
@@ -53,21 +71,43 @@ impl StatisticsSource for Counters {
         for (key, tag) in &self.tags {
             statistic = statistic.tag(key, tag.clone());
         }
-        let statistic = statistic.values([
-            ("pointsRx", value(&self.points_received)),
-            ("bytesRx", value(&self.bytes_received)),
-            ("pointsParseFail", value(&self.parse_failures)),
+        let sent = [
             ("batchesTx", value(&self.batches_written)),
             ("pointsTx", value(&self.points_written)),
             ("batchesTxFail", value(&self.batches_failed)),
-        ]);
+        ];
+        let received = [
+            ("pointsRx", value(&self.points_received)),
+            ("bytesRx", value(&self.bytes_received)),
+            ("pointsParseFail", value(&self.parse_failures)),
+        ];
+        let connections = [
+            ("connsActive", value(&self.connections_active)),
+            ("connsHandled", value(&self.connections_handled)),
+        ];
+        let invalid = ("droppedPointsInvalid", value(&self.points_invalid));
+        let unread = ("readFail", value(&self.read_failures));
+        let statistic = statistic.values(sent);
         statistics.push(match self.name {
-            "graphite" => statistic.values([
-                ("pointsNaNFail", value(&self.not_a_number)),
-                ("connsActive", value(&self.connections_active)),
-                ("connsHandled", value(&self.connections_handled)),
+            "graphite" => statistic
+                .values(received)
+                .values(connections)
+                .values([("pointsNaNFail", value(&self.not_a_number))]),
+            "opentsdb" => statistic.values(connections).values([
+                invalid,
+                ("httpConnsHandled", value(&self.http_connections)),
+                ("tlBadFloat", value(&self.bad_floats)),
+                ("tlBadLine", value(&self.bad_lines)),
+                ("tlBadTag", value(&self.bad_tags)),
+                ("tlBadTime", value(&self.bad_times)),
+                ("tlBytesRx", value(&self.bytes_received)),
+                ("tlConnsActive", value(&self.telnet_active)),
+                ("tlConnsHandled", value(&self.telnet_handled)),
+                ("tlPointsRx", value(&self.points_received)),
+                ("tlReadErr", value(&self.read_failures)),
             ]),
-            _ => statistic.values([("readFail", value(&self.read_failures))]),
+            "collectd" => statistic.values(received).values([unread, invalid]),
+            _ => statistic.values(received).values([unread]),
         });
     }
 }

@@ -1,18 +1,18 @@
 //! `[[udp]]`: datagrams of line protocol.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
-use skywatch_model::line::{ParseOptions, PointBatch, Precision, PushError, parse};
+use skywatch_model::{
+    line::{ParseOptions, PointBatch, Precision, PushError, parse},
+    wall_clock_ns,
+};
 use tokio::{net::UdpSocket, sync::watch};
 
 use crate::{
-    batch::{BatchConfig, Gatherer, now_ns},
-    listener::{addresses, told_to_stop},
+    batch::{BatchConfig, Gatherer},
+    datagrams,
     statistics::{Counters, add},
 };
-
-/// Largest datagram there is.
-pub(crate) const DATAGRAM_BYTES_MAX: usize = 64 << 10;
 
 /// One `[[udp]]` section.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,48 +27,23 @@ pub struct UdpConfig {
     pub precision: Precision,
 }
 
-/// Takes an address for datagrams.
-pub(crate) async fn bind(bind: &str, read_buffer_bytes: usize) -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind(addresses(bind).await?.as_slice()).await?;
-    if read_buffer_bytes > 0 {
-        rustix::net::sockopt::set_socket_recv_buffer_size(&socket, read_buffer_bytes)?;
-    }
-    Ok(socket)
-}
-
 /// Reads datagrams until told to stop.
 pub(crate) async fn read(
     socket: UdpSocket,
     precision: Precision,
-    mut gatherer: Gatherer,
+    gatherer: Gatherer,
     counters: Arc<Counters>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
-    let mut datagram = vec![0; DATAGRAM_BYTES_MAX];
-    loop {
-        tokio::select! {
-            () = told_to_stop(&mut stop) => break,
-            () = gatherer.due() => gatherer.flush().await,
-            received = socket.recv(&mut datagram) => match received {
-                Ok(length) => {
-                    add(&counters.bytes_received, length as u64);
-                    take(&datagram[..length], precision, gatherer.batch(), &counters);
-                    gatherer.added().await;
-                }
-                Err(error) => {
-                    add(&counters.read_failures, 1);
-                    tracing::debug!(%error, "could not read a datagram");
-                }
-            },
-        }
-    }
-    gatherer.flush().await;
+    let counting = Arc::clone(&counters);
+    let take = move |datagram: &[u8], batch: &mut _| take(datagram, precision, batch, &counting);
+    datagrams::read(socket, take, gatherer, counters, stop).await;
 }
 
 /// Adds the points of a datagram. A line that cannot be parsed costs itself alone.
 fn take(datagram: &[u8], precision: Precision, batch: &mut PointBatch<'static>, counters: &Counters) {
     let mut parsed = PointBatch::new();
-    let options = ParseOptions { precision, default_time_ns: now_ns() };
+    let options = ParseOptions { precision, default_time_ns: wall_clock_ns() };
     let bad_lines = parse(datagram, options, &mut parsed);
     if let Some(first) = bad_lines.first() {
         add(&counters.parse_failures, 1);

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use skywatch_cluster::{PointsRequest, WriteError, WriteSummary};
+use skywatch_cluster::{Consistency, PointsRequest, WriteError, WriteSummary};
 use skywatch_listeners::{
     BatchConfig, GraphiteConfig, Listener, Listeners, PointSink, Protocol, UdpConfig, graphite::Parser,
 };
@@ -50,13 +50,14 @@ impl PointSink for FakeSink {
         }
         let points = batch.points().map(|point| format!("{} {point:?}", request.database));
         self.points.lock().unwrap().extend(points);
-        Ok(WriteSummary { points: batch.len() as u64 })
+        Ok(WriteSummary { points: batch.len() as u64, ..WriteSummary::default() })
     }
 }
 
 fn batch(timeout: Duration) -> BatchConfig {
     let (database, retention_policy) = ("db".to_owned(), "week".to_owned());
-    BatchConfig { database, retention_policy, size: 3, pending: 1, timeout }
+    let consistency = Consistency::One;
+    BatchConfig { database, retention_policy, size: 3, pending: 1, timeout, consistency }
 }
 
 fn graphite(bind: &str, timeout: Duration) -> GraphiteConfig {

@@ -33,6 +33,9 @@ pub struct Watched {
     /// that is cut off.
     #[serde(default)]
     pub age_ms: Option<u64>,
+    /// For how long the question had been here at that moment.
+    #[serde(default)]
+    pub waited_ms: u64,
     /// The catalogue, if it is newer than the asker's.
     #[serde(default)]
     pub catalogue: Option<Catalogue>,

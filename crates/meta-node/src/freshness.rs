@@ -22,12 +22,15 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::raft_types::{Member, Raft};
+use crate::{
+    raft_types::{Member, Raft},
+    succession::Vigil,
+};
 
 pub(crate) type Metrics = RaftMetrics<u64, Member>;
 
 /// Between two looks whether there is something to ask.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// How long an answer is waited for; a later one would be old news.
 const ASK_LIMIT: Duration = Duration::from_secs(1);
 
@@ -114,9 +117,11 @@ pub(crate) async fn keep(
     me: u64,
     raft: Raft,
     freshness: Arc<Freshness>,
+    vigil: Arc<Vigil>,
     transport: Arc<dyn Transport>,
     every: Duration,
 ) {
+    let mut changes = raft.metrics();
     let mut asked: Option<Instant> = None;
     let mut was_leader = false;
     loop {
@@ -141,8 +146,19 @@ pub(crate) async fn keep(
         else {
             continue;
         };
-        let answer: Result<Fresh, CallError> =
-            tell(&*transport, &member.raft_addr, "raft.fresh", &AskFresh { to: leader }, ASK_LIMIT).await;
+        vigil.watch(leader);
+        let question = AskFresh { to: leader };
+        let asking = tell(&*transport, &member.raft_addr, "raft.fresh", &question, ASK_LIMIT);
+        let another = |metrics: &Metrics| metrics.current_leader.is_some_and(|now| now != leader);
+        let answer: Result<Fresh, CallError> = tokio::select! {
+            biased;
+            answer = asking => answer,
+            // Whoever is asked in vain is not waited for once there is another one.
+            () = async { drop(changes.wait_for(another).await) } => continue,
+        };
+        if answer.as_ref().map_or_else(|error| error.failure().is_some(), |_| true) {
+            vigil.answered(leader);
+        }
         if let Ok(fresh) = answer
             && let Some(as_of) = now.checked_sub(Duration::from_millis(fresh.age_ms))
         {

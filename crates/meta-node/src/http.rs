@@ -9,6 +9,7 @@ mod data_nodes;
 mod entropy;
 mod fields;
 mod gate;
+mod lag;
 mod problem;
 mod shards;
 mod users;
@@ -51,7 +52,9 @@ impl MetaNode {
     pub fn http(&self, passwords: Arc<dyn Passwords>, authority: Option<Arc<dyn Authority>>) -> Router {
         let api = Api { node: self.clone(), authority, passwords };
         Router::new()
+            .route("/", get(cluster::follow))
             .route("/ping", get(cluster::ping).head(cluster::ping))
+            .route("/leader", get(cluster::leader))
             .route("/status", get(cluster::status))
             .route("/peers", get(cluster::peers))
             .route("/show-cluster", get(cluster::show))
@@ -66,6 +69,7 @@ impl MetaNode {
             .route("/update-data", post(data_nodes::update))
             .route("/node-labels", post(data_nodes::label))
             .route("/show-shards", get(shards::show))
+            .route("/show-lag", get(lag::show))
             .route("/copy-shard", post(shards::copy))
             .route("/copy-shard-status", get(shards::copies))
             .route("/kill-copy-shard", post(shards::kill_copy))

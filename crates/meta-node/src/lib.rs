@@ -16,6 +16,7 @@ mod raft_types;
 mod runtime;
 mod settings;
 mod store;
+mod succession;
 
 pub use announcements::Announcement;
 pub use data_calls::Watched;

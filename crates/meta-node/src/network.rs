@@ -5,6 +5,7 @@
 //! | `raft.append`, `raft.vote` | to whom | Raft's request, JSON |
 //! | `raft.snapshot` | to whom, Raft's request without its bytes | those bytes |
 //! | `raft.fresh` | to whom | |
+//! | `raft.missing` | to whom, who asks, the leader | |
 //! | `raft.ping` | nothing | |
 //!
 //! Every call but the last names the member it is for: an address may have got another one since.
@@ -23,14 +24,20 @@ use openraft::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use skywatch_rpc::{CallError, Failure, FailureKind, Router, Transport, ask};
+use tokio::time::Instant;
 
 use crate::{
     freshness::{AskFresh, Freshness},
     raft_types::{Member, Raft, Types},
+    succession::{AskMissing, Vigil},
 };
 
 /// No call is given up sooner than this: fsync on a loaded disk takes its time.
 const CALL_LIMIT_MIN: Duration = Duration::from_millis(500);
+
+/// Entries that could not be sent are not sent again sooner: a member that does not run refuses them at once, and Raft would
+/// keep trying as fast as it is refused.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Addressed {
@@ -113,7 +120,12 @@ impl RaftNetwork<Types> for Link {
     ) -> Result<AppendEntriesResponse<u64>, Problem<openraft::error::Infallible>> {
         let body = serde_json::to_vec(&request).map_err(|error| unencodable(&error))?;
         let head = Addressed { to: self.target };
-        self.ask(("raft.append", RPCTypes::AppendEntries), &head, body.into(), &option).await
+        let began = Instant::now();
+        let answer = self.ask(("raft.append", RPCTypes::AppendEntries), &head, body.into(), &option).await;
+        if answer.is_err() {
+            tokio::time::sleep_until(began + RETRY_AFTER).await;
+        }
+        answer
     }
 
     async fn install_snapshot(
@@ -145,6 +157,7 @@ pub(crate) struct Answering {
     pub(crate) me: u64,
     pub(crate) raft: Raft,
     pub(crate) freshness: Arc<Freshness>,
+    pub(crate) vigil: Arc<Vigil>,
 }
 
 impl Answering {
@@ -167,7 +180,7 @@ pub(crate) fn router<F>(current: F) -> Router
 where
     F: Fn() -> Result<Answering, Failure> + Clone + Send + Sync + 'static,
 {
-    let (append, vote, snapshot, fresh) = (current.clone(), current.clone(), current.clone(), current);
+    let [append, vote, snapshot, fresh] = [(); 4].map(|()| current.clone());
     Router::new()
         .on("raft.append", move |head: Addressed, body: Bytes| {
             let current = append();
@@ -208,6 +221,14 @@ where
                 let current = current?;
                 current.check(question.to)?;
                 Ok((current.freshness.answer()?, Bytes::new()))
+            }
+        })
+        .on("raft.missing", move |question: AskMissing, _| {
+            let current = current();
+            async move {
+                let current = current?;
+                current.check(question.to)?;
+                Ok((current.vigil.answer(&current.raft, &question).await, Bytes::new()))
             }
         })
         .on("raft.ping", |_: Nothing, _| async { Ok((Nothing {}, Bytes::new())) })

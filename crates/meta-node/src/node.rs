@@ -34,6 +34,7 @@ use crate::{
     raft_types::{Member, Raft},
     settings::Settings,
     store::{Store, StoreError},
+    succession::{self, Vigil},
 };
 
 /// Numbers that people and JSON can handle.
@@ -107,7 +108,8 @@ struct Running {
     machine: Machine,
     store: Store,
     freshness: Arc<Freshness>,
-    /// What keeps that up to date.
+    vigil: Arc<Vigil>,
+    /// What keeps both up to date.
     keeping: AbortHandle,
 }
 
@@ -116,8 +118,8 @@ struct Running {
 enum Leadership {
     /// This one, and a majority has said so just now.
     Mine,
-    /// That one.
-    Other(Member),
+    /// That one, whose number in Raft this is.
+    Other(u64, Member),
     /// Nobody.
     Unknown,
 }
@@ -176,6 +178,12 @@ impl MetaNode {
         running.metrics().running_state.err().map(|error| error.to_string())
     }
 
+    /// Whether Raft's loop gets to what it is asked; the text says why it never will again. One that hangs does not answer.
+    pub async fn is_alive(&self) -> Result<(), String> {
+        let raft = self.running().raft;
+        raft.with_raft_state(|_| ()).await.map_err(|error| error.to_string())
+    }
+
     /// Answers other meta nodes, on their own port.
     pub fn router_raft(&self) -> Router {
         let inner = Arc::downgrade(&self.inner);
@@ -186,6 +194,7 @@ impl MetaNode {
                 me: running.id,
                 raft: running.raft.clone(),
                 freshness: Arc::clone(&running.freshness),
+                vigil: Arc::clone(&running.vigil),
             })
         })
     }
@@ -237,7 +246,7 @@ impl MetaNode {
         let metrics = running.metrics();
         let leader = match self.leadership() {
             Leadership::Mine => self.inner.settings.raft_addr.clone(),
-            Leadership::Other(member) => member.raft_addr,
+            Leadership::Other(_, member) => member.raft_addr,
             Leadership::Unknown => String::new(),
         };
         Status {
@@ -290,8 +299,8 @@ impl MetaNode {
             return if is_led { Leadership::Mine } else { Leadership::Unknown };
         }
         let leader = metrics.current_leader.filter(|leader| *leader != running.id);
-        let member = leader.and_then(|id| metrics.membership_config.membership().get_node(&id).cloned());
-        member.map_or(Leadership::Unknown, Leadership::Other)
+        let known = leader.and_then(|id| Some((id, metrics.membership_config.membership().get_node(&id)?)));
+        known.map_or(Leadership::Unknown, |(id, member)| Leadership::Other(id, member.clone()))
     }
 
     /// Takes note that somebody was there; false if that cannot be.
@@ -362,15 +371,18 @@ impl Running {
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
         freshness.follow(raft.metrics());
+        let vigil = Arc::new(Vigil::new(store.identity(), settings.timing.election));
         let keeping = freshness::keep(
             store.identity(),
             raft.clone(),
             Arc::clone(&freshness),
+            Arc::clone(&vigil),
             Arc::clone(transport),
-            settings.timing.heartbeat,
+            settings.timing.heartbeat / 2,
         );
-        let keeping = tokio::spawn(keeping).abort_handle();
-        Ok(Self { id: store.identity(), raft, machine, store, freshness, keeping })
+        let watching = succession::keep(raft.clone(), Arc::clone(&vigil), Arc::clone(transport));
+        let keeping = tokio::spawn(futures_util::future::join(keeping, watching)).abort_handle();
+        Ok(Self { id: store.identity(), raft, machine, store, freshness, vigil, keeping })
     }
 
     /// Nothing is written or asked any more after this.

@@ -12,11 +12,13 @@ mod owners;
 mod places;
 mod services;
 mod users;
+mod write_log;
 
 use std::collections::BTreeMap;
 
 use places::Places;
 use serde::{Deserialize, Serialize};
+pub use write_log::LOG_PARTITIONS_MAX;
 
 use crate::{
     command::{Applied, Command},
@@ -76,6 +78,12 @@ pub struct Catalogue {
     /// Of the nodes that know more than the first level.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     known_levels: BTreeMap<NodeId, u32>,
+    /// The log that writes go through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    write_log: Option<String>,
+    /// Those that data nodes have named.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    write_logs: BTreeMap<NodeId, String>,
     #[serde(skip)]
     places: Places,
 }
@@ -98,6 +106,8 @@ impl Default for Catalogue {
             truncated_at_ns: None,
             feature_level: FIRST_LEVEL,
             known_levels: BTreeMap::new(),
+            write_log: None,
+            write_logs: BTreeMap::new(),
             places: Places::default(),
         }
     }
@@ -147,6 +157,10 @@ impl Catalogue {
             Command::CreateShardGroup { database, retention_policy, time_ns, nodes } => {
                 self.create_shard_group(database, retention_policy, *time_ns, nodes)
             }
+            Command::CreateLoggedShardGroup { database, retention_policy, time_ns, log_starts } => {
+                self.create_logged_shard_group(database, retention_policy, *time_ns, log_starts)
+            }
+            Command::AnnounceWriteLog { node, log } => self.announce_write_log(*node, log.as_deref()),
             Command::DeleteShardGroup { database, retention_policy, id, at_ns } => {
                 self.delete_shard_group(database, retention_policy, *id, *at_ns)
             }

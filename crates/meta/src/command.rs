@@ -91,6 +91,18 @@ pub enum Command {
         /// expected. None means all of the catalogue.
         nodes: Vec<NodeId>,
     },
+    /// As [`Command::CreateShardGroup`], of a group that is written through the cluster's log: with a shard for each of its
+    /// partitions, on the data nodes of the catalogue. Refused while there is no such log.
+    CreateLoggedShardGroup {
+        /// Name of the database.
+        database: String,
+        /// Name of the policy.
+        retention_policy: String,
+        /// The time to cover.
+        time_ns: i64,
+        /// See [`ShardGroup::log_starts`](crate::ShardGroup::log_starts).
+        log_starts: Vec<u64>,
+    },
     /// Marks a group deleted.
     DeleteShardGroup {
         /// Name of the database.
@@ -350,11 +362,33 @@ pub enum Command {
         /// The level.
         level: u32,
     },
+    /// A data node says through which log it is set to write; what all of them have named is the cluster's for good, and
+    /// another one is refused then.
+    AnnounceWriteLog {
+        /// Who.
+        node: NodeId,
+        /// The log's name, which is the topic; `None` for none.
+        log: Option<String>,
+    },
     /// Forgets groups that were deleted before a time.
     PruneShardGroups {
         /// Groups deleted before this are forgotten.
         deleted_before_ns: i64,
     },
+}
+
+impl Command {
+    /// Whether it may be carried out several times, and late, without harm: whoever needs it soon asks more than one meta node. Of a node
+    /// that is noted to be behind too late, its holder finds out that it is not.
+    pub const fn is_repeatable(&self) -> bool {
+        matches!(
+            self,
+            Self::MarkBehind { .. }
+                | Self::ClearBehind { mark: Some(_), .. }
+                | Self::CreateShardGroup { .. }
+                | Self::CreateLoggedShardGroup { .. }
+        )
+    }
 }
 
 /// What a command did. It travels between nodes: what one of another release does not tell is as in the default.

@@ -7,6 +7,8 @@ mod wire;
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalogue::LOG_PARTITIONS_MAX;
+
 /// Why a command was refused; the catalogue is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(remote = "Self", tag = "refusal", content = "about", rename_all = "snake_case")]
@@ -156,6 +158,23 @@ pub enum CatalogueError {
         /// The highest level of this release.
         known: u32,
     },
+    /// All data nodes have named one log, and a node names another, or none.
+    #[error(
+        "the cluster writes through the log with the topic {current:?}, and this node is set to {}: set [replication] \
+         mode = \"kafka\" and [kafka] topic = {current:?} in its file",
+        if wanted.is_empty() { "none".to_owned() } else { format!("{wanted:?}") }
+    )]
+    OtherWriteLog {
+        /// The cluster's log.
+        current: String,
+        /// The node's; empty for none.
+        wanted: String,
+    },
+    /// A group for a log of so many partitions, where there is none or they are too many.
+    #[error(
+        "no shard group can be made for a log of {0} partitions: the cluster has no log, or they are not 1 to {LOG_PARTITIONS_MAX}"
+    )]
+    NoWriteLog(usize),
     /// A refusal that only a later release knows, in its words.
     #[error("{0}")]
     Later(String),

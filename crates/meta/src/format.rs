@@ -65,20 +65,33 @@ impl Catalogue {
             return Err(DecodeError::Corrupt(format!("checksum {found}, expected {checksum}")));
         }
         // The level is looked at by itself: what it stands for may be nothing that this release can read.
-        let Level { feature_level: level } = parse(json)?;
-        if level > FEATURE_LEVEL {
-            return Err(DecodeError::Level { level, known: FEATURE_LEVEL });
-        }
+        parse::<CatalogueLevel>(json)?.check()?;
         let catalogue: Self = parse(json)?;
         catalogue.check().map_err(DecodeError::Corrupt)?;
         Ok(catalogue)
     }
 }
 
-#[derive(Deserialize)]
-struct Level {
+/// What is read of a catalogue's JSON before the rest, which may be of a later release.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct CatalogueLevel {
     #[serde(default)]
     feature_level: u32,
+}
+
+impl CatalogueLevel {
+    /// The level of a catalogue that could be read.
+    pub const fn of(catalogue: &Catalogue) -> Self {
+        Self { feature_level: catalogue.feature_level() }
+    }
+
+    /// Refuses what this release does not know all of.
+    pub const fn check(self) -> Result<(), DecodeError> {
+        if self.feature_level > FEATURE_LEVEL {
+            return Err(DecodeError::Level { level: self.feature_level, known: FEATURE_LEVEL });
+        }
+        Ok(())
+    }
 }
 
 fn parse<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, DecodeError> {

@@ -20,10 +20,10 @@ mod repair;
 mod shard_groups;
 mod user;
 
-pub use catalogue::Catalogue;
+pub use catalogue::{Catalogue, LOG_PARTITIONS_MAX};
 pub use command::{Applied, Command, RetentionPolicyChange, RetentionPolicySpec};
 pub use error::CatalogueError;
-pub use format::DecodeError;
+pub use format::{CatalogueLevel, DecodeError};
 pub use host::{CatalogueHost, HostError};
 pub use level::FEATURE_LEVEL;
 pub use node::{Behind, DataNode, Lease, MetaNode};

@@ -116,6 +116,11 @@ pub struct ShardGroup {
     /// A series lives in shard number FNV-1a 64(key) modulo the number of shards, which never changes: in the place of a
     /// shard that is dropped comes an empty one.
     pub shards: Vec<Shard>,
+    /// Of a group that is written through the cluster's log: for each partition a place in it that was not beyond its end
+    /// when the group was made, so that nothing of the group is before it. Shard number n is written through partition n.
+    /// Empty for a group whose owners are written to directly.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_starts: Vec<u64>,
 }
 
 impl ShardGroup {
@@ -130,6 +135,17 @@ impl ShardGroup {
             Some(at_ns) if at_ns < self.end_ns => at_ns,
             _ => self.end_ns,
         }
+    }
+
+    /// Whether writes to the group go through the cluster's log.
+    pub const fn is_logged(&self) -> bool {
+        !self.log_starts.is_empty()
+    }
+
+    /// The partition of the log that one of its shards is written through, if it is.
+    pub fn partition_of(&self, shard: u64) -> Option<u32> {
+        let place = self.shards.iter().position(|it| it.id == shard).filter(|_| self.is_logged())?;
+        u32::try_from(place).ok()
     }
 
     /// The shard that holds the series whose key hashes to `series_hash`.

@@ -79,6 +79,7 @@ mod tests {
                 deleted_at_ns: None,
                 truncated_at_ns: None,
                 shards: Vec::new(),
+                log_starts: Vec::new(),
             })
             .collect();
         RetentionPolicy {

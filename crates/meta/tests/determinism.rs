@@ -99,6 +99,11 @@ fn about_groups() -> BoxedStrategy<Command> {
         1 => (name(), policy_name(), 0_u64..20, time()).prop_map(|(database, retention_policy, id, at_ns)| {
             Command::DeleteShardGroup { database, retention_policy, id, at_ns }
         }),
+        4 => (name(), policy_name(), time(), prop::collection::vec(0_u64..9, 0..4)).prop_map(
+            |(database, retention_policy, time_ns, log_starts)| {
+                Command::CreateLoggedShardGroup { database, retention_policy, time_ns, log_starts }
+            }
+        ),
         1 => (shard(), time()).prop_map(|(id, at_ns)| Command::DropShard { id, at_ns }),
         1 => time().prop_map(|at_ns| Command::TruncateShardGroups { at_ns }),
         1 => time().prop_map(|deleted_before_ns| Command::PruneShardGroups { deleted_before_ns }),
@@ -139,7 +144,9 @@ fn about_nodes() -> BoxedStrategy<Command> {
         1 => (name(), node(), prop::option::of(0_u64..4))
             .prop_map(|(name, owner, renewals)| Command::ReleaseLease { name, owner, renewals }),
         1 => (node(), 0_u32..4).prop_map(|(node, level)| Command::AnnounceFeatureLevel { node, level }),
-        1 => (0_u32..2).prop_map(|level| Command::RaiseFeatureLevel { level }),
+        1 => (0_u32..3).prop_map(|level| Command::RaiseFeatureLevel { level }),
+        2 => (node(), prop::option::of("[st]"))
+            .prop_map(|(node, log)| Command::AnnounceWriteLog { node, log }),
     ]
     .boxed()
 }

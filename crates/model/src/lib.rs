@@ -15,4 +15,4 @@ pub use column::{Bitmap, Column, RowBlock, Values};
 pub use time_range::{MAX_TIME, MIN_TIME, TimeRange};
 pub use value::{FieldRef, FieldType, FieldValue};
 pub use version::{Clock, TooFarAhead, Version};
-pub use wall_clock::{SystemClock, WallClock};
+pub use wall_clock::{SystemClock, WallClock, wall_clock_ns};

@@ -19,6 +19,18 @@ pub enum FieldType {
 }
 
 impl FieldType {
+    /// The type with this number, by which files and calls know it.
+    pub const fn numbered(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Float,
+            1 => Self::Integer,
+            2 => Self::Unsigned,
+            3 => Self::String,
+            4 => Self::Boolean,
+            _ => return None,
+        })
+    }
+
     /// InfluxQL's name of the type: `float`, `integer`, `unsigned`, `string`, `boolean`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -22,7 +22,14 @@ pub struct SystemClock;
 
 impl WallClock for SystemClock {
     fn now_ns(&self) -> i64 {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
+        wall_clock_ns()
+    }
+}
+
+/// The time of day by the clock of this machine, in nanoseconds since 1970-01-01T00:00:00Z; negative before.
+pub fn wall_clock_ns() -> i64 {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
     }
 }

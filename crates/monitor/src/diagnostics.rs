@@ -53,16 +53,26 @@ impl From<Duration> for Cell {
     }
 }
 
-/// One module's row, its columns sorted by name.
+/// One module's row, or several, the columns sorted by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Diagnostics {
     cells: Vec<(&'static str, Cell)>,
+    /// Further rows, of the same columns.
+    further: Vec<Vec<Cell>>,
 }
 
 impl Diagnostics {
     /// Without columns yet.
     pub const fn new() -> Self {
-        Self { cells: Vec::new() }
+        Self { cells: Vec::new(), further: Vec::new() }
+    }
+
+    /// Rows of the same columns as one table; without rows there is nothing to show.
+    pub fn table(rows: impl IntoIterator<Item = Self>) -> Self {
+        let mut rows = rows.into_iter();
+        let first = rows.next().unwrap_or_default();
+        let further = rows.map(|row| row.cells.into_iter().map(|(_, cell)| cell).collect()).collect();
+        Self { further, ..first }
     }
 
     /// With one more column; a name is given once.
@@ -73,7 +83,13 @@ impl Diagnostics {
         self
     }
 
-    /// Sorted by name.
+    /// The cells of a column, row by row; its place is that in [`Self::cells`].
+    pub fn column(&self, place: usize) -> impl Iterator<Item = &Cell> {
+        let first = self.cells.get(place).map(|(_, cell)| cell);
+        first.into_iter().chain(self.further.iter().filter_map(move |row| row.get(place)))
+    }
+
+    /// Those of the first row, sorted by name.
     pub fn cells(&self) -> &[(&'static str, Cell)] {
         &self.cells
     }

@@ -7,12 +7,12 @@ use skywatch_model::{
 
 use crate::Statistic;
 
-/// Appends each statistic that has values as a line, tagged with the host.
-pub fn to_lines(statistics: &[Statistic], hostname: &str, time_ns: i64, lines: &mut String) {
+/// Appends each statistic that has values as a line, with tags of whoever tells it.
+pub fn to_lines(statistics: &[Statistic], common: &[(&str, String)], time_ns: i64, lines: &mut String) {
     for statistic in statistics {
         let mut tags: Vec<(&str, &str)> =
             statistic.tags().iter().map(|(key, value)| (*key, value.as_str())).collect();
-        tags.push(("hostname", hostname));
+        tags.extend(common.iter().map(|(key, value)| (*key, value.as_str())));
         let fields: Vec<(&str, FieldRef<'_>)> =
             statistic.fields().iter().map(|(name, value)| (*name, FieldRef::Integer(*value))).collect();
         let point = PointParts {
@@ -40,7 +40,7 @@ mod tests {
             Statistic::new("cq").values([("queryOk", 0)]),
         ];
         let mut lines = String::new();
-        to_lines(&statistics, "node-1", 10_000_000_000, &mut lines);
+        to_lines(&statistics, &[("hostname", "node-1".to_owned())], 10_000_000_000, &mut lines);
         assert_eq!(
             lines,
             "httpd,bind=127.0.0.1:8086,hostname=node-1 pingReq=1i,req=3i 10000000000\n\

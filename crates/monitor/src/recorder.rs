@@ -7,8 +7,10 @@ use std::{
     error::Error,
     sync::{Arc, mpsc},
     thread::JoinHandle,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
+
+use skywatch_model::wall_clock_ns;
 
 use crate::{Monitor, Selection, to_lines};
 
@@ -26,8 +28,8 @@ pub trait RecorderStore: Send + 'static {
 pub struct RecorderConfig {
     /// Time between two records, more than 0. Points get times that are multiples of it.
     pub interval: Duration,
-    /// The tag `hostname`.
-    pub hostname: String,
+    /// Tags of every point: who tells it.
+    pub tags: Vec<(&'static str, String)>,
 }
 
 /// A running recorder; dropping it stops the thread and waits for it.
@@ -97,7 +99,7 @@ impl<S: RecorderStore> Recording<S> {
         let time_ns = now_ns.div_euclid(interval_ns) * interval_ns;
         self.lines.clear();
         let statistics = self.monitor.statistics(Selection::All);
-        to_lines(&statistics, &self.config.hostname, time_ns, &mut self.lines);
+        to_lines(&statistics, &self.config.tags, time_ns, &mut self.lines);
         if let Err(error) = self.store.store(&self.lines) {
             tracing::info!(error, "failed to store statistics");
         }
@@ -107,11 +109,6 @@ impl<S: RecorderStore> Recording<S> {
 /// Time from now to the next multiple of the interval.
 fn time_to_next(now_ns: i64, interval_ns: i64) -> Duration {
     Duration::from_nanos((interval_ns - now_ns.rem_euclid(interval_ns)).unsigned_abs())
-}
-
-fn wall_clock_ns() -> i64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -150,7 +147,8 @@ mod tests {
         let monitor = Arc::new(Monitor::default());
         monitor.add(Arc::new(One));
         let (sender, sent) = mpsc::channel();
-        let config = RecorderConfig { interval: Duration::from_millis(20), hostname: "h".into() };
+        let tags = vec![("hostname", "h".to_owned())];
+        let config = RecorderConfig { interval: Duration::from_millis(20), tags };
         let recorder = Recorder::start(monitor, config, Sent(Mutex::new(0), sender)).unwrap();
         let records: Vec<String> = sent.iter().take(3).collect();
         drop(recorder);

@@ -206,6 +206,7 @@ fn show_needs(show: &Show) -> Vec<Need<'_>> {
         Show::TagValuesCardinality(show) => read(&show.cardinality.database),
         Show::Grants(_)
         | Show::Diagnostics(_)
+        | Show::Servers
         | Show::ShardGroups
         | Show::Shards
         | Show::Stats(_)

@@ -4,10 +4,12 @@
 //! what this node holds, and blocks until it can. Names are exact, never empty, unless stated otherwise.
 
 mod administration;
+mod cluster;
 
 use std::{fmt, sync::Arc};
 
 pub use administration::{Administration, ContinuousQueryInfo, GrantInfo, SubscriptionInfo, UserInfo};
+pub use cluster::{ClusterNode, ClusterView};
 use skywatch_model::{TimeRange, line::PointBatch};
 use skywatch_storage::{ReadError, ShardRead, TagPredicate, WriteError};
 
@@ -153,6 +155,11 @@ pub trait Backend: Administration + Send + Sync + fmt::Debug {
     /// Shard groups of all databases, by database and retention policy in the order these were created, and by time.
     fn shard_groups(&self) -> Result<Vec<ShardGroupInfo>, BackendError> {
         Err(BackendError::Unsupported("SHOW SHARDS"))
+    }
+
+    /// The cluster that the node is a member of; `None` for a single server.
+    fn cluster(&self) -> Option<&dyn ClusterView> {
+        None
     }
 
     /// Stores points as any other write: `Ok` means that all of them are durable, an error may leave some stored, and

@@ -12,6 +12,7 @@ mod partial;
 mod pool;
 mod raw;
 mod request;
+mod row_filter;
 mod span;
 mod ties;
 mod transform;
@@ -27,6 +28,7 @@ use std::{
 pub use aggregate::run_length;
 use parking_lot::Mutex;
 pub(crate) use pool::Pool;
+pub use row_filter::RowFilter;
 use skywatch_model::{Column, TimeRange, Values};
 use skywatch_storage::{BlockStream, Consumer, MemoryBudget, Order, ReadError, Reservation, ScanRequest};
 

@@ -14,7 +14,7 @@ use crate::{
     Backend, BackendError, CancelToken, Identity, Interrupt, Limits, Message, QueryError, Reading,
     ResultSeries, ResultSink, StatementResult, access,
     exec::Pool,
-    running::{Running, RunningQueries},
+    running::{Running, RunningQueries, RunningQuery},
     statement,
 };
 
@@ -42,6 +42,8 @@ pub struct QueryRequest {
     pub node_id: Option<u64>,
     /// Where no node holds all of a shard, answer from one that lacks something, and say so.
     pub allows_partial: bool,
+    /// See [`Reading::position`].
+    pub position: Option<String>,
 }
 
 impl QueryRequest {
@@ -58,6 +60,7 @@ impl QueryRequest {
             identity: Identity::Unrestricted,
             node_id: None,
             allows_partial: false,
+            position: None,
         }
     }
 }
@@ -116,6 +119,16 @@ impl Executor {
     /// Number of queries running now.
     pub fn running(&self) -> usize {
         self.running.len()
+    }
+
+    /// Queries running now, oldest first.
+    pub fn running_queries(&self) -> Vec<RunningQuery> {
+        self.running.list()
+    }
+
+    /// Stops a query by its number.
+    pub fn kill(&self, id: u64) -> Result<(), QueryError> {
+        self.running.kill(id)
     }
 
     /// Runs every statement of the request, in order, and sends what they answer. A statement that fails sends
@@ -188,7 +201,8 @@ impl Executor {
         sink: &mut dyn ResultSink,
     ) -> Result<(), QueryError> {
         running.cancel().check()?;
-        let reading = Reading::new(running.cancel().clone(), request.node_id, request.allows_partial);
+        let reading = Reading::new(running.cancel().clone(), request.node_id, request.allows_partial)
+            .at_least(request.position.clone());
         let context = statement::Context {
             backend: self.backend.as_ref(),
             limits: &self.limits,

@@ -16,7 +16,7 @@ mod sample;
 use std::{any::Any, fmt::Debug, marker::PhantomData, ops::Range};
 
 use skywatch_model::{Column, FieldType, FieldValue, RowBlock};
-use skywatch_storage::{BlockStats, SpanStats, Sum, WindowStats};
+use skywatch_storage::{BlockStats, SpanStats, Sum, WindowPoint, WindowStats};
 
 pub(crate) use extreme::{PointTime, SelectorConfig};
 pub(crate) use native::{Native, Number};
@@ -97,8 +97,10 @@ pub(crate) struct Statistics<'a> {
     pub(crate) min: Option<(Option<i64>, &'a FieldValue)>,
     /// Greatest value, and the earliest time it occurs where that is known.
     pub(crate) max: Option<(Option<i64>, &'a FieldValue)>,
-    /// Sum of the values; floats were added in ascending order of time, beginning with zero.
+    /// Sum of the values; floats were added in order of time, beginning with zero.
     pub(crate) sum: Sum,
+    /// Whether they were added latest first.
+    pub(crate) latest_first: bool,
 }
 
 impl<'a> Statistics<'a> {
@@ -116,6 +118,7 @@ impl<'a> Statistics<'a> {
             min: extreme(&stats.min),
             max: extreme(&stats.max),
             sum: stats.sum,
+            latest_first: false,
         }
     }
 
@@ -130,22 +133,25 @@ impl<'a> Statistics<'a> {
             min: span.min.as_ref().map(|value| (None, value)),
             max: span.max.as_ref().map(|value| (None, value)),
             sum: span.sum,
+            latest_first: false,
         }
     }
 
-    /// Of a window of a summary.
-    pub(crate) fn of_window(window: &'a WindowStats) -> Self {
-        let point = |point: &'a Option<(i64, FieldValue)>| point.as_ref().map(|(time, value)| (*time, value));
-        let extreme = |of: &'a Option<(i64, FieldValue)>| point(of).map(|(time, value)| (Some(time), value));
+    /// Of a window of a summary that was asked for in the order of the query, which may be latest first.
+    pub(crate) fn of_window(windows: WindowStats<'a>, index: usize, latest_first: bool) -> Self {
+        let point =
+            |points: &'a [WindowPoint]| points.get(index)?.as_ref().map(|(time, value)| (*time, value));
+        let extreme = |points| point(points).map(|(time, value)| (Some(time), value));
         Self {
-            field_type: window.field_type,
-            count: window.count,
-            time: window.times.start,
-            first: point(&window.first),
-            last: point(&window.last),
-            min: extreme(&window.min),
-            max: extreme(&window.max),
-            sum: window.sum,
+            field_type: windows.field_type,
+            count: windows.counts[index],
+            time: windows.times[index].start,
+            first: point(windows.first),
+            last: point(windows.last),
+            min: extreme(windows.min),
+            max: extreme(windows.max),
+            sum: windows.sums.get(index).copied().unwrap_or(Sum::None),
+            latest_first,
         }
     }
 }

@@ -22,16 +22,18 @@ mod window;
 
 pub use access::{Identity, UserRights};
 pub use backend::{
-    Administration, Backend, BackendError, ContinuousQueryInfo, DeleteRequest, GrantInfo, NewRetentionPolicy,
-    RetentionPolicyInfo, RetentionPolicyUpdate, ShardGroupInfo, ShardInfo, SubscriptionInfo, UserInfo,
+    Administration, Backend, BackendError, ClusterNode, ClusterView, ContinuousQueryInfo, DeleteRequest,
+    GrantInfo, NewRetentionPolicy, RetentionPolicyInfo, RetentionPolicyUpdate, ShardGroupInfo, ShardInfo,
+    SubscriptionInfo, UserInfo,
 };
 pub use cancel::{CancelToken, Interrupt};
 pub use error::{QueryError, QueryErrorClass};
-pub use exec::run_length;
+pub use exec::{RowFilter, run_length};
 pub use executor::{Executor, QueryRequest};
 pub use limits::Limits;
 pub use memory::{MemoryShard, MemoryStatistics};
 pub use output::{Message, OutputColumn, ResultSeries, ResultSink, SinkClosed, StatementResult};
 pub use plan::tags_match;
-pub use reading::Reading;
+pub use reading::{Reading, RemotePart, RemoteParts};
+pub use running::RunningQuery;
 pub use skywatch_influxql::{ParamValue, Params, Privilege, SubscriptionMode};

@@ -31,7 +31,7 @@ pub(crate) use condition::{Bound, Condition, tags_only};
 pub(crate) use expand::ranked_tags;
 use source::Schema;
 pub(crate) use source::{
-    Answer, NamedSource, Outer, RowOrder, SourceContext, Subqueries, expand_measurements,
+    Answer, NamedSource, Outer, RowOrder, SHARDS_AHEAD, SourceContext, Subqueries, expand_measurements,
 };
 
 use crate::{
@@ -215,7 +215,7 @@ pub(crate) fn plan_select(
     let readable = branch::readable(&compiled, select, context);
     let range = branch::widest(&compiled, select).intersect(readable);
     let sources = source::resolve(&Outer { select, range, readable }, context)?;
-    let schema = Schema::of(&sources)?;
+    let schema = Schema::of(&sources, compiled.condition.is_none())?;
     let expanded = expand::expand(&compiled, select, &schema)?;
     let plan = if branch::applies(&expanded.fields) {
         branch::resolve(&compiled, &expanded, sources, &schema, select, context)?

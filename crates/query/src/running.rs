@@ -32,14 +32,19 @@ struct Entry {
     cancel: CancelToken,
 }
 
-/// A running query as it is shown.
-#[derive(Debug)]
-pub(crate) struct QueryStatus {
-    pub(crate) id: u64,
-    pub(crate) text: String,
-    pub(crate) database: String,
-    pub(crate) elapsed: Duration,
-    pub(crate) killed: bool,
+/// A running query as `SHOW QUERIES` lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningQuery {
+    /// Its number on its node.
+    pub id: u64,
+    /// Its text, without passwords.
+    pub text: String,
+    /// The database of its statements that name none.
+    pub database: String,
+    /// How long it has been running.
+    pub elapsed: Duration,
+    /// Whether it was told to stop.
+    pub is_killed: bool,
 }
 
 /// A place in the list, given up when dropped.
@@ -103,13 +108,13 @@ impl RunningQueries {
     }
 
     /// All of them, oldest first.
-    pub(crate) fn list(&self) -> Vec<QueryStatus> {
-        let status = |(id, entry): (&u64, &Entry)| QueryStatus {
+    pub(crate) fn list(&self) -> Vec<RunningQuery> {
+        let status = |(id, entry): (&u64, &Entry)| RunningQuery {
             id: *id,
             text: entry.text.clone(),
             database: entry.database.clone(),
             elapsed: entry.started.elapsed(),
-            killed: entry.cancel.is_killed(),
+            is_killed: entry.cancel.is_killed(),
         };
         self.queries.lock().iter().map(status).collect()
     }

@@ -3,6 +3,7 @@
 mod administration;
 mod cardinality;
 mod change;
+mod cluster;
 mod explain;
 mod into;
 mod measurements;
@@ -64,8 +65,7 @@ pub(crate) fn run(
         Statement::Select(select) => select::run(context, select, sender)?,
         Statement::Show(show) => show_statement(context, show, sender)?,
         Statement::Explain(explain) => explain::run(context, explain, sender)?,
-        // A single server takes every host for itself, as InfluxDB does.
-        Statement::KillQuery(kill) => context.running.kill(kill.id)?,
+        Statement::KillQuery(kill) => cluster::kill(context, kill)?,
         // InfluxDB warns of every other change, not of this one.
         Statement::Delete(delete) => change::delete(context, delete)?,
         Statement::CreateContinuousQuery(create) => {
@@ -108,11 +108,12 @@ fn show_statement(context: &Context<'_>, show: &Show, sender: &mut Sender<'_>) -
         Show::TagKeyCardinality(show) => cardinality::tag_keys(context, show, sender),
         Show::TagValuesCardinality(show) => cardinality::tag_values(context, show, sender),
         Show::FieldKeyCardinality(show) => cardinality::field_keys(context, show, sender),
-        Show::Queries => show::queries(context, sender),
+        Show::Queries => cluster::queries(context, sender),
         Show::ContinuousQueries => administration::show_continuous_queries(context, sender),
         Show::Subscriptions => administration::show_subscriptions(context, sender),
         Show::Users => administration::show_users(context, sender),
         Show::Grants(show) => administration::show_grants(context, show, sender),
+        Show::Servers => cluster::servers(context, sender),
         Show::Shards => shards::shards(context, sender),
         Show::ShardGroups => shards::groups(context, sender),
         Show::Stats(show) => monitor::statistics(context, show.module.as_deref(), sender),

@@ -12,10 +12,12 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 use skywatch_meta::NodeId;
-use skywatch_query::CancelToken;
+use skywatch_query::Reading;
 use skywatch_rpc::{CallError, Transport, ask};
 use skywatch_storage::ReadError;
 use tokio::{runtime::Handle, time::Instant};
+
+use crate::{Remembered, promise::Promise};
 
 /// How long other nodes are waited for.
 #[derive(Debug, Clone, Copy)]
@@ -62,10 +64,12 @@ pub struct Asking {
     pub transport: Arc<dyn Transport>,
     /// Who did not answer lately.
     pub unreachable: Arc<Unreachable>,
+    /// Series that were told of before.
+    pub remembered: Arc<Remembered>,
     /// How long to wait.
     pub patience: Patience,
-    /// Stops the query.
-    pub cancel: CancelToken,
+    /// Stops the query, tells whether it takes less than everything, and counts what is asked for.
+    pub reading: Reading,
     /// The shard.
     pub shard: u64,
     /// Its owners that may answer, and their addresses.
@@ -97,16 +101,49 @@ impl Asking {
         Q: Serialize + Sync,
         A: DeserializeOwned,
     {
-        self.runtime.block_on(async {
-            tokio::select! {
-                answer = self.first(method, question, body, read) => answer,
-                () = self.stopped() => Err(ReadError::Stopped),
-            }
+        self.runtime.block_on(self.answer(method, question, body, read))
+    }
+
+    /// As [`Self::ask`]; the answer is waited for when it is needed.
+    pub(crate) fn begin<Q, A, T>(
+        &self,
+        method: &'static str,
+        question: Q,
+        body: Bytes,
+        read: impl Fn(A, Bytes) -> Result<T, String> + Send + Sync + 'static,
+    ) -> Promise<T>
+    where
+        Q: Serialize + Send + Sync + 'static,
+        A: DeserializeOwned + Send,
+        T: Send + 'static,
+    {
+        let asking = self.clone();
+        Promise::new(|keeper| {
+            let task = async move { keeper.keep(asking.answer(method, &question, &body, &read).await) };
+            self.runtime.spawn(task).abort_handle()
         })
     }
 
+    /// The first answer that can be read, unless the query is stopped before.
+    pub(crate) async fn answer<Q, A, T>(
+        &self,
+        method: &'static str,
+        question: &Q,
+        body: &Bytes,
+        read: &(dyn Fn(A, Bytes) -> Result<T, String> + Sync),
+    ) -> Result<T, ReadError>
+    where
+        Q: Serialize + Sync,
+        A: DeserializeOwned,
+    {
+        tokio::select! {
+            answer = self.first(method, question, body, read) => answer,
+            () = self.stopped() => Err(ReadError::Stopped),
+        }
+    }
+
     async fn stopped(&self) {
-        while self.cancel.check().is_ok() {
+        while self.reading.cancel.check().is_ok() {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
@@ -127,9 +164,11 @@ impl Asking {
         let mut waiting = owners.iter();
         let mut asked = FuturesUnordered::new();
         let mut reasons: Vec<String> = Vec::new();
+        let mut since: Vec<(NodeId, Instant)> = Vec::new();
         loop {
             if asked.is_empty() {
                 let Some(next) = waiting.next() else { return Err(self.nobody(&reasons)) };
+                since.push((next.0, Instant::now()));
                 asked.push(self.one(next, method, question, body));
             }
             let hedge = tokio::time::sleep(self.patience.hedge);
@@ -137,15 +176,23 @@ impl Asking {
                 answered = asked.next() => answered,
                 () = hedge => {
                     if let Some(next) = waiting.next() {
+                        since.push((next.0, Instant::now()));
                         asked.push(self.one(next, method, question, body));
                     }
                     None
                 }
             };
             let Some((node, answer)) = answered else { continue };
+            since.retain(|(asked, _)| *asked != node);
             let refusal = match answer {
                 Ok((head, body)) => match read(head, body) {
-                    Ok(answer) => return Ok(answer),
+                    Ok(answer) => {
+                        // Who was too slow for this call is asked last by the next ones.
+                        for (slow, _) in since.iter().filter(|(_, at)| at.elapsed() >= self.patience.hedge) {
+                            self.unreachable.note(*slow, Instant::now() + self.patience.absence);
+                        }
+                        return Ok(answer);
+                    }
                     Err(reason) => format!("node {} answered what cannot be read: {reason}", node.0),
                 },
                 Err(error) => format!("node {}: {error}", node.0),
@@ -165,7 +212,10 @@ impl Asking {
         Q: Serialize + Sync,
         A: DeserializeOwned,
     {
+        let began = Instant::now();
         let answer = ask(&*self.transport, addr, method, question, body.clone(), self.patience.call).await;
+        let bytes = answer.as_ref().ok().map(|(_, body): &(A, Bytes)| body.len() as u64);
+        self.reading.remote.note(self.shard, node.0, began.elapsed(), bytes);
         match &answer {
             Err(error) if error.is_absence() => {
                 self.unreachable.note(*node, Instant::now() + self.patience.absence);

@@ -6,12 +6,18 @@
 
 mod asking;
 mod choice;
+mod listing;
+mod predicate;
+mod promise;
+mod remembered;
 mod remote;
 mod server;
 mod summary;
+mod windows;
 mod wire;
 
 pub use asking::{Asking, Patience, Unreachable};
 pub use choice::{Choice, choose};
+pub use remembered::Remembered;
 pub use remote::RemoteShard;
-pub use server::{Answered, Offload, ShardSource, router};
+pub use server::{Answered, Offload, ShardSource, router, router_within};

@@ -4,17 +4,21 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use skywatch_model::{Column, RowBlock, TimeRange};
+use skywatch_query::RowFilter;
 use skywatch_rpc::{Failure, FailureKind, Router};
 use skywatch_storage::{
-    Order, ReadError, ScanRequest, Scanner, SeriesRef, ShardRead, TagPredicate,
-    wire::{Reader, put_varint},
+    End, Order, ReadError, ScanBlock, ScanRequest, Scanner, SeriesRef, ShardRead,
+    wire::{Malformed, Reader, put_varint},
 };
 
 use crate::{
-    summary::summarise,
+    predicate,
+    summary::Summariser,
+    windows::Writer,
     wire::{
-        PAGE_BYTES, SCAN, SCHEMA, SERIES, ScanQuestion, SchemaAnswer, SchemaQuestion, SeriesAnswer,
-        SeriesQuestion, pack, put_rows, put_summary, put_texts, refusal, take_texts, unpack, wanted_of,
+        COST, CostAnswer, CostQuestion, PAGE_BYTES, SCAN, SCHEMA, SERIES, ScanAnswer, ScanQuestion,
+        SchemaAnswer, SchemaQuestion, SeriesAnswer, SeriesCost, SeriesQuestion, SummaryQuestion, pack,
+        put_rows, put_texts, refusal, take_conditions, take_texts, unpack, wanted_of,
     },
 };
 
@@ -27,7 +31,17 @@ pub trait ShardSource: Send + Sync + fmt::Debug + 'static {
 
 /// Answers calls to read the shards of `source`. `offload` runs what blocks.
 pub fn router(source: Arc<dyn ShardSource>, offload: Offload) -> Router {
-    let (schemas, series, scans) = (Arc::clone(&source), Arc::clone(&source), source);
+    router_within(source, offload, FILTERED_VALUES_PER_CALL)
+}
+
+/// Values that are looked at for a condition in one call, about: what is left is for the next one, so that a call takes no
+/// longer than callers wait.
+const FILTERED_VALUES_PER_CALL: u64 = 64 << 20;
+
+/// As [`router`], with another bound on what one call looks at for a condition.
+pub fn router_within(source: Arc<dyn ShardSource>, offload: Offload, filtered_values: u64) -> Router {
+    let (schemas, series, costs, scans) =
+        (Arc::clone(&source), Arc::clone(&source), Arc::clone(&source), source);
     Router::new()
         .on(SCHEMA, move |question: SchemaQuestion, _: Bytes| {
             let source = Arc::clone(&schemas);
@@ -37,9 +51,13 @@ pub fn router(source: Arc<dyn ShardSource>, offload: Offload) -> Router {
             let source = Arc::clone(&series);
             async move { offload(Box::new(|| series_keys(&*source, &question))) }
         })
+        .on(COST, move |question: CostQuestion, body: Bytes| {
+            let source = Arc::clone(&costs);
+            async move { offload(Box::new(|| cost(&*source, &question, &body))) }
+        })
         .on(SCAN, move |question: ScanQuestion, body: Bytes| {
             let source = Arc::clone(&scans);
-            async move { offload(Box::new(|| scan(&*source, &question, &body))) }
+            async move { offload(Box::new(|| scan(&*source, &question, &body, filtered_values))) }
         })
 }
 
@@ -81,8 +99,16 @@ fn schema(source: &dyn ShardSource, question: &SchemaQuestion) -> Answered {
 fn series_keys(source: &dyn ShardSource, question: &SeriesQuestion) -> Answered {
     let mut keys: Vec<Arc<str>> = Vec::new();
     let mut more = false;
+    let predicate = predicate::decode(&question.predicate).map_err(refusal)?;
+    let (mut stamp, mut unchanged) = (None, false);
     if let Some(shard) = source.snapshot(question.shard)? {
-        let all = shard.select_series(&question.measurement, &TagPredicate::All).map_err(failure)?;
+        // Before the series are selected, so that it never stands for more than there were.
+        stamp = shard.series_stamp().map(|stamp| stamp.0);
+        unchanged = stamp.is_some() && stamp == question.remembered;
+        let all = match unchanged {
+            true => Vec::new(),
+            false => shard.select_series(&question.measurement, &predicate).map_err(failure)?,
+        };
         let first = question
             .after
             .as_deref()
@@ -100,41 +126,173 @@ fn series_keys(source: &dyn ShardSource, question: &SeriesQuestion) -> Answered 
     }
     let mut body = Vec::new();
     put_texts(&mut body, keys.iter().map(|key| &**key));
-    Ok((head(&SeriesAnswer { more })?, pack(&body)?))
+    Ok((head(&SeriesAnswer { more, stamp, unchanged })?, pack(&body)?))
+}
+
+/// What each series asked for would read; nothing of one that is not here.
+fn cost(source: &dyn ShardSource, question: &CostQuestion, body: &[u8]) -> Answered {
+    let body = unpack(body).map_err(refusal)?;
+    let keys = take_keys(&body)?;
+    let fields: Vec<Arc<str>> = question.fields.iter().map(|name| name.as_str().into()).collect();
+    let mut answer = CostAnswer::default();
+    if let Some(shard) = source.snapshot(question.shard)? {
+        let range = TimeRange::new(question.start, question.end);
+        let request = ScanRequest::new(&question.measurement, &fields);
+        let scanner = shard.scanner(&request).map_err(failure)?;
+        for series in shard.find_series(&question.measurement, &keys).map_err(failure)? {
+            let cost = match series {
+                None => SeriesCost::default(),
+                Some(series) => scanner.scan(series, range, Order::Ascending).map_err(failure)?.cost().into(),
+            };
+            answer.costs.push(cost);
+        }
+    }
+    Ok((head(&answer)?, Bytes::new()))
+}
+
+fn take_keys(body: &[u8]) -> Result<Vec<&str>, Failure> {
+    let mut reader = Reader::new(body);
+    take_texts(&mut reader).and_then(|keys| reader.finish().map(|()| keys)).map_err(refusal)
 }
 
 /// For each series asked for: whether there is more of it than is here, then its rows or statistics.
-fn scan(source: &dyn ShardSource, question: &ScanQuestion, body: &[u8]) -> Answered {
+fn scan(source: &dyn ShardSource, question: &ScanQuestion, body: &[u8], work_max: u64) -> Answered {
     let body = unpack(body).map_err(refusal)?;
-    let mut reader = Reader::new(&body);
-    let keys = take_texts(&mut reader).and_then(|keys| reader.finish().map(|()| keys)).map_err(refusal)?;
-    if let Some(summary) = &question.summary
-        && (summary.wanted.len() != question.fields.len()
-            || summary.windows.is_some_and(|(every, _)| every < 1))
-    {
-        return Err(Failure::new(FailureKind::Invalid, "a summary of other fields, or without windows"));
-    }
+    let keys = take_keys(&body)?;
+    let wanted = Wanted::of(question, keys.len())?;
     let mut out = Vec::new();
+    let mut answered = keys.len();
     let fields: Vec<Arc<str>> = question.fields.iter().map(|name| name.as_str().into()).collect();
     match source.snapshot(question.shard)? {
-        None => keys.iter().for_each(|_| empty(question, &mut out)),
+        None => keys.iter().for_each(|_| empty(question, wanted.summary, &mut out)),
         Some(shard) => {
             let found = shard.find_series(&question.measurement, &keys).map_err(failure)?;
             let request = ScanRequest::new(&question.measurement, &fields);
             let scanner = shard.scanner(&request).map_err(failure)?;
-            for series in found {
-                match series {
-                    None => empty(question, &mut out),
-                    Some(series) => one(&*scanner, series, question, &mut out).map_err(failure)?,
+            let mut work = Work { done: 0, fields: fields.len() as u64 };
+            let mut summariser = wanted.summary.map(|summary| {
+                let of_fields = summary.wanted.iter().map(|bits| wanted_of(*bits));
+                Summariser::new(summary.regular(), wanted.order, of_fields)
+            });
+            let mut writer = Writer::new(wanted.summary.is_some_and(|summary| summary.repeats));
+            let range = TimeRange::new(question.start, question.end);
+            for (place, series) in found.into_iter().enumerate() {
+                if place > 0 && wanted.is_divisible && work.done >= work_max {
+                    answered = place;
+                    break;
+                }
+                let filter = wanted.filters.of(place);
+                match (series, &mut summariser) {
+                    (None, _) => empty(question, wanted.summary, &mut out),
+                    (Some(series), None) => {
+                        rows(&*scanner, series, question, filter, &mut work, &mut out).map_err(failure)?;
+                    }
+                    (Some(series), Some(summariser)) => {
+                        let found = summariser.series(&*scanner, series, range, filter, &mut work);
+                        found
+                            .map_err(failure)?
+                            .for_each(|(wanted, windows)| writer.put(&mut out, windows, wanted));
+                    }
                 }
             }
         }
     }
-    Ok((serde_json::Value::Null, pack(&out)?))
+    let answer = wanted.is_divisible.then_some(ScanAnswer { series: answered as u64 });
+    Ok((head(&answer)?, pack(&out)?))
 }
 
-fn empty(question: &ScanQuestion, out: &mut Vec<u8>) {
-    match &question.summary {
+/// What is wanted of the series of a scan.
+struct Wanted<'a> {
+    filters: Filters,
+    summary: Option<&'a SummaryQuestion>,
+    order: Order,
+    /// Whether whoever asks knows that an answer may be about the first of the series only.
+    is_divisible: bool,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(question: &'a ScanQuestion, series: usize) -> Result<Self, Failure> {
+        let fields = question.fields.len();
+        let order = if question.descending { Order::Descending } else { Order::Ascending };
+        let (filters, summary, order) = match (&question.selection, &question.condition) {
+            (Some(selection), _) => {
+                let filters = Filters::by_series(&selection.conditions, series, fields);
+                (filters.map_err(refusal)?, selection.summary.as_ref(), order)
+            }
+            // Before there were selections, statistics were of what ascends, whatever the order of rows.
+            (None, Some(condition)) => {
+                let filter = RowFilter::decode(&condition.rows, fields).map_err(refusal)?;
+                (Filters { all: vec![filter], of: None }, condition.summary.as_ref(), Order::Ascending)
+            }
+            (None, None) => (Filters::default(), question.summary.as_ref(), Order::Ascending),
+        };
+        if let Some(summary) = summary
+            && (summary.wanted.len() != fields || summary.windows.is_some_and(|(every, _)| every < 1))
+        {
+            return Err(Failure::new(FailureKind::Invalid, "a summary of other fields, or without windows"));
+        }
+        let is_divisible = question.selection.is_some() || question.condition.is_some();
+        Ok(Self { filters, summary, order, is_divisible })
+    }
+}
+
+/// Conditions of series.
+#[derive(Debug, Default)]
+struct Filters {
+    all: Vec<RowFilter>,
+    /// Of each series; without, the first is that of all.
+    of: Option<Vec<Option<usize>>>,
+}
+
+impl Filters {
+    /// As they were packed for so many series.
+    fn by_series(packed: &[u8], series: usize, fields: usize) -> Result<Self, Malformed> {
+        if packed.is_empty() {
+            return Ok(Self::default());
+        }
+        let bytes = unpack(packed)?;
+        let (all, of) = take_conditions(&mut Reader::new(&bytes), series)?;
+        Ok(Self { all: RowFilter::decode_all(all, fields)?, of: Some(of) })
+    }
+
+    fn of(&self, series: usize) -> Option<&RowFilter> {
+        match &self.of {
+            None => self.all.first(),
+            Some(of) => self.all.get(of.get(series).copied().flatten()?),
+        }
+    }
+}
+
+/// How much reading took.
+#[derive(Debug)]
+pub(crate) struct Work {
+    /// Values that were decoded, and blocks that were not.
+    done: u64,
+    fields: u64,
+}
+
+impl Work {
+    /// The rows of a block that satisfy a condition, if there is one.
+    pub(crate) fn rows(
+        &mut self,
+        block: &dyn ScanBlock,
+        filter: Option<&RowFilter>,
+    ) -> Result<RowBlock, ReadError> {
+        self.done += 1;
+        if filter.is_some_and(|filter| filter.excludes(block)) {
+            return Ok(RowBlock::default());
+        }
+        let rows = block.decode()?;
+        self.done += rows.times.len() as u64 * self.fields;
+        Ok(match filter {
+            None => rows,
+            Some(filter) => filter.apply(rows),
+        })
+    }
+}
+
+fn empty(question: &ScanQuestion, summary: Option<&SummaryQuestion>, out: &mut Vec<u8>) {
+    match summary {
         None => out.push(ENDED),
         Some(_) => question.fields.iter().for_each(|_| put_varint(out, 0)),
     }
@@ -147,21 +305,15 @@ pub(crate) const ROWS: u8 = 1;
 /// A series has more rows, to be asked for.
 pub(crate) const MORE: u8 = 2;
 
-fn one(
+fn rows(
     scanner: &dyn Scanner,
     series: SeriesRef,
     question: &ScanQuestion,
+    filter: Option<&RowFilter>,
+    work: &mut Work,
     out: &mut Vec<u8>,
 ) -> Result<(), ReadError> {
     let range = TimeRange::new(question.start, question.end);
-    if let Some(summary) = &question.summary {
-        let wanted: Vec<_> = summary.wanted.iter().map(|bits| wanted_of(*bits)).collect();
-        let found = summarise(scanner, series, range, summary.regular(), &wanted)?;
-        for (windows, wanted) in found.fields.iter().zip(wanted) {
-            put_summary(out, windows, wanted);
-        }
-        return Ok(());
-    }
     let order = if question.descending { Order::Descending } else { Order::Ascending };
     let mut stream = scanner.scan(series, range, order)?;
     let mut rows_left = usize::try_from(question.rows).unwrap_or(usize::MAX).max(1);
@@ -170,7 +322,18 @@ fn one(
             out.push(MORE);
             return Ok(());
         }
-        let rows = block.decode()?;
+        // The one row that is wanted may be known without its block being decoded.
+        let end = if question.descending { End::Last } else { End::First };
+        if rows_left == 1
+            && filter.is_none()
+            && let Some(row) = block.end_row(end)
+        {
+            out.push(ROWS);
+            put_rows(out, &row);
+            out.push(MORE);
+            return Ok(());
+        }
+        let rows = work.rows(block.as_ref(), filter)?;
         if rows.times.is_empty() {
             continue;
         }

@@ -1,12 +1,12 @@
 //! What travels: questions and answers as JSON, keys, rows and statistics as compressed bytes. See `docs/formats/reads.md`.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
-use skywatch_model::{Bitmap, Column, FieldType, FieldValue, RowBlock, TimeRange, Values};
+use skywatch_model::{Bitmap, Column, FieldType, RowBlock, Values};
 use skywatch_rpc::{Failure, FailureKind};
 use skywatch_storage::{
-    RegularWindows, Sum, WantedStats, WindowStats,
+    RegularWindows, ScanCost, WantedStats,
     wire::{Malformed, Reader, put_bytes, put_signed, put_varint},
 };
 
@@ -16,6 +16,9 @@ pub(crate) const SCHEMA: &str = "read.schema";
 pub(crate) const SERIES: &str = "read.series";
 /// Rows or statistics of series.
 pub(crate) const SCAN: &str = "read.scan";
+
+/// What reading series would read.
+pub(crate) const COST: &str = "read.cost";
 
 /// Bytes of an answer before compression, at most and about.
 pub(crate) const PAGE_BYTES: usize = 8 << 20;
@@ -53,12 +56,62 @@ pub(crate) struct SeriesQuestion {
     /// Only keys that come after this one.
     #[serde(default)]
     pub(crate) after: Option<String>,
+    /// Only series that satisfy this, see [`predicate`](crate::predicate). A node that does not know of it tells all.
+    #[serde(default)]
+    pub(crate) predicate: Vec<u8>,
+    /// What stands for the series that are remembered as the answer.
+    #[serde(default)]
+    pub(crate) remembered: Option<[u64; 3]>,
 }
 
 /// Answer of [`SERIES`]; the keys are in the body.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SeriesAnswer {
     pub(crate) more: bool,
+    /// What stands for them.
+    #[serde(default)]
+    pub(crate) stamp: Option<[u64; 3]>,
+    /// They are those that are remembered; the body tells none.
+    #[serde(default)]
+    pub(crate) unchanged: bool,
+}
+
+/// Question of [`COST`]; the keys of the series are in the body.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CostQuestion {
+    pub(crate) shard: u64,
+    pub(crate) measurement: String,
+    pub(crate) fields: Vec<String>,
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+}
+
+/// Answer of [`COST`]: one for each series.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct CostAnswer {
+    pub(crate) costs: Vec<SeriesCost>,
+}
+
+/// A [`ScanCost`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct SeriesCost {
+    cached_values: u64,
+    segments: BTreeSet<u64>,
+    blocks: u64,
+    block_bytes: u64,
+}
+
+impl From<ScanCost> for SeriesCost {
+    fn from(ScanCost { cached_values, segments, blocks, block_bytes }: ScanCost) -> Self {
+        Self { cached_values, segments, blocks, block_bytes }
+    }
+}
+
+impl From<SeriesCost> for ScanCost {
+    fn from(SeriesCost { cached_values, segments, blocks, block_bytes }: SeriesCost) -> Self {
+        Self { cached_values, segments, blocks, block_bytes }
+    }
 }
 
 /// Question of [`SCAN`]; the keys of the series are in the body.
@@ -75,6 +128,39 @@ pub(crate) struct ScanQuestion {
     pub(crate) rows: u64,
     #[serde(default)]
     pub(crate) summary: Option<SummaryQuestion>,
+    #[serde(default)]
+    pub(crate) condition: Option<ConditionQuestion>,
+    #[serde(default)]
+    pub(crate) selection: Option<SelectionQuestion>,
+}
+
+/// Only rows that satisfy a condition. A node that does not know of it sends them all, which its answer tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ConditionQuestion {
+    /// A [`RowFilter`](skywatch_query::RowFilter) over the fields.
+    pub(crate) rows: Vec<u8>,
+    /// Statistics of these rows in their place.
+    #[serde(default)]
+    pub(crate) summary: Option<SummaryQuestion>,
+}
+
+/// Only rows that satisfy a condition of their series, or statistics in the order of the scan. A node that does not know of it
+/// sends all rows, which its answer tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SelectionQuestion {
+    /// What [`put_conditions`] wrote, packed; nothing if all rows count.
+    #[serde(default)]
+    pub(crate) conditions: Vec<u8>,
+    /// Statistics of the rows that count in their place.
+    #[serde(default)]
+    pub(crate) summary: Option<SummaryQuestion>,
+}
+
+/// Answer of [`SCAN`] where there is a condition or a selection; null where there is none.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct ScanAnswer {
+    /// So many of the series are in the body, beginning with the first: reading the others is for another call.
+    pub(crate) series: u64,
 }
 
 /// Statistics in the place of rows.
@@ -85,6 +171,9 @@ pub(crate) struct SummaryQuestion {
     pub(crate) windows: Option<(i64, i64)>,
     /// For each field, bits of what is wanted: sum, min, max, first, last.
     pub(crate) wanted: Vec<u8>,
+    /// Times and counts that are those of the field before need not be told again.
+    #[serde(default)]
+    pub(crate) repeats: bool,
 }
 
 impl SummaryQuestion {
@@ -147,12 +236,35 @@ pub(crate) fn take_texts<'a>(reader: &mut Reader<'a>) -> Result<Vec<&'a str>, Ma
     (0..count).map(|_| reader.str()).collect()
 }
 
+/// Appends conditions, and for each of some series which of them is its own.
+pub(crate) fn put_conditions(out: &mut Vec<u8>, all: &[&[u8]], of: &[Option<usize>]) {
+    put_varint(out, all.len() as u64);
+    all.iter().for_each(|condition| put_bytes(out, condition));
+    of.iter().for_each(|place| put_varint(out, place.map_or(0, |place| place as u64 + 1)));
+}
+
+/// Conditions, and which of them each series has.
+type ConditionsOf<'a> = (Vec<&'a [u8]>, Vec<Option<usize>>);
+
+/// Reads what [`put_conditions`] wrote of so many series.
+pub(crate) fn take_conditions<'a>(
+    reader: &mut Reader<'a>,
+    series: usize,
+) -> Result<ConditionsOf<'a>, Malformed> {
+    let count = reader.count(1)?;
+    let all = (0..count).map(|_| reader.bytes()).collect::<Result<_, _>>()?;
+    let mut place = || match usize::try_from(reader.varint()?).unwrap_or(usize::MAX) {
+        0 => Ok(None),
+        place if place <= count => Ok(Some(place - 1)),
+        _ => Err(Malformed("a condition that is not there")),
+    };
+    let of = (0..series).map(|_| place()).collect::<Result<_, _>>()?;
+    reader.finish().map(|()| (all, of))
+}
+
 /// The type with this number.
 pub(crate) fn type_of(number: u8) -> Result<FieldType, Malformed> {
-    let types =
-        [FieldType::Float, FieldType::Integer, FieldType::Unsigned, FieldType::String, FieldType::Boolean];
-    let known = types.into_iter().find(|known| *known as u8 == number);
-    known.ok_or(Malformed("unknown type of a field"))
+    FieldType::numbered(number).ok_or(Malformed("unknown type of a field"))
 }
 
 /// Appends rows.
@@ -239,131 +351,4 @@ fn take_column(reader: &mut Reader<'_>, kind: u8, count: usize) -> Result<Column
         }
     };
     Ok(Column { values, valid })
-}
-
-/// Appends one field's statistics by windows, column by column.
-pub(crate) fn put_summary(out: &mut Vec<u8>, windows: &[WindowStats], wanted: WantedStats) {
-    put_varint(out, windows.len() as u64);
-    let Some(first) = windows.first() else { return };
-    out.push(first.field_type as u8);
-    let mut previous = 0i64;
-    for window in windows {
-        put_signed(out, window.times.start.wrapping_sub(previous));
-        put_varint(out, window.times.end.abs_diff(window.times.start));
-        previous = window.times.start;
-    }
-    windows.iter().for_each(|window| put_varint(out, window.count));
-    if wanted.sum {
-        let word = |sum: &Sum| match sum {
-            Sum::Float(sum) => sum.to_bits(),
-            Sum::Integer(sum) => *sum as u64,
-            Sum::Unsigned(sum) => *sum,
-            Sum::None => 0,
-        };
-        windows.iter().for_each(|window| out.extend(word(&window.sum).to_le_bytes()));
-    }
-    for (is_wanted, of) in points(wanted) {
-        if is_wanted {
-            for window in windows {
-                put_point(out, window, of(window).as_ref());
-            }
-        }
-    }
-}
-
-type PlaceOf = fn(&mut WindowStats) -> &mut Option<(i64, FieldValue)>;
-type PointOf = fn(&WindowStats) -> &Option<(i64, FieldValue)>;
-
-fn points(wanted: WantedStats) -> [(bool, PointOf); 4] {
-    [
-        (wanted.min, |window| &window.min),
-        (wanted.max, |window| &window.max),
-        (wanted.first, |window| &window.first),
-        (wanted.last, |window| &window.last),
-    ]
-}
-
-fn put_point(out: &mut Vec<u8>, window: &WindowStats, point: Option<&(i64, FieldValue)>) {
-    let Some((time, value)) = point else { return out.push(0) };
-    out.push(1);
-    put_signed(out, time.wrapping_sub(window.times.start));
-    match value {
-        FieldValue::Float(value) => out.extend(value.to_bits().to_le_bytes()),
-        FieldValue::Integer(value) => out.extend(value.to_le_bytes()),
-        FieldValue::Unsigned(value) => out.extend(value.to_le_bytes()),
-        FieldValue::String(value) => put_bytes(out, value.as_bytes()),
-        FieldValue::Boolean(value) => out.push(u8::from(*value)),
-    }
-}
-
-fn take_point(
-    reader: &mut Reader<'_>,
-    field_type: FieldType,
-    start: i64,
-) -> Result<Option<(i64, FieldValue)>, Malformed> {
-    if reader.u8()? == 0 {
-        return Ok(None);
-    }
-    let time = start.wrapping_add(reader.signed()?);
-    let value = match field_type {
-        FieldType::Float => FieldValue::Float(f64::from_bits(reader.u64()?)),
-        FieldType::Integer => FieldValue::Integer(reader.u64()? as i64),
-        FieldType::Unsigned => FieldValue::Unsigned(reader.u64()?),
-        FieldType::String => FieldValue::String(reader.str()?.into()),
-        FieldType::Boolean => FieldValue::Boolean(reader.u8()? != 0),
-    };
-    Ok(Some((time, value)))
-}
-
-/// Reads what [`put_summary`] wrote.
-pub(crate) fn take_summary(
-    reader: &mut Reader<'_>,
-    wanted: WantedStats,
-) -> Result<Vec<WindowStats>, Malformed> {
-    let count = reader.count(3)?;
-    if count == 0 {
-        return Ok(Vec::new());
-    }
-    let field_type = type_of(reader.u8()?)?;
-    let mut windows: Vec<WindowStats> = Vec::with_capacity(count);
-    let mut previous = 0i64;
-    for _ in 0..count {
-        previous = previous.wrapping_add(reader.signed()?);
-        let end = previous.checked_add_unsigned(reader.varint()?).ok_or(Malformed("time overflows"))?;
-        let times = TimeRange::new(previous, end);
-        let (min, max, first, last) = (None, None, None, None);
-        windows.push(WindowStats { times, field_type, count: 0, sum: Sum::None, min, max, first, last });
-    }
-    if !windows.is_sorted_by(|a, b| a.times.end < b.times.start) {
-        return Err(Malformed("windows that are not in order"));
-    }
-    for window in &mut windows {
-        window.count = reader.varint()?;
-    }
-    if wanted.sum {
-        for window in &mut windows {
-            let word = reader.u64()?;
-            window.sum = match field_type {
-                FieldType::Float => Sum::Float(f64::from_bits(word)),
-                FieldType::Integer => Sum::Integer(word as i64),
-                FieldType::Unsigned => Sum::Unsigned(word),
-                FieldType::String | FieldType::Boolean => Sum::None,
-            };
-        }
-    }
-    let places: [(bool, PlaceOf); 4] = [
-        (wanted.min, |window| &mut window.min),
-        (wanted.max, |window| &mut window.max),
-        (wanted.first, |window| &mut window.first),
-        (wanted.last, |window| &mut window.last),
-    ];
-    for (is_wanted, place) in places {
-        if is_wanted {
-            for window in &mut windows {
-                let point = take_point(reader, field_type, window.times.start)?;
-                *place(window) = point;
-            }
-        }
-    }
-    Ok(windows)
 }

@@ -10,16 +10,19 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use skywatch_meta::NodeId;
-use skywatch_model::{Bitmap, Column, TimeRange, Values};
+use skywatch_model::{Bitmap, Column, FieldType, TimeRange, Values};
 use skywatch_query::{
     Administration, Backend, BackendError, CancelToken, DeleteRequest, Executor, Limits, MemoryShard,
     MemoryStatistics, NewRetentionPolicy, QueryRequest, Reading, RetentionPolicyInfo, RetentionPolicyUpdate,
     StatementResult,
 };
-use skywatch_reads::{Asking, Patience, RemoteShard, ShardSource, Unreachable, router};
+use skywatch_reads::{
+    Asking, Patience, Remembered, RemoteShard, ShardSource, Unreachable, router, router_within,
+};
 use skywatch_rpc::{Call, CallError, Failure, FailureKind, Reply, Router, Transport};
-use skywatch_storage::ShardRead;
+use skywatch_storage::{ReadError, ScanRequest, Scanner, SeriesRef, SeriesStamp, ShardRead, TagPredicate};
 
 const SECOND: i64 = 1_000_000_000;
 const WEEK: i64 = 604_800 * SECOND;
@@ -97,6 +100,7 @@ struct Node {
     /// Those read over calls.
     is_remote: fn(usize) -> bool,
     pair: Arc<Pair>,
+    remembered: Arc<Remembered>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -134,8 +138,9 @@ impl Backend for Node {
                 runtime: self.runtime.clone(),
                 transport: Arc::clone(&self.pair) as _,
                 unreachable: Arc::clone(&unreachable),
+                remembered: Arc::clone(&self.remembered),
                 patience: Patience { hedge: Duration::from_millis(50), ..Patience::default() },
-                cancel: reading.cancel.clone(),
+                reading: reading.clone(),
                 shard: index as u64,
                 owners: vec![(NodeId(1), "one".to_owned()), (NodeId(2), "two".to_owned())],
             };
@@ -269,6 +274,41 @@ const QUERIES: &[&str] = &[
     "SELECT count(f) FROM cpu WHERE time >= 0 AND time < 1209600s GROUP BY time(6h) ORDER BY time DESC LIMIT 2",
     "SELECT mean(f) FROM cpu WHERE time >= 0 AND time < 1209600s GROUP BY time(1d) tz('Europe/Berlin')",
     "SELECT mean(f) FROM cpu WHERE i > 0 GROUP BY region",
+    "SELECT f FROM cpu WHERE f > 900 AND i < 3",
+    "SELECT * FROM cpu WHERE s =~ /[13]$/ AND b = true GROUP BY host",
+    "SELECT * FROM cpu WHERE s != 'text 2' ORDER BY time DESC LIMIT 9",
+    "SELECT f FROM cpu WHERE i > 3 GROUP BY host ORDER BY time DESC LIMIT 1",
+    "SELECT f FROM cpu WHERE i > 3 GROUP BY host LIMIT 2 OFFSET 5",
+    "SELECT i FROM cpu WHERE abs(f) < 2 OR pow(i, 2) = 16 OR f + i > 1100.5",
+    "SELECT i FROM cpu WHERE f < nothing OR i = 1 AND s = 'text 1'",
+    "SELECT i FROM cpu WHERE host = 'h1' OR f > 1000",
+    "SELECT f FROM cpu WHERE i::float > 1.5 AND f::integer = 7",
+    "SELECT mean(f), count(b), max(i) FROM cpu WHERE s = 'text 3' AND f < 400 GROUP BY host",
+    "SELECT mean(f), spread(i) FROM cpu WHERE i > 1 AND time >= 0 AND time < 1209600s GROUP BY time(6h), region",
+    "SELECT sum(f), first(s), last(b) FROM cpu WHERE f > 0 AND time >= 0 AND time < 1209600s GROUP BY time(1d)",
+    "SELECT sum(f) FROM cpu WHERE f > 0 AND time >= 0 AND time < 1209600s GROUP BY time(1d) ORDER BY time DESC",
+    "SELECT max(f), host FROM cpu WHERE i = 2 GROUP BY region",
+    "SELECT last(f), s FROM cpu WHERE i = 2 GROUP BY host",
+    "SELECT first(s), last(i) FROM cpu WHERE f > 500",
+    "SELECT last(i) FROM cpu WHERE f > 1000000",
+    "SELECT median(f) FROM cpu WHERE b = false GROUP BY region",
+    "SELECT f, i FROM cpu WHERE (host = 'h1' OR i > 2) AND f > 0",
+    "SELECT f FROM cpu WHERE host = 'h4' OR (host != 'h2' AND i > 3) GROUP BY host LIMIT 3 OFFSET 1",
+    "SELECT f FROM cpu WHERE host = 'h4' OR i > 3 GROUP BY host ORDER BY time DESC LIMIT 2",
+    "SELECT count(f), mean(f), max(i) FROM cpu WHERE region != s OR host = 'h2' GROUP BY host",
+    "SELECT mean(f), first(s) FROM cpu WHERE (host = 'h1' OR i > 2) AND time >= 0 AND time < 1209600s GROUP BY time(1d), host",
+    "SELECT mean(f), last(b) FROM cpu WHERE (region = 'us' OR i > 2) AND time >= 0 AND time < 1209600s GROUP BY time(1d) ORDER BY time DESC",
+    "SELECT last(f), s FROM cpu WHERE region = 'us' OR i > 2 GROUP BY host",
+    "SELECT mean(f), sum(i), spread(i) FROM cpu WHERE time >= 0 AND time < 1209600s GROUP BY time(6h), host ORDER BY time DESC",
+    "SELECT mean(f), sum(f) FROM cpu WHERE time >= 0 AND time < 1209600s GROUP BY time(7h, 13m) ORDER BY time DESC",
+    "SELECT sum(f), count(i) FROM cpu WHERE time >= 0 AND time < 1209600s GROUP BY time(90s), host ORDER BY time DESC LIMIT 40",
+    "SELECT min(i), max(i), min(f) FROM cpu WHERE time >= 0 AND time < 1209600s GROUP BY time(1d), region ORDER BY time DESC",
+    "SELECT first(f), last(i), first(s), last(b) FROM cpu WHERE time >= 0 AND time < 1209600s GROUP BY time(1d), host ORDER BY time DESC",
+    "SELECT mean(f), max(i) FROM cpu WHERE s = 'text 1' AND time >= 0 AND time < 1209600s GROUP BY time(1d), region ORDER BY time DESC",
+    "SELECT mean(f), sum(i) FROM cpu GROUP BY host ORDER BY time DESC",
+    "SELECT max(i), min(i) FROM cpu GROUP BY region ORDER BY time DESC",
+    "SELECT max(i) FROM cpu ORDER BY time DESC",
+    "SELECT max(m) FROM (SELECT mean(f) AS m FROM cpu WHERE i > 0 GROUP BY host) WHERE m > 0 GROUP BY region",
     "SELECT percentile(f, 90), median(f) FROM cpu GROUP BY region",
     "SELECT distinct(s) FROM cpu",
     "SELECT top(f, 4) FROM cpu",
@@ -291,6 +331,7 @@ const QUERIES: &[&str] = &[
 
 struct Bench {
     runtime: tokio::runtime::Runtime,
+    remembered: Arc<Remembered>,
     shards: Vec<Arc<dyn ShardRead>>,
 }
 
@@ -301,45 +342,61 @@ impl Bench {
             .enable_time()
             .build()
             .expect("a test runs");
-        Self { runtime, shards }
+        Self { runtime, remembered: Arc::default(), shards }
     }
 
     fn ask(&self, text: &str, is_remote: fn(usize) -> bool, fails: [Fails; 2]) -> (String, u64) {
         let source = Arc::new(Shards(self.shards.clone()));
-        let pair = Arc::new(Pair {
-            router: router(source, |work| work()),
-            fails,
-            calls: Default::default(),
-            bytes: AtomicU64::new(0),
-        });
+        self.ask_of(router(source, |work| work()), text, is_remote, fails)
+    }
+
+    fn ask_of(
+        &self,
+        router: Router,
+        text: &str,
+        is_remote: fn(usize) -> bool,
+        fails: [Fails; 2],
+    ) -> (String, u64) {
+        let request = QueryRequest::new(text, "db", 2 * WEEK);
+        let (answer, _, bytes) = self.ask_for(router, &request, is_remote, fails);
+        (answer, bytes)
+    }
+
+    /// The answer, what is said beside it, and what travelled.
+    fn ask_for(
+        &self,
+        router: Router,
+        request: &QueryRequest,
+        is_remote: fn(usize) -> bool,
+        fails: [Fails; 2],
+    ) -> (String, Vec<String>, u64) {
+        let pair = Arc::new(Pair { router, fails, calls: Default::default(), bytes: AtomicU64::new(0) });
         let node = Node {
             shards: self.shards.clone(),
             is_remote,
             pair: Arc::clone(&pair),
+            remembered: Arc::clone(&self.remembered),
             runtime: self.runtime.handle().clone(),
         };
         let executor = Executor::new(Arc::new(node), Limits::default());
-        let mut answer = String::new();
+        let (mut answer, mut messages) = (String::new(), Vec::new());
         executor
-            .execute(
-                &QueryRequest::new(text, "db", 2 * WEEK),
-                &CancelToken::new(),
-                &mut |result: StatementResult| {
-                    for series in &result.series {
-                        answer += &format!("{} {:?} {:?}\n", series.name, series.tags, series.columns);
-                        for row in 0..series.len() {
-                            let values: Vec<_> = series.values.iter().map(|column| column.get(row)).collect();
-                            answer += &format!("{values:?}\n");
-                        }
+            .execute(request, &CancelToken::new(), &mut |result: StatementResult| {
+                for series in &result.series {
+                    answer += &format!("{} {:?} {:?}\n", series.name, series.tags, series.columns);
+                    for row in 0..series.len() {
+                        let values: Vec<_> = series.values.iter().map(|column| column.get(row)).collect();
+                        answer += &format!("{values:?}\n");
                     }
-                    if let Some(error) = &result.error {
-                        answer += &format!("error: {error}\n");
-                    }
-                    Ok(())
-                },
-            )
+                }
+                if let Some(error) = &result.error {
+                    answer += &format!("error: {error}\n");
+                }
+                messages.extend(result.messages.iter().map(|message| message.text.clone()));
+                Ok(())
+            })
             .expect("a query runs");
-        (answer, pair.bytes.load(Ordering::Relaxed))
+        (answer, messages, pair.bytes.load(Ordering::Relaxed))
     }
 }
 
@@ -393,6 +450,241 @@ fn without_an_owner_there_is_an_error_and_never_a_shorter_answer() {
             assert!(answer.contains("writes wait for this node"), "{answer}");
         }
     }
+}
+
+#[test]
+fn owners_that_leave_off_or_know_no_conditions_are_asked_on() {
+    let bench = Bench::new(shards(9, 700, ALL_KNOWN, 5));
+    let source = || Arc::new(Shards(bench.shards.clone()));
+    for text in QUERIES.iter().filter(|text| text.contains("WHERE")) {
+        let (expected, _) = bench.ask(text, |_| false, [Fails::Never; 2]);
+        for values in [0, 1, 3000] {
+            let router = router_within(source(), |work| work(), values);
+            let (answer, _) = bench.ask_of(router, text, |_| true, [Fails::After(9), Fails::Never]);
+            assert!(answer == expected, "{text}, {values} values a call\n{answer}\ninstead of\n{expected}");
+        }
+        // An owner of an earlier release does not see conditions, and answers with all series and all rows; one of a release
+        // between knows those that are the same for all series.
+        for unknown in [&["selection", "condition", "predicate"][..], &["selection"]] {
+            let (answer, _) =
+                bench.ask_of(earlier(source(), unknown), text, |shard| shard != 1, [Fails::Never; 2]);
+            assert!(answer == expected, "{text}, without {unknown:?}\n{answer}\ninstead of\n{expected}");
+        }
+    }
+}
+
+/// A node of a release that does not know these keys of questions.
+fn earlier(source: Arc<Shards>, unknown: &'static [&'static str]) -> Router {
+    let inner = Arc::new(router(source, |work| work()));
+    ["read.schema", "read.series", "read.cost", "read.scan"].into_iter().fold(Router::new(), |old, method| {
+        let inner = Arc::clone(&inner);
+        old.on(method, move |mut head: serde_json::Value, body: Bytes| {
+            let inner = Arc::clone(&inner);
+            async move {
+                let fields = head.as_object_mut().expect("a question");
+                unknown.iter().for_each(|key| drop(fields.remove(*key)));
+                let head = serde_json::to_vec(&head).expect("it was JSON");
+                let reply = inner.answer(Call { method: method.into(), head: head.into(), body }).await?;
+                let head = serde_json::from_slice::<serde_json::Value>(&reply.head);
+                Ok((head.expect("an answer"), reply.body))
+            }
+        })
+    })
+}
+
+#[test]
+fn what_a_condition_refuses_does_not_travel() {
+    let bench = Bench::new(shards(40, 2000, ALL_KNOWN, 5));
+    let moved = |text: &str| bench.ask(text, |_| true, [Fails::Never; 2]).1;
+    let all = moved("SELECT * FROM cpu");
+    assert!(moved("SELECT * FROM cpu WHERE f > 1120") * 20 < all, "a hundredth of the rows");
+    let means =
+        "SELECT mean(f) FROM cpu WHERE i > 0 AND time >= 0 AND time < 1209600s GROUP BY time(1d), host";
+    assert!(moved(means) * 20 < all, "statistics of the rows that satisfy it");
+    assert!(moved("SELECT last(f) FROM cpu WHERE i > 0 GROUP BY host") * 100 < all, "a row of each series");
+    assert!(
+        moved("SELECT f FROM cpu WHERE i > 0 GROUP BY host LIMIT 2") * 50 < all,
+        "two rows of each series"
+    );
+}
+
+/// A tag is a constant of its series: what is left of the condition for each is told.
+#[test]
+fn a_condition_on_tags_or_fields_refuses_where_the_rows_are() {
+    let bench = Bench::new(shards(40, 2000, ALL_KNOWN, 5));
+    let moved = |text: &str| bench.ask(text, |_| true, [Fails::Never; 2]).1;
+    let all = moved("SELECT * FROM cpu");
+    let either = "(host = 'h7' OR f > 1120) AND (host != 'h7' OR f > 1100)";
+    assert!(moved(&format!("SELECT * FROM cpu WHERE {either}")) * 20 < all, "a hundredth of the rows");
+    let means = format!(
+        "SELECT mean(f) FROM cpu WHERE {either} AND time >= 0 AND time < 1209600s GROUP BY time(1d), host"
+    );
+    assert!(moved(&means) * 20 < all, "statistics of the rows that satisfy it");
+    assert!(
+        moved("SELECT last(f) FROM cpu WHERE host = 'h7' OR i > 0 GROUP BY host") * 100 < all,
+        "a row of each series"
+    );
+    // Each series has a condition of its own.
+    assert!(moved("SELECT * FROM cpu WHERE host = s AND f > -1000") * 20 < all, "no row at all");
+}
+
+#[test]
+fn what_descends_moves_no_more_than_what_ascends() {
+    let bench = Bench::new(shards(40, 2000, ALL_KNOWN, 5));
+    let moved = |text: &str| bench.ask(text, |_| true, [Fails::Never; 2]).1;
+    for text in [
+        "SELECT mean(f), count(i) FROM cpu WHERE time >= 0 AND time < 1209600s GROUP BY time(1d), host",
+        "SELECT max(f), sum(i) FROM cpu WHERE time >= 0 AND time < 1209600s GROUP BY time(1d)",
+        "SELECT mean(f) FROM cpu WHERE i > 0 AND time >= 0 AND time < 1209600s GROUP BY time(1d)",
+        "SELECT mean(f) FROM cpu GROUP BY host",
+    ] {
+        let (up, down) = (moved(text), moved(&format!("{text} ORDER BY time DESC")));
+        assert!(down * 10 < up * 11, "{text}: {down} bytes where {up} suffice the other way round");
+    }
+}
+
+#[test]
+fn only_series_that_are_asked_about_are_told_of() {
+    let bench = Bench::new(shards(3000, 1, ALL_KNOWN, 5));
+    let moved = |text: &str| bench.ask(text, |_| true, [Fails::Never; 2]).1;
+    let all = moved("SELECT count(f) FROM cpu");
+    for text in [
+        "SELECT f FROM cpu WHERE host = 'h17'",
+        "SELECT mean(f) FROM cpu WHERE (host = 'h17' OR host =~ /^h18.$/) AND region != 'eu' GROUP BY host",
+        "SELECT last(f) FROM cpu WHERE i < 5 AND host = 'h17'",
+        "SHOW SERIES WHERE host = 'h17'",
+    ] {
+        let bytes = moved(text);
+        assert!(bytes < 6000 && bytes * 4 < all, "{text}: {bytes} of {all} bytes");
+    }
+}
+
+#[test]
+fn who_takes_less_than_everything_gets_what_was_there_when_the_last_owner_failed_and_is_told() {
+    let bench = Bench::new(shards(9, 700, ALL_KNOWN, 3));
+    let source = |bench: &Bench| Arc::new(Shards(bench.shards.clone()));
+    let partly = |text: &str, is_remote: fn(usize) -> bool, calls: u64| {
+        let request = QueryRequest { allows_partial: true, ..QueryRequest::new(text, "db", 2 * WEEK) };
+        let fails = [Fails::After(calls), Fails::Incomplete];
+        let (answer, messages, _) =
+            bench.ask_for(router(source(&bench), |work| work()), &request, is_remote, fails);
+        (answer, messages)
+    };
+    for text in QUERIES.iter().filter(|text| text.starts_with("SELECT")) {
+        let (expected, _) = bench.ask(text, |_| false, [Fails::Never; 2]);
+        for calls in [0, 1, 5, 9, u64::MAX] {
+            let (answer, messages) = partly(text, |_| true, calls);
+            assert!(!answer.contains("error"), "{text} after {calls} calls: {answer}");
+            assert!(answer == expected || !messages.is_empty(), "{text} after {calls} calls lacks something");
+            assert!(messages.iter().all(|it| it.starts_with("partial answer: shard ")), "{messages:?}");
+            assert!(calls < u64::MAX || messages.is_empty(), "{text}: {messages:?}");
+            if !text.contains('(') && !text.contains("LIMIT") {
+                let lines: std::collections::HashSet<&str> = expected.lines().collect();
+                assert!(
+                    answer.lines().all(|line| lines.contains(line)),
+                    "{text} after {calls} calls: {answer}"
+                );
+            }
+        }
+    }
+    // What lies elsewhere, and nothing else, is lacking.
+    let rest = Bench::new(bench.shards[1..].to_vec());
+    let text = "SELECT count(f), sum(i) FROM cpu GROUP BY host";
+    let (expected, _) = rest.ask(text, |_| false, [Fails::Never; 2]);
+    let (answer, messages) = partly(text, |shard| shard == 0, 0);
+    assert_eq!(answer, expected);
+    assert_eq!(messages.len(), 1, "{messages:?}");
+}
+
+/// A shard whose series are known by what stands for them.
+#[derive(Debug)]
+struct Stamped {
+    shard: Arc<dyn ShardRead>,
+    stamp: SeriesStamp,
+}
+
+impl ShardRead for Stamped {
+    fn time_range(&self) -> TimeRange {
+        self.shard.time_range()
+    }
+
+    fn measurements(&self) -> Result<Vec<Arc<str>>, ReadError> {
+        self.shard.measurements()
+    }
+
+    fn fields(&self, measurement: &str) -> Result<Vec<(Arc<str>, FieldType)>, ReadError> {
+        self.shard.fields(measurement)
+    }
+
+    fn tag_keys(&self, measurement: &str) -> Result<Vec<Arc<str>>, ReadError> {
+        self.shard.tag_keys(measurement)
+    }
+
+    fn tag_values(&self, measurement: &str, key: &str) -> Result<Vec<Arc<str>>, ReadError> {
+        self.shard.tag_values(measurement, key)
+    }
+
+    fn series_stamp(&self) -> Option<SeriesStamp> {
+        Some(self.stamp)
+    }
+
+    fn select_series(
+        &self,
+        measurement: &str,
+        predicate: &TagPredicate,
+    ) -> Result<Vec<SeriesRef>, ReadError> {
+        self.shard.select_series(measurement, predicate)
+    }
+
+    fn series_tags(&self, series: SeriesRef) -> Vec<(Arc<str>, Arc<str>)> {
+        self.shard.series_tags(series)
+    }
+
+    fn series_key(&self, series: SeriesRef) -> Arc<str> {
+        self.shard.series_key(series)
+    }
+
+    fn scanner<'a>(&'a self, request: &ScanRequest<'_>) -> Result<Box<dyn Scanner + 'a>, ReadError> {
+        self.shard.scanner(request)
+    }
+}
+
+/// Series are told of once, and again when there are others; what is remembered is never an answer of its own.
+#[test]
+fn series_that_are_remembered_are_not_told_again() {
+    let stamped = |series: u64, stamp: u64| -> Vec<Arc<dyn ShardRead>> {
+        let shards = shards(series, 3, ALL_KNOWN, 5).into_iter().zip(stamp..);
+        let one = |(shard, stamp)| Arc::new(Stamped { shard, stamp: SeriesStamp([stamp, 0, 0]) }) as _;
+        shards.map(one).collect()
+    };
+    let mut bench = Bench::new(stamped(300, 10));
+    let remote = |bench: &Bench, text: &str| bench.ask(text, |_| true, [Fails::Never; 2]);
+    for text in [
+        "SELECT count(f) FROM cpu GROUP BY host",
+        "SELECT last(f) FROM cpu WHERE region = 'us' GROUP BY host",
+    ] {
+        let expected = bench.ask(text, |_| false, [Fails::Never; 2]).0;
+        let (first, told) = remote(&bench, text);
+        let (second, remembered) = remote(&bench, text);
+        assert_eq!((&first, &second), (&expected, &expected), "{text}");
+        assert!(remembered + 500 < told, "{text}: {told} bytes, then {remembered}");
+    }
+    let (_, values) = remote(&bench, "SHOW TAG VALUES WITH KEY = host");
+    assert!(values < 2000, "{values} bytes for the values of series that are known");
+    // There is another series, or there are fewer.
+    for (series, stamp) in [(301, 20), (290, 30), (0, 40)] {
+        bench.shards = stamped(series, stamp);
+        for text in ["SELECT count(f) FROM cpu GROUP BY host", "SHOW TAG VALUES WITH KEY = host"] {
+            let expected = bench.ask(text, |_| false, [Fails::Never; 2]).0;
+            assert_eq!(remote(&bench, text).0, expected, "{text}, {series} series");
+        }
+    }
+    // An owner of an earlier release does not know of it.
+    bench.shards = stamped(300, 10);
+    let text = "SELECT count(f) FROM cpu GROUP BY host";
+    let expected = remote(&bench, text).0;
+    let old = earlier(Arc::new(Shards(bench.shards.clone())), &["remembered"]);
+    assert_eq!(bench.ask_of(old, text, |_| true, [Fails::Never; 2]).0, expected);
 }
 
 /// The design's double-groupby-all, half of whose shards lie elsewhere.

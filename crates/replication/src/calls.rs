@@ -18,7 +18,11 @@ pub const REACH: &str = "replication.reach";
 
 /// Head of [`APPLY`].
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct ApplyQuestion {}
+pub struct ApplyQuestion {
+    /// Whether this is catching up, for which no client waits.
+    #[serde(default)]
+    pub late: bool,
+}
 
 /// Answer to [`APPLY`].
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -66,6 +70,24 @@ pub struct ReachQuestion {
 pub struct ReachAnswer {
     /// Whether it has.
     pub reached: bool,
+}
+
+/// Asks an owner whether it can remember a further delete.
+pub const ROOM: &str = "replication.room";
+
+/// Head of [`ROOM`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RoomQuestion {
+    /// Of which shard.
+    pub shard: u64,
+}
+
+/// Answer to [`ROOM`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RoomAnswer {
+    /// Why not, if so.
+    pub refusal: Option<String>,
 }
 
 /// A body of operations.

@@ -36,12 +36,21 @@ pub trait Catalogues: Send + Sync + fmt::Debug {
     /// For how long no meta node has confirmed that the copy is the latest; `None` if none ever has.
     fn age(&self) -> Option<Duration>;
 
+    /// Whether meta nodes answer this node: one has confirmed lately that the copy is the latest, or more than half of them have said
+    /// something, such as that they are electing a leader.
+    fn is_met(&self) -> bool;
+
     /// Carries out a command. When this returns, the copy has it.
     async fn execute(&self, command: &Command) -> Result<Applied, ExecuteError>;
 
     /// Asks for a lease in the name of a node, or renews it. It is held by whoever [`Lease::owner`] names, for `duration_ms` from when this
     /// was called.
     async fn lease(&self, name: &str, owner: NodeId, duration: Duration) -> Result<Lease, ExecuteError>;
+
+    /// Whether meta nodes confirm nothing to anybody for the moment, as far as can be known for sure: so many of them do not
+    /// run, or hear of no leader themselves, that the others are no majority. One that merely does not answer may be
+    /// cut off from here alone.
+    async fn nobody_confirms(&self) -> bool;
 
     /// Waits until the copy has seen so many commands; false if it has not by then.
     async fn reach(&self, index: u64, within: Duration) -> bool {

@@ -7,18 +7,19 @@
 //! | quorum | n / 2 + 1 |
 //! | all | n |
 //!
-//! Owners that are in step are waited for in any case, each for [`Coordinator::patience`] at most: so an owner that has not
-//! been marked behind has everything that was acknowledged.
+//! Owners that are in step are waited for in any case, each for [`Coordinator::patience`] at most, and no longer once they are silent:
+//! so an owner that has not been marked behind has everything that was acknowledged. Where it cannot be marked, nothing is
+//! acknowledged.
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Duration};
 
 use skywatch_meta::{NodeId, Shard};
 use skywatch_model::{TimeRange, Version, line::PointBatch};
-use skywatch_rpc::{CallError, FailureKind, Transport, ask};
+use skywatch_rpc::{CallError, FailureKind, Transport, ask, tell};
 use skywatch_storage::{ErrorClass, Rule};
 
 use crate::{
-    calls::{APPLY, ApplyAnswer, ApplyOutcome, ApplyQuestion, join},
+    calls::{APPLY, ApplyAnswer, ApplyOutcome, ApplyQuestion, ROOM, RoomAnswer, RoomQuestion, join},
     catalogues::Catalogues,
     hints::{HintError, Hints},
     offload,
@@ -136,6 +137,8 @@ pub struct Outcome {
     /// This node is an owner and could not store its copy: not kept as a hint, since a disk that does not take the one
     /// would not take the other.
     pub own_is_missing: bool,
+    /// It is not known to everybody that an owner lacks it, so that a query could miss it; sent through another node it is.
+    pub is_untold: bool,
     /// What went wrong first, in words.
     pub problem: Option<String>,
     /// An owner had no room.
@@ -150,7 +153,7 @@ impl Outcome {
         if self.is_gone {
             return true;
         }
-        if self.own_is_missing {
+        if self.own_is_missing || self.is_untold {
             return false;
         }
         match level {
@@ -215,6 +218,23 @@ impl Coordinator {
         self.replicate(Some(&encoded), owners, own).await
     }
 
+    /// Why a shard can take no further delete, if so. It is asked before one is given to anybody: what an owner has taken the
+    /// others have to take too, sooner or later.
+    pub async fn refuses_deletes(&self, shard: u64, owners: &Owners) -> Option<String> {
+        if owners.all().any(|owner| owner == self.me) {
+            return self.owner.refuses_deletes(shard);
+        }
+        let catalogue = self.catalogues.current();
+        let can_be_asked =
+            |owner: &NodeId| !self.standing.is_behind(*owner) && !self.standing.is_silent(*owner);
+        let asked = owners.whole.iter().copied().find(can_be_asked)?;
+        let address = &catalogue.data_node(asked)?.tcp_addr;
+        let answer: Result<RoomAnswer, _> =
+            tell(&*self.transport, address, ROOM, &RoomQuestion { shard }, self.patience).await;
+        // Whoever does not answer now is told of the delete when it is back.
+        answer.ok()?.refusal
+    }
+
     /// Sends to the other owners first, so that their disks work while this one's does.
     async fn replicate(
         &self,
@@ -258,7 +278,10 @@ impl Coordinator {
                 outcome.hint_problem.get_or_insert(error);
             }
         }
-        self.standing.fall_behind(owner).await;
+        if let Err(untold) = self.standing.fall_behind(owner).await {
+            outcome.is_untold = true;
+            outcome.problem = Some(untold.to_string());
+        }
     }
 
     async fn keep_hint(&self, owner: NodeId, encoded: &Encoded) -> Result<(), HintError> {
@@ -274,13 +297,22 @@ impl Coordinator {
         if self.standing.is_behind(owner) {
             return Copy::Missing("hinted handoff queue not empty".to_owned());
         }
+        let silent = || Copy::Missing(format!("node {} has not answered anything for a while", owner.0));
+        if self.standing.is_silent(owner) {
+            return silent();
+        }
         let Some(address) = self.catalogues.current().data_node(owner).map(|node| node.tcp_addr.clone())
         else {
             return Copy::Gone;
         };
         let body = join([&encoded.bytes]);
-        let answer: Result<(ApplyAnswer, _), CallError> =
-            ask(&*self.transport, &address, APPLY, &ApplyQuestion {}, body, self.patience).await;
+        let question = ApplyQuestion::default();
+        let asking = ask(&*self.transport, &address, APPLY, &question, body, self.patience);
+        let answer: Result<(ApplyAnswer, _), CallError> = tokio::select! {
+            biased;
+            answer = asking => answer,
+            () = self.standing.silence(owner) => return silent(),
+        };
         match answer {
             Ok((answer, _)) => match answer.outcomes.into_iter().next() {
                 Some(ApplyOutcome::Stored(report)) => Copy::Stored(report),

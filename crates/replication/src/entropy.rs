@@ -13,6 +13,7 @@ mod compare;
 mod doubts;
 mod ledger;
 mod pull;
+mod settle;
 
 use std::{
     collections::BTreeMap,
@@ -60,6 +61,8 @@ const TELL_EVERY: Duration = Duration::from_secs(30);
 const FILL_LIMIT: Duration = Duration::from_secs(120);
 const FILL_PAUSE: Duration = Duration::from_millis(500);
 const CALL_LIMIT: Duration = Duration::from_secs(5);
+/// How long another owner may take to apply what this node has applied of the log, before a copy from it is tried anew.
+const LEVEL_LIMIT: Duration = Duration::from_secs(30);
 
 /// How replicas are compared.
 #[derive(Debug, Clone)]
@@ -192,6 +195,7 @@ impl Entropy {
         let (starting, killing) = (Arc::clone(self), Arc::clone(self));
         self.router()
             .and(self.copies.router())
+            .and(self.settle_router())
             .on(copy::START, move |question: CopyQuestion, _| {
                 let done = starting.copy_from(question.shard, question.source);
                 async move { Ok((copy::DoneAnswer { done }, Bytes::new())) }
@@ -221,7 +225,7 @@ impl Entropy {
         let Counters { bytes_rx, errors, jobs, taken } = &self.counters;
         let ledger = self.ledger.lock();
         EntropyStats {
-            bytes_rx: read(bytes_rx),
+            bytes_rx: read(bytes_rx) + self.copies.bytes_rx(),
             errors: read(errors),
             jobs: read(jobs),
             taken: read(taken),
@@ -342,6 +346,7 @@ impl Entropy {
             tokio::select! {
                 () = tokio::time::sleep_until(wake_at) => {}
                 () = self.wake.notified() => {}
+                () = self.doubts.added.notified() => {}
                 changed = changes.changed() => if changed.is_err() { return },
             }
         }
@@ -356,6 +361,10 @@ impl Entropy {
         let is_mine = |id: u64| catalogue.live_shard(id).is_some_and(|shard| shard.is_owned_by(me));
         self.ledger.lock().retain(is_mine);
         self.sources.lock().retain(|shard, _| is_mine(*shard));
+        let suspects = self.suspects();
+        if let Err(error) = self.copies.retain(|shard| suspects.contains(&shard)) {
+            tracing::error!(%error, "what arrived of copies that nobody wants any more cannot be removed");
+        }
     }
 
     async fn look_at_queue(&self) {
@@ -400,11 +409,15 @@ impl Entropy {
         let mut all_alike = true;
         for shard in shards {
             // What is kept for a node that is behind comes by itself.
-            if !is_thorough && self.is_somebody_behind(shard) {
+            if !is_thorough && (self.is_somebody_behind(shard) || self.is_log_ahead(shard)) {
                 all_alike = false;
                 continue;
             }
-            all_alike &= self.look_at(shard).await == Verdict::Alike;
+            let is_alike = self.look_at(shard).await == Verdict::Alike;
+            if is_alike {
+                self.settle(shard).await;
+            }
+            all_alike &= is_alike;
             self.look_at_queue().await;
         }
         self.is_thorough.store(false, Ordering::Relaxed);
@@ -433,6 +446,28 @@ impl Entropy {
         }
     }
 
+    /// Whether an owner has not applied as much of the log as others, as far as is known: what it lacks comes by itself.
+    fn is_log_ahead(&self, shard: u64) -> bool {
+        let Some((log, partition)) = self.member.log_of(shard) else { return false };
+        let catalogue = self.member.catalogues().current();
+        let owners = catalogue.live_shard(shard).map(|shard| shard.owners.clone()).unwrap_or_default();
+        log.is_none_or(|log| owners.into_iter().any(|owner| !log.is_fresh_at(owner, partition)))
+    }
+
+    /// Waits until every other owner of a shard has applied as much of the log as this node has now, which gets everything
+    /// that comes later from the log: so that they have all that it lacks. False if one has not by then.
+    async fn others_have_caught_up(&self, shard: u64) -> bool {
+        let Some((log, partition)) = self.member.log_of(shard) else { return true };
+        let Some(log) = log else { return false };
+        let catalogue = self.member.catalogues().current();
+        let me = self.member.id();
+        let owners =
+            catalogue.live_shard(shard).map(|it| it.whole_owners().collect::<Vec<_>>()).unwrap_or_default();
+        let others = owners.into_iter().filter(|owner| *owner != me);
+        let waits = others.map(|owner| log.is_level_with(owner, partition, LEVEL_LIMIT));
+        futures_util::future::join_all(waits).await.into_iter().all(|is_level| is_level)
+    }
+
     fn is_somebody_behind(&self, shard: u64) -> bool {
         let catalogue = self.member.catalogues().current();
         let owners = catalogue.live_shard(shard).map(|shard| shard.owners.clone()).unwrap_or_default();
@@ -447,10 +482,13 @@ impl Entropy {
         if looked.is_complete && self.is_joining(shard) {
             looked = self.join(shard).await;
         }
-        if looked.is_complete
-            && let Err(error) = self.doubts.remove(shard)
-        {
-            tracing::error!(shard, %error, "a shard stays in doubt");
+        if looked.is_complete {
+            if let Err(error) = self.doubts.remove(shard) {
+                tracing::error!(shard, %error, "a shard stays in doubt");
+            }
+            if !self.is_joining(shard) {
+                self.copies.ended(shard);
+            }
         }
         self.ledger.lock().end(shard);
         looked.verdict
@@ -471,6 +509,9 @@ impl Entropy {
             tokio::time::sleep(TRUST).await;
         }
         tokio::time::sleep(SETTLING).await;
+        if !self.others_have_caught_up(shard).await {
+            return Looked::OPEN;
+        }
         let looked = self.compare_with_all(shard).await;
         if looked.is_complete && self.is_joining(shard) && !self.is_killed(shard) {
             let command = Command::ConfirmShardOwner { shard, node: self.member.id(), mark };

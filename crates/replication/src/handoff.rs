@@ -12,6 +12,7 @@ use crate::{
     catalogues::Catalogues,
     hints::{Hints, Queue},
     offload,
+    offload::offload_quietly,
     operation::peek,
     rate::Rate,
     standing::{RETELL_EVERY, Standing},
@@ -107,7 +108,7 @@ impl Handoff {
         if queue.is_empty() {
             return self.finish(node, queue).await;
         }
-        let batch = match offload(|| queue.next(bytes)) {
+        let batch = match offload_quietly(|| queue.next(bytes)) {
             Ok(batch) => batch,
             Err(error) => {
                 tracing::error!(node = node.0, %error, "cannot read hints");
@@ -145,8 +146,15 @@ impl Handoff {
         else {
             return false;
         };
-        let answer: Result<(ApplyAnswer, _), CallError> =
-            ask(&*self.transport, &address, APPLY, &ApplyQuestion {}, join(entries), DELIVERY_LIMIT).await;
+        let answer: Result<(ApplyAnswer, _), CallError> = ask(
+            &*self.transport,
+            &address,
+            APPLY,
+            &ApplyQuestion { late: true },
+            join(entries),
+            DELIVERY_LIMIT,
+        )
+        .await;
         let outcomes = match answer {
             Ok((answer, _)) if answer.outcomes.len() == entries.len() => answer.outcomes,
             Ok(_) => return false,
@@ -157,7 +165,13 @@ impl Handoff {
         };
         let mut all = true;
         for outcome in outcomes {
-            let ApplyOutcome::Failed(failure) = outcome else { continue };
+            let failure = match outcome {
+                ApplyOutcome::Stored(report) => {
+                    queue.arrived(report.written);
+                    continue;
+                }
+                ApplyOutcome::Failed(failure) => failure,
+            };
             match failure.kind {
                 FailureKind::NotFound => {}
                 FailureKind::Invalid | FailureKind::Conflict => {
@@ -175,10 +189,14 @@ impl Handoff {
 
     /// The queue is empty: the node is in step again, once gaps are filled.
     async fn finish(&self, node: NodeId, queue: &Queue) -> Progress {
+        // Whatever it has, it would be taken for behind again at once.
+        if self.standing.is_silent(node) {
+            return Progress::Failed;
+        }
         if !self.standing.is_behind(node) {
             self.standing.adopt_mark(node).await;
         }
-        if !self.standing.is_behind(node) && !queue.has_gaps() {
+        if self.standing.is_settled(node) && !queue.has_gaps() {
             return Progress::Done;
         }
         if queue.has_gaps()

@@ -4,6 +4,7 @@
 //! finds no room, or grows too old, is not forgotten silently: the destination is then known to lack something
 //! ([`Queue::has_gaps`]), and comparing the replicas brings it back.
 
+mod packing;
 mod queue;
 
 use std::{
@@ -109,6 +110,11 @@ impl Hints {
         let queue = self.open_queue(node)?;
         queues.insert(node, Arc::clone(&queue));
         Ok(queue)
+    }
+
+    /// The queue for a destination, if there is one.
+    pub fn known(&self, node: NodeId) -> Option<Arc<Queue>> {
+        self.queues.lock().get(&node).cloned()
     }
 
     /// Destinations that have a queue, with it.

@@ -23,17 +23,20 @@ use tokio::time::Instant;
 use crate::{
     Doubts,
     calls::{
-        APPLY, ApplyAnswer, ApplyOutcome, ApplyQuestion, HELLO, HelloAnswer, HelloQuestion, REACH,
-        ReachAnswer, ReachQuestion, split,
+        APPLY, ApplyAnswer, ApplyOutcome, ApplyQuestion, HELLO, HelloAnswer, HelloQuestion, REACH, ROOM,
+        ReachAnswer, ReachQuestion, RoomAnswer, RoomQuestion, split,
     },
     catalogues::Catalogues,
     coordinator::Coordinator,
+    floors::Floors,
     handoff::Handoff,
+    heartbeat::Assurances,
     hints::{HintSettings, Hints},
     listing::{LIST_SHARDS, list},
+    log::LogPath,
     offload,
-    operation::decode,
-    owner::{Admission, Owner},
+    offload::offload_quietly,
+    owner::{Admission, Owner, Report},
     standing::{RETELL_EVERY, Standing, TRUST},
 };
 
@@ -51,13 +54,39 @@ const ASK_EVERY: Duration = Duration::from_millis(250);
 pub struct MemberSettings {
     /// How long an owner that is in step is waited for.
     pub patience: Duration,
+    /// How long a node may not answer before nobody waits for it any more.
+    pub suspect_after: Duration,
     /// How hints are kept.
     pub hints: HintSettings,
+    /// When deletes are forgotten.
+    pub forget: ForgetSettings,
+}
+
+/// When deletes that all owners have carried out are forgotten; see [`crate::entropy`].
+#[derive(Debug, Clone, Copy)]
+pub struct ForgetSettings {
+    /// How long they are remembered at least; 0 for ever.
+    pub after: Duration,
+    /// Fewer of a shard are no burden, however old.
+    pub at_least: u64,
+    /// A mistake for simulations to find: nobody is asked first.
+    pub unasked: bool,
+}
+
+impl Default for ForgetSettings {
+    fn default() -> Self {
+        Self { after: Duration::from_secs(6 * 3600), at_least: 64, unasked: false }
+    }
 }
 
 impl Default for MemberSettings {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(2), hints: HintSettings::default() }
+        Self {
+            patience: Duration::from_secs(2),
+            suspect_after: Duration::from_millis(600),
+            hints: HintSettings::default(),
+            forget: ForgetSettings::default(),
+        }
     }
 }
 
@@ -134,12 +163,22 @@ pub struct Member {
     coordinator: Coordinator,
     handoff: Arc<Handoff>,
     doubts: std::sync::OnceLock<Arc<Doubts>>,
+    /// The log that writes go through, if there is one.
+    log: std::sync::OnceLock<Arc<LogPath>>,
     /// Operations applied for others, points of theirs, and those that were not taken.
     applied: [AtomicU64; 3],
     /// That nothing is kept for it elsewhere.
     wholeness: Known,
     /// That its catalogue is as good as any.
     currency: Known,
+    /// That it is not behind whatever its catalogue says, as of the index that this had.
+    caught_up: Known,
+    caught_up_index: AtomicU64,
+    /// What others have assured it of.
+    assurances: Assurances,
+    /// Operations that it is at work on.
+    floors: Floors,
+    forget: ForgetSettings,
 }
 
 impl Member {
@@ -148,7 +187,8 @@ impl Member {
         let Parts { me, store, clock, wall, fs, transport, catalogues, admission } = parts;
         let hints = Arc::new(Hints::open(fs, hints_dir, Arc::clone(&wall), settings.hints)?);
         let owner = Arc::new(Owner::new(me, store, clock, wall, admission));
-        let standing = Arc::new(Standing::new(me, Arc::clone(&catalogues), Arc::clone(&transport)));
+        let reached = (Arc::clone(&catalogues), Arc::clone(&transport));
+        let standing = Arc::new(Standing::new(me, reached.0, reached.1, settings.suspect_after));
         let coordinator = Coordinator {
             me,
             owner: Arc::clone(&owner),
@@ -174,9 +214,15 @@ impl Member {
             coordinator,
             handoff,
             doubts: std::sync::OnceLock::new(),
+            log: std::sync::OnceLock::new(),
             applied: Default::default(),
             wholeness: Known::default(),
             currency: Known::default(),
+            caught_up: Known::default(),
+            caught_up_index: AtomicU64::new(0),
+            assurances: Assurances::new(Instant::now()),
+            floors: Floors::default(),
+            forget: settings.forget,
         };
         member.restore();
         Ok(Arc::new(member))
@@ -255,14 +301,19 @@ impl Member {
     pub fn router(self: &Arc<Self>) -> Router {
         let (applying, greeted, reaching) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
         let listing = Arc::clone(self.store());
+        let roomy = Arc::clone(self);
         self.clock_router()
+            .on(ROOM, move |question: RoomQuestion, _| {
+                let refusal = roomy.owner.refuses_deletes(question.shard);
+                async move { Ok((RoomAnswer { refusal }, Bytes::new())) }
+            })
             .on(LIST_SHARDS, move |_: serde_json::Value, _| {
                 let listed = offload(|| list(&listing));
                 async move { Ok((listed, Bytes::new())) }
             })
-            .on(APPLY, move |_: ApplyQuestion, body: Bytes| {
+            .on(APPLY, move |question: ApplyQuestion, body: Bytes| {
                 let member = Arc::clone(&applying);
-                async move { Ok((member.apply(&body)?, Bytes::new())) }
+                async move { Ok((member.apply(&body, question.late)?, Bytes::new())) }
             })
             .on(HELLO, move |question: HelloQuestion, _| {
                 let member = Arc::clone(&greeted);
@@ -277,7 +328,7 @@ impl Member {
             })
     }
 
-    fn apply(&self, body: &Bytes) -> Result<ApplyAnswer, Failure> {
+    fn apply(&self, body: &Bytes, is_late: bool) -> Result<ApplyAnswer, Failure> {
         let invalid = |error: skywatch_storage::wire::Malformed| Failure::new(FailureKind::Invalid, error);
         let operations = split(body).map_err(invalid)?;
         if operations.len() > OPERATIONS_MAX {
@@ -285,14 +336,12 @@ impl Member {
             return Err(Failure::new(FailureKind::Invalid, text));
         }
         let catalogue = self.catalogues.current();
-        let apply = |bytes: Bytes| {
-            let operation = decode(&bytes).map_err(invalid)?;
-            self.owner.apply(&catalogue, &operation).map_err(Failure::from)
-        };
+        let apply = || self.owner.apply_all(&catalogue, &operations);
+        let results = if is_late { offload_quietly(apply) } else { offload(apply) };
         let [requests, points, failed] = &self.applied;
-        let outcome = |bytes| {
+        let outcome = |result: Result<Report, Failure>| {
             requests.fetch_add(1, Ordering::Relaxed);
-            match apply(bytes) {
+            match result {
                 Ok(report) => {
                     points.fetch_add(report.written, Ordering::Relaxed);
                     ApplyOutcome::Stored(report)
@@ -303,7 +352,7 @@ impl Member {
                 }
             }
         };
-        Ok(offload(|| ApplyAnswer { outcomes: operations.into_iter().map(outcome).collect() }))
+        Ok(ApplyAnswer { outcomes: results.into_iter().map(outcome).collect() })
     }
 
     fn greeted(&self, node: NodeId) -> HelloAnswer {
@@ -318,19 +367,81 @@ impl Member {
     }
 
     /// Whether this node holds everything that was acknowledged for its shards, so that queries may be answered from them.
-    /// Those that are still joining are another matter.
+    /// Those that are still joining are another matter. Who has no catalogue that names it knows of nobody to ask, which is not
+    /// to say that nobody keeps something for it.
     pub fn is_whole(&self) -> bool {
-        self.wholeness.is_known() && !self.catalogues.current().is_behind(self.me)
+        if !self.wholeness.is_known() || !self.is_assured() {
+            return false;
+        }
+        let catalogue = self.catalogues.current();
+        catalogue.data_node(self.me).is_some()
+            && (!catalogue.is_behind(self.me) || self.has_caught_up_unnoted())
+    }
+
+    /// Whether the others have assured this node lately that it is in step, or the catalogue is younger than that. To be looked at
+    /// before the catalogue is.
+    fn is_assured(&self) -> bool {
+        let as_of = self.catalogues.age().and_then(|age| Instant::now().checked_sub(age));
+        let catalogue = self.catalogues.current();
+        let others = catalogue.data_nodes().iter().map(|node| node.id).filter(|node| *node != self.me);
+        self.assurances.allow(others, as_of)
+    }
+
+    /// Operations that it is at work on.
+    pub(crate) const fn floors(&self) -> &Floors {
+        &self.floors
+    }
+
+    /// When deletes are forgotten.
+    pub const fn forget(&self) -> &ForgetSettings {
+        &self.forget
+    }
+
+    /// What others have assured this node of.
+    pub(crate) const fn assurances(&self) -> &Assurances {
+        &self.assurances
+    }
+
+    /// Whether everybody has said that nothing is kept for this node, and the catalogue could not be told so.
+    fn has_caught_up_unnoted(&self) -> bool {
+        self.caught_up.is_known() && self.caught_up_index.load(Ordering::SeqCst) == self.catalogues.index()
     }
 
     /// As [`Self::is_whole`], of one shard: nothing of it may have got lost here either.
+    /// What goes through the log is here as far as the log has been applied, whatever waits for this node elsewhere.
     pub fn holds(&self, shard: u64) -> bool {
-        self.is_whole() && self.doubts.get().is_none_or(|doubts| !doubts.has(shard))
+        let is_there = match self.log_of(shard) {
+            Some((log, partition)) => log.is_some_and(|log| log.is_fresh(partition)),
+            None => self.is_whole(),
+        };
+        is_there && self.doubts.get().is_none_or(|doubts| !doubts.has(shard))
+    }
+
+    /// Writes go through this log from now on, where shard groups are made for it; only the first one counts.
+    pub fn write_through(&self, log: Arc<LogPath>) {
+        if let Some(doubts) = self.doubts.get() {
+            log.doubt(Arc::clone(doubts));
+        }
+        drop(self.log.set(log));
+    }
+
+    /// The log that writes go through, if this node has one.
+    pub fn log(&self) -> Option<&Arc<LogPath>> {
+        self.log.get()
+    }
+
+    /// Of a shard that is written through the log, its partition; and the log, unless this node is not set to it.
+    pub fn log_of(&self, shard: u64) -> Option<(Option<&Arc<LogPath>>, u32)> {
+        let partition = LogPath::partition_of(&self.catalogues.current(), shard)?;
+        Some((self.log(), partition))
     }
 
     /// Who knows of which shards something may have got lost; only the first one counts.
     pub(crate) fn doubt(&self, doubts: Arc<Doubts>) {
         self.owner.doubt(Arc::clone(&doubts));
+        if let Some(log) = self.log.get() {
+            log.doubt(Arc::clone(&doubts));
+        }
         drop(self.doubts.set(doubts));
     }
 
@@ -361,14 +472,21 @@ impl Member {
             match age {
                 Some(age) if has_asked => self.wholeness.holds_until(asked + TRUST - age),
                 _ => {
+                    let index = self.catalogues.index();
                     let greeting = self.greet().await;
                     let all_told = fresh_since.is_some_and(|since| since.elapsed() > RETELL_EVERY + TRUST);
                     let is_current = greeting.newest <= self.catalogues.index();
                     if greeting.silent == 0 && is_current {
                         self.currency.holds_until(asked + TRUST);
                     }
+                    // Whoever marks it anew has the catalogue changed first, or waits until this has run out.
+                    if age.is_none() && greeting.silent == 0 && greeting.waiting == 0 {
+                        self.caught_up_index.store(index, Ordering::SeqCst);
+                        self.caught_up.holds_until(asked + TRUST);
+                    }
                     if greeting.waiting > 0 {
                         self.wholeness.ends();
+                        self.caught_up.ends();
                     } else if is_current && (greeting.silent == 0 || all_told) {
                         has_asked = age.is_some();
                         self.wholeness.holds_until(asked + TRUST);

@@ -180,6 +180,11 @@ pub fn decode(bytes: &[u8]) -> Result<Operation, Malformed> {
     Ok(Operation { shard, range, database, version, action })
 }
 
+/// Whether an operation deletes, without reading it.
+pub(crate) fn is_delete(bytes: &[u8]) -> bool {
+    bytes.get(1) == Some(&DELETE)
+}
+
 /// The shard and the version of an operation, without reading the rest.
 pub fn peek(bytes: Bytes) -> Result<Encoded, Malformed> {
     let mut reader = Reader::new(&bytes);

@@ -1,19 +1,23 @@
 //! The owner's side: operations are applied to the shards that are here.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Arc, OnceLock},
 };
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use skywatch_meta::{Catalogue, NodeId};
 use skywatch_model::{Clock, TimeRange, TooFarAhead, Version, WallClock, line::PointBatch};
 use skywatch_rpc::{Failure, FailureKind};
-use skywatch_storage::{ErrorClass, OpenError, Rule, Shard, ShardId, Store, WriteError, WriteReport};
+use skywatch_storage::{
+    DeleteReport, ErrorClass, OpenError, Rule, Shard, ShardId, Store, WriteError, WriteReport,
+};
 
 use crate::{
     Doubts,
-    operation::{Action, Operation, Target},
+    operation::{Action, Operation, Target, decode},
 };
 
 /// Counts the series of shards in the limits of their databases.
@@ -122,21 +126,85 @@ impl Owner {
         self.wall.now_ms()
     }
 
-    /// Applies an operation that another node sent. Blocks.
-    pub fn apply(&self, catalogue: &Catalogue, operation: &Operation) -> Result<Report, ApplyError> {
-        self.check_ownership(catalogue, operation.shard)?;
-        self.observe(operation.version)?;
-        let shard = self.open(operation.shard, operation.range, &operation.database)?;
-        match &operation.action {
-            Action::Write(batch) => {
-                let points: Vec<u32> = (0..batch.len() as u32).collect();
-                Ok(report(shard.write(batch, &points, operation.version)?))
-            }
-            Action::Delete(rule, times) => {
-                shard.delete(&rule.measurements, &rule.predicate, *times, operation.version)?;
-                Ok(Report::default())
+    /// Applies operations that another node sent; what they write to a shard becomes durable together. Blocks.
+    pub fn apply_all(&self, catalogue: &Catalogue, operations: &[Bytes]) -> Vec<Result<Report, Failure>> {
+        let mut results: Vec<Result<Report, Failure>> =
+            operations.iter().map(|_| Ok(Report::default())).collect();
+        let mut writes: BTreeMap<u64, Writes> = BTreeMap::new();
+        for (place, bytes) in operations.iter().enumerate() {
+            let operation = match decode(bytes) {
+                Ok(operation) => operation,
+                Err(error) => {
+                    results[place] = Err(Failure::new(FailureKind::Invalid, error));
+                    continue;
+                }
+            };
+            match self.prepare(catalogue, &operation) {
+                Err(error) => results[place] = Err(error.into()),
+                Ok(shard) => match operation.action {
+                    Action::Write(batch) => {
+                        let writes = writes.entry(operation.shard).or_insert_with(|| Writes::new(shard));
+                        writes.bytes += bytes.len();
+                        writes.batches.push((place, batch, operation.version));
+                        if writes.bytes >= WRITE_BYTES {
+                            writes.finish(&mut results);
+                        }
+                    }
+                    Action::Delete(rule, times) => {
+                        let deleted =
+                            shard.delete(&rule.measurements, &rule.predicate, times, operation.version);
+                        results[place] =
+                            settled_delete(deleted).map_err(|error| ApplyError::from(error).into());
+                    }
+                },
             }
         }
+        writes.values_mut().for_each(|writes| writes.finish(&mut results));
+        results
+    }
+
+    /// The shard of an operation that another node sent.
+    fn prepare(&self, catalogue: &Catalogue, operation: &Operation) -> Result<Arc<Shard>, ApplyError> {
+        self.check_ownership(catalogue, operation.shard)?;
+        self.observe(operation.version)?;
+        Ok(self.open(operation.shard, operation.range, &operation.database)?)
+    }
+
+    /// Applies operations on one shard in their order, as they were in the log: with one sync for many. One report for each;
+    /// what an owner can never do is rejected there. After an error some may have been applied; doing all again is safe.
+    /// Blocks.
+    pub fn apply_in_order(
+        &self,
+        catalogue: &Catalogue,
+        id: u64,
+        operations: &[&Operation],
+    ) -> Result<Vec<Report>, ApplyError> {
+        self.check_ownership(catalogue, id)?;
+        let Some(first) = operations.first() else { return Ok(Vec::new()) };
+        if let Some(latest) = operations.iter().map(|operation| operation.version).max()
+            && let Err(error) = self.observe(latest)
+        {
+            // The log has it, and every owner has to do the same: the clock that is ahead is told of, and not followed.
+            tracing::warn!(shard = id, %error, "a record of the log was written by a node whose clock is ahead");
+        }
+        let group = catalogue.shard_group_of(id);
+        let range = group.map_or(first.range, |group| TimeRange::new(group.start_ns, group.end_ns - 1));
+        let shard = self.open(id, range, &first.database)?;
+        let mut reports = Vec::with_capacity(operations.len());
+        let mut rest = operations;
+        while let Some((next, others)) = rest.split_first() {
+            if let Action::Delete(rule, times) = &next.action {
+                let deleted = shard.delete(&rule.measurements, &rule.predicate, *times, next.version);
+                reports.push(told(deleted.map(|_| Report::default()))?);
+                rest = others;
+                continue;
+            }
+            let count = rest.iter().take_while(|it| matches!(it.action, Action::Write(_))).count();
+            let (writes, others) = rest.split_at(count);
+            write_run(&shard, writes, &mut reports)?;
+            rest = others;
+        }
+        Ok(reports)
     }
 
     /// Stores points (positions in `batch`) of a write that this node coordinates. Blocks.
@@ -147,14 +215,19 @@ impl Owner {
         points: &[u32],
     ) -> Result<Report, ApplyError> {
         let shard = self.open(target.shard, target.range, target.database)?;
-        Ok(report(shard.write(batch, points, target.version)?))
+        Ok(settled(shard.write(batch, points, target.version), points.len())?)
     }
 
     /// Deletes what `rule` names in `times`, for a delete that this node coordinates. Blocks.
     pub fn delete(&self, target: &Target<'_>, rule: &Rule, times: TimeRange) -> Result<Report, ApplyError> {
         let shard = self.open(target.shard, target.range, target.database)?;
-        shard.delete(&rule.measurements, &rule.predicate, times, target.version)?;
-        Ok(Report::default())
+        Ok(settled_delete(shard.delete(&rule.measurements, &rule.predicate, times, target.version))?)
+    }
+
+    /// Why a shard that is here can take no further delete, if so.
+    pub(crate) fn refuses_deletes(&self, shard: u64) -> Option<String> {
+        let error = self.store.shard(ShardId(shard))?.refuses_deletes()?;
+        Some(format!("shard {shard}: {error}"))
     }
 
     /// A shard that is not in the catalogue was dropped, unless its number is one that this copy of the catalogue has
@@ -183,6 +256,112 @@ impl Owner {
         self.admission.admit(database, &shard);
         Ok(shard)
     }
+}
+
+/// Writes that stand one behind the other, with one sync.
+fn write_run(shard: &Shard, writes: &[&Operation], reports: &mut Vec<Report>) -> Result<(), ApplyError> {
+    let numbered: Vec<(&PointBatch<'_>, Vec<u32>, Version)> = writes
+        .iter()
+        .filter_map(|operation| match &operation.action {
+            Action::Write(batch) => Some((&**batch, (0..batch.len() as u32).collect(), operation.version)),
+            Action::Delete(..) => None,
+        })
+        .collect();
+    let batches: Vec<(&PointBatch<'_>, &[u32], Version)> =
+        numbered.iter().map(|(batch, points, version)| (*batch, &**points, *version)).collect();
+    match shard.write_many(&batches) {
+        Ok(written) => reports.extend(written.into_iter().map(report)),
+        // One of them can never be stored: each by itself, so that the others are.
+        Err(error) if error.class() == ErrorClass::Caller => {
+            for (batch, points, version) in batches {
+                reports.push(told(shard.write(batch, points, version).map(report))?);
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// An operation that can never be done is rejected as a whole.
+fn told(result: Result<Report, WriteError>) -> Result<Report, ApplyError> {
+    match result {
+        Ok(report) => Ok(report),
+        Err(error) if error.class() == ErrorClass::Caller => {
+            Ok(Report { written: 0, rejected: vec![(0, error.to_string().into())] })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Bytes of operations of one shard that are decoded at once.
+const WRITE_BYTES: usize = 8 << 20;
+
+/// Batches for one shard, by their place among the operations.
+struct Writes {
+    shard: Arc<Shard>,
+    batches: Vec<(usize, Box<PointBatch<'static>>, Version)>,
+    bytes: usize,
+}
+
+impl Writes {
+    const fn new(shard: Arc<Shard>) -> Self {
+        Self { shard, batches: Vec::new(), bytes: 0 }
+    }
+
+    /// Stores them.
+    fn finish(&mut self, results: &mut [Result<Report, Failure>]) {
+        let points: Vec<Vec<u32>> =
+            self.batches.iter().map(|(_, batch, _)| (0..batch.len() as u32).collect()).collect();
+        let batches: Vec<(&PointBatch<'_>, &[u32], Version)> = self
+            .batches
+            .iter()
+            .zip(&points)
+            .map(|((_, batch, version), points)| (&**batch, points.as_slice(), *version))
+            .collect();
+        match self.shard.write_many(&batches) {
+            Ok(reports) => {
+                for ((place, ..), written) in self.batches.iter().zip(reports) {
+                    results[*place] = Ok(report(written));
+                }
+            }
+            // One of them can never be stored: each by itself, so that the others are.
+            Err(error) if error.class() == ErrorClass::Caller => {
+                for ((place, ..), (batch, points, version)) in self.batches.iter().zip(batches) {
+                    let written = settled(self.shard.write(batch, points, version), points.len());
+                    results[*place] = written.map_err(|error| ApplyError::from(error).into());
+                }
+            }
+            Err(error) => {
+                let failure = Failure::from(ApplyError::from(error));
+                self.batches.iter().for_each(|(place, ..)| results[*place] = Err(failure.clone()));
+            }
+        }
+        self.batches.clear();
+        self.bytes = 0;
+    }
+}
+
+/// What became of a write. One that is older than what all owners have settled is refused for good: kept for later it would
+/// be refused as well.
+fn settled(written: Result<WriteReport, WriteError>, points: usize) -> Result<Report, WriteError> {
+    match written {
+        Err(error @ WriteError::Settled { .. }) => Ok(refused(&error, points)),
+        written => written.map(report),
+    }
+}
+
+/// As [`settled`], of a delete.
+fn settled_delete(deleted: Result<DeleteReport, WriteError>) -> Result<Report, WriteError> {
+    match deleted {
+        Err(error @ WriteError::Settled { .. }) => Ok(refused(&error, 1)),
+        deleted => deleted.map(|_| Report::default()),
+    }
+}
+
+fn refused(error: &WriteError, points: usize) -> Report {
+    tracing::error!(%error, "an operation is refused");
+    let reason: Arc<str> = error.to_string().into();
+    Report { written: 0, rejected: (0..points as u32).map(|point| (point, Arc::clone(&reason))).collect() }
 }
 
 fn report(report: WriteReport) -> Report {

@@ -322,9 +322,11 @@ impl Seat {
         Ok(Empty {})
     }
 
-    /// Lets the meta nodes know that it is there until the future is dropped.
+    /// Lets the meta nodes know that it is there until the future is dropped: again and again, and as soon as it has joined.
     pub async fn announce(&self, every: Duration) {
+        let mut identity = self.identity.subscribe();
         loop {
+            identity.mark_unchanged();
             let announcement = Announcement {
                 tcp_addr: self.profile.tcp_addr.clone(),
                 http_addr: self.profile.http_addr.clone(),
@@ -343,7 +345,8 @@ impl Seat {
                     break;
                 }
             }
-            tokio::time::sleep(every).await;
+            // Time out or news: it is said again.
+            drop(tokio::time::timeout(every, identity.changed()).await);
         }
     }
 }

@@ -117,6 +117,9 @@ pub enum CallError {
     },
 }
 
+/// Ends the reason of a call that was given up because an earlier one had just failed for it.
+pub(crate) const NOT_TRIED: &str = ", and it is not tried again yet";
+
 impl CallError {
     /// The "no" of the node, if it answered.
     pub const fn failure(&self) -> Option<&Failure> {
@@ -126,10 +129,16 @@ impl CallError {
         }
     }
 
-    /// Whether the host answered that no process listens at the address: the node is not merely cut off, it does not run.
-    /// Told by the system's own word for it, which is all that is left of it here.
+    /// Whether the host has just answered that no process listens at the address: the node is not merely cut off, it does not
+    /// run. Told by the system's own word for it, which is all that is left of it here.
     pub fn nobody_listens(&self) -> bool {
-        matches!(self, Self::Unreachable { reason, .. } if reason.contains("Connection refused"))
+        let is_told = |reason: &str| reason.contains("Connection refused") && !reason.ends_with(NOT_TRIED);
+        matches!(self, Self::Unreachable { reason, .. } if is_told(reason))
+    }
+
+    /// Whether nothing was tried, since an earlier call had just found the node absent. It is tried again within a second.
+    pub fn was_not_tried(&self) -> bool {
+        matches!(self, Self::Unreachable { reason, .. } if reason.ends_with(NOT_TRIED))
     }
 
     /// Whether the node cannot be reached, or does not answer: what another node may be asked for instead.

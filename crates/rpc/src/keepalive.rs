@@ -11,6 +11,9 @@ pub struct Patience {
     pub busy: Duration,
     /// The same while none is.
     pub idle: Duration,
+    /// Silence after a ping that makes another connection worth while: this one may be waiting for its turn to be sent again, long after
+    /// a cut has ended.
+    pub doubt: Duration,
     /// Silence after a ping that ends the connection.
     pub silence_max: Duration,
 }
@@ -20,6 +23,7 @@ impl Default for Patience {
         Self {
             busy: Duration::from_secs(1),
             idle: Duration::from_secs(5),
+            doubt: Duration::from_millis(300),
             silence_max: Duration::from_secs(4),
         }
     }
@@ -56,6 +60,11 @@ impl Keepalive {
         self.pinged = None;
     }
 
+    /// Whether a ping has not been answered for a while.
+    pub(crate) fn is_doubtful(&self, now: Instant) -> bool {
+        self.pinged.is_some_and(|pinged| now >= pinged + self.patience.doubt)
+    }
+
     /// What to do; after a ping the next answer is no ping.
     pub(crate) fn step(&mut self, now: Instant, is_busy: bool) -> Step {
         if let Some(pinged) = self.pinged {
@@ -84,7 +93,9 @@ mod tests {
         assert_eq!(keepalive.step(at(0), true), Step::Wait(at(1)));
         assert_eq!(keepalive.step(at(1), true), Step::Ping);
         assert_eq!(keepalive.step(at(1), true), Step::Wait(at(5)));
+        assert!(!keepalive.is_doubtful(at(1)) && keepalive.is_doubtful(at(2)));
         keepalive.heard(at(3));
+        assert!(!keepalive.is_doubtful(at(3)));
         assert_eq!(keepalive.step(at(5), false), Step::Wait(at(8)));
         assert_eq!(keepalive.step(at(8), false), Step::Ping);
         assert_eq!(keepalive.step(at(12), false), Step::Dead);

@@ -26,6 +26,6 @@ pub use client::{TcpTransport, TransportOptions};
 pub use counters::{PeerStatistics, ServerStatistics};
 pub use identity::{Identity, KnownCluster, Secret};
 pub use keepalive::Patience;
-pub use router::{Handler, Router};
+pub use router::{CallCounts, Handler, Router};
 pub use server::{ServeOptions, ServerCounters, serve};
 pub use wire::message::{BODY_BYTES_MAX, HEAD_BYTES_MAX};

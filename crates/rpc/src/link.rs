@@ -94,6 +94,11 @@ impl<T> Link<T> {
         self.keepalive.lock().heard(Instant::now());
     }
 
+    /// Whether the other side gives no sign of life for the moment.
+    pub(crate) fn is_doubtful(&self, now: Instant) -> bool {
+        self.keepalive.lock().is_doubtful(now)
+    }
+
     /// Writes what is to be sent, until that fails.
     pub(crate) async fn write(&self, mut stream: impl AsyncWrite + Unpin) -> io::Error {
         let (mut buffer, mut done) = (BytesMut::new(), Vec::new());

@@ -4,11 +4,15 @@ use std::{
     collections::BTreeMap,
     fmt,
     future::Future,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Call, Failure, FailureKind, Reply};
@@ -69,6 +73,16 @@ impl Router {
         self
     }
 
+    /// With every call counted that is answered.
+    #[must_use]
+    pub fn counted(mut self, counts: &CallCounts) -> Self {
+        for (method, handler) in &mut self.handlers {
+            let count = Arc::clone(counts.0.lock().entry(method).or_default());
+            *handler = Arc::new(Counted { handler: Arc::clone(handler), count });
+        }
+        self
+    }
+
     /// With another that answers what this one does not, once it is there: a node answers few calls before it is a member
     /// of a cluster.
     #[must_use]
@@ -94,6 +108,30 @@ impl Router {
                 ),
             )),
         }
+    }
+}
+
+/// How many calls of each method were answered, with whatever answer.
+#[derive(Debug, Clone, Default)]
+pub struct CallCounts(Arc<Mutex<BTreeMap<&'static str, Arc<AtomicU64>>>>);
+
+impl CallCounts {
+    /// Calls of one method so far.
+    pub fn answered(&self, method: &str) -> u64 {
+        self.0.lock().get(method).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+}
+
+struct Counted {
+    handler: Arc<dyn Handler>,
+    count: Arc<AtomicU64>,
+}
+
+#[async_trait]
+impl Handler for Counted {
+    async fn answer(&self, call: Call) -> Result<Reply, Failure> {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.handler.answer(call).await
     }
 }
 
@@ -130,14 +168,17 @@ mod tests {
 
     #[tokio::test]
     async fn questions_reach_their_handler_and_nothing_else_does() {
+        let counts = CallCounts::default();
         let router =
             Router::new().on("test.double", |number: u32, body| async move { Ok((number * 2, body)) });
+        let router = router.counted(&counts);
         let reply = router.answer(call("test.double", "21")).await.expect("an answer");
         assert_eq!((&*reply.head, &*reply.body), (&b"42"[..], &b"body"[..]));
         let refused = router.answer(call("test.double", "\"x\"")).await.expect_err("no number");
         assert_eq!(refused.kind, FailureKind::Invalid);
         let unknown = router.answer(call("test.halve", "42")).await.expect_err("no such method");
         assert_eq!(unknown.kind, FailureKind::Unknown);
+        assert_eq!((counts.answered("test.double"), counts.answered("test.halve")), (2, 0));
         let later = Arc::new(OnceLock::new());
         let router = router.and_later(Arc::clone(&later));
         router.answer(call("test.halve", "42")).await.expect_err("not yet");

@@ -22,12 +22,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use flate2::bufread::MultiGzDecoder;
 use skywatch_client::{Client, ClientError, Connection, error_text};
-use skywatch_model::line::{ParseOptions, Precision};
+use skywatch_model::{
+    line::{ParseOptions, Precision},
+    wall_clock_ns,
+};
 use tokio::{runtime::Runtime, signal::ctrl_c};
 
 use self::{
@@ -297,10 +299,9 @@ fn open(options: &ImportOptions) -> Result<(Box<dyn Read>, Option<u64>), ImportE
 }
 
 fn parse_options(options: &ImportOptions) -> ParseOptions {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     ParseOptions {
         precision: Precision::parse(&options.precision).unwrap_or_default(),
-        default_time_ns: i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX),
+        default_time_ns: wall_clock_ns(),
     }
 }
 

@@ -24,6 +24,8 @@ struct WatchQuestion {
 #[derive(Debug, Serialize)]
 struct WatchAnswer {
     index: u64,
+    age_ms: u64,
+    leader: String,
     catalogue: Option<Catalogue>,
 }
 
@@ -90,7 +92,8 @@ impl CatalogueService {
         let newer = changes.wait_for(|index| *index > question.index);
         drop(tokio::time::timeout(wait, newer).await);
         let (index, catalogue) = &*self.kept.lock();
-        WatchAnswer { index: *index, catalogue: (*index > question.index).then(|| catalogue.clone()) }
+        let catalogue = (*index > question.index).then(|| catalogue.clone());
+        WatchAnswer { index: *index, age_ms: 0, leader: self.address.clone(), catalogue }
     }
 
     fn execute(&self, command: &Command) -> ExecuteAnswer {

@@ -39,6 +39,8 @@ pub struct Habits {
     pub hot_times: u64,
     /// Whether answers are held against what was acknowledged before the query.
     pub judge_reads: bool,
+    /// How much older than its query an answer may be.
+    pub lag_max: Duration,
 }
 
 /// See the module's header.
@@ -182,7 +184,8 @@ impl Client {
         }
         let found = answer.rows.into_iter().map(|(series, time, a, b)| ((series, time), (a, b))).collect();
         let place = format!("an answer of {to} to a query that began at {:.3} s", began.as_secs_f64());
-        if let Err(violation) = durability::check(&self.ledger.operations(), began, &found, &place) {
+        let as_of = began.saturating_sub(self.habits.lag_max);
+        if let Err(violation) = durability::check(&self.ledger.operations(), as_of, &found, &place) {
             self.violations.lock().push(violation);
         }
     }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -13,8 +13,9 @@ use bytes::Bytes;
 use skywatch_meta::{Catalogue, Command, NodeId, RetentionPolicy, RetentionPolicySpec, Shard};
 use skywatch_model::series::fnv1a64;
 use skywatch_replication::{
-    Report,
+    ForgetSettings, Report,
     calls::{APPLY, ApplyAnswer, ApplyOutcome, split},
+    log::MemoryLog,
 };
 use skywatch_rpc::{Call, Reply};
 use skywatch_storage::{ShardDigest, ShardId};
@@ -23,10 +24,11 @@ use crate::{
     DiskPlan, Fault, Host, Menu, Plan, Planned, Program, Scenario, SimWall, Spec, Trace, Violation, World,
     catalogue::{CatalogueProgram, CatalogueService},
     client::{Clients, Habits, WEEK_NS},
-    data_node::{DATABASE, DataNode, DataProgram, Witness, read_all, tcp_address},
+    data_node::{DATABASE, DataNode, DataProgram, FRESHNESS, LOG, Witness, read_all, tcp_address},
     draw,
     invariants::{durability, leases, replicas},
     ledger::{Action, Operation},
+    log_weather::{LogWeather, new_log},
     meta_cluster::{self, MetaProgram, http_address, raft_address},
     raft_disk::RaftDisk,
     stream,
@@ -35,12 +37,17 @@ use crate::{
 const META_ADDRESS: &str = "meta:8091";
 /// How long meta nodes have to form a cluster before anything else happens.
 const PEACE: Duration = Duration::from_secs(8);
+/// How much older than it may be an answer is taken to be, for times that pass on different machines.
+const LAG_SLACK: Duration = Duration::from_millis(50);
 /// How long the cluster may take to be whole again once all faults have ended.
 const HEALING_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long until the owners of each shard hold the same, what was never acknowledged included. A node whose clock is slow
 /// takes what it lacks for something that is still on its way, until its clock says otherwise.
 const EVENING_LIMIT: Duration = Duration::from_secs(240);
+
+/// How long deletes are remembered at least, where they are forgotten.
+const FORGET_AFTER: Duration = Duration::from_secs(3);
 
 /// A mistake in the software, made on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,6 +61,12 @@ pub enum Planted {
     UnsyncedHints,
     /// Nobody is noted to be behind.
     NoMarks,
+    /// It is noted that the log is applied before it is.
+    EarlyPositions,
+    /// Nodes take themselves for assured of being in step when nobody has said so.
+    InventedAssurances,
+    /// Deletes are forgotten, and what is older refused, without asking anybody.
+    ForgottenUnasked,
 }
 
 /// See the module's header.
@@ -68,17 +81,25 @@ pub struct DataCluster {
     /// Owners of each shard.
     pub replicas: u32,
     /// Whether the catalogue is reached by whoever wants to, as long as it is there. Else a node can be cut off from it
-    /// while others are not; what that node acknowledges is not known to their queries.
+    /// while others are not.
     pub sheltered: bool,
     /// Whether the shard groups are there from the beginning. Queries of other nodes see one that is made later a moment
     /// later.
     pub groups_exist: bool,
     /// Whether the catalogue is away at times.
     pub catalogue_dies: bool,
+    /// Whether besides one data node after the other is cut off from everybody but clients.
+    pub cuts_off: bool,
     /// Whether disks fail in other ways than by losing power.
     pub disks_fail: bool,
     /// How long things go wrong.
     pub length: Duration,
+    /// Partitions of the log that writes go through; none for a cluster whose owners are written to.
+    pub partitions: u32,
+    /// Whether that log gives up what some node has not read yet.
+    pub log_expires: bool,
+    /// Whether deletes are forgotten once all owners have carried them out, seconds later.
+    pub forgets: bool,
     /// What is wrong with the software.
     pub planted: Planted,
 }
@@ -94,10 +115,39 @@ impl DataCluster {
             sheltered: true,
             groups_exist: true,
             catalogue_dies: false,
+            cuts_off: false,
             disks_fail: false,
             length: Duration::from_secs(20),
+            partitions: 0,
+            log_expires: false,
+            forgets: false,
             planted: Planted::Nothing,
         }
+    }
+
+    fn forget(&self) -> ForgetSettings {
+        let unasked = self.planted == Planted::ForgottenUnasked;
+        let after = match self.forgets {
+            // What is sent again comes too late then.
+            true if unasked => FORGET_AFTER / 10,
+            true => FORGET_AFTER,
+            false => Duration::ZERO,
+        };
+        ForgetSettings { after, at_least: 1, unasked }
+    }
+
+    /// Each data node in its turn hears nobody but clients, and is heard by nobody else.
+    fn cut_off(&self) -> Vec<Planned> {
+        let everybody = || self.keeper_hosts().chain(self.data_hosts());
+        let turn = self.length / self.nodes as u32;
+        let cut =
+            |(number, alone): (usize, Host)| {
+                let both = move |other: Host| [(alone, other), (other, alone)];
+                everybody().filter(move |other| *other != alone).flat_map(both).map(move |(from, to)| {
+                    Planned { at: turn * number as u32, lasts: turn * 3 / 4, fault: Fault::Cut { from, to } }
+                })
+            };
+        self.data_hosts().enumerate().flat_map(cut).collect()
     }
 
     /// Machines that keep the catalogue; they have the first numbers, as hosts and as nodes.
@@ -141,19 +191,41 @@ impl DataCluster {
             labels: BTreeMap::new(),
         });
         let mut commands: Vec<Command> = data.collect();
+        commands.extend(self.log_commands());
         let retention_policy = policy.name.clone();
         commands.push(Command::CreateDatabase { name: name.clone(), policy: Some(policy) });
         let weeks = if self.groups_exist { [0, 1].as_slice() } else { &[] };
-        commands.extend(weeks.iter().map(|week| Command::CreateShardGroup {
-            database: name.clone(),
-            retention_policy: retention_policy.clone(),
-            time_ns: SimWall::true_ns(Duration::ZERO) + week * WEEK_NS,
-            nodes: Vec::new(),
+        commands.extend(weeks.iter().map(|week| {
+            let time_ns = SimWall::true_ns(Duration::ZERO) + week * WEEK_NS;
+            let (database, retention_policy) = (name.clone(), retention_policy.clone());
+            if self.partitions > 0 {
+                let log_starts = vec![0; self.partitions as usize];
+                Command::CreateLoggedShardGroup { database, retention_policy, time_ns, log_starts }
+            } else {
+                Command::CreateShardGroup { database, retention_policy, time_ns, nodes: Vec::new() }
+            }
         }));
         commands
     }
 
-    fn build(&self, plan: &Plan, trace: &Trace) -> Cluster {
+    /// What lets a cluster write through a log.
+    fn log_commands(&self) -> Vec<Command> {
+        if self.partitions == 0 {
+            return Vec::new();
+        }
+        let everybody = (1..=self.keepers() + self.nodes).map(|node| NodeId(node as u64));
+        let level = skywatch_meta::FEATURE_LEVEL;
+        let mut commands: Vec<Command> =
+            everybody.map(|node| Command::AnnounceFeatureLevel { node, level }).collect();
+        commands.push(Command::RaiseFeatureLevel { level });
+        commands.extend((1..=self.nodes).map(|number| Command::AnnounceWriteLog {
+            node: self.node_id(number),
+            log: Some(LOG.to_owned()),
+        }));
+        commands
+    }
+
+    pub(crate) fn build(&self, plan: &Plan, trace: &Trace) -> Cluster {
         let mut spec = Spec::new(plan.seed, plan.script.clone(), trace.clone());
         if self.sheltered {
             spec.sheltered.extend(self.keeper_hosts());
@@ -163,10 +235,14 @@ impl DataCluster {
         let mut world = World::new(spec);
         let keepers = self.add_keepers(&mut world);
         let witness = Witness::default();
+        let log = (self.partitions > 0).then(|| new_log(self.partitions));
         let nodes: Vec<Arc<DataProgram>> = (1..=self.nodes)
             .map(|number| {
                 let metas = keepers.addresses();
-                let program = DataProgram::new(self.node_id(number), number, metas, witness.clone());
+                let program = DataProgram::new(self.node_id(number), number, metas, witness.clone())
+                    .with_log(log.as_ref().map(MemoryLog::link), self.planted == Planted::EarlyPositions)
+                    .forgetting(self.forget());
+                let program = Arc::new(program);
                 let addresses = [tcp_address(number), crate::data_node::client_address(number)];
                 let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
                 world.add(&format!("d{number}"), &addresses, Arc::clone(&program) as Arc<dyn Program>);
@@ -181,15 +257,25 @@ impl DataCluster {
             until: self.begins() + self.length,
             series: random.between(1, 8),
             hot_times: random.between(0, 8),
-            judge_reads: self.sheltered && self.groups_exist,
+            judge_reads: self.groups_exist,
+            lag_max: if self.partitions > 0 { FRESHNESS + LAG_SLACK } else { Duration::ZERO },
         };
         let clients = Clients::new(habits, witness.ledger.clone());
         world.add("clients", &[], Arc::clone(&clients) as Arc<dyn Program>);
+        if let Some(log) = log {
+            let (from, until) = (self.begins(), self.begins() + self.length);
+            let weather = LogWeather { log, nodes: nodes.clone(), expires: self.log_expires, from, until };
+            world.add("log", &[], Arc::new(weather));
+        }
         if self.planted == Planted::SkippedHints {
             world.network().intercept(skip_hints_once());
         }
+        if self.planted == Planted::InventedAssurances {
+            world.network().intercept(invent_assurances());
+        }
         let first_id = self.node_id(1);
-        Cluster { world, keepers, nodes, first_id, clients, witness }
+        let has_groups = self.groups_exist;
+        Cluster { world, keepers, nodes, first_id, has_groups, clients, witness }
     }
 
     fn add_keepers(&self, world: &mut World) -> Keepers {
@@ -214,7 +300,7 @@ impl DataCluster {
 }
 
 /// Who keeps the catalogue.
-enum Keepers {
+pub(crate) enum Keepers {
     One(Arc<CatalogueService>),
     Raft(Vec<Arc<MetaProgram>>),
 }
@@ -225,6 +311,12 @@ impl Keepers {
             Self::One(_) => vec![META_ADDRESS.to_owned()],
             Self::Raft(metas) => (1..=metas.len()).map(http_address).collect(),
         }
+    }
+
+    /// Raft address of the meta node that leads.
+    pub(crate) fn leader(&self) -> Option<String> {
+        let Self::Raft(metas) = self else { return None };
+        metas.first()?.running().map(|node| node.status().leader)
     }
 
     /// The catalogue, once all who keep it agree.
@@ -255,14 +347,31 @@ fn skip_hints_once() -> crate::Interceptor {
     })
 }
 
-struct Cluster {
-    world: World,
-    keepers: Keepers,
+/// Answers every seventh question for an assurance, whether the one that is asked can be reached or not: often enough that
+/// nobody is ever without one, and seldom enough that nearly all are given by somebody.
+fn invent_assurances() -> crate::Interceptor {
+    let asked = AtomicU64::new(0);
+    Arc::new(move |_: &str, call: &Call| {
+        let is_question =
+            call.method == "replication.clock" && call.head.windows(6).any(|part| part == b"\"node\"");
+        if !is_question || !asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(7) {
+            return None;
+        }
+        Some(Reply { head: Bytes::from_static(br#"{"version":1,"assured":true}"#), body: Bytes::new() })
+    })
+}
+
+/// A cluster that runs.
+pub(crate) struct Cluster {
+    pub(crate) world: World,
+    pub(crate) keepers: Keepers,
     nodes: Vec<Arc<DataProgram>>,
     /// The id of the first data node.
     first_id: NodeId,
+    /// Whether shard groups are there from the beginning.
+    has_groups: bool,
     clients: Arc<Clients>,
-    witness: Witness,
+    pub(crate) witness: Witness,
 }
 
 impl Scenario for DataCluster {
@@ -302,6 +411,10 @@ impl Scenario for DataCluster {
             }
             script.sort_by_key(|planned| planned.at);
         }
+        if self.cuts_off {
+            script.extend(self.cut_off());
+            script.sort_by_key(|planned| planned.at);
+        }
         script.iter_mut().for_each(|planned| planned.at += self.begins());
         script
     }
@@ -309,21 +422,11 @@ impl Scenario for DataCluster {
     fn run(&self, plan: &Plan, trace: &Trace) -> Result<(), Violation> {
         let mut cluster = self.build(plan, trace);
         let clients = Arc::clone(&cluster.clients);
-        let Cluster { world, keepers, nodes, first_id, .. } = &mut cluster;
         if self.metas > 0 {
-            let formed = || match keepers.current()?.live_shards().count() {
-                0 if self.groups_exist => Err("no shards".to_owned()),
-                _ => Ok(()),
-            };
-            world.run_until("the cluster forms", PEACE, |_| formed())?;
+            cluster.form()?;
         }
-        world.run_while(self.begins() + self.length, |_| clients.seen())?;
-        world.heal();
-        world.run_until("the cluster heals", HEALING_LIMIT, |_| is_whole(&keepers.current()?, nodes))?;
-        world.run_until("replicas become equal", EVENING_LIMIT, |_| {
-            are_equal(&keepers.current()?, nodes, *first_id)
-        })?;
-        cluster.judge()
+        cluster.world.run_while(self.begins() + self.length, |_| clients.seen())?;
+        cluster.heal_and_judge()
     }
 }
 
@@ -334,6 +437,16 @@ fn is_whole(catalogue: &Catalogue, nodes: &[Arc<DataProgram>]) -> Result<(), Str
         for (destination, queue) in node.member.hints().queues() {
             if !queue.is_empty() || queue.has_gaps() {
                 return Err(format!("d{number} has for node {}: {:?}", destination.0, queue.stats()));
+            }
+        }
+        if let Some(log) = node.member.log() {
+            let lag = log.lag();
+            if !lag.partitions.iter().all(|it| it.fresh && it.lag == Some(0)) {
+                return Err(format!("d{number} has not applied all of the log: {lag:?}"));
+            }
+            let doubted = node.entropy.doubts().all();
+            if !doubted.is_empty() {
+                return Err(format!("d{number} is in doubt about {doubted:?}"));
             }
         }
     }
@@ -365,6 +478,26 @@ fn are_equal(catalogue: &Catalogue, nodes: &[Arc<DataProgram>], first_id: NodeId
 }
 
 impl Cluster {
+    /// Waits until meta nodes have done what they are to do first.
+    pub(crate) fn form(&mut self) -> Result<(), Violation> {
+        let Self { world, keepers, has_groups, .. } = self;
+        world.run_until("the cluster forms", PEACE, |_| match keepers.current()?.live_shards().count() {
+            0 if *has_groups => Err("no shards".to_owned()),
+            _ => Ok(()),
+        })
+    }
+
+    /// Ends all faults, waits until everybody has everything, and looks at what is there.
+    pub(crate) fn heal_and_judge(&mut self) -> Result<(), Violation> {
+        let Self { world, keepers, nodes, first_id, .. } = self;
+        world.heal();
+        world.run_until("the cluster heals", HEALING_LIMIT, |_| is_whole(&keepers.current()?, nodes))?;
+        world.run_until("replicas become equal", EVENING_LIMIT, |_| {
+            are_equal(&keepers.current()?, nodes, *first_id)
+        })?;
+        self.judge()
+    }
+
     fn judge(&self) -> Result<(), Violation> {
         self.clients.seen()?;
         leases::check(&self.witness.leases.all())?;

@@ -10,8 +10,10 @@ use parking_lot::Mutex;
 use skywatch_meta::NodeId;
 use skywatch_model::{Clock, Column, TimeRange, Values};
 use skywatch_replication::{
-    Catalogues, Entropy, EntropySettings, Follower, LeaseHolder, Member, MemberSettings, NoLimits, Parts,
+    Catalogues, Entropy, EntropySettings, Follower, ForgetSettings, LeaseHolder, Member, MemberSettings,
+    NoLimits, Parts,
     hints::HintSettings,
+    log::{LogPath, LogSettings, MemoryLog},
 };
 use skywatch_rpc::Router;
 use skywatch_storage::{
@@ -39,6 +41,11 @@ pub const TAG: &str = "host";
 /// The lease that nodes contend for.
 pub const LEASE: &str = "test";
 
+/// The name of the log that writes go through, where they do.
+pub const LOG: &str = "points";
+/// How old an answer may be that is read from such a cluster.
+pub const FRESHNESS: Duration = Duration::from_secs(1);
+
 /// Where a data node is reached by other nodes.
 pub fn tcp_address(number: usize) -> String {
     format!("d{number}:8088")
@@ -65,6 +72,9 @@ pub struct DataProgram {
     number: usize,
     meta_addrs: Vec<String>,
     witness: Witness,
+    log: Option<MemoryLog>,
+    keeps_too_early: bool,
+    forget: ForgetSettings,
     running: Mutex<Option<Arc<DataNode>>>,
 }
 
@@ -83,8 +93,27 @@ pub struct DataNode {
 
 impl DataProgram {
     /// The node with this id, `number` in its addresses.
-    pub fn new(me: NodeId, number: usize, meta_addrs: Vec<String>, witness: Witness) -> Arc<Self> {
-        Arc::new(Self { me, number, meta_addrs, witness, running: Mutex::default() })
+    pub fn new(me: NodeId, number: usize, meta_addrs: Vec<String>, witness: Witness) -> Self {
+        let running = Mutex::default();
+        let forget = ForgetSettings { after: Duration::ZERO, ..ForgetSettings::default() };
+        Self { me, number, meta_addrs, witness, log: None, keeps_too_early: false, forget, running }
+    }
+
+    /// Deletes are forgotten so; with a mistake that has to be found, if that is wanted.
+    #[must_use]
+    pub fn forgetting(self, forget: ForgetSettings) -> Self {
+        Self { forget, ..self }
+    }
+
+    /// Writes go through this log; with a mistake that has to be found, if that is wanted.
+    #[must_use]
+    pub fn with_log(self, log: Option<MemoryLog>, keeps_too_early: bool) -> Self {
+        Self { log, keeps_too_early, ..self }
+    }
+
+    /// Its way to the log.
+    pub fn log(&self) -> Option<&MemoryLog> {
+        self.log.as_ref()
     }
 
     /// The node, while it runs.
@@ -122,8 +151,29 @@ impl DataProgram {
             batch_bytes: 400,
             ..HintSettings::default()
         };
-        let settings = MemberSettings { patience: Duration::from_millis(600), hints };
+        let settings = MemberSettings {
+            patience: Duration::from_millis(600),
+            suspect_after: Duration::from_millis(400),
+            hints,
+            forget: self.forget,
+        };
         let member = Member::open(parts, Path::new("hh"), settings).map_err(|error| error.to_string())?;
+        if let Some(log) = &self.log {
+            let settings = LogSettings {
+                probe_every: Duration::from_millis(200),
+                patience: Duration::ZERO,
+                idle: Duration::from_millis(20),
+                batch_bytes: 1_500,
+                keep_every: Duration::from_millis(300),
+                delete_timeout: Duration::from_millis(500),
+                threads: 1,
+                keeps_too_early: self.keeps_too_early,
+                ..LogSettings::new(FRESHNESS)
+            };
+            let (fs, log) = (Arc::clone(&machine.fs), Arc::new(log.same_link()) as _);
+            let path = LogPath::open(&member, fs, Path::new("meta"), (LOG, log), settings);
+            member.write_through(path.map_err(|error| error.to_string())?);
+        }
         let compare = EntropySettings {
             check_interval: Duration::from_secs(5),
             seed: machine.seed,
@@ -143,10 +193,18 @@ impl Program for DataProgram {
         let node = self.open(&machine)?;
         let follower = Arc::clone(&node.follower);
         tokio::spawn(async move { follower.follow().await });
-        let [delivering, watching, telling_time] = [(); 3].map(|()| Arc::clone(&node.member));
+        let [delivering, watching, in_touch] = [(); 3].map(|()| Arc::clone(&node.member));
         tokio::spawn(async move { delivering.run().await });
         tokio::spawn(async move { watching.watch_wholeness().await });
-        tokio::spawn(async move { telling_time.keep_clocks_close().await });
+        tokio::spawn(async move { in_touch.keep_in_touch().await });
+        let mut peers = node.member.router().and(node.entropy.all_routes()).and(service::peer_router(&node));
+        if let Some(log) = node.member.log() {
+            let [applying, watching, asking] = [(); 3].map(|()| Arc::clone(log));
+            tokio::spawn(async move { applying.run().await });
+            tokio::spawn(async move { watching.watch_log().await });
+            tokio::spawn(async move { asking.watch_peers().await });
+            peers = peers.and(log.router());
+        }
         let comparing = Arc::clone(&node.entropy);
         tokio::spawn(async move { comparing.run().await });
         let holder = LeaseHolder::new(LEASE, self.me, Arc::clone(&node.follower) as Arc<dyn Catalogues>);
@@ -155,7 +213,6 @@ impl Program for DataProgram {
         tokio::spawn(watch_lease(machine, self.witness.leases.clone(), holder));
         tokio::spawn(upkeep::maintain(Arc::clone(&node)));
         *self.running.lock() = Some(Arc::clone(&node));
-        let peers = node.member.router().and(node.entropy.all_routes()).and(service::peer_router(&node));
         Ok(vec![
             (tcp_address(self.number), peers),
             (client_address(self.number), service::client_router(&node)),

@@ -27,12 +27,14 @@ pub mod data_node;
 pub mod invariants;
 pub mod ledger;
 pub mod meta_cluster;
+pub mod outage;
 pub mod raft_disk;
 
 mod clock;
 mod disk;
 mod entropy;
 mod faults;
+mod log_weather;
 mod network;
 mod node;
 mod random;

@@ -213,10 +213,13 @@ impl SimNetwork {
             return;
         }
         let nobody = !state.listeners.contains_key(address);
+        // In the system's words where it is the callee's machine that says so.
+        let is_sure = nobody && !state.is_cut(caller, callee);
+        let reason = if is_sure { "Connection refused" } else { "no route to host" };
         match state.fate(caller, callee, nobody) {
             Fate::Refused { after } => {
                 self.trace.message(now, format!("{letter} is refused"));
-                fill(&line.slot, now + after, unreachable("connection refused"));
+                fill(&line.slot, now + after, unreachable(reason));
             }
             Fate::Swallowed { breaks_after } => {
                 self.trace.message(now, format!("{letter} is lost"));

@@ -250,6 +250,13 @@ impl World {
         }
     }
 
+    /// Something goes wrong from now on that is not in the script.
+    pub fn inflict(&mut self, fault: Fault, lasts: Duration) {
+        let now = self.time.now();
+        self.begin(Planned { at: now, lasts, fault }, now);
+        self.apply_network();
+    }
+
     fn begin(&mut self, planned: Planned, now: Duration) {
         let Planned { lasts, fault, .. } = planned;
         self.note(format!("{fault:?} for {:.3} s", lasts.as_secs_f64()));

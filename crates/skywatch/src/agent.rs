@@ -6,7 +6,7 @@ mod log_file;
 mod log_line;
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -16,13 +16,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use skywatch_agent::{
     Agent, Config, DefaultConfig, Environment, Selection, Sources, default_toml, watch::Watch,
 };
-use tracing::{Level, error};
+use tracing::Level;
 
 pub(crate) use log::AgentLog;
 
 use crate::{
-    agent_control::{self, Origin},
+    agent_control::{self, Origin, Place},
     cli::{AgentArgs, AgentCommand, WatchChoice},
+    pid_file::PidFile,
 };
 
 pub(crate) fn run(args: &AgentArgs) -> Result<ExitCode> {
@@ -44,14 +45,14 @@ pub(crate) fn run(args: &AgentArgs) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?;
-    let pidfile = args.pidfile.as_deref().map(PidFile::write).transpose()?;
+    let pidfile = PidFile::write(args.pidfile.as_deref())?;
     let code = runtime.block_on(async {
         if args.test {
             test(agent).await
         } else if args.once {
             once(agent).await
         } else {
-            agent_control::run(agent, origin, watch(args)).await.map(|_| ExitCode::SUCCESS)
+            agent_control::run(agent, origin, watch(args), Place::Process).await.map(|_| ExitCode::SUCCESS)
         }
     });
     drop(pidfile);
@@ -101,26 +102,6 @@ fn selection(args: &AgentArgs) -> Result<Selection> {
         selection.labelled(labels).map_err(|why| anyhow!("--select: {why}"))?;
     }
     Ok(selection)
-}
-
-/// The process's number in a file, as long as the agent runs.
-#[derive(Debug)]
-struct PidFile(PathBuf);
-
-impl PidFile {
-    fn write(path: &Path) -> Result<Self> {
-        fs::write(path, format!("{}\n", std::process::id()))
-            .with_context(|| format!("--pidfile {} cannot be written", path.display()))?;
-        Ok(Self(path.to_path_buf()))
-    }
-}
-
-impl Drop for PidFile {
-    fn drop(&mut self) {
-        if let Err(why) = fs::remove_file(&self.0) {
-            error!("the pidfile {} cannot be removed: {why}", self.0.display());
-        }
-    }
 }
 
 async fn test(agent: Agent) -> Result<ExitCode> {

@@ -9,11 +9,15 @@ use anyhow::{Context, Result};
 use skywatch_agent::{Agent, AgentCommand, Config, Report, Sources, watch};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
+    sync::{mpsc, oneshot},
 };
 use tracing::{error, info};
 
-use crate::{agent::AgentLog, signals::StopSignals};
+use crate::{
+    agent::AgentLog,
+    service_manager::{self, Watched},
+    signals::StopSignals,
+};
 
 /// Where a configuration comes from, and what logs as it says.
 #[derive(Debug, Clone, Default)]
@@ -39,8 +43,22 @@ impl Origin {
     }
 }
 
+/// What an agent is of its process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// All of it: what the agent does is what the service manager is told.
+    Process,
+    /// One part beside others.
+    Part,
+}
+
 /// Runs an agent until a signal stops it, reloading it from `origin` when a signal or a change of its files asks for it.
-pub(crate) async fn run(agent: Agent, origin: Origin, watched: Option<watch::Watch>) -> Result<Report> {
+pub(crate) async fn run(
+    agent: Agent,
+    origin: Origin,
+    watched: Option<watch::Watch>,
+    place: Place,
+) -> Result<Report> {
     let (commander, commands) = mpsc::channel(1);
     let changes = match watched {
         Some(how) => {
@@ -53,10 +71,38 @@ pub(crate) async fn run(agent: Agent, origin: Origin, watched: Option<watch::Wat
     let stop = StopSignals::listen().context("cannot listen for signals")?;
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let user = signal(SignalKind::user_defined1()).context("cannot listen for SIGUSR1")?;
-    let told = tokio::spawn(tell(commander, origin, hangup, user, changes));
-    let report = agent.run_commanded(commands, stop.requested()).await;
+    let told = tokio::spawn(tell(commander.clone(), origin, hangup, user, changes));
+    let watched = (place == Place::Process).then(|| tokio::spawn(tell_service_manager(commander)));
+    let stopping = async {
+        stop.requested().await;
+        // From now on the loop answers nobody.
+        if let Some(watched) = watched {
+            watched.abort();
+        }
+    };
+    let report = agent.run_commanded(commands, stopping).await;
     told.abort();
     Ok(report?)
+}
+
+/// Tells the service manager once the agent runs, and what it does then. Aborted at the agent's end.
+async fn tell_service_manager(commander: mpsc::Sender<AgentCommand>) {
+    if let Ok(doing) = describe(&commander).await {
+        service_manager::ready(doing);
+        let _watched = Watched::start(move || {
+            let commander = commander.clone();
+            async move { describe(&commander).await }
+        });
+        pending::<()>().await;
+    }
+}
+
+/// What the agent's loop says it does, once it gets to it.
+async fn describe(commander: &mpsc::Sender<AgentCommand>) -> Result<String, String> {
+    let (answer, answered) = oneshot::channel();
+    let ended = || "the agent's loop has ended".to_owned();
+    commander.send(AgentCommand::Describe(answer)).await.map_err(|_| ended())?;
+    answered.await.map(|running| format!("collecting with {running}")).map_err(|_| ended())
 }
 
 /// Turns signals and changes into commands until the agent is gone.
@@ -68,15 +114,27 @@ async fn tell(
     mut changes: Option<mpsc::Receiver<()>>,
 ) {
     loop {
-        let command = tokio::select! {
-            _ = hangup.recv() => reloaded(&origin, "SIGHUP").await,
-            () = changed(&mut changes) => reloaded(&origin, "a change of its files").await,
-            _ = user.recv() => Some(AgentCommand::Flush),
+        let reason = tokio::select! {
+            _ = hangup.recv() => Some("SIGHUP"),
+            () = changed(&mut changes) => Some("a change of its files"),
+            _ = user.recv() => None,
         };
-        if let Some(command) = command
+        let Some(reason) = reason else {
+            if commander.send(AgentCommand::Flush).await.is_err() {
+                return;
+            }
+            continue;
+        };
+        service_manager::reloading();
+        if let Some(command) = reloaded(&origin, reason).await
             && commander.send(command).await.is_err()
         {
             return;
+        }
+        // Commands are done one after the other: the answer comes when the reload is over.
+        match describe(&commander).await {
+            Ok(doing) => service_manager::ready(doing),
+            Err(_) => return,
         }
     }
 }

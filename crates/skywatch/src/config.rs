@@ -8,25 +8,32 @@ mod console;
 mod continuous;
 mod coordinator;
 mod data;
+mod effective;
 mod environment;
 pub(crate) mod go_duration;
 mod http;
 mod influxdb;
+mod kafka;
+mod kafka_ingest;
 mod listeners;
 mod meta;
 mod monitor;
+mod replication;
 mod subscriber;
+mod text;
+mod upkeep;
 
 use std::{
     collections::BTreeMap,
     env,
     ffi::OsString,
-    fs,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use skywatch_cluster::UpkeepSettings;
+use skywatch_kafka::{IngestConfig, KafkaSettings};
 
 pub(crate) use agent::AgentChoice;
 pub(crate) use cluster::{ClusterSettings, NodeTls};
@@ -34,6 +41,7 @@ pub(crate) use console::ConsoleSettings;
 pub(crate) use continuous::ContinuousSettings;
 pub(crate) use coordinator::CoordinatorSettings;
 pub(crate) use data::DataSettings;
+pub(crate) use effective::{effective_data, effective_meta};
 pub(crate) use http::HttpSettings;
 use influxdb::Ignored;
 pub(crate) use influxdb::{IgnoredKeys, is_server_file};
@@ -45,6 +53,7 @@ pub(crate) use subscriber::SubscriberSettings;
 use crate::{
     bind_address::BindAddress,
     cli::{DataArgs, RunArgs},
+    logging::LogFormat,
 };
 use environment::Places;
 use go_duration::GoDuration;
@@ -72,11 +81,13 @@ const DATA_PLACES: Places = Places {
         "subscriber",
         "continuous_queries",
         "hinted-handoff",
+        "replication",
         "anti-entropy",
         "logging",
         "tls",
+        "kafka",
     ],
-    lists: &["graphite", "collectd", "opentsdb", "udp"],
+    lists: &["graphite", "collectd", "opentsdb", "udp", "kafka-ingest"],
 };
 
 /// What `skywatch run` runs with, every question answered.
@@ -86,6 +97,7 @@ pub(crate) struct RunSettings {
     pub(crate) http: HttpSettings,
     pub(crate) monitor: MonitorSettings,
     pub(crate) coordinator: CoordinatorSettings,
+    pub(crate) upkeep: UpkeepSettings,
     pub(crate) continuous: ContinuousSettings,
     pub(crate) subscriber: SubscriberSettings,
     pub(crate) listeners: ListenerSettings,
@@ -93,7 +105,12 @@ pub(crate) struct RunSettings {
     pub(crate) agent: AgentChoice,
     /// A file of alert rules.
     pub(crate) alerts: Option<PathBuf>,
+    /// The log that writes may go through.
+    pub(crate) kafka: Option<KafkaSettings>,
+    /// Line protocol out of Kafka's topics.
+    pub(crate) ingests: Vec<IngestConfig>,
     pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
     /// What the file sets without effect.
     pub(crate) ignored: IgnoredKeys,
 }
@@ -115,11 +132,13 @@ struct FileConfig {
     subscriber: subscriber::SubscriberSection,
     udp: Vec<listeners::UdpSection>,
     graphite: Vec<listeners::GraphiteSection>,
-    collectd: Vec<listeners::LeftOutSection>,
-    opentsdb: Vec<listeners::LeftOutSection>,
+    collectd: Vec<listeners::CollectdSection>,
+    opentsdb: Vec<listeners::OpenTsdbSection>,
     console: console::ConsoleSection,
     agent: agent::AgentSection,
     alerts: AlertsSection,
+    kafka: kafka::KafkaSection,
+    kafka_ingest: Vec<kafka_ingest::IngestSection>,
     // InfluxDB's.
     reporting_disabled: Ignored,
     reporting_enabled: Ignored,
@@ -129,17 +148,17 @@ struct FileConfig {
     labels: BTreeMap<String, String>,
     hinted_handoff: cluster::HintedHandoffSection,
     anti_entropy: cluster::AntiEntropySection,
+    replication: replication::ReplicationSection,
     meta: influxdb::MetaSection,
-    retention: influxdb::RetentionSection,
-    shard_precreation: influxdb::ShardPrecreationSection,
+    retention: upkeep::RetentionSection,
+    shard_precreation: upkeep::ShardPrecreationSection,
     logging: influxdb::LoggingSection,
     ifql: influxdb::IfqlSection,
 }
 
 impl FileConfig {
     fn check(&self) -> Result<()> {
-        self.meta.check()?;
-        self.retention.check()
+        self.meta.check()
     }
 
     fn ignored(&self) -> IgnoredKeys {
@@ -153,8 +172,6 @@ impl FileConfig {
         self.monitor.note(&mut keys);
         self.subscriber.note(&mut keys);
         self.coordinator.note(&mut keys);
-        self.retention.note(&mut keys);
-        self.shard_precreation.note(&mut keys);
         self.logging.note(&mut keys);
         self.ifql.note(&mut keys);
         keys
@@ -180,7 +197,7 @@ impl RunSettings {
         Ok(settings)
     }
 
-    /// As [`Self::resolve`], for a data node: without console and agent, and with what it is told besides.
+    /// As [`Self::resolve`], for a data node: without an agent, without a console unless told so, and with what it is told besides.
     pub(crate) fn resolve_data(args: &DataArgs) -> Result<(Self, ClusterSettings)> {
         let file = match &args.config {
             Some(path) => in_file(path, |text| data_file(text, env::vars_os()))?,
@@ -192,6 +209,7 @@ impl RunSettings {
     fn merge_data(args: &DataArgs, mut file: FileConfig) -> Result<(Self, ClusterSettings)> {
         file.check()?;
         file.http.bind_unless_bound(DATA_HTTP_PORT);
+        file.console.off_unless_enabled();
         let cluster = ClusterSettings::merge(args, &file)?;
         let settings = Self::merge(&args.as_run(), file)?;
         settings.check()?;
@@ -200,18 +218,23 @@ impl RunSettings {
 
     fn merge(args: &RunArgs, file: FileConfig) -> Result<Self> {
         let (ignored, level) = (file.ignored(), file.logging.filter());
+        let log_format = file.logging.format.unwrap_or_default();
         Ok(Self {
             data: DataSettings::merge(args, file.data),
             http: HttpSettings::merge(args, file.http, &file.tls)?,
             monitor: MonitorSettings::merge(args, file.monitor),
             coordinator: CoordinatorSettings::merge(&file.coordinator),
+            upkeep: upkeep::merge(&file.retention, &file.shard_precreation)?,
             continuous: ContinuousSettings::merge(&file.continuous),
             subscriber: SubscriberSettings::merge(file.subscriber),
-            listeners: ListenerSettings::merge(file.udp, file.graphite, &file.collectd, &file.opentsdb)?,
+            listeners: ListenerSettings::merge(file.udp, file.graphite, file.collectd, file.opentsdb)?,
             console: ConsoleSettings::merge(args, file.console),
             agent: AgentChoice::merge(args, file.agent),
             alerts: args.alerts.clone().or(file.alerts.file),
+            ingests: kafka_ingest::merge(&file.kafka_ingest, &file.kafka)?,
+            kafka: file.kafka.log()?,
             log: args.log.clone().or(file.log).unwrap_or_else(|| level.unwrap_or("warn").into()),
+            log_format,
             ignored,
         })
     }
@@ -228,6 +251,12 @@ impl RunSettings {
                 "the HTTP API and the console are both to listen on {http_bind}: give one of them another port"
             );
         }
+        if self.console.https && self.http.tls.is_none() {
+            bail!(
+                "[console] https-enabled is true: it has the certificate of the HTTP API, so set https-enabled and \
+                 https-certificate in [http] too"
+            );
+        }
         Ok(())
     }
 }
@@ -240,9 +269,9 @@ pub(crate) fn check_data_file(path: &Path) -> Result<()> {
 
 /// Whether a file is for a data node of a cluster: only those say what there is only in one.
 pub(crate) fn is_data_file(path: &Path) -> bool {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let Ok(file) = without_mark(&text).parse::<toml::Table>() else { return false };
-    ["hinted-handoff", "anti-entropy", "cluster", "gossip-frequency"]
+    let text = text::read(path).unwrap_or_default();
+    let Ok(file) = text.parse::<toml::Table>() else { return false };
+    ["hinted-handoff", "anti-entropy", "replication", "cluster", "gossip-frequency"]
         .iter()
         .any(|key| file.contains_key(*key))
 }
@@ -258,26 +287,25 @@ fn read_file(path: &Path) -> Result<FileConfig> {
 }
 
 fn in_file<T>(path: &Path, read: impl FnOnce(&str) -> Result<T>) -> Result<T> {
-    let text = fs::read_to_string(path)
-        .with_context(|| format!("cannot read configuration file {}", path.display()))?;
-    read(without_mark(&text))
-        .map_err(|error| anyhow::anyhow!("configuration file {}: {error:#}", path.display()))
-}
-
-/// Without the mark that some editors put before UTF-8.
-fn without_mark(text: &str) -> &str {
-    text.strip_prefix('\u{feff}').unwrap_or(text)
+    let text =
+        text::read(path).with_context(|| format!("cannot read configuration file {}", path.display()))?;
+    read(&text).map_err(|error| anyhow::anyhow!("configuration file {}: {error:#}", path.display()))
 }
 
 /// The file of a data node, and what variables change in it.
 fn data_file(text: &str, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<FileConfig> {
+    environment::overridden(data_table(text)?, DATA_PLACES, environment)
+}
+
+/// The file of a data node under the present names of sections.
+fn data_table(text: &str) -> Result<toml::Table> {
     // First by itself: an error then tells its line.
     parse(text)?;
     let mut table: toml::Table = text.parse()?;
     if let Some(old_name) = table.remove("cluster") {
         table.insert("coordinator".to_owned(), old_name);
     }
-    environment::overridden(table, DATA_PLACES, environment)
+    Ok(table)
 }
 
 fn parse(text: &str) -> Result<FileConfig, toml::de::Error> {
@@ -320,6 +348,17 @@ mod tests {
         let settings = RunSettings::merge(&args, file).unwrap();
         assert_eq!(settings.http.bind.port(), 2);
         assert_eq!(settings.agent, AgentChoice::File("t.conf".into()));
+    }
+
+    #[test]
+    fn a_data_node_has_a_console_when_it_is_told_to() {
+        let console =
+            |text: &str| data_settings(text, &[]).unwrap().0.console.bind.map(|bind| bind.to_string());
+        assert_eq!(console(""), None);
+        assert_eq!(console("[console]\nbind = \":3001\""), None);
+        assert_eq!(console("[console]\nenabled = true\nbind = \":3001\""), Some(":3001".to_owned()));
+        let error = settings_error("[console]\nhttps-enabled = true");
+        assert!(error.contains("https-certificate in [http]"), "{error}");
     }
 
     #[test]

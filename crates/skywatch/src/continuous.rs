@@ -117,7 +117,7 @@ impl Host for NodeHost {
     fn record(&self, statistic: &Statistic, now_ns: i64) {
         let Some(store) = &self.statistics else { return };
         let mut line = String::new();
-        to_lines(std::slice::from_ref(statistic), &monitor::hostname(), now_ns, &mut line);
+        to_lines(std::slice::from_ref(statistic), &monitor::tags(&self.node), now_ns, &mut line);
         if let Err(error) = store.store(&line) {
             tracing::info!(error, "failed to store a statistic");
         }
@@ -157,6 +157,7 @@ mod tests {
             memory: Arc::new(MemoryBudget::unlimited()),
             cardinality: CardinalityLimits::default(),
             limits: Limits::default(),
+            upkeep: skywatch_cluster::UpkeepSettings::default(),
             monitor: Arc::default(),
         })
         .unwrap()

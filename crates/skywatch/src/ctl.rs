@@ -19,6 +19,15 @@ use crate::cli::CtlCli;
 /// The name under which the binary is this command alone.
 pub(crate) const INFLUXD_CTL: &str = "influxd-ctl";
 
+/// Under that name a backup is one of a cluster, whose meta node is here unless the line says where.
+const DEFAULT_BIND: [&str; 2] = ["-bind", "localhost:8091"];
+
+/// Whether a line, or the environment, says which server is meant.
+fn names_server(texts: &[String]) -> bool {
+    let names = |text: &String| ["--url", "--data-dir"].contains(&text.split('=').next().unwrap_or_default());
+    std::env::var_os("SKYWATCH_URL").is_some() || texts.iter().any(names)
+}
+
 /// Whether the program was called by that name.
 pub(crate) fn is_influxd_ctl(program: &OsStr) -> bool {
     Path::new(program).file_name() == Some(OsStr::new(INFLUXD_CTL))
@@ -30,7 +39,10 @@ pub(crate) fn run(arguments: Vec<OsString>, program: &str) -> Result<ExitCode> {
     if is_backup(&arguments, texts.as_deref()) {
         let (global, rest) = match texts {
             Some(texts) => {
-                let (global, rest) = skywatch_ctl::split_global(&texts);
+                let (mut global, rest) = skywatch_ctl::split_global(&texts);
+                if program == INFLUXD_CTL && global.is_empty() && !names_server(&rest) {
+                    global = DEFAULT_BIND.map(str::to_owned).to_vec();
+                }
                 (global, rest.into_iter().map(OsString::from).collect())
             }
             None => (Vec::new(), arguments),
@@ -70,4 +82,19 @@ pub(crate) fn print(line: &str) -> Result<()> {
 pub(crate) fn warn(line: &str) {
     // Standard error may be closed; then there is nobody to tell.
     drop(writeln!(io::stderr(), "{line}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_which_server_is_meant_or_does_not() {
+        let names = |line: &str| {
+            let texts: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            names_server(&skywatch_ctl::split_global(&texts).1)
+        };
+        assert!(names("backup -url http://a /b") && names("restore --data-dir=/d /b"));
+        assert!(!names("backup -db a /b"));
+    }
 }

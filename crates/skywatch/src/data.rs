@@ -3,34 +3,45 @@
 
 use std::{
     future::Future,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use axum::{Json, routing::get};
-use skywatch_cluster::{Membership, Node};
+use serde::Serialize;
+use skywatch_cluster::{Membership, Node, WriteThrough};
+use skywatch_http::MetricsSource;
+use skywatch_kafka::KafkaLog;
 use skywatch_model::SystemClock;
 use skywatch_replication::{
     Catalogues, EntropySettings,
-    seat::{Profile, Seat},
+    seat::{Profile, Seat, Status},
 };
 use skywatch_rpc::{
     Identity, Router, Secret, ServeOptions, ServerCounters, TcpTransport, TransportOptions, serve,
 };
 use skywatch_storage::fs::OsFs;
 use skywatch_tls::ClientTls;
-use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    runtime::Handle,
+    sync::watch,
+    task::{AbortHandle, JoinHandle},
+};
 
 use crate::{
     cli::DataArgs,
     config::{ClusterSettings, RunSettings},
+    kafka_metrics::LogMetrics,
     logging,
     node_metrics::CallMetrics,
     node_tls,
+    pid_file::PidFile,
     run::{Place, closed, start_and_wait},
+    service_manager::{self, Watched},
     signals,
 };
 
@@ -39,8 +50,9 @@ const CATALOGUE_LIMIT: Duration = Duration::from_secs(3);
 
 pub(crate) fn run(args: &DataArgs) -> Result<ExitCode> {
     let (settings, cluster) = RunSettings::resolve_data(args)?;
-    logging::start(&settings.log)?;
+    logging::start(&settings.log, settings.log_format)?;
     settings.ignored.log();
+    let _pid_file = PidFile::write(args.pidfile.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -120,19 +132,20 @@ async fn once(
     let (stop_calls, calls_stopped) = watch::channel(());
     let answered = Arc::default();
     let options = serve_options(&identity, cluster, &answered)?;
-    let calls = answer_calls(listener, options, &seat, Arc::clone(&later), calls_stopped);
+    let shards = settings.data.dir.join("data");
+    let calls = answer_calls(listener, options, &seat, shards, Arc::clone(&later), calls_stopped);
     let tasks = Tasks::default();
     let announcing = Arc::clone(&seat);
     let every = cluster.gossip_frequency;
     tasks.spawn(async move { announcing.announce(every).await });
 
-    if seat.identity().is_none() {
-        tracing::warn!("waits to be made a member of a cluster: skywatch ctl add-data {name}");
-    }
+    let waiting = seat.identity().is_none().then(|| wait_to_be_joined(&name, calls.abort_handle()));
     let me = tokio::select! {
         me = seat.joined() => me,
         () = closed(stopped.clone()) => return Ok(Ended::Stopped),
     };
+    drop(waiting);
+    service_manager::status("joined: learning what the cluster holds");
     let follower = Arc::clone(seat.follower());
     let following = Arc::clone(&follower);
     tasks.spawn(async move { following.follow().await });
@@ -142,6 +155,7 @@ async fn once(
     }
     identity.cluster.set(follower.current().cluster_id());
 
+    let log = write_log(&settings, cluster).await?;
     let membership = Membership {
         me,
         transport: Arc::clone(&to_data) as _,
@@ -150,6 +164,7 @@ async fn once(
         settings: cluster.member.clone(),
         entropy: EntropySettings { seed: rand::random(), ..cluster.entropy.clone() },
         write_timeout: cluster.write_timeout,
+        log: log.as_ref().map(|(log, _)| log.clone()),
     };
     let left = {
         let seat = Arc::clone(&seat);
@@ -160,7 +175,11 @@ async fn once(
     let place = Place {
         membership,
         opened: Box::new(move |node| answer_more(node, &later)),
-        metrics: Arc::new(CallMetrics { transports: vec![to_data, to_meta], answered }),
+        to_meta: (Arc::clone(&to_meta) as _, cluster.meta_tls.is_some()),
+        metrics: vec![Arc::new(CallMetrics { transports: vec![to_data, to_meta], answered }) as _]
+            .into_iter()
+            .chain(log.map(|(_, metrics)| metrics))
+            .collect(),
         stop: Box::pin(async move {
             tokio::select! {
                 () = closed(stopped) => {}
@@ -168,7 +187,7 @@ async fn once(
             }
         }),
     };
-    let served = start_and_wait(settings, Some(place)).await;
+    let served = Box::pin(start_and_wait(settings, Some(place))).await;
     drop(stop_calls);
     if calls.await.is_err() {
         tracing::error!("answering calls panicked");
@@ -179,6 +198,35 @@ async fn once(
     }
     seat.forget().context("cannot forget the membership")?;
     Ok(Ended::Removed)
+}
+
+/// The log that writes go through, if the node is set to one, and what `/metrics` tells of it.
+async fn write_log(
+    settings: &RunSettings,
+    cluster: &ClusterSettings,
+) -> Result<Option<(WriteThrough, Arc<dyn MetricsSource>)>> {
+    let Some(reading) = &cluster.replication.log else { return Ok(None) };
+    let Some(kafka) = settings.kafka.clone() else {
+        bail!("[replication] mode is \"kafka\", and [kafka] brokers names none: say which brokers there are");
+    };
+    let name = kafka.topic.name.clone();
+    let log = KafkaLog::open(kafka).await.with_context(|| format!("cannot write through topic {name:?}"))?;
+    let metrics = Arc::new(LogMetrics(Arc::clone(&log)));
+    Ok(Some((WriteThrough { name, log, settings: reading.clone() }, metrics)))
+}
+
+/// Says that the node can be joined from now on: to wait for that is its work until then.
+fn wait_to_be_joined(name: &str, answering: AbortHandle) -> Watched {
+    let waits = format!("waits to be made a member of a cluster: skywatch ctl add-data {name}");
+    tracing::warn!("{waits}");
+    service_manager::ready(&waits);
+    Watched::start(move || {
+        let now = match answering.is_finished() {
+            true => Err("answering other nodes has ended".to_owned()),
+            false => Ok(waits.clone()),
+        };
+        std::future::ready(now)
+    })
 }
 
 /// The calls that only a member answers.
@@ -232,15 +280,38 @@ fn answer_calls(
     listener: TcpListener,
     options: ServeOptions,
     seat: &Arc<Seat>,
+    shards: PathBuf,
     later: Arc<OnceLock<Router>>,
     stopped: watch::Receiver<()>,
 ) -> JoinHandle<()> {
     let router = seat.router().and_later(later);
     let asked = Arc::clone(seat);
     let http = axum::Router::new()
-        .route("/status", get(move || std::future::ready(Json(asked.status()))))
+        .route(
+            "/status",
+            get(move || {
+                let status = StatusOnDisk { status: asked.status(), shards: shards_in(&shards) };
+                std::future::ready(Json(status))
+            }),
+        )
         .fallback(|| std::future::ready(()));
     tokio::spawn(serve(listener, options, router, Some(http), closed(stopped)))
+}
+
+/// What `GET /status` says: also how many shards lie in the data directory, so that whoever adds a node sees that it is
+/// not empty.
+#[derive(Serialize)]
+struct StatusOnDisk {
+    #[serde(flatten)]
+    status: Status,
+    shards: u64,
+}
+
+/// Directories of shards are called by their numbers.
+fn shards_in(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.parse::<u64>().is_ok())).count()
+        as u64
 }
 
 /// Tasks that end with this.

@@ -6,7 +6,11 @@ mod alerts;
 mod allocator;
 mod bind_address;
 mod byte_size;
+mod cert;
 mod cli;
+mod cluster_view;
+mod command_tree;
+mod completions;
 mod config;
 mod configuration_files;
 mod connection;
@@ -18,15 +22,23 @@ mod export;
 mod exposure;
 mod import;
 mod inspect;
+mod kafka_ingest;
+mod kafka_metrics;
 mod listeners;
 mod logging;
+mod manual;
 mod memory;
 mod meta;
 mod monitor;
 mod node_metrics;
 mod node_tls;
+mod originals;
+mod pid_file;
 mod query;
+mod ready;
+mod render;
 mod run;
+mod service_manager;
 mod signals;
 
 use std::{io::Write, process::ExitCode};
@@ -34,15 +46,19 @@ use std::{io::Write, process::ExitCode};
 use anyhow::Result;
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::{
+    cli::{Cli, Command},
+    originals::Original,
+};
 
 fn main() -> ExitCode {
     allocator::share_arenas();
     let mut arguments = std::env::args_os();
     let program = arguments.next().unwrap_or_default();
-    let result = match ctl::is_influxd_ctl(&program) {
-        true => ctl::run(arguments.collect(), ctl::INFLUXD_CTL),
-        false => dispatch(Cli::parse().command),
+    let result = match (ctl::is_influxd_ctl(&program), Original::called(&program)) {
+        (true, _) => ctl::run(arguments.collect(), ctl::INFLUXD_CTL),
+        (false, Some(original)) => original.run(arguments.collect()),
+        (false, None) => dispatch(Cli::parse().command),
     };
     match result {
         Ok(code) => code,
@@ -64,6 +80,11 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Ctl { arguments } => ctl::run(arguments, "skywatch ctl"),
         Command::Inspect { command } => inspect::run(command),
         Command::Import(args) => import::run(&args),
+        Command::Render(args) => render::run(&args),
+        Command::Cert(args) => cert::run(&args),
+        Command::Ready(args) => ready::run(&args),
+        Command::Completions { shell, program } => completions::run(shell, program),
+        Command::Man { page, out } => manual::run(page.as_deref(), out.as_deref()),
         Command::Config { command } => configuration_files::run(&command),
     }
 }

@@ -11,11 +11,15 @@ use skywatch_rpc::{
     Identity, Router, Secret, ServeOptions, TcpTransport, Transport, TransportOptions, serve,
 };
 use skywatch_tls::{ClientTls, ClientTlsConfig, ServerTls};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::{AbortHandle, JoinHandle},
+};
 
 use crate::{
     bind_address::BindAddress, cli::MetaArgs, config::MetaSettings, data::system_hostname, logging,
-    run::closed, signals,
+    pid_file::PidFile, run::closed, service_manager, signals,
 };
 
 /// Threads: one works while the other waits for the disk.
@@ -27,8 +31,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(args: &MetaArgs) -> Result<ExitCode> {
     let settings = MetaSettings::resolve(args)?;
-    logging::start(&settings.log)?;
+    logging::start(&settings.log, settings.log_format)?;
     settings.ignored.log();
+    let _pid_file = PidFile::write(args.pidfile.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()
@@ -86,10 +91,16 @@ async fn stay(settings: MetaSettings) -> Result<()> {
         );
     }
 
+    service_manager::ready(doing(&node));
+    let answering = serving.each_ref().map(JoinHandle::abort_handle);
+    let looking = node.clone();
+    let watched = service_manager::Watched::start(move || look(looking.clone(), answering.clone()));
+
     let failure = tokio::select! {
         () = signals.requested() => None,
         reason = failed(&node) => Some(reason),
     };
+    drop(watched);
     drop(stop);
     for task in serving {
         if task.await.is_err() {
@@ -101,6 +112,29 @@ async fn stay(settings: MetaSettings) -> Result<()> {
         Some(reason) => bail!("the meta node cannot go on: {reason}"),
         None => Ok(()),
     }
+}
+
+/// What the service manager is told the node does.
+fn doing(node: &MetaNode) -> String {
+    let status = node.status();
+    let members = status.peers.len();
+    match status.leader.as_str() {
+        _ if members == 0 => {
+            format!("waits to be made a member of a cluster: skywatch ctl add-meta {}", status.http_addr)
+        }
+        "" => format!("looks for a leader among {members} meta nodes"),
+        leader if leader == status.raft_addr => format!("leads a cluster of {members} meta nodes"),
+        leader => format!("follows {leader}, one of {members} meta nodes"),
+    }
+}
+
+/// Whether the node works: it answers on both ports, and Raft's loop answers it.
+async fn look(node: MetaNode, answering: [AbortHandle; 2]) -> Result<String, String> {
+    if answering.iter().any(AbortHandle::is_finished) {
+        return Err("answering calls has ended".to_owned());
+    }
+    node.is_alive().await?;
+    Ok(doing(&node))
 }
 
 /// Waits until the node cannot go on, and tells why.

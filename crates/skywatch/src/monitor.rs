@@ -6,7 +6,7 @@ mod runtime;
 use std::{error::Error, io, sync::Arc, time::Duration};
 
 use skywatch_cluster::{Consistency, Node, WriteRequest};
-use skywatch_model::line::Precision;
+use skywatch_model::{line::Precision, wall_clock_ns};
 use skywatch_monitor::{Monitor, Recorder, RecorderConfig, RecorderStore};
 use skywatch_query::NewRetentionPolicy;
 
@@ -33,8 +33,20 @@ pub(crate) fn record(
     node: &Arc<Node>,
 ) -> io::Result<Option<Recorder>> {
     let Some(store) = store(settings, node) else { return Ok(None) };
-    let config = RecorderConfig { interval: settings.store_interval, hostname: hostname() };
+    let config = RecorderConfig { interval: settings.store_interval, tags: tags(node) };
     Recorder::start(monitor, config, store).map(Some)
+}
+
+/// What tells this node's statistics from those of others. Nodes of a cluster may share a host: as in InfluxDB's clusters they
+/// are told apart by their addresses.
+pub(crate) fn tags(node: &Node) -> Vec<(&'static str, String)> {
+    let mut tags = vec![("hostname", hostname())];
+    if let Some(member) = node.member() {
+        let catalogue = member.catalogues().current();
+        tags.push(("clusterID", catalogue.cluster_id().to_string()));
+        tags.extend(catalogue.data_node(member.id()).map(|node| ("nodeID", node.tcp_addr.clone())));
+    }
+    tags
 }
 
 /// Where statistics are kept, if they are to be kept.
@@ -70,7 +82,7 @@ impl RecorderStore for NodeStore {
             retention_policy: Some(POLICY),
             precision: Precision::Nanosecond,
             body: lines.as_bytes(),
-            received_at_ns: runtime::wall_clock_ns(),
+            received_at_ns: wall_clock_ns(),
             consistency: Consistency::Any,
         })?;
         Ok(())

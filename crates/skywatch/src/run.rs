@@ -18,21 +18,31 @@ use std::{
 use anyhow::{Context, Result};
 use skywatch_agent::{Agent, Config, DefaultConfig, Sources, default_toml};
 use skywatch_cluster::{Membership, Node, NodeConfig};
-use skywatch_console::{AlertsView, ConsoleConfig, NoAlerts};
+use skywatch_console::{AlertsView, ClusterView, ConsoleConfig, NoAlerts, NoCluster};
 use skywatch_http::{HttpConfig, InProcessUser, MetricsSource, Server};
 use skywatch_listeners::Listeners;
 use skywatch_monitor::Monitor;
+use skywatch_rpc::Transport;
 use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
 use skywatch_subscriber::Subscriber;
-use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    task::{AbortHandle, JoinHandle},
+};
 
 use crate::{
     agent_control::{self, Origin},
     alerts::{self, Alerts, LeasedAlerts},
     allocator,
     cli::{DurabilityMode, RunArgs},
+    cluster_view::Surroundings,
     config::{AgentChoice, RunSettings, SubscriberSettings},
-    console_server, continuous, exposure, listeners, logging, monitor, signals,
+    console_server::{self, ConsoleListener},
+    continuous, exposure, kafka_ingest, listeners, logging, monitor,
+    pid_file::PidFile,
+    service_manager::{self, Watched},
+    signals,
 };
 
 /// How often the log is synced with `--durability interval`.
@@ -43,8 +53,9 @@ const AGENT_DATABASE: &str = "telegraf";
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let settings = RunSettings::resolve(args)?;
-    logging::start(&settings.log)?;
+    logging::start(&settings.log, settings.log_format)?;
     settings.ignored.log();
+    let _pid_file = PidFile::write(args.pidfile.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -64,8 +75,10 @@ pub(crate) struct Place {
     pub(crate) membership: Membership,
     /// Called with the node once it is open, before clients are served.
     pub(crate) opened: Opened,
-    /// What `/metrics` tells of calls between nodes.
-    pub(crate) metrics: Arc<dyn MetricsSource>,
+    /// What `/metrics` tells of calls between nodes, and of the log that writes go through.
+    pub(crate) metrics: Vec<Arc<dyn MetricsSource>>,
+    /// How it reaches the meta nodes, and whether their API wants TLS.
+    pub(crate) to_meta: (Arc<dyn Transport>, bool),
     /// Completes when the node is to stop.
     pub(crate) stop: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
@@ -83,27 +96,31 @@ pub(crate) async fn start_and_wait(settings: RunSettings, place: Option<Place>) 
     }
     let server = Server::bind(config).await?;
     let console = match &settings.console.bind {
-        Some(address) => Some(console_server::listen(address).await?),
+        Some(address) => {
+            let tls = settings.http.tls.as_ref().filter(|_| settings.console.https);
+            Some(console_server::listen(address, tls).await?)
+        }
         None => None,
     };
     let scheme = if settings.http.tls.is_some() { "https" } else { "http" };
     let api_url = format!("{scheme}://{}", reachable(server.local_addr()));
     let listeners = listeners::bind(&settings.listeners).await?;
     let agent = agent(&settings.agent, &api_url, agent_user)?;
-    exposure::warn(&settings, server.local_addr(), console.as_ref().map(|(_, address)| *address));
+    exposure::warn(&settings, server.local_addr(), console.as_ref().map(|console| console.address));
     if let Some(rules) = &settings.alerts {
         alerts::check(rules)?;
     }
 
     let config = node_config(&settings, memory, &monitor);
-    let (membership, opened, stop) = match place {
-        Some(Place { membership, opened, metrics, stop }) => {
-            server.metrics().add(metrics);
-            (Some(membership), Some(opened), Some(stop))
+    let (membership, opened, to_meta, stop) = match place {
+        Some(Place { membership, opened, metrics, to_meta, stop }) => {
+            metrics.into_iter().for_each(|source| server.metrics().add(source));
+            (Some(membership), Some(opened), Some(to_meta), Some(stop))
         }
-        None => (None, None, None),
+        None => (None, None, None, None),
     };
     let is_member = membership.is_some();
+    service_manager::status("opening the store");
     let opening = tokio::task::spawn_blocking(move || match membership {
         Some(membership) => Node::enter(config, membership),
         None => Node::open(config),
@@ -122,8 +139,9 @@ pub(crate) async fn start_and_wait(settings: RunSettings, place: Option<Place>) 
     }
 
     let mut banner = Banner::new();
-    if let Some((_, address)) = &console {
-        banner.line("Console", format!("http://{}", reachable(*address)));
+    let console_url = console.as_ref().map(|console| console_url(&settings, console.address));
+    if let Some(url) = &console_url {
+        banner.line("Console", url);
     }
     banner.line(
         "HTTP API",
@@ -133,11 +151,15 @@ pub(crate) async fn start_and_wait(settings: RunSettings, place: Option<Place>) 
     if let Some(addresses) = listeners::describe(&settings.listeners) {
         banner.line("Listeners", addresses);
     }
+    if let Some(topics) = kafka_ingest::describe(&settings.ingests) {
+        banner.line("Kafka", topics);
+    }
     banner.line("Agent", agent.as_ref().map_or("off", |agent| agent.description));
 
     let subscriber = start_subscriber(&settings.subscriber, &monitor, &node)?;
     let continuous = continuous::start(&settings, &monitor, &node).context("cannot start a thread")?;
     let listeners = Listeners::start(listeners, &(Arc::clone(&node) as _), &monitor);
+    let ingests = kafka_ingest::start(&settings.ingests, &node, server.metrics())?;
     let recorder = monitor::record(&settings.monitor, monitor, &node).context("cannot start a thread")?;
 
     let registry = Arc::clone(server.metrics());
@@ -147,7 +169,7 @@ pub(crate) async fn start_and_wait(settings: RunSettings, place: Option<Place>) 
     let alerts = match settings.alerts.clone().filter(|_| leased_alerts.is_none()) {
         Some(rules) => {
             let state = settings.data.dir.join("alerts");
-            Some(Alerts::start(rules, Arc::clone(&node), &state, console_url(console.as_ref())).await?)
+            Some(Alerts::start(rules, Arc::clone(&node), &state, console_url).await?)
         }
         None => None,
     };
@@ -156,11 +178,20 @@ pub(crate) async fn start_and_wait(settings: RunSettings, place: Option<Place>) 
     if let Some(alerts) = &alerts {
         registry.add(alerts.metrics());
     }
-    let console = console.map(|(listener, _)| {
+    let console = console.map(|listener| {
         let view = alerts.as_ref().map_or_else(|| Arc::new(NoAlerts) as Arc<dyn AlertsView>, Alerts::view);
-        start_console(listener, &settings, &api_url, view, http_stopped)
+        let cluster = match to_meta {
+            Some((to_meta, meta_tls)) => {
+                Arc::new(Surroundings { node: Arc::clone(&node), to_meta, meta_tls }) as _
+            }
+            None => Arc::new(NoCluster) as Arc<dyn ClusterView>,
+        };
+        start_console(listener, &settings, &api_url, (view, cluster), http_stopped)
     });
     banner.print()?;
+    service_manager::ready(serving(&node));
+    let looking = (Arc::clone(&node), http.abort_handle());
+    let watched = Watched::start(move || look(looking.clone()));
 
     match agent {
         Some(started) => {
@@ -170,7 +201,9 @@ pub(crate) async fn start_and_wait(settings: RunSettings, place: Option<Place>) 
                 }
             };
             match started.origin {
-                Some(origin) => agent_control::run(started.agent, origin, None).await?,
+                Some(origin) => {
+                    agent_control::run(started.agent, origin, None, agent_control::Place::Part).await?
+                }
                 None => started.agent.run(stop).await?,
             };
         }
@@ -179,6 +212,7 @@ pub(crate) async fn start_and_wait(settings: RunSettings, place: Option<Place>) 
             None => signals::stop_requested().await.context("cannot listen for signals")?,
         },
     }
+    drop(watched);
     // Load balancers are given the time to notice.
     node.drain();
     tokio::time::sleep(settings.http.shutdown_delay).await;
@@ -188,6 +222,7 @@ pub(crate) async fn start_and_wait(settings: RunSettings, place: Option<Place>) 
     if let Some(alerts) = alerts {
         alerts.stop().await;
     }
+    ingests.stop().await;
     listeners.stop().await;
     drop(stop_http);
     http.await.context("the HTTP server failed")?;
@@ -204,6 +239,24 @@ pub(crate) async fn start_and_wait(settings: RunSettings, place: Option<Place>) 
     }
     tokio::task::spawn_blocking(move || node.close()).await.context("closing the store")?;
     Ok(())
+}
+
+/// What the service manager is told the node does.
+fn serving(node: &Node) -> String {
+    let shards = node.shard_count();
+    match node.readiness() {
+        Ok(()) => format!("serving {shards} shards"),
+        Err(why) => format!("serving {shards} shards; {why}"),
+    }
+}
+
+/// Whether the node works: HTTP is served, threads for blocking work are to be had, and the node answers on one.
+async fn look((node, http): (Arc<Node>, AbortHandle)) -> Result<String, String> {
+    if http.is_finished() {
+        return Err("serving HTTP has ended".to_owned());
+    }
+    let asked = tokio::task::spawn_blocking(move || serving(&node));
+    asked.await.map_err(|error| format!("the node cannot be asked what it does: {error}"))
 }
 
 fn http_config(settings: &RunSettings, memory: &Arc<MemoryBudget>, monitor: &Arc<Monitor>) -> HttpConfig {
@@ -224,6 +277,7 @@ fn node_config(settings: &RunSettings, memory: Arc<MemoryBudget>, monitor: &Arc<
             max_values_per_tag: settings.data.max_values_per_tag,
         },
         limits: settings.coordinator.limits(settings.http.query_timeout_secs),
+        upkeep: settings.upkeep.clone(),
         monitor: Arc::clone(monitor),
     }
 }
@@ -285,10 +339,10 @@ fn agent(choice: &AgentChoice, api_url: &str, user: Option<InProcessUser>) -> Re
 }
 
 fn start_console(
-    listener: TcpListener,
+    listener: ConsoleListener,
     settings: &RunSettings,
     api_url: &str,
-    alerts: Arc<dyn AlertsView>,
+    (alerts, cluster): (Arc<dyn AlertsView>, Arc<dyn ClusterView>),
     stopped: watch::Receiver<()>,
 ) -> JoinHandle<()> {
     let config = ConsoleConfig {
@@ -297,7 +351,7 @@ fn start_console(
         asks_for_user: settings.http.auth.is_some(),
         ..ConsoleConfig::new(api_url)
     };
-    let router = skywatch_console::router(config, alerts);
+    let router = skywatch_console::router(config, alerts, cluster);
     tokio::spawn(async move {
         if let Err(error) = console_server::serve(listener, router, closed(stopped)).await {
             tracing::error!(%error, "the console stopped");
@@ -305,8 +359,9 @@ fn start_console(
     })
 }
 
-fn console_url(console: Option<&(TcpListener, std::net::SocketAddr)>) -> Option<String> {
-    console.map(|(_, address)| format!("http://{}", reachable(*address)))
+fn console_url(settings: &RunSettings, address: std::net::SocketAddr) -> String {
+    let scheme = if settings.console.https { "https" } else { "http" };
+    format!("{scheme}://{}", reachable(address))
 }
 
 /// Completes when the sender of the channel is gone.

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::service_manager;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals to stop, heard from the moment this is made.
@@ -20,6 +22,7 @@ impl StopSignals {
     /// nothing that was acknowledged.
     pub(crate) async fn requested(mut self) {
         self.one().await;
+        service_manager::stopping();
         tokio::spawn(async move {
             self.one().await;
             insist();

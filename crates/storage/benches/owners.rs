@@ -12,7 +12,8 @@ use std::{path::Path, sync::Arc};
 use divan::{Bencher, counter::ItemsCount};
 use skywatch_model::{FieldRef, TimeRange, Version, line::PointBatch};
 use skywatch_storage::{
-    CellBatch, Durability, MemoryBudget, SeriesClasses, Shard, ShardId, Store, StoreOptions, VersionPolicy,
+    CellBatch, Durability, MemoryBudget, Order, ScanRequest, SeriesClasses, Shard, ShardId, Store,
+    StoreOptions, TagPredicate, VersionPolicy,
 };
 
 const HOSTS: usize = 200;
@@ -110,8 +111,55 @@ fn import_all(bencher: Bencher<'_, '_>, what: &str) {
         let target = if what == "none here" { &empty } else { &known };
         let stored: u64 = batches
             .iter()
-            .map(|bytes| target.import(&CellBatch::decode(bytes).unwrap()).unwrap().stored)
+            .map(|bytes| {
+                target.import(&CellBatch::decode(bytes).unwrap(), target.forgotten()).unwrap().stored
+            })
             .sum();
         assert_eq!(stored, if what == "none here" { VALUES as u64 } else { 0 });
+    });
+}
+
+/// Deletes that concern other series, as they pile up where hosts come and go.
+fn delete_others(shard: &Shard, deletes: usize) {
+    for number in 0..deletes {
+        let predicate = TagPredicate::Equal { key: "host".into(), value: format!("gone{number}").into() };
+        let version = Version(10_000 + number as u64);
+        shard.delete(&["cpu".into()], &predicate, TimeRange::ALL, version).unwrap();
+    }
+}
+
+#[divan::bench(args = [0, 4_096, 65_000], sample_count = 5, sample_size = 1)]
+fn scan_of_series_that_no_delete_concerns(bencher: Bencher<'_, '_>, deletes: usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let (_store, shard) = open(dir.path());
+    // Series that were known at the time of the deletes, and as many that came later.
+    let write = |from: usize| {
+        let mut batch = PointBatch::new();
+        for host in from..from + HOSTS {
+            batch.push(&format!("cpu,host=h{host}"), 1, [("usr", FieldRef::Float(1.0))]).unwrap();
+        }
+        let all: Vec<u32> = (0..batch.len() as u32).collect();
+        shard.write(&batch, &all, Version(1_000_000 + from as u64)).unwrap();
+    };
+    write(0);
+    let started = std::time::Instant::now();
+    delete_others(&shard, deletes);
+    eprintln!("{deletes} deletes took {:?}", started.elapsed());
+    write(HOSTS);
+    let started = std::time::Instant::now();
+    shard.flush().unwrap();
+    eprintln!("a flush took {:?}", started.elapsed());
+    bencher.counter(ItemsCount::new(2 * HOSTS)).bench_local(|| {
+        let snapshot = shard.snapshot();
+        let fields = ["usr".into()];
+        let scanner = snapshot.scanner(&ScanRequest::new("cpu", &fields)).unwrap();
+        let mut rows = 0;
+        for series in snapshot.select_series("cpu", &TagPredicate::All).unwrap() {
+            let mut blocks = scanner.scan(series, TimeRange::ALL, Order::Ascending).unwrap();
+            while let Some(block) = blocks.next_block().unwrap() {
+                rows += block.decode().unwrap().times.len();
+            }
+        }
+        assert_eq!(rows, 2 * HOSTS);
     });
 }

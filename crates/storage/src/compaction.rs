@@ -11,6 +11,7 @@ use parking_lot::RwLock;
 
 pub(crate) use pace::{Bucket, Pace};
 use series::{Series, merge_series};
+use skywatch_model::TimeRange;
 
 use crate::{
     MaintenanceError, ReadError,
@@ -115,7 +116,7 @@ impl Merge<'_> {
                     offset: 0,
                     reason: format!("series {} has no key in the index", id.0),
                 })?;
-                let masks = self.tombstones.of_series(id, || Some(Arc::clone(&key)));
+                let masks = self.tombstones.of_series(id, TimeRange::ALL, || Some(Arc::clone(&key)));
                 let series = Series { id, key: &key, masks, keep_versions: self.keep_versions };
                 let step = |written| self.pace.step(written, &mut accounted);
                 merge_series(&mut writer, &inputs, &series, step)?;

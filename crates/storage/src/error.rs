@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
+use skywatch_model::Version;
+
 use crate::{ReadError, fs::FsError};
 
 /// Why a store or a shard did not open.
@@ -96,8 +98,23 @@ pub enum WriteError {
         /// The most that is taken.
         limit_bytes: u64,
     },
-    /// Deletes came faster than compaction carries them out.
-    #[error("{limit} deletes of a shard wait for compaction; retry later")]
+    /// It is older than what all owners have agreed on having, so that it has been here, or comes from a clock that is wrong.
+    #[error(
+        "an operation of {} ms since 1970 is older than what all owners of the shard have settled; look at the clock of the \
+         node that took it",
+        version.ms()
+    )]
+    Settled {
+        /// The operation's version.
+        version: Version,
+    },
+    /// Cells were asked for before deletes were forgotten that concern them; asked for again, they are as they should be.
+    #[error("deletes were forgotten while cells were on their way; they are asked for again")]
+    ForgottenMeanwhile,
+    /// Deletes came faster than compaction, and the other owners, carry them out.
+    #[error(
+        "{limit} deletes of a shard wait to be carried out; retry later, or delete more with one statement"
+    )]
     TooManyDeletes {
         /// The most that wait.
         limit: usize,
@@ -128,10 +145,13 @@ impl WriteError {
     /// What a caller can do about it.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::TooLarge { .. } | Self::PredicateTooDeep { .. } => ErrorClass::Caller,
+            Self::TooLarge { .. } | Self::PredicateTooDeep { .. } | Self::Settled { .. } => {
+                ErrorClass::Caller
+            }
             Self::Overloaded { .. }
             | Self::TooManyNewSeries { .. }
             | Self::TooManyDeletes { .. }
+            | Self::ForgottenMeanwhile
             | Self::Closed => ErrorClass::Retry,
             Self::Io(error) if error.source.kind() == io::ErrorKind::StorageFull => ErrorClass::Retry,
             Self::Io(_) | Self::Poisoned { .. } => ErrorClass::Fatal,

@@ -46,7 +46,7 @@ pub(crate) fn write_segment(
             let Some(key) = key else {
                 unreachable!("series {series:?} was written without a key");
             };
-            let masks = tombstones.of_series(series, || Some(Arc::clone(&key)));
+            let masks = tombstones.of_series(series, TimeRange::ALL, || Some(Arc::clone(&key)));
             let masks = masks.at(Place::Memory, TimeRange::ALL);
             let pieces = scan.rows(series, TimeRange::ALL, BLOCK_ROWS).into_iter();
             let with_versions = keep_versions || !masks.is_empty();

@@ -38,6 +38,7 @@ pub(crate) use select::{count_series, select, select_ids, tag_value_count, tag_v
 pub use sketch::SeriesSketch;
 
 use crate::{
+    SeriesStamp,
     fs::{FileBytes, Fs, FsError},
     rows::{FieldId, Layout, SeriesId},
     wal::{FieldDefinition, SeriesDefinition},
@@ -61,6 +62,10 @@ pub(crate) struct Bounds {
 pub(crate) struct Index {
     /// Of the fingerprints, those in the files too.
     seed: u64,
+    /// Of this index alone, for as long as it is in memory.
+    instance: u64,
+    /// How often series were retired.
+    retirements: u64,
     view: View,
     head: Head,
     fields: Fields,
@@ -235,6 +240,8 @@ impl Index {
     fn with_seed(seed: u64) -> Self {
         Self {
             seed,
+            instance: random_seed(),
+            retirements: 0,
             view: View::default(),
             head: Head::new(0),
             fields: Fields::default(),
@@ -248,6 +255,11 @@ impl Index {
     /// The first unused numbers.
     pub(crate) fn bounds(&self) -> Bounds {
         Bounds { series: self.head.end(), fields: self.fields.end() }
+    }
+
+    /// Numbers are given once and only retirement takes series away, so that these three say which there are.
+    pub(crate) const fn stamp(&self, bounds: Bounds) -> SeriesStamp {
+        SeriesStamp([self.instance, bounds.series as u64, self.retirements])
     }
 
     /// Number of series known, without those retired.

@@ -30,6 +30,7 @@ mod manifest;
 mod memtable;
 mod merge;
 mod options;
+mod predicate;
 mod read;
 mod rows;
 mod scan;
@@ -49,14 +50,16 @@ pub use digest::{
 pub use error::{ErrorClass, ImportError, MaintenanceError, OpenError, WriteError};
 pub use index::SeriesSketch;
 pub use options::{Durability, StoreOptions, VersionPolicy};
+pub use predicate::compile_regex;
 pub use read::{
-    BlockStats, BlockStream, End, Order, ReadError, RegularWindows, ScanBlock, ScanCost, ScanRequest,
-    Scanner, SeriesRef, ShardRead, SpanStats, Sum, Summary, TagPredicate, WantedStats, WindowStats,
+    BlockStats, BlockStream, Conditions, End, Order, ReadError, RegularWindows, ScanBlock, ScanCost,
+    ScanRequest, Scanner, SeriesRef, SeriesStamp, ShardRead, SpanStats, Sum, Summary, TagPredicate,
+    WantedStats, WindowPoint, WindowStats,
 };
 pub use shard::{
     ChoreWork, DamagedSegment, DeleteReport, ImportReport, PinnedFile, PinnedShard, RecoveryReport,
-    Refreshed, Rejected, Shard, ShardId, ShardStats, ShardWork, WriteReport,
+    Refreshed, Rejected, Shard, ShardId, ShardStats, ShardWork, WriteReport, refuse_points,
 };
-pub use store::{AdoptError, StagedFile, StagedShard, Store};
+pub use store::{AdoptError, StagedFile, StagedShard, Store, sum_of_block};
 pub use tombstone::Rule;
 pub use wal::DamagedLog;

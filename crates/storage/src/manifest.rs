@@ -13,14 +13,15 @@ use crate::{
     fs::{Fs, FsError, replace_file},
     index::{Bounds, IndexFileMeta, Retired},
     segment::SegmentMeta,
-    tombstone::{Tombstones, put_tombstone, take_tombstone},
+    tombstone::{Forgotten, Tombstones, put_tombstone, take_tombstone},
     wal::{put_retired, take_retired},
     wire::{Malformed, Reader, check_crc, put_crc, put_signed, put_varint},
 };
 
 const MAGIC: [u8; 8] = *b"SKYWMAN\n";
-/// 2 adds deletes. A manifest of version 1 has none.
-const VERSION: u32 = 2;
+/// 2 adds deletes; a manifest of version 1 has none. 3 adds which of them are forgotten, and is written only where some are.
+const VERSION: u32 = 3;
+const WITHOUT_FORGOTTEN: u32 = 2;
 
 /// A file of the index and the numbers in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub(crate) struct Manifest {
     pub(crate) tombstones: Tombstones,
     /// Series and fields that index files and segments may still have, and that are no more.
     pub(crate) retired: Retired,
+    /// Deletes that nobody needs to remember any more.
+    pub(crate) forgotten: Forgotten,
 }
 
 impl PartialEq for Manifest {
@@ -72,6 +75,7 @@ impl Manifest {
             next_tombstone: 1,
             tombstones: Tombstones::default(),
             retired: Retired::default(),
+            forgotten: Forgotten::default(),
         }
     }
 
@@ -146,7 +150,9 @@ impl Manifest {
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
+        let has_forgotten = self.forgotten != Forgotten::default();
+        let version = if has_forgotten { VERSION } else { WITHOUT_FORGOTTEN };
+        out.extend_from_slice(&version.to_le_bytes());
         put_signed(&mut out, self.range.start);
         put_signed(&mut out, self.range.end);
         for number in [self.log_floor, self.next_file, self.latest_version.0] {
@@ -174,6 +180,10 @@ impl Manifest {
         put_varint(&mut out, self.tombstones.len() as u64);
         self.tombstones.iter().for_each(|tombstone| put_tombstone(&mut out, tombstone));
         put_retired(&mut out, &self.retired);
+        if has_forgotten {
+            put_varint(&mut out, self.forgotten.before.0);
+            put_varint(&mut out, self.forgotten.log);
+        }
         put_crc(&mut out, 0);
         out
     }
@@ -217,6 +227,9 @@ impl Manifest {
                 .into_iter()
                 .collect();
             manifest.retired = take_retired(&mut reader)?;
+        }
+        if version > WITHOUT_FORGOTTEN {
+            manifest.forgotten = Forgotten { before: Version(reader.varint()?), log: reader.varint()? };
         }
         reader.finish()?;
         Ok(Ok(manifest))
@@ -297,13 +310,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_forgotten_makes_it_one_of_version_3() {
+        let mut manifest = sample();
+        assert_eq!(manifest.encode()[8], 2, "readable by earlier releases");
+        manifest.forgotten = Forgotten { before: Version(70), log: 2 };
+        let bytes = manifest.encode();
+        assert_eq!(bytes[8], 3);
+        assert_eq!(Manifest::decode(&bytes).unwrap().unwrap().forgotten, manifest.forgotten);
+    }
+
+    #[test]
     fn a_later_version_is_refused() {
         let mut bytes = sample().encode();
-        bytes[8] = 3;
+        bytes[8] = 4;
         let end = bytes.len() - 4;
         bytes.truncate(end);
         put_crc(&mut bytes, 0);
-        assert!(matches!(Manifest::decode(&bytes), Ok(Err(3))));
+        assert!(matches!(Manifest::decode(&bytes), Ok(Err(4))));
     }
 
     #[test]

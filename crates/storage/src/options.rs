@@ -1,8 +1,8 @@
 //! What a store can be told, with the limits it keeps.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use crate::{Consumer, MemoryBudget};
+use crate::{Consumer, MemoryBudget, ShardId};
 
 /// When a write is acknowledged, by the crash it then survives.
 ///
@@ -61,8 +61,13 @@ pub struct StoreOptions {
     pub max_segment_bytes: u64,
     /// The most that compaction of all shards together writes, in bytes a second; 0 for no limit.
     pub compaction_bytes_per_sec: u64,
+    /// Deletes that a shard remembers at most before statements are refused; half a kilobyte each.
+    pub deletes_max: usize,
     /// Whether the store flushes and compacts by itself. Tests that count operations say no.
     pub background: bool,
+    /// Shards of which others have copies: one that is too damaged to be opened is set aside in the place of refusing to
+    /// open anything.
+    pub replaceable: BTreeSet<ShardId>,
 }
 
 impl StoreOptions {
@@ -86,7 +91,9 @@ impl Default for StoreOptions {
             cold_after: Duration::from_secs(75),
             max_segment_bytes: 2 << 30,
             compaction_bytes_per_sec: 64 << 20,
+            deletes_max: 65_536,
             background: true,
+            replaceable: BTreeSet::new(),
         }
     }
 }

@@ -19,6 +19,11 @@ use crate::SeriesSketch;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeriesRef(pub u32);
 
+/// Stands for the series of a snapshot: where two stamps are equal, of whatever snapshots, every predicate selects the same
+/// series in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeriesStamp(pub [u64; 3]);
+
 /// A condition on a series' tags. A tag the series lacks counts as the empty string, as in InfluxQL.
 #[derive(Debug, Clone)]
 pub enum TagPredicate {
@@ -133,8 +138,8 @@ pub trait ScanBlock: Send {
 
     /// Statistics of requested field `field_index` by the windows of the [`Summary`] that was asked for, in order of
     /// time, one for each window that holds values in this block; `None` when they are not known. They are so for all
-    /// fields or for none.
-    fn summary(&self, field_index: usize) -> Option<&[WindowStats]> {
+    /// fields or for none, and of the rows that the request's condition leaves.
+    fn summary(&self, field_index: usize) -> Option<WindowStats<'_>> {
         let _ = field_index;
         None
     }
@@ -197,16 +202,45 @@ pub struct ScanRequest<'a> {
     pub series: Option<&'a dyn Fn() -> Vec<SeriesRef>>,
     /// The ranges that all of them will be scanned in. Any series may be scanned in others too.
     pub ranges: &'a [TimeRange],
+    /// The order of blocks in which they will be, where that is known: another node is asked at once.
+    pub order: Option<Order>,
     /// How many rows of a series will be wanted, if that is known to be few. More may be read.
     pub rows: Option<u64>,
     /// What suffices in the place of rows.
     pub summary: Option<Summary<'a>>,
+    /// Which rows count: others may be left out, `rows` is how many of these will be wanted, and a summary is of them alone.
+    pub conditions: Option<Conditions<'a>>,
+}
+
+/// Which rows of series count, in the words in which the query engine asks another node.
+#[derive(Clone, Copy)]
+pub struct Conditions<'a> {
+    /// Conditions that rows have to satisfy, each once.
+    pub all: &'a [Vec<u8>],
+    /// Which of them for each of the request's series, in their order; nothing for one of which all rows count. Without, it
+    /// is the first for every series.
+    pub of: Option<&'a dyn Fn() -> Vec<Option<u32>>>,
+}
+
+impl fmt::Debug for Conditions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conditions").field("all", &self.all).finish_non_exhaustive()
+    }
 }
 
 impl<'a> ScanRequest<'a> {
     /// All rows of those fields, of whatever series.
     pub const fn new(measurement: &'a str, fields: &'a [Arc<str>]) -> Self {
-        Self { measurement, fields, series: None, ranges: &[], rows: None, summary: None }
+        Self {
+            measurement,
+            fields,
+            series: None,
+            ranges: &[],
+            order: None,
+            rows: None,
+            summary: None,
+            conditions: None,
+        }
     }
 }
 
@@ -216,8 +250,10 @@ impl fmt::Debug for ScanRequest<'_> {
             .field("measurement", &self.measurement)
             .field("fields", &self.fields)
             .field("ranges", &self.ranges)
+            .field("order", &self.order)
             .field("rows", &self.rows)
             .field("summary", &self.summary)
+            .field("conditions", &self.conditions)
             .finish_non_exhaustive()
     }
 }
@@ -262,27 +298,30 @@ pub struct WantedStats {
     pub last: bool,
 }
 
-/// What is known of one field in one window of a [`Summary`]: what was wanted, and exact. Other statistics may be there
-/// too.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WindowStats {
-    /// Within the window, and within the range of the scan: all values have their times in here.
-    pub times: TimeRange,
+/// What is known of one field by the windows of a [`Summary`]: one for each window that holds values, in order of time. What
+/// was wanted is there for all of them, and exact; what was not is empty.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WindowStats<'a> {
     /// Type of the values.
     pub field_type: FieldType,
+    /// Within the window, and within the range of the scan: all values have their times in here.
+    pub times: &'a [TimeRange],
     /// Number of values (at least 1).
-    pub count: u64,
-    /// Sum of the values; floats are added in ascending order of time, beginning with zero.
-    pub sum: Sum,
+    pub counts: &'a [u64],
+    /// Sum of the values; floats are added in the scan's order of time, beginning with zero.
+    pub sums: &'a [Sum],
     /// Smallest value and the earliest time it occurs.
-    pub min: Option<(i64, FieldValue)>,
+    pub min: &'a [WindowPoint],
     /// Greatest value and the earliest time it occurs.
-    pub max: Option<(i64, FieldValue)>,
+    pub max: &'a [WindowPoint],
     /// Earliest value and its time.
-    pub first: Option<(i64, FieldValue)>,
+    pub first: &'a [WindowPoint],
     /// Latest value and its time.
-    pub last: Option<(i64, FieldValue)>,
+    pub last: &'a [WindowPoint],
 }
+
+/// A value of a window and its time; `None` where there is none of the kind.
+pub type WindowPoint = Option<(i64, FieldValue)>;
 
 /// A consistent snapshot of one shard: later writes are invisible to it. Cheap to take and to hold.
 pub trait ShardRead: Send + Sync + fmt::Debug {
@@ -292,6 +331,17 @@ pub trait ShardRead: Send + Sync + fmt::Debug {
     /// Whether another node is asked, so that it pays to say in a [`ScanRequest`] what suffices.
     fn is_remote(&self) -> bool {
         false
+    }
+
+    /// Fields and tags of a measurement are about to be asked for: where another node has to be asked, it is so now, and of
+    /// many shards at once.
+    fn expect(&self, measurement: &str) {
+        let _ = measurement;
+    }
+
+    /// As [`Self::expect`], of what [`Self::select_series`] will be asked for.
+    fn expect_series(&self, measurement: &str, predicate: &TagPredicate) {
+        let _ = (measurement, predicate);
     }
 
     /// Names of all measurements, sorted by bytes.
@@ -309,6 +359,12 @@ pub trait ShardRead: Send + Sync + fmt::Debug {
     /// Series of a measurement whose tags satisfy the predicate, sorted by series key.
     fn select_series(&self, measurement: &str, predicate: &TagPredicate)
     -> Result<Vec<SeriesRef>, ReadError>;
+
+    /// What stands for the series that there are, so that who remembers some need not be told again; `None` where nothing does.
+    /// Taken before the series are selected that are remembered with it.
+    fn series_stamp(&self) -> Option<SeriesStamp> {
+        None
+    }
 
     /// The series of a measurement with these canonical keys; `None` for one that is not here.
     fn find_series(&self, measurement: &str, keys: &[&str]) -> Result<Vec<Option<SeriesRef>>, ReadError> {

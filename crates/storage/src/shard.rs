@@ -1,7 +1,7 @@
 //! A shard: a range of time of one retention policy, with its log, memtables, segments and index.
 //!
 //! [`write`] takes points in, [`delete`] takes them out, [`snapshot`] lets them be read, [`recover`] opens what a stop left, [`upkeep`] flushes
-//! and compacts, [`work`] counts. [`digest`], [`survey`] and [`exchange`] are for other owners of the same shard.
+//! and compacts, [`work`] counts. [`digest`], [`survey`], [`exchange`] and [`forget`] are for other owners of the same shard.
 //!
 //! Lock order, outermost first; none is held while waiting for a sync of the log:
 //! `digesting`, `flushing` or `compacting`, `manifest`, `gate`, `tables`, `index`, `known`, the log's own.
@@ -11,6 +11,7 @@ mod digest;
 mod due;
 mod exchange;
 mod export;
+mod forget;
 mod recover;
 mod snapshot;
 mod survey;
@@ -40,7 +41,7 @@ pub(crate) use recover::Opening;
 pub use recover::RecoveryReport;
 pub(crate) use upkeep::{index_number, index_path};
 pub use work::{ChoreWork, ShardWork};
-pub use write::{Rejected, WriteReport};
+pub use write::{Rejected, WriteReport, refuse_points};
 
 use crate::{
     Reservation, SeriesLimit, SeriesSketch, ShardRead, StoreOptions, WriteError,
@@ -138,6 +139,8 @@ pub struct Shard {
     /// Milliseconds after `opened`.
     last_write_ms: AtomicU64,
     last_idle_flush: Mutex<Option<Instant>>,
+    /// Operations of lower versions are refused. Changed with the gate closed.
+    forgotten: AtomicU64,
     recovery: RecoveryReport,
 }
 

@@ -4,7 +4,9 @@
 //! DIR/LOCK        held while a store is open; names the process
 //! DIR/<id>/       one shard
 //! DIR/<id>.dropped   a dropped shard on its way out
-//! DIR/<n>.staged     a shard being copied here; see [`adopt`]
+//! DIR/<n>.staged     a shard being restored here; see [`adopt`]
+//! DIR/<id>.copying   a shard being copied here
+//! DIR/<id>.damaged   a shard that could not be opened, and of which others have copies; nothing reads it
 //! ```
 
 mod adopt;
@@ -22,7 +24,7 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 use skywatch_model::{TimeRange, Version};
 
-pub use adopt::{AdoptError, StagedFile, StagedShard};
+pub use adopt::{AdoptError, StagedFile, StagedShard, sum_of_block};
 pub(crate) use shared::Shared;
 
 use crate::{
@@ -33,6 +35,7 @@ use crate::{
 };
 
 const DROPPED_SUFFIX: &str = ".dropped";
+const DAMAGED_SUFFIX: &str = ".damaged";
 
 /// See the module's header. Dropping it stops its threads; [`Store::close`] also flushes, which makes the next start
 /// faster but saves nothing that would otherwise be lost.
@@ -134,9 +137,7 @@ impl Store {
             return Ok(());
         };
         shard.shut();
-        let mut aside = shard.dir().as_os_str().to_owned();
-        aside.push(DROPPED_SUFFIX);
-        let aside = PathBuf::from(aside);
+        let aside = with_suffix(shard.dir(), DROPPED_SUFFIX);
         let Inner { fs, dir, .. } = &*self.inner;
         // Once renamed it is gone for good; the files may take their time, and a crash leaves them to the next open.
         fs.rename(shard.dir(), &aside).map_err(FsError::on("rename", shard.dir()))?;
@@ -192,6 +193,25 @@ impl Inner {
         .map(Arc::new)
     }
 
+    fn open_or_set_aside(&self, id: ShardId, dir: &Path) -> Result<(), OpenError> {
+        match self.open_shard(id, dir) {
+            Ok(shard) => {
+                self.shards.write().insert(id, shard);
+                Ok(())
+            }
+            Err(error @ OpenError::Damaged { .. }) if self.options.replaceable.contains(&id) => {
+                let aside = with_suffix(dir, DAMAGED_SUFFIX);
+                tracing::error!(shard = id.0, aside = %aside.display(), %error, "a shard cannot be opened; it is set aside, and copied from others");
+                if self.fs.list(&aside).is_ok() {
+                    self.fs.remove_dir_all(&aside).map_err(FsError::on("remove", &aside))?;
+                }
+                self.fs.rename(dir, &aside).map_err(FsError::on("rename", dir))?;
+                Ok(self.fs.sync_dir(&self.dir).map_err(FsError::on("sync", &self.dir))?)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     fn open_shards(&self) -> Result<(), OpenError> {
         let fs = &*self.fs;
         for entry in fs.list(&self.dir).map_err(FsError::on("list", &self.dir))? {
@@ -205,12 +225,18 @@ impl Inner {
                 if is_unfinished(fs, &dir)? {
                     fs.remove_dir_all(&dir).map_err(FsError::on("remove", &dir))?;
                 } else {
-                    self.shards.write().insert(ShardId(id), self.open_shard(ShardId(id), &dir)?);
+                    self.open_or_set_aside(ShardId(id), &dir)?;
                 }
             }
         }
         Ok(())
     }
+}
+
+fn with_suffix(dir: &Path, suffix: &str) -> PathBuf {
+    let mut name = dir.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// Whether a crash interrupted the creation of this shard: it has no manifest, and never had anything else.

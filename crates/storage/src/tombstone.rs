@@ -16,6 +16,7 @@
 //! it could apply to. [`mask`](mod@mask) applies tombstones to rows, [`wire`] is their form in log and manifest, and
 //! [`waste`] decides when a segment is rewritten for what it no longer says.
 
+mod list;
 mod mask;
 mod waste;
 mod wire;
@@ -23,16 +24,15 @@ mod wire;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
-use skywatch_model::{TimeRange, Version, series::parse_key};
+use skywatch_model::{TimeRange, Version, series::Tag};
 
+pub(crate) use list::Tombstones;
 pub(crate) use mask::{Fate, Mask, fate, mask, survives};
 pub(crate) use waste::{Waste, worth_rewriting};
-pub(crate) use wire::{MAX_DEPTH, depth, put_bitmap, put_tombstone, take_bitmap, take_tombstone};
+pub(crate) use wire::{MAX_DEPTH, put_bitmap, put_tombstone, take_bitmap, take_tombstone};
 
-use crate::{TagPredicate, VersionPolicy, rows::SeriesId, segment::SegmentMeta};
+use crate::{TagPredicate, VersionPolicy, segment::SegmentMeta};
 
-/// Tombstones a shard holds at most; a delete beyond is refused until compaction has carried some out.
-pub(crate) const MAX_TOMBSTONES: usize = 4096;
 /// With more than this, segments are rewritten for less.
 pub(crate) const MANY_TOMBSTONES: usize = 64;
 
@@ -58,6 +58,22 @@ pub(crate) struct Tombstone {
     pub(crate) rule: Option<Rule>,
 }
 
+/// Up to where deletes need not be remembered for what may yet come: every owner has all that is older, and nothing older is
+/// taken any more. See [`Shard::forget_deletes`](crate::Shard::forget_deletes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Forgotten {
+    /// What has a lower version is older.
+    pub(crate) before: Version,
+    /// Rows that came before this was known are in log files up to this one.
+    pub(crate) log: u64,
+}
+
+impl Forgotten {
+    pub(crate) fn covers(self, version: Version) -> bool {
+        version < self.before
+    }
+}
+
 /// Series by what they are called: what a delete means wherever it is carried out.
 #[derive(Debug, Clone)]
 pub struct Rule {
@@ -68,9 +84,8 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Whether the series with this key is meant.
-    pub(crate) fn matches(&self, key: &str) -> bool {
-        let (measurement, tags) = parse_key(key);
+    /// Whether a series of this measurement with these tags is meant.
+    fn means(&self, measurement: &str, tags: &[Tag<'_>]) -> bool {
         let value = |key: &str| tags.iter().find(|(tag, _)| tag == key).map_or("", |(_, value)| value);
         self.measurements.iter().any(|name| **name == *measurement) && holds(&self.predicate, &value)
     }
@@ -91,36 +106,57 @@ fn holds<'a>(predicate: &TagPredicate, value: &impl Fn(&str) -> &'a str) -> bool
 impl Tombstone {
     /// Whether it says the same as another of the same version.
     pub(crate) fn repeats(&self, earlier: &Self) -> bool {
+        if (self.version, self.range) != (earlier.version, earlier.range) {
+            return false;
+        }
         let rules = |one: &Rule, other: &Rule| {
             one.measurements == other.measurements
                 && format!("{:?}", one.predicate) == format!("{:?}", other.predicate)
         };
-        let same_rule = match (&self.rule, &earlier.rule) {
+        match (&self.rule, &earlier.rule) {
             (Some(one), Some(other)) => rules(one, other),
             (None, None) => self.series == earlier.series,
             (Some(_), None) | (None, Some(_)) => false,
-        };
-        same_rule && self.version == earlier.version && self.range == earlier.range
+        }
     }
 
-    fn concerns(&self, series: SeriesId, key: &impl Fn() -> Option<Arc<str>>) -> bool {
-        if series.0 < self.resolved {
-            return self.series.contains(series.0);
-        }
-        self.rule.as_ref().is_some_and(|rule| key().is_some_and(|key| rule.matches(&key)))
+    /// Whether it says all that another says, and of later cells too: whatever that one deletes, this one does. Both have
+    /// rules; `same` tells whether these say the same.
+    fn covers(&self, other: &Self, same: bool) -> bool {
+        let is_wider = || match (&self.rule, &other.rule) {
+            (Some(Rule { measurements, predicate: TagPredicate::All }), Some(other)) => {
+                other.measurements.iter().all(|name| measurements.contains(name))
+            }
+            _ => false,
+        };
+        self.version >= other.version && self.range.covers(other.range) && (same || is_wider())
     }
 
     /// Whether anything may be left that it applies to: in segments, or in memtables whose log files are not below
     /// `log_floor`.
+    ///
+    /// One with a rule concerns also what may yet come, and cells that have come after it with lower versions. Once it is
+    /// [forgotten](Forgotten) nothing of a lower version comes any more; what had come by then is in log files up to
+    /// [`Forgotten::log`], and whoever wrote these to a segment has applied it. So then only segments below the barrier
+    /// and log files from before count, as for one without.
     fn is_needed<'a>(
         &self,
-        log_floor: u64,
+        (forgotten, log_floor): (Forgotten, u64),
         mut segments: impl Iterator<Item = &'a SegmentMeta>,
         retired: &RoaringBitmap,
     ) -> bool {
-        let is_below = |meta: &SegmentMeta| meta.number < self.barrier && meta.range.overlaps(self.range);
-        self.rule.is_some()
-            || !self.series.is_subset(retired) && (self.log >= log_floor || segments.any(is_below))
+        let is_below = |meta: &SegmentMeta| self.is_below_barrier(meta);
+        if self.rule.is_some() {
+            return !forgotten.covers(self.version)
+                || self.log.max(forgotten.log) >= log_floor
+                || segments.any(is_below);
+        }
+        !self.series.is_subset(retired) && (self.log >= log_floor || segments.any(is_below))
+    }
+
+    /// Whether a segment may have cells that it deletes.
+    pub(crate) fn is_below_barrier(&self, meta: &SegmentMeta) -> bool {
+        meta.number < self.barrier && meta.range.overlaps(self.range)
     }
 }
 
@@ -131,62 +167,6 @@ pub(crate) enum Place {
     Memory,
     /// The segment of that number.
     Segment(u64),
-}
-
-/// The tombstones of a shard at one moment. Cheap to copy.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Tombstones(Arc<[Arc<Tombstone>]>);
-
-impl FromIterator<Arc<Tombstone>> for Tombstones {
-    fn from_iter<T: IntoIterator<Item = Arc<Tombstone>>>(tombstones: T) -> Self {
-        Self(tombstones.into_iter().collect())
-    }
-}
-
-impl Tombstones {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Tombstone>> {
-        self.0.iter()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The same and one more.
-    pub(crate) fn with(&self, tombstone: Tombstone) -> Self {
-        self.0.iter().cloned().chain([Arc::new(tombstone)]).collect()
-    }
-
-    /// The greatest version among them.
-    pub(crate) fn latest_version(&self) -> Version {
-        self.0.iter().map(|tombstone| tombstone.version).max().unwrap_or(Version::ZERO)
-    }
-
-    /// Those that may still apply to something.
-    pub(crate) fn needed<'a>(
-        &self,
-        log_floor: u64,
-        segments: impl Iterator<Item = &'a SegmentMeta>,
-        retired: &RoaringBitmap,
-    ) -> Self {
-        let segments: Vec<&SegmentMeta> = segments.collect();
-        let is_needed =
-            |tombstone: &&Arc<Tombstone>| tombstone.is_needed(log_floor, segments.iter().copied(), retired);
-        self.0.iter().filter(is_needed).cloned().collect()
-    }
-
-    /// What they say of one series; `key` is asked only for series younger than a delete.
-    pub(crate) fn of_series(&self, series: SeriesId, key: impl Fn() -> Option<Arc<str>>) -> SeriesMasks {
-        let concerned = self.0.iter().filter(|tombstone| tombstone.concerns(series, &key));
-        let mask = |tombstone: &Arc<Tombstone>| {
-            (tombstone.barrier, Mask { range: tombstone.range, version: tombstone.version })
-        };
-        SeriesMasks(concerned.map(mask).collect())
-    }
 }
 
 /// The tombstones that concern one series, with their barriers.

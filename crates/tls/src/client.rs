@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use crate::{TlsError, pem, reloaded::Reloaded};
 
 /// The system's certificate authorities, where Debian and its relatives keep them.
-const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+pub const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Whom a client trusts, and what it shows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -94,9 +94,9 @@ fn roots(config: &ClientTlsConfig) -> Result<RootCertStore, TlsError> {
     }
 }
 
-/// Takes any certificate; signatures are checked all the same.
+/// Takes any certificate, as somebody asked for; signatures are checked all the same, with what this provider has.
 #[derive(Debug)]
-struct AnyServer(Arc<CryptoProvider>);
+pub struct AnyServer(pub Arc<CryptoProvider>);
 
 impl ServerCertVerifier for AnyServer {
     fn verify_server_cert(

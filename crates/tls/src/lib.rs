@@ -11,7 +11,7 @@ mod pem;
 mod reloaded;
 mod server;
 
-pub use client::{ClientTls, ClientTlsConfig};
+pub use client::{AnyServer, ClientTls, ClientTlsConfig, SYSTEM_AUTHORITIES};
 pub use config::{BadTlsVersion, TlsConfig, TlsVersion};
 pub use error::TlsError;
 pub use server::ServerTls;

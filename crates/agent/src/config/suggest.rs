@@ -1,16 +1,10 @@
-//! "Did you mean": the known name that a mistyped one is closest to.
+//! What is said of a mistyped name: the known one that was probably meant.
 
 /// The closest of the names in a list separated by commas, as words to put into a message; empty where none is close.
 pub(super) fn did_you_mean(word: &str, known: &str) -> String {
-    let lower = word.to_ascii_lowercase();
-    let most = (word.chars().count() / 3).clamp(1, 4);
-    known
-        .split(", ")
-        .filter(|name| !name.is_empty())
-        .map(|name| (strsim::damerau_levenshtein(&lower, name), name))
-        .filter(|(distance, _)| *distance <= most)
-        .min()
-        .map_or_else(String::new, |(_, name)| format!(" (did you mean `{name}`?)"))
+    let known = known.split(", ").filter(|name| !name.is_empty());
+    skywatch_spelling::closest(word, known)
+        .map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message as _};
 use rdkafka::types::RDKafkaErrorCode;
+use skywatch_kafka_connection::ClientEvents;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -31,7 +32,6 @@ use crate::config::{ConfigError, Section};
 use crate::context::Context;
 use crate::input::GatherError;
 use crate::metric::Metric;
-use crate::net::kafka::ClientEvents;
 use crate::parser::Parser;
 use crate::parsers;
 use crate::service::{Feed, Service, ServiceFuture};

@@ -1,24 +1,11 @@
 //! What the Kafka plugins share: brokers, SASL and TLS as options, and what is made of them for librdkafka.
 
-use std::error::Error;
-use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use parking_lot::Mutex;
-use rdkafka::client::{ClientContext, OAuthToken};
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError;
+use rdkafka::config::ClientConfig;
+use skywatch_kafka_connection::{ClientEvents, Connection, Mechanism, Sasl, Tls};
 use tokio::sync::mpsc;
 
-use super::tls::{ClientTls, SYSTEM_AUTHORITIES};
+use super::tls::ClientTls;
 use crate::config::{ConfigError, Section};
-
-/// How long a token from the configuration is used before the client asks for it again.
-const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
-/// Problems of a client that wait to be told of, at most; further ones are the same ones again.
-const TROUBLES_QUEUED_MAX: usize = 64;
 
 /// Whom to connect to, and as whom.
 #[derive(Debug, Clone)]
@@ -33,51 +20,6 @@ pub(crate) struct KafkaOptions {
     pub(crate) sasl: Option<Sasl>,
     /// TLS.
     pub(crate) tls: ClientTls,
-}
-
-/// How a client authenticates.
-#[derive(Clone)]
-pub(crate) struct Sasl {
-    /// The mechanism.
-    pub(crate) mechanism: Mechanism,
-    /// Unless it is a token's.
-    pub(crate) username: String,
-    /// The password, or the token.
-    pub(crate) secret: String,
-}
-
-impl fmt::Debug for Sasl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sasl")
-            .field("mechanism", &self.mechanism)
-            .field("username", &self.username)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The mechanisms of SASL that there are here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mechanism {
-    /// The password itself.
-    Plain,
-    /// A proof of the password, by SHA-256.
-    ScramSha256,
-    /// A proof of the password, by SHA-512.
-    ScramSha512,
-    /// A bearer token.
-    OauthBearer,
-}
-
-impl Mechanism {
-    /// As Kafka names it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "PLAIN",
-            Self::ScramSha256 => "SCRAM-SHA-256",
-            Self::ScramSha512 => "SCRAM-SHA-512",
-            Self::OauthBearer => "OAUTHBEARER",
-        }
-    }
 }
 
 impl KafkaOptions {
@@ -151,48 +93,26 @@ impl KafkaOptions {
 
     /// What librdkafka is told. It reads the files of certificates when a client is made.
     pub(crate) fn client_config(&self) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        config
-            .set("bootstrap.servers", self.brokers.join(","))
-            .set("client.id", &self.client_id)
-            .set("socket.keepalive.enable", self.keep_alive.to_string())
-            .set("reconnect.backoff.max.ms", "2000")
-            .set_log_level(RDKafkaLogLevel::Info);
-        let protocol = match (self.tls.enabled, self.sasl.is_some()) {
-            (false, false) => "plaintext",
-            (true, false) => "ssl",
-            (false, true) => "sasl_plaintext",
-            (true, true) => "sasl_ssl",
-        };
-        config.set("security.protocol", protocol);
-        if let Some(sasl) = &self.sasl {
-            config.set("sasl.mechanisms", sasl.mechanism.name());
-            if sasl.mechanism != Mechanism::OauthBearer {
-                config.set("sasl.username", &sasl.username).set("sasl.password", &sasl.secret);
-            }
-        }
-        if self.tls.enabled {
-            config.set("ssl.ca.location", self.tls.ca.as_deref().unwrap_or(SYSTEM_AUTHORITIES));
-            if let Some((certificate, key)) = &self.tls.identity {
-                config.set("ssl.certificate.location", certificate).set("ssl.key.location", key);
-            }
-            if self.tls.insecure_skip_verify {
-                config.set("enable.ssl.certificate.verification", "false");
-                config.set("ssl.endpoint.identification.algorithm", "none");
-            }
-        }
-        config
+        self.connection().client_config()
     }
 
     /// Listens to a client of these options.
     pub(crate) fn events(&self) -> (ClientEvents, mpsc::Receiver<String>) {
-        let (troubles, receiver) = mpsc::channel(TROUBLES_QUEUED_MAX);
-        let token = self
-            .sasl
-            .as_ref()
-            .filter(|sasl| sasl.mechanism == Mechanism::OauthBearer)
-            .map(|sasl| sasl.secret.clone());
-        (ClientEvents { last: Arc::default(), troubles, token }, receiver)
+        ClientEvents::of(&self.connection())
+    }
+
+    fn connection(&self) -> Connection {
+        Connection {
+            brokers: self.brokers.clone(),
+            client_id: self.client_id.clone(),
+            keep_alive: self.keep_alive,
+            sasl: self.sasl.clone(),
+            tls: self.tls.enabled.then(|| Tls {
+                ca: self.tls.ca.clone(),
+                identity: self.tls.identity.clone(),
+                insecure_skip_verify: self.tls.insecure_skip_verify,
+            }),
+        }
     }
 }
 
@@ -216,16 +136,13 @@ fn sasl(section: &mut Section) -> Result<Option<Sasl>, ConfigError> {
     let token = section.string("sasl_access_token")?.unwrap_or_default();
     let mechanism = match section.string("sasl_mechanism")?.as_deref() {
         None | Some("") if username.is_empty() => return Ok(None),
-        None | Some("" | "PLAIN") => Mechanism::Plain,
-        Some("SCRAM-SHA-256") => Mechanism::ScramSha256,
-        Some("SCRAM-SHA-512") => Mechanism::ScramSha512,
-        Some("OAUTHBEARER") => Mechanism::OauthBearer,
-        Some(other) => {
+        None | Some("") => Mechanism::Plain,
+        Some(name) => Mechanism::from_name(name).ok_or_else(|| {
             let reason = format!(
-                "{other:?} is not supported; there are PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER"
+                "{name:?} is not supported; there are PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER"
             );
-            return Err(section.bad("sasl_mechanism", reason));
-        }
+            section.bad("sasl_mechanism", reason)
+        })?,
     };
     if mechanism != Mechanism::OauthBearer && username.is_empty() {
         return Err(section.bad("sasl_username", format!("{} needs it", mechanism.name())));
@@ -247,65 +164,6 @@ fn check_version(text: &str) -> Result<(), String> {
         return Err(format!("{text:?}: brokers older than 0.10.2.0 are not supported"));
     }
     Ok(())
-}
-
-/// What a client of librdkafka says besides its answers: the reasons that it otherwise hides behind a time-out.
-#[derive(Clone)]
-pub(crate) struct ClientEvents {
-    last: Arc<Mutex<Option<String>>>,
-    troubles: mpsc::Sender<String>,
-    token: Option<String>,
-}
-
-impl ClientEvents {
-    /// The latest trouble since it was last asked for.
-    pub(crate) fn take_last(&self) -> Option<String> {
-        self.last.lock().take()
-    }
-}
-
-impl ClientContext for ClientEvents {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!("librdkafka: {facility}: {message}");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!("librdkafka: {error}: {reason}");
-        let reason = trouble(reason);
-        // "All brokers are down" says less than what was said before it.
-        if error.rdkafka_error_code() != Some(rdkafka::types::RDKafkaErrorCode::AllBrokersDown) {
-            *self.last.lock() = Some(reason.clone());
-        }
-        // No room means that the same is being said over and over.
-        self.troubles.try_send(reason).ok();
-    }
-
-    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        let token = self.token.clone().ok_or("no token is configured")?;
-        let expires = SystemTime::now().duration_since(UNIX_EPOCH)? + TOKEN_LIFETIME;
-        Ok(OAuthToken {
-            token,
-            // Of no consequence to the broker, which reads the token.
-            principal_name: "skywatch".to_owned(),
-            lifetime_ms: i64::try_from(expires.as_millis())?,
-        })
-    }
-}
-
-impl ConsumerContext for ClientEvents {}
-
-/// librdkafka's words without the name of its own thread and without how long it had tried.
-fn trouble(reason: &str) -> String {
-    let reason = match reason.split_once("]: ") {
-        Some((thread, rest)) if thread.starts_with("[thrd:") => rest,
-        _ => reason,
-    };
-    match reason.rfind(" (after ") {
-        Some(at) if reason.ends_with(')') => reason.chars().take(reason[..at].chars().count()).collect(),
-        _ => reason.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -358,21 +216,5 @@ mod tests {
             let error = options(text).expect_err(text);
             assert!(error.contains(reason), "{text}: {error}");
         }
-    }
-
-    #[test]
-    fn a_password_is_not_shown() {
-        let options =
-            options("brokers = ['a']\nsasl_username = 'u'\nsasl_password = 'secret'").expect("valid");
-        assert!(!format!("{options:?}").contains("secret"));
-    }
-
-    #[test]
-    fn troubles_are_told_without_the_clients_own_details() {
-        let said = "[thrd:127.0.0.1:1/bootstrap]: 127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: \
-                    Connection refused (after 0ms in state CONNECT)";
-        let told = "127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused";
-        assert_eq!(trouble(said), told);
-        assert_eq!(trouble("1/1 brokers are down"), "1/1 brokers are down");
     }
 }

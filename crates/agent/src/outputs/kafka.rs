@@ -19,12 +19,12 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode;
+use skywatch_kafka_connection::ClientEvents;
 use tokio::time::Instant;
 
 use crate::config::{ConfigError, Section};
 use crate::context::Context;
 use crate::metric::Metric;
-use crate::net::kafka::ClientEvents;
 use crate::output::{Batch, Fates, Output, OutputFuture, WriteOutcome};
 use crate::serializer::Serializer;
 use crate::serializers;

@@ -74,7 +74,14 @@ fn the_example_that_ships_is_right() {
     let names: Vec<&str> = config.rules.iter().map(|rule| rule.title.as_str()).collect();
     assert_eq!(
         names,
-        ["High CPU", "Memory almost full", "Disk almost full", "VM not running", "Agent silent"]
+        [
+            "High CPU",
+            "Memory almost full",
+            "Disk almost full",
+            "VM not running",
+            "Agent silent",
+            "Behind the log"
+        ]
     );
     assert!(config.warnings.is_empty());
 }

@@ -1,6 +1,7 @@
 //! The whole engine without its runtime: restarts, edits of the files, broken channels.
 
 use super::*;
+use crate::labels::Labels;
 use crate::{config::Sources, source::Point};
 
 struct NoEnvironment;

@@ -86,8 +86,15 @@ fn database(owners: &[(u64, &[u64])]) -> Vec<Database> {
         .iter()
         .map(|(id, owners)| Shard::new(*id, owners.iter().map(|owner| NodeId(*owner)).collect()))
         .collect();
-    let group =
-        ShardGroup { id: 1, start_ns: 0, end_ns: 10, deleted_at_ns: None, truncated_at_ns: None, shards };
+    let group = ShardGroup {
+        id: 1,
+        start_ns: 0,
+        end_ns: 10,
+        deleted_at_ns: None,
+        truncated_at_ns: None,
+        shards,
+        log_starts: Vec::new(),
+    };
     let policy =
         RetentionPolicy { name: "autogen".into(), shard_groups: vec![group], ..RetentionPolicy::default() };
     vec![Database { name: "db".into(), retention_policies: vec![policy], ..Database::default() }]

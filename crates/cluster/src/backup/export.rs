@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use skywatch_meta::{Database, RetentionPolicy};
+use skywatch_model::wall_clock_ns;
 use skywatch_storage::PinnedFile;
 
 use super::{BackupError, ByteSink, Checksum, FileListing, FileRef, Listing, PIECE_BYTES, ShardListing};
-use crate::node::{NodeCore, wall_clock_ns};
+use crate::node::NodeCore;
 
 /// The files of a backup session, by shard and name.
 #[derive(Debug, Default)]

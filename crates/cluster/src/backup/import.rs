@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 use skywatch_meta::{Command, HostError};
-use skywatch_model::TimeRange;
+use skywatch_model::{TimeRange, wall_clock_ns};
 use skywatch_storage::{AdoptError, ShardId, StagedFile, StagedShard};
 
 use super::{BackupError, FileRef, Hasher, RestorePlan, SessionId, ShardCopy};
-use crate::node::{NodeCore, wall_clock_ns};
+use crate::node::NodeCore;
 
 /// What a restore session has received.
 #[derive(Debug)]

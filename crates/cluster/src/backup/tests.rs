@@ -7,7 +7,7 @@ use skywatch_query::{QueryRequest, StatementResult};
 use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
 
 use super::*;
-use crate::{Consistency, Node, NodeConfig, WriteRequest};
+use crate::{Consistency, Node, NodeConfig, UpkeepSettings, WriteRequest};
 
 fn open(dir: &Path) -> Arc<Node> {
     Node::open(NodeConfig {
@@ -16,6 +16,7 @@ fn open(dir: &Path) -> Arc<Node> {
         memory: Arc::new(MemoryBudget::new(1 << 30)),
         cardinality: CardinalityLimits::default(),
         limits: skywatch_query::Limits::default(),
+        upkeep: UpkeepSettings::default(),
         monitor: Arc::default(),
     })
     .unwrap()

@@ -1,21 +1,42 @@
 //! Statistics of a member of a cluster, under the names that InfluxDB's clusters use: what is kept for other nodes (`hh`,
 //! `hh_processor`), what others asked of this one (`coordinator`), and how its shards compare (`ae`).
 
-use skywatch_monitor::{Selection, Statistic};
-use skywatch_replication::{Entropy, Member};
+use std::{path::PathBuf, sync::Arc};
+
+use skywatch_meta::NodeId;
+use skywatch_monitor::{Cell, Diagnostics, Selection, Statistic};
+use skywatch_replication::{Entropy, Member, hints::Queue};
+use skywatch_rpc::CallCounts;
 
 use crate::statistics::WriteStatistics;
+
+/// Requests of InfluxDB's clusters, and the calls that stand for them here. Types of fields come with their names, and what an
+/// owner has to give up it sees in the catalogue.
+const OF_CALLS: [(&str, Option<&str>); 9] = [
+    ("backupShardReq", Some("copy.begin")),
+    ("copyShardReq", Some("copy.start")),
+    ("createIteratorReq", Some("read.scan")),
+    ("expandSourcesReq", Some("read.series")),
+    ("fieldDimensionsReq", Some("read.schema")),
+    ("iteratorCostReq", Some("read.cost")),
+    ("listShardsReq", Some("node.list_shards")),
+    ("mapTypeReq", None),
+    ("removeShardReq", None),
+];
 
 /// Adds those that are selected.
 pub(super) fn collect(
     member: &Member,
     entropy: &Entropy,
+    calls: &CallCounts,
     selection: Selection<'_>,
     statistics: &mut Vec<Statistic>,
 ) {
     if selection.includes("coordinator") {
         let applied = member.applied();
-        statistics.push(Statistic::new("coordinator").values([
+        let answered =
+            OF_CALLS.map(|(name, method)| (name, method.map_or(0, |method| calls.answered(method))));
+        statistics.push(Statistic::new("coordinator").values(answered).values([
             ("writeShardFail", applied.failed),
             ("writeShardPointsReq", applied.points),
             ("writeShardReq", applied.requests),
@@ -36,6 +57,22 @@ pub(super) fn collect(
     if selection.includes("hh") || selection.includes("hh_processor") {
         collect_hints(member, selection, statistics);
     }
+}
+
+/// The module `hh` of `SHOW DIAGNOSTICS`: a row for each queue.
+pub(super) fn diagnostics(member: &Member) -> Diagnostics {
+    let row = |(node, queue): (NodeId, Arc<Queue>)| {
+        let ends = queue.ends();
+        let path = |path: Option<&PathBuf>| path.map_or_else(String::new, |path| path.display().to_string());
+        let modified_ns = ends.as_ref().map_or(0, |(_, _, ms)| i64::try_from(*ms).unwrap_or(0) * 1_000_000);
+        Diagnostics::new()
+            .with("node", node.0)
+            .with("active", ends.is_some())
+            .with("last modified", Cell::Time(modified_ns))
+            .with("head", path(ends.as_ref().map(|(head, _, _)| head)))
+            .with("tail", path(ends.as_ref().map(|(_, tail, _)| tail)))
+    };
+    Diagnostics::table(member.hints().queues().into_iter().map(row))
 }
 
 /// What writes have in a cluster besides.
@@ -64,9 +101,12 @@ fn collect_hints(member: &Member, selection: Selection<'_>, statistics: &mut Vec
                     ("hasGaps", u64::from(stats.has_gaps)),
                     ("queueBytes", stats.bytes),
                     ("queueDepth", stats.entries),
+                    // Whoever writes waits for the disk: nothing is turned away for being too many at once.
+                    ("writeBlocked", 0),
                     ("writeDropped", stats.dropped),
                     ("writeNodeReq", stats.deliveries),
                     ("writeNodeReqFail", stats.failed_deliveries),
+                    ("writeNodeReqPoints", stats.delivered_points),
                     ("writeShardReq", stats.appended),
                     ("writeShardReqPoints", stats.points),
                 ]);

@@ -17,6 +17,7 @@ fn open(directory: &Path) -> Result<Arc<Node>, NodeError> {
         memory: Arc::new(MemoryBudget::new(1 << 30)),
         cardinality: CardinalityLimits::default(),
         limits: Limits::default(),
+        upkeep: UpkeepSettings::default(),
         monitor: Arc::default(),
     })
 }
@@ -99,6 +100,37 @@ fn good_points_are_kept_and_bad_ones_told() {
     assert_eq!((writes.points_written, writes.points_rejected, writes.lines_unparsable), (3, 2, 2));
 }
 
+/// What is read out of a log again carries the versions it had the first time.
+#[test]
+fn points_with_versions_of_their_own_may_be_older_and_come_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = open(directory.path()).unwrap();
+    query(&node, "CREATE DATABASE db");
+    let request = PointsRequest {
+        database: "db",
+        retention_policy: None,
+        received_at_ns: NOW_NS,
+        consistency: Consistency::One,
+    };
+    let store = |ms: u64, body: &'static str| {
+        let mut batch = PointBatch::new();
+        let options = ParseOptions { precision: Precision::Nanosecond, default_time_ns: NOW_NS };
+        assert!(parse(body.as_bytes(), options, &mut batch).is_empty());
+        node.write_points_of(&request, &batch, Version::from_parts(ms, 0, 7)).unwrap().points
+    };
+    let now_ms = NOW_NS as u64 / 1_000_000;
+    assert_eq!(store(now_ms - 1_000, "m v=1 1\nm v=2 2"), 2);
+    assert_eq!(store(now_ms - 500, "m v=3 2"), 1);
+    // Both again, in their order, and one that is older than anything.
+    assert_eq!(store(now_ms - 1_000, "m v=1 1\nm v=2 2") + store(now_ms - 500, "m v=3 2"), 3);
+    assert_eq!(store(0, "m v=9 2\nm v=4 3"), 2);
+    assert_eq!(times(&node, "SELECT v FROM m WHERE v = 1 OR v = 3 OR v = 4"), [1, 2, 3]);
+    // What is written here is newer than all of them.
+    write(&node, None, "m v=5 2").unwrap();
+    store(now_ms - 500, "m v=3 2");
+    assert_eq!(times(&node, "SELECT v FROM m WHERE v = 5"), [2]);
+}
+
 fn open_with(directory: &Path, memory: MemoryBudget, max_series: u64) -> Arc<Node> {
     Node::open(NodeConfig {
         data_dir: directory.to_path_buf(),
@@ -106,6 +138,7 @@ fn open_with(directory: &Path, memory: MemoryBudget, max_series: u64) -> Arc<Nod
         memory: Arc::new(memory),
         cardinality: CardinalityLimits { max_series_per_database: max_series, max_values_per_tag: 0 },
         limits: Limits::default(),
+        upkeep: UpkeepSettings::default(),
         monitor: Arc::default(),
     })
     .unwrap()

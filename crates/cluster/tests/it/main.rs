@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 mod consistency;
+mod logged;
 mod reads;
 mod support;

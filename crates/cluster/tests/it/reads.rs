@@ -22,7 +22,7 @@ fn cluster(copies: u32) -> Cluster {
     cluster
 }
 
-const QUERIES: [&str; 9] = [
+const QUERIES: [&str; 14] = [
     "SELECT v FROM m",
     "SELECT v FROM m ORDER BY time DESC LIMIT 7",
     "SELECT count(v) FROM m",
@@ -31,6 +31,11 @@ const QUERIES: [&str; 9] = [
     "SELECT percentile(v, 90) FROM m GROUP BY time(7s)",
     "SELECT first(v) FROM m WHERE host =~ /h1/ GROUP BY host",
     "SELECT v FROM m WHERE w > 4 AND host = 'h07'",
+    "SELECT v FROM m WHERE w > 4 AND v < 1500 ORDER BY time DESC LIMIT 9",
+    "SELECT v, w FROM m WHERE w = 3 GROUP BY host ORDER BY time DESC LIMIT 1",
+    "SELECT last(v) FROM m WHERE w < 2 GROUP BY host",
+    "SELECT mean(v), max(w) FROM m WHERE v > 700 AND w != 2 GROUP BY time(10s), host",
+    "SELECT sum(w) FROM m WHERE (host = 'h01' OR host =~ /3$/) AND host != 'h33' GROUP BY host",
     "SELECT derivative(mean(v), 1s) FROM m GROUP BY time(5s)",
 ];
 

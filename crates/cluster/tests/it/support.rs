@@ -13,17 +13,24 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use skywatch_cluster::{
     Consistency, Membership, Node, NodeConfig, NodeError, WriteError, WriteRequest, WriteSummary,
+    WriteThrough,
 };
 use skywatch_meta::{Catalogue, Command, NodeId};
-use skywatch_model::line::Precision;
+use skywatch_model::{SystemClock, line::Precision};
 use skywatch_query::{CancelToken, Limits, OutputColumn, QueryRequest, StatementResult};
-use skywatch_replication::{Catalogues, EntropySettings, Follower, MemberSettings, hints::HintSettings};
+use skywatch_replication::{
+    Catalogues, EntropySettings, Follower, MemberSettings,
+    hints::HintSettings,
+    log::{LogSettings, MemoryLog},
+};
 use skywatch_rpc::{Call, CallError, Failure, Reply, Router, Transport};
 use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget, OpenError, fs::OsFs};
 
 /// When points are written, unless a test says otherwise.
 pub(crate) const NOW_NS: i64 = 1_700_000_000_000_000_000;
 const META: &str = "meta";
+/// The log's name.
+pub(crate) const LOG: &str = "points";
 
 /// Carries calls between the nodes that are up.
 #[derive(Debug, Default)]
@@ -45,7 +52,10 @@ impl Transport for Seat {
             return Err(CallError::TimedOut { to: to.to_owned(), within });
         }
         let Some(router) = self.0.routers.lock().get(to).cloned() else {
-            return Err(CallError::Unreachable { to: to.to_owned(), reason: "connection refused".into() });
+            return Err(CallError::Unreachable {
+                to: to.to_owned(),
+                reason: "Connection refused (os error 111)".into(),
+            });
         };
         let answered = tokio::time::timeout(within, router.answer(call)).await;
         answered
@@ -114,6 +124,8 @@ pub(crate) struct Cluster {
     dir: tempfile::TempDir,
     nodes: BTreeMap<u64, Arc<Node>>,
     pub(crate) hints: HintSettings,
+    /// The ways of nodes to the log that they are set to write through, if they are.
+    pub(crate) links: BTreeMap<u64, MemoryLog>,
 }
 
 impl Cluster {
@@ -141,11 +153,40 @@ impl Cluster {
                 retry_max_interval: Duration::from_millis(100),
                 ..HintSettings::default()
             },
+            links: BTreeMap::new(),
         };
         cluster.meta_up();
         (1..=nodes).for_each(|node| cluster.up(node));
         cluster.until_in_step();
         cluster
+    }
+
+    /// Lets the catalogue rise to the newest level, and sets all nodes to a log of so many partitions, one by one.
+    pub(crate) fn set_to_log(&mut self, partitions: u32) {
+        let log = MemoryLog::new(partitions, 10_000, Duration::from_millis(2), Arc::new(SystemClock));
+        {
+            let mut state = self.catalogue.lock();
+            let level = skywatch_meta::FEATURE_LEVEL;
+            for node in self.nodes.keys() {
+                let command = Command::AnnounceFeatureLevel { node: NodeId(*node), level };
+                state.1.apply(&command).unwrap();
+            }
+            state.1.apply(&Command::RaiseFeatureLevel { level }).unwrap();
+            state.0 += 1;
+        }
+        let nodes: Vec<u64> = self.nodes.keys().copied().collect();
+        for node in nodes {
+            self.links.insert(node, log.link());
+            self.node(node).close();
+            self.down(node);
+            self.up(node);
+        }
+        self.until("every node knows of the log", |cluster| {
+            let knows =
+                |node: &Arc<Node>| node.member().unwrap().catalogues().current().write_log().is_some();
+            cluster.nodes.values().all(knows)
+        });
+        self.until_in_step();
     }
 
     pub(crate) fn meta_up(&self) {
@@ -183,7 +224,7 @@ impl Cluster {
         self.nodes.insert(node, opened);
     }
 
-    fn open(&self, node: u64, dir: &Path) -> Result<Arc<Node>, NodeError> {
+    pub(crate) fn open(&self, node: u64, dir: &Path) -> Result<Arc<Node>, NodeError> {
         let transport: Arc<dyn Transport> = Arc::new(Seat(Arc::clone(&self.network)));
         let follower =
             Follower::open(Arc::clone(&transport), Arc::new(OsFs), &dir.join("meta"), vec![META.into()])
@@ -197,6 +238,7 @@ impl Cluster {
             memory: Arc::new(MemoryBudget::new(1 << 30)),
             cardinality: CardinalityLimits::default(),
             limits: Limits::default(),
+            upkeep: skywatch_cluster::UpkeepSettings::default(),
             monitor: Arc::default(),
         };
         let membership = Membership {
@@ -204,9 +246,18 @@ impl Cluster {
             transport,
             catalogues: follower,
             runtime: self.runtime.handle().clone(),
-            settings: MemberSettings { patience: Duration::from_millis(300), hints: self.hints.clone() },
+            settings: MemberSettings {
+                patience: Duration::from_millis(300),
+                hints: self.hints.clone(),
+                ..MemberSettings::default()
+            },
             entropy: EntropySettings { seed: node, ..EntropySettings::default() },
             write_timeout: Duration::from_secs(5),
+            log: self.links.get(&node).map(|link| WriteThrough {
+                name: LOG.to_owned(),
+                log: Arc::new(link.same_link()),
+                settings: LogSettings::new(Duration::from_millis(1_000)),
+            }),
         };
         Node::enter(config, membership)
     }
@@ -250,6 +301,16 @@ impl Cluster {
 
     /// Times and values of the first column of an answer, by time.
     pub(crate) fn ask(&self, node: u64, query: &str) -> Result<Vec<(i64, String)>, String> {
+        self.ask_at(node, query, None)
+    }
+
+    /// As [`Self::ask`], of an owner that has applied a position.
+    pub(crate) fn ask_at(
+        &self,
+        node: u64,
+        query: &str,
+        position: Option<String>,
+    ) -> Result<Vec<(i64, String)>, String> {
         let mut rows = Vec::new();
         let mut failed = None;
         let mut sink = |result: StatementResult| {
@@ -266,7 +327,7 @@ impl Cluster {
             }
             Ok(())
         };
-        let request = QueryRequest::new(query, "db", NOW_NS);
+        let request = QueryRequest { position, ..QueryRequest::new(query, "db", NOW_NS) };
         let executed = self.node(node).executor().execute(&request, &CancelToken::new(), &mut sink);
         executed.map_err(|error| error.to_string())?;
         rows.sort();

@@ -34,6 +34,9 @@ pub(crate) async fn run(context: &mut Context<'_, '_>) -> Result<(), CtlError> {
         [_, extra, ..] => return Err(CtlError::local(format!("unknown argument: {extra}"))),
     };
     context.streams.print(&format!("Joining meta node at {target}"))?;
+    if let Err(error) = context.client.at(Kind::Meta, &target, &Call::get("/status", &[])).await {
+        return unreachable(context, &target, &error);
+    }
     let meta_addr = local(context, "meta", META_HTTP_PORT);
     let data_addr = local(context, "data", DATA_TCP_PORT);
     context.streams.print(&format!("Searching for meta node on {meta_addr}..."))?;
@@ -42,9 +45,6 @@ pub(crate) async fn run(context: &mut Context<'_, '_>) -> Result<(), CtlError> {
     let data = search(context, Kind::Data, &data_addr).await;
     context.streams.print("")?;
 
-    if let Err(error) = context.client.at(Kind::Meta, &target, &Call::get("/status", &[])).await {
-        return unreachable(context, &target, &error);
-    }
     let meta = add(context, Kind::Meta, &target, meta, &meta_addr).await;
     let data = add(context, Kind::Data, &target, data, &data_addr).await;
     report(context, &target, &[("meta", meta, &meta_addr), ("data", data, &data_addr)])
@@ -124,7 +124,7 @@ fn report(
         let program = &context.environment.program;
         let address = if target.starts_with("localhost:") { outcomes[0].2.as_str() } else { target };
         let line = format!(
-            "\n  To join additional nodes to this cluster, run the following command:\n\n  {program} join {address}\n"
+            "\n  To join additional nodes to this cluster, run the following command:\n\n  {program} join {address}"
         );
         context.streams.print(&line)?;
     }
@@ -135,13 +135,14 @@ fn report(
 }
 
 fn unreachable(context: &mut Context<'_, '_>, target: &str, error: &CtlError) -> Result<(), CtlError> {
-    context.streams.tell(&format!("Unable to connect to {target}"));
-    context.streams.tell(&match error {
+    context.streams.tell(&format!("\nUnable to connect to {target}\n"));
+    let reason = match error {
         CtlError::TimedOut { .. } | CtlError::Unreachable { .. } => {
             format!("operation timed out with error: {error}")
         }
         other => other.to_string(),
-    });
+    };
+    context.streams.tell(&format!("  {reason}"));
     context.streams.tell(COMMON_PROBLEMS.trim_end());
     Err(CtlError::local("no node was added"))
 }

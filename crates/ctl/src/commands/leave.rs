@@ -22,8 +22,8 @@ pub(crate) async fn run(context: &mut Context<'_, '_>) -> Result<(), CtlError> {
     context.streams.print("\nSuccessfully left cluster\n")?;
     for (name, address, left) in [("data", &data, data_left), ("meta", &meta, meta_left)] {
         context.streams.print(&match left {
-            true => format!("  * Removed {name} node at {address}"),
-            false => format!("  * No {name} node removed."),
+            true => format!("  * Removed {name} node {address} from cluster"),
+            false => format!("  * No {name} node removed from cluster"),
         })?;
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! `show-shards`: the shards of the cluster and who owns them.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -35,7 +37,18 @@ pub(crate) async fn run(context: &mut Context<'_, '_>) -> Result<(), CtlError> {
         shards.retain(|shard| shard.owners.iter().any(|owner| owner.error().is_some()));
     }
     let rows: Vec<_> = shards.iter().map(|shard| row(shard, verbose || inconsistent)).collect();
-    context.streams.print_raw(&table::with_spaces("Shards", &HEADER, &rows))
+    context.streams.print_raw(&table::with_spaces("Shards", &HEADER, &rows))?;
+    // The table says of their copies what the original says; why is told once for each node.
+    let silent: BTreeMap<u64, &str> = shards
+        .iter()
+        .flat_map(|shard| &shard.owners)
+        .filter(|owner| (verbose || inconsistent) && !owner.silence.is_empty())
+        .map(|owner| (owner.id, owner.silence.as_str()))
+        .collect();
+    for (id, silence) in silent {
+        context.streams.tell(&format!("show-shards: nothing is known of data node {id}: {silence}"));
+    }
+    Ok(())
 }
 
 fn row(shard: &Shard, verbose: bool) -> Vec<String> {

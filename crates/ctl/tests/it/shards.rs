@@ -56,7 +56,7 @@ async fn mistakes_are_told_before_anything_is_sent() {
         ("entropy repair x", "entropy repair: error converting shardID to int: x"),
         ("token", "token: tokens can only be created when using bearer authentication"),
         ("-auth-type basic token", "token: tokens can only be created when using bearer authentication"),
-        ("-auth-type ldap show", "show: invalid -auth-type: ldap"),
+        ("-auth-type ldap show", "invalid -auth-type: ldap"),
     ] {
         assert_eq!(node.ctl(line).await, Ran::failed(&format!("{told}\n")), "{line}");
     }

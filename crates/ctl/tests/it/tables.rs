@@ -63,7 +63,7 @@ const SHARDS: &str = r#"[
   {"id":51,"database":"telegraf","retention-policy":"autogen","replica-n":2,"shard-group-id":37,
    "start-time":"2023-01-01T00:00:00Z","end-time":"2023-01-08T00:00:00Z","expire-time":"0001-01-01T00:00:00Z","truncated-at":"0001-01-01T00:00:00Z",
    "owners":[{"id":4,"tcpAddr":"d1:8088","state":"hot","last-modified":"2023-01-02T03:04:05.60Z","size":4096,"err":""},
-             {"id":5,"tcpAddr":"d2:8088","state":"","last-modified":"0001-01-01T00:00:00Z","size":0,"err":"not found"}]},
+             {"id":5,"tcpAddr":"d2:8088","state":"","last-modified":"0001-01-01T00:00:00Z","size":0,"err":"not found","silence":"cannot reach d2:8088"}]},
   {"id":52,"database":"db","retention-policy":"week","replica-n":1,"shard-group-id":38,
    "start-time":"2023-01-08T00:00:00Z","end-time":"2023-01-15T00:00:00Z","expire-time":"2023-01-22T00:00:00Z","truncated-at":"2023-01-09T10:11:12.123456789Z",
    "owners":[{"id":4,"tcpAddr":"d1:8088","state":"cold","last-modified":"2023-01-02T03:04:05Z","size":77,"err":""}]}
@@ -96,7 +96,8 @@ async fn show_shards_v_tells_the_state_of_each_copy() {
             "[{ID:4 TCPAddr:d1:8088 State:cold LastModified:2023-01-02T03:04:05Z Size:77 Err:nil}]",
         ]
     );
-    assert_eq!(node.lines(), ["GET /show-shards verbose=true"]);
+    assert_eq!(ran.err, "show-shards: nothing is known of data node 5: cannot reach d2:8088\n");
+    assert_eq!((ran.status, node.lines()), (0, vec!["GET /show-shards verbose=true".to_owned()]));
 }
 
 #[tokio::test]

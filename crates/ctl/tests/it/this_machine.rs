@@ -37,7 +37,7 @@ async fn the_first_machine_creates_the_cluster() {
              \n  \
                To join additional nodes to this cluster, run the following command:\n\
              \n  \
-               influxd-ctl join {m}\n\n"
+               influxd-ctl join {m}\n"
         )
     );
     assert_eq!((ran.status, ran.err.as_str()), (0, ""));
@@ -98,9 +98,10 @@ async fn a_cluster_out_of_reach_is_told_with_common_problems() {
     let ran = data.ctl(&format!("join -meta 127.0.0.1:1 -data {} 127.0.0.1:2", data.address)).await;
     assert_eq!(ran.status, 1);
     let lines: Vec<&str> = ran.err.lines().collect();
-    assert_eq!(lines[0], "Unable to connect to 127.0.0.1:2");
+    assert_eq!(ran.out, "Joining meta node at 127.0.0.1:2\n");
+    assert_eq!(lines[..3], ["", "Unable to connect to 127.0.0.1:2", ""]);
     assert!(
-        lines[1].starts_with("operation timed out with error: cannot reach the meta node at"),
+        lines[3].starts_with("  operation timed out with error: cannot reach the meta node at"),
         "{lines:?}"
     );
     assert!(lines.contains(&"Common problems:"), "{lines:?}");
@@ -132,8 +133,8 @@ async fn both_nodes_leave() {
              \n\
              Successfully left cluster\n\
              \n  \
-               * Removed data node at {d}\n  \
-               * Removed meta node at {m}\n"
+               * Removed data node {d} from cluster\n  \
+               * Removed meta node {m} from cluster\n"
         )
     );
     assert_eq!((ran.status, ran.err.as_str()), (0, ""));

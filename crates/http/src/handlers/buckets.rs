@@ -15,13 +15,12 @@ use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use skywatch_influxql::quote_ident;
-use skywatch_model::FieldValue;
+use skywatch_model::{FieldValue, wall_clock_ns};
 use skywatch_query::{CancelToken, Identity, QueryRequest, ResultSeries, StatementResult};
 
 use crate::{
     app::{App, Head, RequestBody},
     bucket::Bucket,
-    handlers::write::now_ns,
     params::Params,
     response::{Answer, Failure, answer, no_content},
     small_query::{ask, texts},
@@ -233,7 +232,7 @@ fn statement_done(app: &App, identity: &Identity, statement: &str) -> Result<(),
 }
 
 fn asked_by(identity: &Identity, statement: impl Into<String>) -> QueryRequest {
-    QueryRequest { identity: identity.clone(), ..QueryRequest::new(statement, "", now_ns()) }
+    QueryRequest { identity: identity.clone(), ..QueryRequest::new(statement, "", wall_clock_ns()) }
 }
 
 /// Every policy that the user may see.

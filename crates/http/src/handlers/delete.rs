@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
-use skywatch_model::{MAX_TIME, MIN_TIME, TimeRange};
+use skywatch_model::{MAX_TIME, MIN_TIME, TimeRange, wall_clock_ns};
 use skywatch_query::{BackendError, CancelToken, DeleteRequest, QueryRequest};
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     auth,
     bucket::Bucket,
     delete_predicate::DeletePredicate,
-    handlers::write::{now_ns, with_causes},
+    handlers::write::with_causes,
     response::{Answer, Failure, no_content},
     small_query::{ask, texts},
 };
@@ -80,7 +80,7 @@ fn time(text: &str, name: &str) -> Result<i64, Failure> {
 
 /// Blocking.
 fn run(app: &App, bucket: &Bucket, predicate: &DeletePredicate, range: TimeRange) -> Result<(), Failure> {
-    let question = QueryRequest::new("SHOW MEASUREMENTS", &bucket.database, now_ns());
+    let question = QueryRequest::new("SHOW MEASUREMENTS", &bucket.database, wall_clock_ns());
     let known = ask(app, &question, &CancelToken::new())?;
     let wanted = texts(&known, "name").into_iter().filter(|name| predicate.wants_measurement(name));
     let request = DeleteRequest {

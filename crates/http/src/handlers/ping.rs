@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use hyper::StatusCode;
+use skywatch_cluster::Purpose;
 
 use crate::{
     Engine,
@@ -29,9 +30,19 @@ pub(crate) fn health() -> Answer {
     answer(StatusCode::OK, "application/json", body)
 }
 
-/// What load balancers ask: 200 only if the node can serve writes and reads, holding all that was acknowledged.
-pub(crate) fn ready(engine: &Arc<dyn Engine>) -> Answer {
-    let (status, body) = match engine.readiness() {
+/// What load balancers ask: 200 only if the node can serve writes and reads, holding all that was acknowledged. With
+/// `for=writes` or `for=reads`, whether it can serve those.
+pub(crate) fn ready(engine: &Arc<dyn Engine>, purpose: &str) -> Answer {
+    let purpose = match purpose {
+        "" => Purpose::Both,
+        "reads" => Purpose::Reads,
+        "writes" => Purpose::Writes,
+        _ => {
+            let body = serde_json::json!({"error": format!("for is {purpose:?}: write reads or writes")});
+            return answer(StatusCode::BAD_REQUEST, "application/json", body.to_string());
+        }
+    };
+    let (status, body) = match engine.readiness_for(purpose) {
         Ok(()) => (StatusCode::OK, serde_json::json!({"status": "ready"})),
         Err(reason) => (
             StatusCode::SERVICE_UNAVAILABLE,

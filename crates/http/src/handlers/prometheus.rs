@@ -10,7 +10,7 @@ use hyper::{
     header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
 };
 use skywatch_cluster::{Consistency, PointsRequest, WriteError};
-use skywatch_model::{Column, Values, line::PointBatch};
+use skywatch_model::{Column, Values, line::PointBatch, wall_clock_ns};
 use skywatch_prometheus::{
     ReadError, ReadQuery, ReadResponse, WriteReport, compress, decode_read, decode_write,
 };
@@ -24,7 +24,7 @@ use crate::{
     auth,
     handlers::{
         query::{KillOnDrop, query_failure},
-        write::{check_rights, consistency_of, count, failure, now_ns},
+        write::{check_rights, consistency_of, count, failure},
     },
     request_counts::Kind,
     response::{Answer, AnswerBody, Failure, no_content},
@@ -102,7 +102,7 @@ fn store(
     let request = PointsRequest {
         database,
         retention_policy: Some(retention_policy).filter(|policy| !policy.is_empty()),
-        received_at_ns: now_ns(),
+        received_at_ns: wall_clock_ns(),
         consistency,
     };
     let outcome = with_refused(app.engine.write_points(&request, &batch), &report);
@@ -242,7 +242,7 @@ impl Reader<'_> {
     }
 
     fn request(&self, text: String) -> QueryRequest {
-        QueryRequest::new(text, self.database, now_ns())
+        QueryRequest::new(text, self.database, wall_clock_ns())
     }
 }
 

@@ -14,6 +14,8 @@ use hyper::{
     Method, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
 };
+use skywatch_cluster::PositionToken;
+use skywatch_model::wall_clock_ns;
 use skywatch_query::{
     CancelToken, Identity, QueryError, QueryErrorClass, QueryRequest, ResultSink, SinkClosed, StatementResult,
 };
@@ -25,7 +27,7 @@ use crate::{
     auth,
     bind::bound_parameters,
     encode::{EncodeOptions, Encoder, Outlet, TimeFormat},
-    handlers::write::{now_ns, with_causes},
+    handlers::write::with_causes,
     params::{Params, multipart_boundary, parse_multipart},
     redact::redacted_query,
     request_counts::Kind,
@@ -105,7 +107,8 @@ impl Job {
         let chunked = params.is_true("chunked");
         let chunk_rows = params.get("chunk_size").parse().unwrap_or(DEFAULT_CHUNK_ROWS);
         let node_id = match params.get("node_id") {
-            "" => None,
+            // No node has the number 0: it stands for none, as in InfluxDB.
+            "" | "0" => None,
             text => {
                 let refused = |_| {
                     Failure::bad_request(format!("node_id must be the number of a data node, not {text:?}"))
@@ -113,7 +116,15 @@ impl Job {
                 Some(text.parse().map_err(refused)?)
             }
         };
+        let position = match params.get("position") {
+            "" => None,
+            text => {
+                let position = text.parse::<PositionToken>();
+                Some(position.map_err(|error| Failure::bad_request(error.to_string()))?.to_string())
+            }
+        };
         let request = QueryRequest {
+            position,
             node_id,
             allows_partial: params.is_true("partial"),
             params: bound,
@@ -121,7 +132,7 @@ impl Job {
             chunk_rows: chunked.then_some(chunk_rows),
             read_only: head.parts.method == Method::GET,
             identity,
-            ..QueryRequest::new(text, params.get("db"), now_ns())
+            ..QueryRequest::new(text, params.get("db"), wall_clock_ns())
         };
         let options = EncodeOptions {
             format: head.format,

@@ -3,14 +3,13 @@
 use std::{
     error::Error,
     sync::{Arc, atomic::Ordering},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use hyper::{StatusCode, header::CONTENT_ENCODING};
 use skywatch_cluster::{
-    Consistency, InvalidConsistency, WriteError, WriteErrorClass, WriteRequest, WriteSummary,
+    Consistency, InvalidConsistency, PositionToken, WriteError, WriteErrorClass, WriteRequest, WriteSummary,
 };
-use skywatch_model::line::Precision;
+use skywatch_model::{line::Precision, wall_clock_ns};
 use skywatch_query::Identity;
 
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
     body::BodyBytes,
     bucket::Bucket,
     request_counts::Kind,
-    response::{Answer, Failure, no_content},
+    response::{Answer, Failure, no_content, with_position},
 };
 
 /// Where a body goes and how its times are to be read.
@@ -105,7 +104,7 @@ async fn write(
         store(&job, &body, gzip, &target)
     });
     match stored.await {
-        Ok(Ok(())) => Ok(no_content(head.format)),
+        Ok(Ok(position)) => Ok(with_position(no_content(head.format), &position)),
         Ok(Err(failure)) => Err(failure),
         Err(_panicked) => {
             app.stats.panics.fetch_add(1, Ordering::Relaxed);
@@ -123,7 +122,7 @@ pub(crate) fn check_rights(app: &App, identity: &Identity, database: &str) -> Re
 }
 
 /// Blocking.
-fn store(app: &App, received: &BodyBytes, gzip: bool, target: &Target) -> Result<(), Failure> {
+fn store(app: &App, received: &BodyBytes, gzip: bool, target: &Target) -> Result<PositionToken, Failure> {
     let unpacked = if gzip { Some(app.bodies.gunzip(received)?) } else { None };
     let body = unpacked.as_ref().unwrap_or(received);
     if app.config.write_tracing {
@@ -134,12 +133,12 @@ fn store(app: &App, received: &BodyBytes, gzip: bool, target: &Target) -> Result
         retention_policy: Some(target.retention_policy.as_str()).filter(|policy| !policy.is_empty()),
         precision: target.precision,
         body,
-        received_at_ns: now_ns(),
+        received_at_ns: wall_clock_ns(),
         consistency: target.consistency,
     };
     let outcome = app.engine.write(&request);
     count(app, &outcome);
-    outcome.map(drop).map_err(|error| failure(&error))
+    outcome.map(|summary| summary.position).map_err(|error| failure(&error))
 }
 
 /// Counts what became of a write.
@@ -185,10 +184,4 @@ pub(crate) fn with_causes(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// Wall clock, in nanoseconds since the epoch.
-pub(crate) fn now_ns() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -142,6 +142,19 @@ async fn shutdown_lets_requests_finish() {
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
 
+/// Load balancers and browsers open connections in advance.
+#[tokio::test]
+async fn shutdown_does_not_wait_for_who_never_asked() {
+    let mut server = TestServer::start().await;
+    let mut silent = server.connect().await;
+    assert_eq!(server.get("/ping").await.status(), 204, "the server has seen the connection before this one");
+    let begun = std::time::Instant::now();
+    server.begin_stop();
+    assert!(silent.closes().await);
+    server.stopped().await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
 #[tokio::test]
 async fn shutdown_does_not_wait_for_ever() {
     let mut server = TestServer::start_with(|config| config.drain_timeout = Duration::from_millis(100)).await;

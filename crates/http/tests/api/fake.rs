@@ -10,7 +10,7 @@ use std::{
 };
 
 use skywatch_cluster::{
-    Accounts, NodeStatistics, NotReady, PointsRequest, WriteError, WriteRequest, WriteStatistics,
+    Accounts, NodeStatistics, NotReady, PointsRequest, Purpose, WriteError, WriteRequest, WriteStatistics,
     WriteSummary, backup::Backups,
 };
 use skywatch_http::Engine;
@@ -62,8 +62,10 @@ impl FakeEngine {
 }
 
 impl Engine for FakeEngine {
-    fn readiness(&self) -> Result<(), NotReady> {
-        self.not_ready.lock().unwrap().map_or(Ok(()), Err)
+    fn readiness_for(&self, purpose: Purpose) -> Result<(), NotReady> {
+        let reason = self.not_ready.lock().unwrap().clone();
+        let counts = |reason: &NotReady| purpose != Purpose::Writes || *reason != NotReady::Behind;
+        reason.filter(counts).map_or(Ok(()), Err)
     }
 
     fn write(&self, request: &WriteRequest<'_>) -> Result<WriteSummary, WriteError> {
@@ -94,7 +96,7 @@ impl Engine for FakeEngine {
             b"no policy" => return Err(WriteError::RetentionPolicyNotFound("x".to_owned())),
             _ => {}
         }
-        Ok(WriteSummary { points: 2 })
+        Ok(WriteSummary { points: 2, ..WriteSummary::default() })
     }
 
     fn write_points(
@@ -114,7 +116,7 @@ impl Engine for FakeEngine {
             .lock()
             .unwrap()
             .push(format!("{} {:?} {batch:?}", request.database, request.retention_policy));
-        Ok(WriteSummary { points: batch.len() as u64 })
+        Ok(WriteSummary { points: batch.len() as u64, ..WriteSummary::default() })
     }
 
     fn delete(&self, database: &str, request: &DeleteRequest) -> Result<(), BackendError> {

@@ -54,6 +54,21 @@ async fn load_balancers_are_told_when_to_go_elsewhere() {
 }
 
 #[tokio::test]
+async fn writers_may_go_where_readers_may_not() {
+    let server = TestServer::start().await;
+    for (reason, writes) in [(NotReady::Behind, 200), (NotReady::CutOff, 503), (NotReady::Stopping, 503)] {
+        *server.engine.not_ready.lock().unwrap() = Some(reason.clone());
+        assert_eq!(server.get("/ready?for=writes").await.status(), writes, "{reason}");
+        assert_eq!(server.get("/ready?for=reads").await.status(), 503, "{reason}");
+    }
+    let reply = server.get("/ready?for=fun").await;
+    assert_eq!(
+        (reply.status(), reply.text()),
+        (400, "{\"error\":\"for is \\\"fun\\\": write reads or writes\"}")
+    );
+}
+
+#[tokio::test]
 async fn unknown_paths_and_methods_as_gos_handlers() {
     let server = TestServer::start().await;
     for target in ["/", "/nonsense", "/ping/", "/query/", "//query?q=x", "/Query", "/write/?db=db0"] {

@@ -92,6 +92,28 @@ pub enum BinaryOp {
 }
 
 impl BinaryOp {
+    /// All of them.
+    pub const ALL: [Self; 18] = [
+        Self::Or,
+        Self::And,
+        Self::Eq,
+        Self::NotEq,
+        Self::EqRegex,
+        Self::NotEqRegex,
+        Self::Lt,
+        Self::LtEq,
+        Self::Gt,
+        Self::GtEq,
+        Self::Add,
+        Self::Sub,
+        Self::BitOr,
+        Self::BitXor,
+        Self::Mul,
+        Self::Div,
+        Self::Mod,
+        Self::BitAnd,
+    ];
+
     /// The precedence of what binds most tightly.
     pub const PRECEDENCE_MAX: u8 = 5;
 

@@ -29,6 +29,8 @@ pub enum Show {
     Series(ShowSeries),
     /// `SHOW SERIES [EXACT] CARDINALITY ...`
     SeriesCardinality(ShowCardinality),
+    /// `SHOW SERVERS`
+    Servers,
     /// `SHOW SHARD GROUPS`
     ShardGroups,
     /// `SHOW SHARDS`

@@ -30,6 +30,7 @@ impl Display for Show {
             }
             Self::Series(show) => show.fmt(f),
             Self::SeriesCardinality(show) => write_cardinality(f, "SERIES", show, None),
+            Self::Servers => f.write_str("SERVERS"),
             Self::ShardGroups => f.write_str("SHARD GROUPS"),
             Self::Shards => f.write_str("SHARDS"),
             Self::Stats(show) => write_module(f, "STATS", show.module.as_deref()),

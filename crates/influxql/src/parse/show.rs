@@ -32,6 +32,10 @@ const WHAT: [&str; 16] = [
 impl Parser<'_> {
     pub(super) fn show(&mut self) -> Result<Show> {
         let token = self.scan();
+        // No keyword, so that measurements may go on being called so: only clusters know the statement.
+        if token.kind == Kind::Ident && token.text.eq_ignore_ascii_case("SERVERS") {
+            return Ok(Show::Servers);
+        }
         let Kind::Keyword(keyword) = token.kind else { return Err(self.unexpected(&token, &WHAT)) };
         match keyword {
             Keyword::Continuous => {

@@ -6,6 +6,7 @@ use skywatch_model::{
 };
 
 use super::template::{ApplyError, TemplateError, Templates, parse_tags};
+use crate::number::parse_float;
 
 /// The field of names whose template names none.
 const FIELD: &str = "value";
@@ -140,15 +141,6 @@ fn parse_time(name: &str, text: &str) -> Result<Option<i64>, LineError> {
         Ok(time_ns) if (MIN_TIME..=MAX_TIME).contains(&time_ns) => Ok(Some(time_ns)),
         _ => Err(LineError::TimeOutOfRange),
     }
-}
-
-/// The numbers of Go 1.11 that Rust reads too: no digits in other bases, no underscores.
-fn parse_float(text: &str) -> Option<f64> {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let is_infinite = unsigned.eq_ignore_ascii_case("inf") || unsigned.eq_ignore_ascii_case("infinity");
-    let is_number = unsigned.starts_with(|char: char| char.is_ascii_digit() || char == '.');
-    let is_nan = text.eq_ignore_ascii_case("nan");
-    (is_infinite || is_number || is_nan).then(|| text.parse().ok())?
 }
 
 #[cfg(test)]

@@ -123,6 +123,16 @@ pub(super) async fn ping(State(api): State<Api>, Query(parameters): Query<Parame
     Ok(leader.into_response())
 }
 
+/// What load balancers ask, since only the leader changes anything: 200 from the leader, 503 from others.
+pub(super) async fn leader(State(api): State<Api>) -> Answer {
+    let status = api.node.status();
+    match status.leader {
+        leader if leader == status.raft_addr => json(&BTreeMap::from([("leader", leader)])),
+        leader if leader.is_empty() => Err(Problem::unavailable("this node knows of no leader".to_owned())),
+        leader => Err(Problem::unavailable(format!("the leader is {leader}"))),
+    }
+}
+
 pub(super) async fn status(State(api): State<Api>) -> Answer {
     json(&api.node.status())
 }
@@ -146,6 +156,14 @@ pub(super) async fn show(State(api): State<Api>) -> Answer {
     })
 }
 
+/// The catalogue once it has gone beyond `index`; after a minute in vain, nothing.
+pub(super) async fn follow(State(api): State<Api>, Query(parameters): Query<Parameters>) -> Answer {
+    let index = optional(&parameters, "index").and_then(|index| index.parse().ok());
+    let index: u64 = index.ok_or_else(|| Problem::invalid("error parsing index"))?;
+    api.node.beyond(index, Duration::from_secs(60)).await;
+    if api.node.catalogue().0 > index { snapshot(State(api)).await } else { done() }
+}
+
 /// The catalogue as every release writes it, for a backup.
 pub(super) async fn snapshot(State(api): State<Api>) -> Answer {
     let bytes = api.node.catalogue().1.to_bytes();
@@ -154,6 +172,10 @@ pub(super) async fn snapshot(State(api): State<Api>) -> Answer {
 
 pub(super) async fn join(State(api): State<Api>, Fields(form): Fields) -> Answer {
     let addr = required(&form, "addr", "addr is required")?;
+    // The first node of a cluster has nobody to lead it yet.
+    if api.node.has_cluster() {
+        api.node.lead().await?;
+    }
     let record = api.node.join(addr).await?;
     let leader = api.node.status().leader;
     json(&shown_meta(&api.node, &record, &leader))

@@ -92,7 +92,7 @@ pub(super) async fn pass(State(api): State<Api>, request: Request, next: Next) -
 
 async fn admit(api: &Api, login: &Login, method: &Method, path: &str) -> Result<(), Problem> {
     let Some(authority) = &api.authority else { return Ok(()) };
-    if path == "/ping" {
+    if matches!(path, "/ping" | "/leader") {
         return Ok(());
     }
     let (_, catalogue) = api.node.catalogue();
@@ -107,7 +107,7 @@ async fn admit(api: &Api, login: &Login, method: &Method, path: &str) -> Result<
     }
     let name = identified.map_err(|refusal| Problem::Unknown(refusal.0))?.name;
     let user = catalogue.user(&name).ok_or_else(|| Problem::Unknown("user not found".into()))?;
-    let is_look = *method == Method::GET && !matches!(path, "/user" | "/snapshot" | "/lease");
+    let is_look = *method == Method::GET && !matches!(path, "/" | "/user" | "/snapshot" | "/lease");
     if user.admin || is_look {
         return Ok(());
     }

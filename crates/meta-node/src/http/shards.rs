@@ -59,6 +59,9 @@ struct ShownOwner {
     last_modified: String,
     size: u64,
     err: String,
+    /// Why the node said nothing, if it did not; `err` is then what the original says of such a node.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    silence: String,
     /// Whether it still lacks what was written before it became an owner.
     joining: bool,
 }
@@ -124,6 +127,7 @@ fn show_unknown(catalogue: &Catalogue, reports: &Reports) -> Vec<ShownShard> {
                 last_modified: rfc3339(found.modified_ns),
                 size: found.bytes,
                 err: "not in the metadata".into(),
+                silence: String::new(),
                 joining: false,
             });
         }
@@ -153,6 +157,7 @@ fn show_shard(
             last_modified: NO_TIME.into(),
             size: 0,
             err: String::new(),
+            silence: String::new(),
             joining: shard.joining.contains(owner),
             tcp_addr,
         };
@@ -167,7 +172,10 @@ fn show_shard(
                     }
                     None => shown.err = "not found".into(),
                 },
-                Some(Err(reason)) => shown.err.clone_from(reason),
+                Some(Err(reason)) => {
+                    shown.err = "not found".into();
+                    shown.silence.clone_from(reason);
+                }
                 None => shown.err = "not found".into(),
             }
         }
@@ -275,7 +283,8 @@ pub(super) async fn copy(State(api): State<Api>, Fields(form): Fields) -> Answer
             tell(api.node.to_data_nodes(), &dest.tcp_addr, START, &question, ASK_LIMIT).await;
         match told {
             Ok(_) => heard = Instant::now(),
-            Err(error) if error.failure().is_some() => {
+            // One that has just been started may not know yet that it is a member, and what it had begun.
+            Err(error) if error.failure().is_some() && heard.elapsed() >= SILENCE_MAX => {
                 let undone =
                     Command::RemoveShardOwner { shard: shard.id, node: dest.id, at_ns: api.node.now_ns() };
                 api.change(undone).await?;

@@ -6,11 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Query, State};
+use axum::{
+    extract::{Query, State},
+    response::IntoResponse,
+};
 use serde::{Deserialize, Serialize};
 use skywatch_meta::{Command, Privilege, User};
 
-use super::{Answer, Api, Parameters, Problem, done, fields::Content, json, optional};
+use super::{Answer, Api, Parameters, Problem, fields::Content, json, optional};
 
 /// What an administrator may do, in Chronograf's words; all or nothing.
 const OF_ADMINS: [&str; 17] = [
@@ -126,7 +129,8 @@ pub(super) async fn change(State(api): State<Api>, Content(change): Content<Chan
             )));
         }
     }
-    done()
+    // Chronograf takes only 200 for a yes; what else succeeds here is 204.
+    Ok(axum::http::StatusCode::OK.into_response())
 }
 
 async fn hash(api: &Api, password: String) -> Result<skywatch_meta::PasswordHash, Problem> {

@@ -89,15 +89,40 @@ impl MetaNode {
                         return Ok(outcome);
                     }
                 }
-                Leadership::Other(_) if !question.forwarded => {
+                Leadership::Other(leader, _) if !question.forwarded && !self.is_silent(leader) => {
                     let forwarded = Execute { forwarded: true, ..question.clone() };
-                    if let Some(answer) = self.pass_on("meta.execute", &forwarded, deadline).await? {
+                    let passing = self.pass_on("meta.execute", &forwarded, deadline);
+                    let answer = if question.command.is_repeatable() {
+                        tokio::select! {
+                            biased;
+                            answer = passing => answer?,
+                            // The next one is asked, whatever the one that is gone made of it.
+                            () = self.is_followed(leader) => None,
+                        }
+                    } else {
+                        passing.await?
+                    };
+                    if let Some(answer) = answer {
                         return outcome(answer);
                     }
                 }
-                Leadership::Other(_) | Leadership::Unknown => {}
+                Leadership::Other(..) | Leadership::Unknown => {}
             }
             self.look_again(deadline).await?;
+        }
+    }
+
+    /// Whether a leader does not answer: nothing is passed on to it, since nobody would know what became of it.
+    pub(super) fn is_silent(&self, leader: u64) -> bool {
+        self.running().vigil.is_silent(leader)
+    }
+
+    /// Returns when another member leads than this one.
+    async fn is_followed(&self, leader: u64) {
+        let is_followed =
+            || self.running().raft.metrics().borrow().current_leader.is_some_and(|now| now != leader);
+        while !is_followed() {
+            tokio::time::sleep(PAUSE / 2).await;
         }
     }
 
@@ -149,7 +174,7 @@ impl MetaNode {
         Q: Serialize + Sync,
         A: DeserializeOwned,
     {
-        let Leadership::Other(leader) = self.leadership() else { return Ok(None) };
+        let Leadership::Other(_, leader) = self.leadership() else { return Ok(None) };
         let within = deadline.saturating_duration_since(Instant::now());
         match tell(&*self.inner.transport, &leader.http_addr, method, question, within).await {
             Ok(answer) => Ok(Some(answer)),

@@ -21,7 +21,7 @@ const GOSSIP_LIMIT: Duration = Duration::from_secs(1);
 pub(super) async fn keep(inner: Weak<Inner>) {
     let (mut settled, mut announced) = (Instant::now(), Instant::now());
     let mut gossiped: Option<Instant> = None;
-    let mut turn = 0;
+    let (mut turn, mut members) = (0, 0);
     loop {
         tokio::time::sleep(PAUSE).await;
         let Some(inner) = inner.upgrade() else { return };
@@ -39,8 +39,10 @@ pub(super) async fn keep(inner: Weak<Inner>) {
             node.announce_level().await;
             announced = Instant::now();
         }
-        // What is new is for everybody at once, so that all show the same.
-        let is_news = inner.announcements.take_news();
+        // What is new is for everybody at once, so that all show the same; and whoever is new knows nobody yet.
+        let members_now = node.seen().catalogue.meta_nodes().len();
+        let is_news = inner.announcements.take_news() || members_now != members;
+        members = members_now;
         if is_news || gossiped.is_none_or(|at| at.elapsed() >= inner.settings.gossip_every) {
             node.gossip(if is_news { None } else { Some(turn) }).await;
             turn += 1;

@@ -67,13 +67,13 @@ impl MetaNode {
                         return Ok(answer);
                     }
                 }
-                Leadership::Other(_) if !question.forwarded => {
+                Leadership::Other(leader, _) if !question.forwarded && !self.is_silent(leader) => {
                     let forwarded = AskLease { forwarded: true, ..question.clone() };
                     if let Some(answer) = self.pass_on("meta.lease", &forwarded, deadline).await? {
                         return Ok(answer);
                     }
                 }
-                Leadership::Other(_) | Leadership::Unknown => {}
+                Leadership::Other(..) | Leadership::Unknown => {}
             }
             self.look_again(deadline).await?;
         }

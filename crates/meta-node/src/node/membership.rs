@@ -187,7 +187,7 @@ impl MetaNode {
                         return Err(MembershipError::Last(addr));
                     }
                 }
-                Leadership::Other(leader) => {
+                Leadership::Other(_, leader) => {
                     let question = Dismiss { member: running.id, http_addr: addr };
                     let told: Result<Nothing, CallError> = tell(
                         &*self.inner.transport,
@@ -317,7 +317,7 @@ impl MetaNode {
     async fn must_lead(&self) -> Result<(), MembershipError> {
         match self.wait_for_leadership().await? {
             Leadership::Mine => Ok(()),
-            Leadership::Other(leader) => Err(MembershipError::Elsewhere(leader)),
+            Leadership::Other(_, leader) => Err(MembershipError::Elsewhere(leader)),
             Leadership::Unknown => Err(self.no_leader(false).await.into()),
         }
     }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use skywatch_rpc::{Call, Failure, FailureKind, Handler, Reply};
+use tokio::time::Instant;
 
 use super::{Inner, Leadership, MetaNode, closed};
 use crate::{
@@ -48,12 +49,18 @@ impl Handler for WatchHandler {
 }
 
 impl MetaNode {
-    async fn watch(&self, question: &Watch) -> Result<Reply, Failure> {
+    /// Waits until the catalogue has gone beyond an index, or in vain.
+    pub(crate) async fn beyond(&self, index: u64, wait: Duration) {
         let machine = self.running().machine;
-        let wait = Duration::from_millis(question.wait_ms).min(WAIT_MAX);
         // In vain is an answer too.
-        drop(tokio::time::timeout(wait, machine.beyond(question.index)).await);
+        drop(tokio::time::timeout(wait.min(WAIT_MAX), machine.beyond(index)).await);
+    }
+
+    async fn watch(&self, question: &Watch) -> Result<Reply, Failure> {
+        let asked = Instant::now();
+        self.beyond(question.index, Duration::from_millis(question.wait_ms)).await;
         // The age is that of what was seen before it was looked at, so that it is never told too young.
+        let waited = asked.elapsed();
         let age = self.age();
         let seen = self.seen();
         let head = Watched {
@@ -61,10 +68,12 @@ impl MetaNode {
             term: seen.applied.map_or(0, |id| id.leader_id.term),
             leader: match self.leadership() {
                 Leadership::Mine => self.inner.settings.http_addr.clone(),
-                Leadership::Other(member) => member.http_addr,
+                Leadership::Other(_, member) => member.http_addr,
                 Leadership::Unknown => String::new(),
             },
-            age_ms: age.map(|age| age.as_millis() as u64),
+            // Rounded so that nothing looks younger than it is.
+            age_ms: age.map(|age| age.as_millis() as u64 + 1),
+            waited_ms: waited.as_millis() as u64,
             catalogue: None,
         };
         let mut head = serde_json::to_vec(&head).map_err(Failure::internal)?;

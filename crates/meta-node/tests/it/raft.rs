@@ -158,6 +158,8 @@ async fn who_watches_hears_of_changes_and_of_how_old_the_news_is() {
         }
     };
     until("the follower to know how old its catalogue is", || follower.node().age().is_some()).await;
+    // What the nodes tell each other when they start has been told by then.
+    tokio::time::sleep(Duration::from_secs(60)).await;
     let first = ask(0, 0).await;
     assert_eq!(first.catalogue.as_ref(), Some(&*follower.catalogue()));
     assert!(first.age_ms.is_some_and(|age| age < 2_000), "{:?}", first.age_ms);

@@ -75,6 +75,9 @@ fn check_group(group: &ShardGroup) -> Result<(), String> {
     if group.cut_end_ns() < group.start_ns {
         return Err(format!("shard group {} ends before it begins", group.id));
     }
+    if group.is_logged() && group.log_starts.len() != group.shards.len() {
+        return Err(format!("shard group {} has not as many shards as its log had partitions", group.id));
+    }
     if group.deleted_at_ns.is_none() { group.shards.iter().try_for_each(check_shard) } else { Ok(()) }
 }
 

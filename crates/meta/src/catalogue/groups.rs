@@ -44,8 +44,15 @@ impl Catalogue {
                 Shard::new(shard_id, owners)
             })
             .collect();
-        let group =
-            ShardGroup { id: group_id, start_ns, end_ns, deleted_at_ns: None, truncated_at_ns: None, shards };
+        let group = ShardGroup {
+            id: group_id,
+            start_ns,
+            end_ns,
+            deleted_at_ns: None,
+            truncated_at_ns: None,
+            shards,
+            log_starts: Vec::new(),
+        };
         policy.shard_groups.push(group);
         sort(policy);
         (self.shard_group_id_last, self.shard_id_last) = (group_id, shard_id);
@@ -136,6 +143,8 @@ impl Catalogue {
             for group in &mut policy.shard_groups {
                 next.shard_group_id_last += 1;
                 group.id = next.shard_group_id_last;
+                // What is restored came neither through this log nor through any place in it.
+                group.log_starts.clear();
                 let owners = if nodes.is_empty() {
                     plan_owners(&sites, copies, group.shards.len(), group.id)
                 } else {

@@ -155,6 +155,8 @@ impl Catalogue {
         self.data_nodes.retain(|node| node.id != id);
         self.known_levels.remove(&id);
         self.forget_behind(id);
+        self.write_logs.remove(&id);
+        self.agree_on_write_log();
         let dropped_shards = self.disown(id, at_ns);
         Ok(Applied { node: Some(id), dropped_shards, ..Applied::CHANGED })
     }

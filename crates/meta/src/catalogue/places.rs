@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use super::Catalogue;
-use crate::Shard;
+use crate::{Shard, ShardGroup};
 
 /// Positions of a shard: its database, policy, group, and place in the group.
 #[derive(Debug, Clone, Copy)]
@@ -39,10 +39,20 @@ impl Eq for Places {}
 impl Catalogue {
     /// The live shard with this id. After a change the first lookup costs as much as a walk through all shards.
     pub fn live_shard(&self, id: u64) -> Option<&Shard> {
+        let (group, slot) = self.find_live(id)?;
+        Some(&group.shards[slot])
+    }
+
+    /// The live group of a live shard.
+    pub fn shard_group_of(&self, id: u64) -> Option<&ShardGroup> {
+        self.find_live(id).map(|(group, _)| group)
+    }
+
+    fn find_live(&self, id: u64) -> Option<(&ShardGroup, usize)> {
         let places = self.places.0.get_or_init(|| self.find_places());
         let place = places[places.binary_search_by_key(&id, |place| place.shard).ok()?];
         let policy = &self.databases[place.database as usize].retention_policies[place.policy as usize];
-        Some(&policy.shard_groups[place.group as usize].shards[place.slot as usize])
+        Some((&policy.shard_groups[place.group as usize], place.slot as usize))
     }
 
     fn find_places(&self) -> Vec<Place> {

@@ -215,7 +215,9 @@ impl<'a> Scan<'a> {
         partial: &mut Partial,
         reader: &mut SpanReader,
     ) -> Result<(), QueryError> {
-        let known = matches!(self.member.rows, Bound::All) && reader.take(self.run, block, calls, partial)?;
+        // A summary is of the rows that count.
+        let stands_for_rows = matches!(self.member.rows, Bound::All) || block.summary(0).is_some();
+        let known = stands_for_rows && reader.take(self.run, block, calls, partial)?;
         if known && reader.pending.is_empty() {
             return Ok(());
         }

@@ -60,6 +60,26 @@ impl Layout {
         }
     }
 
+    /// Of scan fields alone.
+    #[cfg(test)]
+    pub(super) fn of_fields(fields: &[(&str, FieldType)]) -> Self {
+        let mut request: Vec<Arc<str>> = Vec::new();
+        let place = |(name, _): &(&str, FieldType)| {
+            request.iter().position(|known| **known == **name).unwrap_or_else(|| {
+                request.push((*name).into());
+                request.len() - 1
+            })
+        };
+        let index = fields.iter().map(place).collect();
+        let wanted = fields.iter().map(|(_, wanted)| *wanted).collect();
+        Self { request, index, wanted, shown: Vec::new(), tags: Vec::new() }
+    }
+
+    /// The type wanted of a scan field.
+    pub(super) fn wanted(&self, field: usize) -> FieldType {
+        self.wanted[field]
+    }
+
     /// A member's value of a tag that is shown.
     pub(super) fn tag<'a>(&self, member: &'a Member, tag: &str) -> Option<&'a Arc<str>> {
         let position = self.tags.iter().position(|shown| **shown == *tag)?;
@@ -79,12 +99,7 @@ impl Layout {
 
     /// Whether statistics tell that no row of the block satisfies the condition.
     pub(super) fn excludes(&self, condition: &Expr, block: &dyn ScanBlock) -> bool {
-        let bounds = |slot: usize| {
-            let stats = block.stats(self.index[slot])?;
-            let ((_, min), (_, max)) = (stats.min.as_ref()?, stats.max.as_ref()?);
-            (min.field_type() == self.wanted[slot]).then_some((min, max))
-        };
-        exclude::never(condition, &bounds)
+        exclude::whole(condition, block, &|slot| (self.index[slot], self.wanted[slot]))
     }
 
     /// Rows as storage hands them out as rows of the plan: a column per scan field, only those that satisfy the
@@ -126,7 +141,7 @@ impl Layout {
 }
 
 /// A column in another type; `None` where there is no way.
-fn conform(column: Column, wanted: FieldType) -> Option<Column> {
+pub(super) fn conform(column: Column, wanted: FieldType) -> Option<Column> {
     let values = match (column.values, wanted) {
         (values, wanted) if values.field_type() == wanted => values,
         (Values::Integer(values), FieldType::Float) => {

@@ -1,15 +1,16 @@
 //! Whether a condition can hold for any row of a block, as far as statistics tell.
 
 use skywatch_influxql::BinaryOp;
-use skywatch_model::FieldValue;
+use skywatch_model::{FieldType, FieldValue};
+use skywatch_storage::ScanBlock;
 
 use crate::expr::{Expr, Place, scalar};
 
 /// Smallest and greatest value of a slot in a block; `None` where they are not known.
-pub(super) type Bounds<'a> = dyn Fn(usize) -> Option<(&'a FieldValue, &'a FieldValue)> + 'a;
+type Bounds<'a> = dyn Fn(usize) -> Option<(&'a FieldValue, &'a FieldValue)> + 'a;
 
 /// Whether no row can satisfy the condition. False if that is not known.
-pub(super) fn never(condition: &Expr, bounds: &Bounds<'_>) -> bool {
+fn never(condition: &Expr, bounds: &Bounds<'_>) -> bool {
     match condition {
         Expr::Null => true,
         Expr::Const(value) => *value != FieldValue::Boolean(true),
@@ -24,6 +25,22 @@ pub(super) fn never(condition: &Expr, bounds: &Bounds<'_>) -> bool {
         },
         Expr::Slot(_) | Expr::Regex(_) | Expr::Math(..) => false,
     }
+}
+
+/// Whether statistics tell that no row of a block satisfies the condition, whose slots are fields of the request that are
+/// compared in a type.
+pub(super) fn whole(
+    condition: &Expr,
+    block: &dyn ScanBlock,
+    field: &dyn Fn(usize) -> (usize, FieldType),
+) -> bool {
+    let bounds = |slot: usize| {
+        let (index, wanted) = field(slot);
+        let stats = block.stats(index)?;
+        let ((_, min), (_, max)) = (stats.min.as_ref()?, stats.max.as_ref()?);
+        (min.field_type() == wanted).then_some((min, max))
+    };
+    never(condition, &bounds)
 }
 
 /// `slot op value` for values between the bounds. What holds for neither bound holds for nothing between them, since

@@ -8,7 +8,7 @@ use skywatch_storage::{ReadError, SeriesRef, ShardRead, TagPredicate};
 use super::{Usage, block::Layout};
 use crate::{
     QueryError,
-    plan::{Bound, Condition, NamedSource, SelectPlan},
+    plan::{Bound, Condition, NamedSource, SHARDS_AHEAD, SelectPlan},
 };
 
 /// Tags of a group.
@@ -51,7 +51,11 @@ pub(super) fn build(
     let keys: Vec<Arc<str>> = plan.dimensions.iter().chain(&layout.tags).cloned().collect();
     let mut collected = Collected::default();
     let mut held = 0;
+    let expect = |shard: &Arc<dyn ShardRead>| shard.expect_series(&source.name, &predicate);
+    source.shards.iter().take(SHARDS_AHEAD).for_each(expect);
     for cluster in clusters(&source.shards) {
+        let later = |shard: usize| source.shards.get(shard + SHARDS_AHEAD);
+        cluster.clone().filter_map(later).for_each(expect);
         for (shard, series) in select(source, cluster.clone(), &predicate)? {
             held += MEMBER_BYTES + keys.len() * TAG_BYTES;
             if held >= HOLD_STEP_BYTES {

@@ -1,9 +1,13 @@
 //! What shards are told before their series are scanned: which series, in which order, and what suffices of them.
 
+mod counted;
+
 use std::sync::Arc;
 
 use skywatch_model::FieldType;
-use skywatch_storage::{ReadError, RegularWindows, ScanRequest, Scanner, SeriesRef, Summary, WantedStats};
+use skywatch_storage::{
+    Conditions, Order, ReadError, RegularWindows, ScanRequest, Scanner, Summary, WantedStats,
+};
 
 use super::{
     block::Layout,
@@ -12,9 +16,10 @@ use super::{
     groups::{Group, Member},
 };
 use crate::{
-    plan::{Bound, CallPlan, NamedSource, SelectPlan},
+    plan::{CallPlan, NamedSource, SHARDS_AHEAD, SelectPlan},
     window::Windows,
 };
+use counted::Counted;
 
 /// Readers of a source's shards, one each.
 pub(super) struct Scanners<'a> {
@@ -35,17 +40,32 @@ impl<'a> Scanners<'a> {
         let is_edge = |call: &&CallPlan| call.argument.is_some() && edge::applies(plan, call);
         let has_edges = plan.calls.iter().any(|call| is_edge(&call));
         let scanned: Vec<&CallPlan> = plan.calls.iter().filter(|call| !is_edge(call)).collect();
-        let wanted = wanted(plan, layout, groups, &scanned);
+        let is_told = source.shards.iter().any(|shard| shard.is_remote());
+        let counted = if is_told { Counted::of(groups, layout) } else { Counted::Other };
+        let wanted = wanted(plan, layout, &counted, &scanned);
+        let order = if plan.ascending { Order::Ascending } else { Order::Descending };
         let mut scanners = Self { all: Vec::new(), edges: Vec::new() };
+        // Where the ends of series suffice, nothing else is read.
+        let reads_all = plan.is_raw() || scanned.iter().any(|call| call.argument.is_some());
+        let mut ahead = 0;
         for (index, shard) in source.shards.iter().enumerate() {
-            let series = || series_of(plan, groups, index);
+            ahead += usize::from(shard.is_remote());
+            let members = || members_of(plan, groups, index).into_iter();
+            let series = || members().map(|member| member.series).collect();
+            let of = || members().map(|member| counted.place(member)).collect();
+            let conditions = counted.conditions().filter(|_| shard.is_remote());
             let request = ScanRequest {
                 measurement: &source.name,
                 fields: &layout.request,
                 series: Some(&series),
                 ranges: &ranges,
+                order: None,
                 rows: None,
                 summary: None,
+                conditions: conditions.map(|(all, is_same)| match is_same {
+                    true => Conditions { all, of: None },
+                    false => Conditions { all, of: Some(&of) },
+                }),
             };
             let summary = match &wanted {
                 Some(wanted)
@@ -55,8 +75,10 @@ impl<'a> Scanners<'a> {
                 }
                 _ => None,
             };
-            let rows = rows_needed(plan, groups);
-            scanners.all.push(shard.scanner(&ScanRequest { rows, summary, ..request })?);
+            let rows = rows_needed(plan, &counted);
+            // The others are asked when it comes to them, so that a query over very many is not very many calls at once.
+            let order = (reads_all && ahead <= SHARDS_AHEAD).then_some(order);
+            scanners.all.push(shard.scanner(&ScanRequest { order, rows, summary, ..request })?);
             if has_edges {
                 scanners.edges.push(shard.scanner(&ScanRequest { rows: Some(1), ..request })?);
             }
@@ -65,34 +87,32 @@ impl<'a> Scanners<'a> {
     }
 }
 
-/// The series of a shard, in the order in which groups are answered.
-fn series_of(plan: &SelectPlan, groups: &[Group], shard: usize) -> Vec<SeriesRef> {
-    let mut series = Vec::new();
+/// The members of a shard, in the order in which groups are answered.
+fn members_of<'a>(plan: &SelectPlan, groups: &'a [Group], shard: usize) -> Vec<&'a Member> {
+    let mut members = Vec::new();
     for group in groups {
-        let first = series.len();
-        let here = group.members.iter().filter(|member| member.shard == shard);
-        series.extend(here.map(|member| member.series));
+        let first = members.len();
+        members.extend(group.members.iter().filter(|member| member.shard == shard));
         if !plan.ascending {
-            series[first..].reverse();
+            members[first..].reverse();
         }
     }
-    series
+    members
 }
 
 /// What suffices of each field that is read; `None` if rows are needed.
 fn wanted(
     plan: &SelectPlan,
     layout: &Layout,
-    groups: &[Group],
+    counted: &Counted,
     scanned: &[&CallPlan],
 ) -> Option<Vec<WantedStats>> {
     let has_windows = plan.windows.as_ref().is_none_or(Windows::are_regular);
-    let counts_all_rows = |member: &Member| matches!(member.rows, Bound::All);
     if scanned.is_empty()
         || plan.reads_subquery
         || !plan.references.is_empty()
         || !has_windows
-        || !groups.iter().flat_map(|group| &group.members).all(counts_all_rows)
+        || matches!(counted, Counted::Other)
     {
         return None;
     }
@@ -100,10 +120,6 @@ fn wanted(
     for call in scanned {
         let Some((field, field_type)) = call.argument else { continue };
         let stats = call.function.statistics?;
-        // Floats round otherwise when they are added the other way round.
-        if stats.sum && field_type == FieldType::Float && !plan.ascending {
-            return None;
-        }
         let has_order = !matches!(field_type, FieldType::String | FieldType::Boolean);
         if (stats.sum || stats.min || stats.max) && !has_order {
             return None;
@@ -135,10 +151,7 @@ fn has_types(plan: &SelectPlan, scanned: &[&CallPlan], fields: &[(Arc<str>, Fiel
 }
 
 /// How many rows of a series can be wanted, where LIMIT bounds them.
-fn rows_needed(plan: &SelectPlan, groups: &[Group]) -> Option<u64> {
-    let counts_all_rows = |member: &Member| matches!(member.rows, Bound::All);
-    let is_bounded = plan.is_raw()
-        && plan.limit > 0
-        && groups.iter().flat_map(|group| &group.members).all(counts_all_rows);
+fn rows_needed(plan: &SelectPlan, counted: &Counted) -> Option<u64> {
+    let is_bounded = plan.is_raw() && plan.limit > 0 && !matches!(counted, Counted::Other);
     is_bounded.then(|| plan.limit.saturating_add(plan.offset))
 }

@@ -19,7 +19,7 @@ enum Pieces<'a> {
     /// As they are stored.
     Spans(&'a [SpanStats]),
     /// As they were asked for.
-    Windows(&'a [WindowStats]),
+    Windows(WindowStats<'a>),
 }
 
 impl<'a> Pieces<'a> {
@@ -33,21 +33,21 @@ impl<'a> Pieces<'a> {
     const fn len(self) -> usize {
         match self {
             Self::Spans(spans) => spans.len(),
-            Self::Windows(windows) => windows.len(),
+            Self::Windows(windows) => windows.times.len(),
         }
     }
 
     fn times(self, index: usize) -> TimeRange {
         match self {
             Self::Spans(spans) => TimeRange::new(spans[index].first.0, spans[index].last.0),
-            Self::Windows(windows) => windows[index].times,
+            Self::Windows(windows) => windows.times[index],
         }
     }
 
-    fn statistics(self, index: usize) -> Statistics<'a> {
+    fn statistics(self, index: usize, latest_first: bool) -> Statistics<'a> {
         match self {
             Self::Spans(spans) => Statistics::of_span(&spans[index]),
-            Self::Windows(windows) => Statistics::of_window(&windows[index]),
+            Self::Windows(windows) => Statistics::of_window(windows, index, latest_first),
         }
     }
 }
@@ -157,11 +157,12 @@ impl SpanReader {
         for &call in calls {
             let Some(field) = Self::field(run, call) else { continue };
             let (Some(kernel), Some(all)) = (partial.kernel(call), block.summary(field)) else { continue };
-            for stats in all {
-                if kernel.update_statistics(window, &Statistics::of_window(stats)) {
-                    points = points.max(stats.count);
+            for (index, times) in all.times.iter().enumerate() {
+                let statistics = Statistics::of_window(all, index, !run.plan.ascending);
+                if kernel.update_statistics(window, &statistics) {
+                    points = points.max(statistics.count);
                 } else {
-                    self.pending.push(Pending { call, times: stats.times, window });
+                    self.pending.push(Pending { call, times: *times, window });
                 }
             }
         }
@@ -213,7 +214,7 @@ impl SpanReader {
             let mut count = 0;
             for position in 0..pieces.len() {
                 let place = if ascending { position } else { pieces.len() - 1 - position };
-                let (times, statistics) = (pieces.times(place), pieces.statistics(place));
+                let (times, statistics) = (pieces.times(place), pieces.statistics(place, !ascending));
                 let time = times.start;
                 while time < self.windows[index].0 || time >= self.windows[index].1 {
                     index = if ascending { index + 1 } else { index - 1 };

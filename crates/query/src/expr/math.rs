@@ -65,6 +65,11 @@ impl MathFunction {
         FUNCTIONS.iter().find(|entry| entry.name == name).map(Self)
     }
 
+    /// Its name.
+    pub(crate) const fn name(self) -> &'static str {
+        self.0.name
+    }
+
     /// Number of arguments it takes.
     pub(crate) const fn args(self) -> usize {
         self.0.args

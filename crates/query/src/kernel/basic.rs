@@ -60,9 +60,9 @@ impl<T: Number> Total<T> {
     }
 
     /// Floats round otherwise when partial sums are added, or in the opposite order: their sum serves only where it is
-    /// the first of an ascending query.
+    /// the first of a query in the same order.
     fn take_statistics(&mut self, statistics: &Statistics<'_>, descending: bool) -> bool {
-        if !T::SUMS_IN_ANY_ORDER && (self.count > 0 || descending) {
+        if !T::SUMS_IN_ANY_ORDER && (self.count > 0 || descending != statistics.latest_first) {
             return false;
         }
         let Some(sum) = T::from_sum(statistics.sum) else { return false };

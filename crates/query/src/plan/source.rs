@@ -8,7 +8,7 @@ use std::{
 
 use skywatch_influxql::{Measurement, MeasurementName, Select, Source};
 use skywatch_model::{FieldType, TimeRange};
-use skywatch_storage::{ReadError, ShardRead};
+use skywatch_storage::{ReadError, ShardRead, TagPredicate};
 
 use crate::{Backend, BackendError, QueryError, Reading};
 
@@ -183,6 +183,9 @@ pub(crate) fn expand_measurements(
     Ok(names)
 }
 
+/// So many shards of other nodes are asked at once.
+pub(crate) const SHARDS_AHEAD: usize = 16;
+
 /// Fields and tags over all sources of a query.
 #[derive(Debug, Default)]
 pub(crate) struct Schema {
@@ -193,10 +196,20 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    pub(crate) fn of(sources: &[NamedSource]) -> Result<Self, ReadError> {
+    /// `wants_all_series` tells that every series will be asked for next.
+    pub(crate) fn of(sources: &[NamedSource], wants_all_series: bool) -> Result<Self, ReadError> {
         let mut schema = Self::default();
         for source in sources {
-            for shard in &source.shards {
+            let shards = &source.shards;
+            let expect = |shard: &Arc<dyn ShardRead>| {
+                shard.expect(&source.name);
+                if wants_all_series {
+                    shard.expect_series(&source.name, &TagPredicate::All);
+                }
+            };
+            shards.iter().take(SHARDS_AHEAD).for_each(expect);
+            for (index, shard) in shards.iter().enumerate() {
+                shards.get(index + SHARDS_AHEAD).into_iter().for_each(expect);
                 for (name, field_type) in shard.fields(&source.name)? {
                     let known = schema.fields.entry(name).or_insert(field_type);
                     if precedence(field_type) < precedence(*known) {

@@ -18,7 +18,7 @@ use super::{
     table,
 };
 use crate::{
-    QueryError,
+    QueryError, RemotePart,
     exec::{self, SourceCost, Usage},
     executor::Sender,
     kernel::function,
@@ -43,8 +43,9 @@ pub(super) fn run(
     let nodes = Explainer::explain(context, &usage, &full)?;
     let (caption, lines) = if explain.analyze {
         let planned = began.elapsed();
-        let run = Measured::run(context, &full)?;
-        ("EXPLAIN ANALYZE", analysis(&full, &nodes, planned, &run))
+        let mut run = Measured::run(context, &full)?;
+        run.remote = remote_requests(context);
+        ("EXPLAIN ANALYZE", analysis(&full, &nodes, planned, run))
     } else {
         ("QUERY PLAN", query_plan(&nodes))
     };
@@ -220,6 +221,29 @@ struct Measured {
     rows: usize,
     series: usize,
     points_read: u64,
+    /// What was asked of other nodes, planning included.
+    remote: Vec<Branch>,
+}
+
+/// One span for each shard and each node that was asked for it.
+fn remote_requests(context: &Context<'_>) -> Vec<Branch> {
+    let nodes = context.backend.cluster().map(crate::ClusterView::data_nodes).unwrap_or_default();
+    let request = |((shard, id), part): ((u64, u64), RemotePart)| {
+        let mut request = Branch::new("remote_iterator_request");
+        let known = nodes.iter().find(|node| node.id == id);
+        let host = known.map(|node| format!("tcp_host: {}", node.tcp_addr));
+        request.labels([format!("node_id: {id}"), format!("shard_id: {shard}")].into_iter().chain(host));
+        request.leaf(format!("requests: {}", part.calls));
+        request.leaf(format!("failed: {}", part.failed));
+        request.leaf(format!("bytes: {}", part.bytes));
+        request.leaf(format!("duration: {}", told(part.took)));
+        request
+    };
+    context.reading.remote.take().into_iter().map(request).collect()
+}
+
+fn told(span: Duration) -> String {
+    go_duration(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX))
 }
 
 impl Measured {
@@ -233,13 +257,12 @@ impl Measured {
             series += usize::from(!piece.partial);
             Ok(())
         })?;
-        Ok(Self { took: began.elapsed(), rows, series, points_read: usage.points_read() })
+        Ok(Self { took: began.elapsed(), rows, series, points_read: usage.points_read(), remote: Vec::new() })
     }
 }
 
 /// A tree drawn with lines, as InfluxDB draws it.
-fn analysis(select: &Select, nodes: &[Node], planned: Duration, run: &Measured) -> Vec<String> {
-    let span = |span: Duration| go_duration(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX));
+fn analysis(select: &Select, nodes: &[Node], planned: Duration, run: Measured) -> Vec<String> {
     let mut cursor = Branch::new("build_cursor");
     cursor.labels([format!("statement: {select}")]);
     for node in nodes {
@@ -262,12 +285,13 @@ fn analysis(select: &Select, nodes: &[Node], planned: Duration, run: &Measured) 
         cursor.branches.push(scanner);
     }
     let mut root = Branch::new("select");
-    root.leaf(format!("execution_time: {}", span(run.took)));
-    root.leaf(format!("planning_time: {}", span(planned)));
-    root.leaf(format!("total_time: {}", span(planned + run.took)));
+    root.leaf(format!("execution_time: {}", told(run.took)));
+    root.leaf(format!("planning_time: {}", told(planned)));
+    root.leaf(format!("total_time: {}", told(planned + run.took)));
     root.leaf(format!("points_read: {}", run.points_read));
     root.leaf(format!("rows: {}", run.rows));
     root.leaf(format!("series: {}", run.series));
+    cursor.branches.extend(run.remote);
     root.branches.push(cursor);
     let mut text = ".\n".to_owned();
     root.draw("", true, &mut text);

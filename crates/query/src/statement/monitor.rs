@@ -25,8 +25,9 @@ pub(super) fn diagnostics(
     module: Option<&str>,
     sender: &mut Sender<'_>,
 ) -> Result<(), QueryError> {
-    for (module, row) in context.monitor.diagnostics(selection(module)) {
-        sender.series(diagnostics_series(module, &row))?;
+    let told = context.monitor.diagnostics(selection(module));
+    for (module, rows) in told.iter().filter(|(_, rows)| !rows.cells().is_empty()) {
+        sender.series(diagnostics_series(module, rows))?;
     }
     Ok(())
 }
@@ -42,26 +43,35 @@ fn statistic_series(statistic: &Statistic) -> ResultSeries {
     ResultSeries { tags: tags.collect(), ..table(statistic.name(), &names, values) }
 }
 
-fn diagnostics_series(module: &str, row: &Diagnostics) -> ResultSeries {
-    let (names, values): (Vec<&str>, Vec<OutputColumn>) =
-        row.cells().iter().map(|(name, cell)| (*name, column(cell))).unzip();
+fn diagnostics_series(module: &str, rows: &Diagnostics) -> ResultSeries {
+    let names: Vec<&str> = rows.cells().iter().map(|(name, _)| *name).collect();
+    let values = (0..names.len()).map(|place| column(&rows.column(place).collect::<Vec<_>>())).collect();
     table(module, &names, values)
 }
 
-/// Spans of time as Go writes them, times as in RFC 3339.
-fn column(cell: &Cell) -> OutputColumn {
-    let text = |text: &str| strings([Arc::from(text)]);
+/// Spans of time as Go writes them, times as in RFC 3339. A column has one kind of cells: that of the first.
+fn column(cells: &[&Cell]) -> OutputColumn {
+    match cells.first() {
+        Some(Cell::Integer(_)) => integers(cells.iter().map(|cell| match cell {
+            Cell::Integer(value) => *value,
+            _ => 0,
+        })),
+        Some(Cell::Boolean(_)) => {
+            let values = cells.iter().map(|cell| matches!(cell, Cell::Boolean(true)));
+            OutputColumn::Values(Column { values: Values::Boolean(values.collect()), valid: None })
+        }
+        _ => strings(cells.iter().map(|cell| Arc::from(text(cell)))),
+    }
+}
+
+fn text(cell: &Cell) -> String {
     match cell {
-        Cell::Text(value) => text(value),
-        Cell::Integer(value) => integers([*value]),
-        Cell::Boolean(value) => OutputColumn::Values(Column {
-            values: Values::Boolean(vec![*value].into_iter().collect()),
-            valid: None,
-        }),
-        Cell::Duration(span) => text(&go_duration(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX))),
+        Cell::Text(value) => value.clone(),
+        Cell::Integer(value) => value.to_string(),
+        Cell::Boolean(value) => value.to_string(),
+        Cell::Duration(span) => go_duration(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)),
         Cell::Time(time_ns) => {
-            let time = Timestamp::from_nanosecond(i128::from(*time_ns)).unwrap_or_default();
-            text(&time.to_string())
+            Timestamp::from_nanosecond(i128::from(*time_ns)).unwrap_or_default().to_string()
         }
     }
 }
@@ -91,6 +101,9 @@ mod tests {
             .with("started", Cell::Time(1_795_872_010_091_600_543))
             .with("enabled", true)
             .with("PID", 7u64);
+        let both = Diagnostics::table([row.clone(), row.clone()]);
+        assert_eq!(diagnostics_series("system", &both).len(), 2);
+        assert!(Diagnostics::table([]).cells().is_empty());
         let series = diagnostics_series("system", &row);
         let values: Vec<_> = series.values.iter().map(|column| column.get(0)).collect();
         let text = |text: &str| Some(FieldValue::String(text.into()));

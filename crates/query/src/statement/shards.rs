@@ -32,7 +32,7 @@ pub(super) fn shards(context: &Context<'_>, sender: &mut Sender<'_>) -> Result<(
             integers(rows.iter().map(|(group, _)| group.id as i64)),
             of_group(start),
             of_group(end),
-            of_group(expiry),
+            strings(rows.iter().map(|(group, shard)| expiry_of_shard(group, shard))),
             strings(rows.iter().map(|(_, shard)| owners(shard))),
         ];
         sender.series(table(&database, &COLUMNS, values))?;
@@ -76,6 +76,11 @@ fn end(group: &ShardGroupInfo) -> Arc<str> {
 /// As in InfluxDB the end of the group where points are kept for ever.
 fn expiry(group: &ShardGroupInfo) -> Arc<str> {
     seconds(group.end_ns.saturating_add(group.retention_ns))
+}
+
+/// In a cluster, whose shards have owners, nothing where points are kept for ever.
+fn expiry_of_shard(group: &ShardGroupInfo, shard: &ShardInfo) -> Arc<str> {
+    if group.retention_ns == 0 && !shard.owners.is_empty() { Arc::from("") } else { expiry(group) }
 }
 
 /// RFC 3339 without fractions.

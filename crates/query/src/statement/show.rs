@@ -1,4 +1,4 @@
-//! SHOW of databases, policies, fields, series and queries.
+//! SHOW of databases, policies, fields and series.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -199,30 +199,6 @@ fn send_in_pieces<T>(
         sender.series(ResultSeries { partial, ..table(piece) })?;
     }
     Ok(())
-}
-
-pub(super) fn queries(context: &Context<'_>, sender: &mut Sender<'_>) -> Result<(), QueryError> {
-    let mut queries = context.running.list();
-    queries.retain(|query| context.request.identity.may_read(&query.database));
-    let elapsed = |elapsed: std::time::Duration| {
-        // InfluxDB rounds to the largest unit that is not zero.
-        let nanoseconds = i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX);
-        let unit = match nanoseconds {
-            1_000_000_000.. => 1_000_000_000,
-            1_000_000.. => 1_000_000,
-            1_000.. => 1_000,
-            _ => 1,
-        };
-        go_duration(nanoseconds / unit * unit)
-    };
-    let values = vec![
-        integers(queries.iter().map(|query| query.id as i64)),
-        strings(queries.iter().map(|query| query.text.as_str().into())),
-        strings(queries.iter().map(|query| query.database.as_str().into())),
-        strings(queries.iter().map(|query| elapsed(query.elapsed).into())),
-        strings(queries.iter().map(|query| if query.killed { "killed" } else { "running" }.into())),
-    ];
-    sender.series(table("", &["qid", "query", "database", "duration", "status"], values))
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 pub const BEGIN: &str = "copy.begin";
 /// Part of a pinned file. Body of the answer: its bytes.
 pub const CHUNK: &str = "copy.chunk";
+/// Asks what the source has of a file, in hashes, so that what has arrived of it earlier need not come again.
+pub const SUMS: &str = "copy.sums";
 /// Lets go of the files.
 pub const END: &str = "copy.end";
 /// Asks an owner that is joining to copy now, from a certain node first.
@@ -67,6 +69,31 @@ pub struct ChunkQuestion {
 pub struct ChunkAnswer {
     /// CRC-32C of the body.
     pub crc: u32,
+}
+
+/// Head of [`SUMS`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SumsQuestion {
+    /// What is pinned.
+    pub session: u64,
+    /// Of which file.
+    pub name: String,
+    /// Of how much of its beginning.
+    pub bytes: u64,
+    /// Length of a block.
+    pub block: u64,
+    /// The first block.
+    pub first: u64,
+    /// How many at most.
+    pub count: usize,
+}
+
+/// Answer to [`SUMS`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SumsAnswer {
+    /// One for each block (XXH3, 64 bits); the last one may be shorter.
+    pub sums: Vec<u64>,
 }
 
 /// Head of [`END`].

@@ -9,9 +9,9 @@ use skywatch_storage::{AdoptError, StagedFile, StagedShard, fs::FsError};
 
 use super::calls::{
     BEGIN, BeginAnswer, BeginQuestion, CHUNK, ChunkAnswer, ChunkQuestion, DoneAnswer, END, EndQuestion,
-    FileEntry,
+    FileEntry, SUMS, SumsAnswer, SumsQuestion,
 };
-use crate::{offload, rate::Rate};
+use crate::{offload, offload::offload_quietly, rate::Rate};
 
 /// Bytes of a call.
 const CHUNK_BYTES: u64 = 1 << 20;
@@ -21,6 +21,9 @@ const BEGIN_LIMIT: Duration = Duration::from_secs(60);
 const CHUNK_LIMIT: Duration = Duration::from_secs(15);
 /// How often in a row a call is tried again before the copy is given up for now.
 const TRIES: u32 = 6;
+/// Length of a block of which both ends compare hashes, and how many at a time.
+const SUM_BLOCK: u64 = 1 << 20;
+const SUMS_A_CALL: usize = 64;
 /// Before the first time it is tried again; each further time twice as long.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -50,14 +53,21 @@ pub enum CopyError {
     /// Somebody ended it.
     #[error("the copy was ended")]
     Killed,
+    /// A write was faster.
+    #[error("new writes have made the shard meanwhile; what it lacks is fetched")]
+    Superseded,
 }
 
 /// What happens to a copy while it is under way.
 pub(super) trait Watch: Sync {
     /// So many bytes there are, and so many have arrived.
     fn progress(&self, total: u64, arrived: u64);
+    /// So many bytes came just now.
+    fn fetched(&self, bytes: u64);
     /// Whether somebody has ended it.
     fn is_killed(&self) -> bool;
+    /// Whether the shard is there by now, from elsewhere.
+    fn is_superseded(&self) -> bool;
 }
 
 /// A copy under way.
@@ -71,6 +81,20 @@ pub(super) struct Fetch<'a> {
     pub(super) watch: &'a dyn Watch,
 }
 
+/// How far a copy is.
+struct Progress<'a> {
+    watch: &'a dyn Watch,
+    total: u64,
+    arrived: u64,
+}
+
+impl Progress<'_> {
+    fn advance(&mut self, bytes: u64) {
+        self.arrived += bytes;
+        self.watch.progress(self.total, self.arrived);
+    }
+}
+
 /// Files that cannot change at the source: what has arrived of them stays good if it has to pin them anew.
 fn is_immutable(name: &str) -> bool {
     name.ends_with(".seg") || name.ends_with(".idx")
@@ -79,14 +103,12 @@ fn is_immutable(name: &str) -> bool {
 impl Fetch<'_> {
     /// Fills a staged shard; returns the names of files that are missing at the source too.
     pub(super) async fn fill(&self, staged: &StagedShard) -> Result<Vec<String>, CopyError> {
-        let mut arrived: BTreeMap<String, StagedFile> = BTreeMap::new();
         let mut restarts = 0;
         loop {
             let pinned = self.begin().await?;
-            let result = self.fetch_all(&pinned, staged, &mut arrived).await;
+            let result = self.fetch_all(&pinned, staged).await;
             if let Err(CopyError::Call(error)) = &result
                 && error.failure().is_some_and(|failure| failure.kind == FailureKind::NotFound)
-                && arrived.keys().all(|name| is_immutable(name))
                 && restarts < TRIES
             {
                 // The source was started anew, or let go of the files: those that have arrived need not come again.
@@ -115,25 +137,86 @@ impl Fetch<'_> {
         Ok(pinned)
     }
 
-    async fn fetch_all(
-        &self,
-        pinned: &BeginAnswer,
-        staged: &StagedShard,
-        arrived: &mut BTreeMap<String, StagedFile>,
-    ) -> Result<(), CopyError> {
-        let total = pinned.files.iter().map(|file| file.bytes).sum();
-        let mut before = 0;
+    async fn fetch_all(&self, pinned: &BeginAnswer, staged: &StagedShard) -> Result<(), CopyError> {
+        let mut arrived = self.kept(pinned, staged).await?;
+        let mut progress = Progress {
+            watch: self.watch,
+            total: pinned.files.iter().map(|file| file.bytes).sum(),
+            arrived: arrived.values().map(StagedFile::len_bytes).sum(),
+        };
+        progress.advance(0);
         for entry in &pinned.files {
             let mut file = match arrived.remove(&entry.name) {
                 Some(file) => file,
                 None => offload(|| staged.create_file(&entry.name))?,
             };
-            let fetched = self.fetch(pinned.session, entry, &mut file, (total, before)).await;
-            arrived.insert(entry.name.clone(), file);
-            fetched?;
-            before += entry.bytes;
+            self.fetch(pinned.session, entry, &mut file, &mut progress).await?;
+            offload(|| staged.sync_names())?;
         }
         Ok(())
+    }
+
+    /// What has arrived in earlier attempts and is what the source has; everything else is removed. That a file of this
+    /// name has once come from there says little: the node may have crashed before the bytes were durable, the copy may
+    /// have been begun from another owner, and that one may have got its shard anew since.
+    async fn kept(
+        &self,
+        pinned: &BeginAnswer,
+        staged: &StagedShard,
+    ) -> Result<BTreeMap<String, StagedFile>, CopyError> {
+        let mut kept = BTreeMap::new();
+        for (name, len_bytes) in offload(|| staged.files())? {
+            let entry = pinned.files.iter().find(|entry| entry.name == name);
+            let entry =
+                entry.filter(|entry| is_immutable(&name) && len_bytes > 0 && len_bytes <= entry.bytes);
+            let alike = match entry {
+                Some(_) => {
+                    let file = offload(|| staged.resume_file(&name, len_bytes))?;
+                    (self.alike(pinned.session, &name, &file).await?, Some(file))
+                }
+                None => (0, None),
+            };
+            match alike {
+                (good, Some(mut file)) if good > 0 => {
+                    if good < file.len_bytes() {
+                        offload(|| file.cut(good))?;
+                    }
+                    kept.insert(name, file);
+                }
+                _ => offload(|| staged.remove_file(&name))?,
+            }
+        }
+        Ok(kept)
+    }
+
+    /// How many bytes of the beginning of a file are what the source has.
+    async fn alike(&self, session: u64, name: &str, file: &StagedFile) -> Result<u64, CopyError> {
+        let (bytes, count) = (file.len_bytes(), SUMS_A_CALL);
+        let mut first = 0;
+        while first * SUM_BLOCK < bytes {
+            if self.watch.is_killed() {
+                return Err(CopyError::Killed);
+            }
+            let question =
+                SumsQuestion { session, name: name.to_owned(), bytes, block: SUM_BLOCK, first, count };
+            let answer: Result<(SumsAnswer, _), CallError> =
+                ask(self.transport, self.from, SUMS, &question, Bytes::new(), CHUNK_LIMIT).await;
+            let theirs = match answer {
+                Ok((answer, _)) => answer.sums,
+                // A node of an earlier release: everything comes again.
+                Err(error) if error.failure().is_some_and(|it| it.kind == FailureKind::Unknown) => {
+                    return Ok(0);
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let mine = offload_quietly(|| file.sums(first, count, SUM_BLOCK))?;
+            let good = mine.iter().zip(&theirs).take_while(|(mine, theirs)| mine == theirs).count();
+            if good < mine.len() || mine.is_empty() {
+                return Ok((first + good as u64) * SUM_BLOCK);
+            }
+            first += good as u64;
+        }
+        Ok(bytes)
     }
 
     async fn fetch(
@@ -141,18 +224,19 @@ impl Fetch<'_> {
         session: u64,
         entry: &FileEntry,
         file: &mut StagedFile,
-        (total, before): (u64, u64),
+        progress: &mut Progress<'_>,
     ) -> Result<(), CopyError> {
         while file.len_bytes() < entry.bytes {
             let part = self.chunk(session, entry, file.len_bytes()).await?;
             self.rate.take(part.len() as u64).await;
             offload(|| file.append(&part))?;
-            self.watch.progress(total, before + file.len_bytes());
+            self.watch.fetched(part.len() as u64);
+            progress.advance(part.len() as u64);
         }
         if file.len_bytes() > entry.bytes {
             return Err(CopyError::Damaged { from: self.from.to_owned(), name: entry.name.clone() });
         }
-        self.watch.progress(total, before + entry.bytes);
+        // Also of what an earlier life of this node wrote, and may not have made durable.
         Ok(offload(|| file.sync())?)
     }
 
@@ -163,6 +247,9 @@ impl Fetch<'_> {
         for attempt in 1.. {
             if self.watch.is_killed() {
                 return Err(CopyError::Killed);
+            }
+            if self.watch.is_superseded() {
+                return Err(CopyError::Superseded);
             }
             let answer: Result<(ChunkAnswer, Bytes), CallError> =
                 ask(self.transport, self.from, CHUNK, &question, Bytes::new(), CHUNK_LIMIT).await;

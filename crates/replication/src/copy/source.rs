@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use skywatch_rpc::{Failure, FailureKind};
-use skywatch_storage::{PinnedShard, Shard};
+use skywatch_storage::{PinnedFile, PinnedShard, Shard, sum_of_block};
 use tokio::time::Instant;
 
-use super::calls::{BeginAnswer, ChunkAnswer, ChunkQuestion, FileEntry};
-use crate::offload;
+use super::calls::{BeginAnswer, ChunkAnswer, ChunkQuestion, FileEntry, SumsAnswer, SumsQuestion};
+use crate::{offload, offload::offload_quietly};
 
 /// Most copies that a node hands out at a time.
 const SESSIONS_MAX: usize = 8;
@@ -17,6 +17,8 @@ const SESSIONS_MAX: usize = 8;
 const IDLE_LIMIT: Duration = Duration::from_secs(120);
 /// The largest chunk.
 const CHUNK_BYTES_MAX: u64 = 4 << 20;
+/// The most that is read to answer a question for hashes.
+const SUMS_BYTES_MAX: u64 = 256 << 20;
 
 #[derive(Debug)]
 struct Session {
@@ -48,10 +50,8 @@ impl Sources {
             return Err(full());
         }
         let pinned = offload(|| shard.pin()).map_err(Failure::internal)?;
-        let entry = |file: &skywatch_storage::PinnedFile| FileEntry {
-            name: file.name().to_owned(),
-            bytes: file.bytes().len() as u64,
-        };
+        let entry =
+            |file: &PinnedFile| FileEntry { name: file.name().to_owned(), bytes: file.bytes().len() as u64 };
         let files = pinned.files.iter().map(entry).collect();
         let (range, damaged) = (shard.time_range(), pinned.damaged.clone());
         let mut sessions = self.sessions.lock();
@@ -65,16 +65,37 @@ impl Sources {
         Ok(BeginAnswer { session, start: range.start, end: range.end, files, damaged })
     }
 
+    fn pinned(&self, session: u64, name: &str) -> Result<PinnedFile, Failure> {
+        let mut sessions = self.sessions.lock();
+        let session = sessions.open.get_mut(&session);
+        let file = session.and_then(|session| {
+            session.used = Instant::now();
+            session.pinned.files.iter().find(|file| file.name() == name).cloned()
+        });
+        file.ok_or_else(|| Failure::new(FailureKind::NotFound, "the copy was let go of; begin again"))
+    }
+
+    /// What there is of the beginning of a pinned file.
+    pub(super) fn sums(&self, question: &SumsQuestion) -> Result<SumsAnswer, Failure> {
+        let file = self.pinned(question.session, &question.name)?;
+        let count = u64::try_from(question.count).unwrap_or(u64::MAX);
+        if question.block == 0 || count.saturating_mul(question.block) > SUMS_BYTES_MAX {
+            let text = format!("hashes of {count} blocks of {} bytes in one call", question.block);
+            return Err(Failure::new(FailureKind::Invalid, text));
+        }
+        let bytes = file.bytes();
+        let known = usize::try_from(question.bytes).unwrap_or(usize::MAX).min(bytes.len());
+        let start = usize::try_from(question.first.saturating_mul(question.block)).unwrap_or(usize::MAX);
+        let block = usize::try_from(question.block).unwrap_or(usize::MAX);
+        let rest = bytes.get(start..known).unwrap_or_default();
+        // Reads from the disk.
+        let sums = offload_quietly(|| rest.chunks(block).take(question.count).map(sum_of_block).collect());
+        Ok(SumsAnswer { sums })
+    }
+
     /// Part of a pinned file.
     pub(super) fn chunk(&self, question: &ChunkQuestion) -> Result<(ChunkAnswer, Bytes), Failure> {
-        let ended = || Failure::new(FailureKind::NotFound, "the copy was let go of; begin again");
-        let file = {
-            let mut sessions = self.sessions.lock();
-            let session = sessions.open.get_mut(&question.session).ok_or_else(ended)?;
-            session.used = Instant::now();
-            session.pinned.files.iter().find(|file| file.name() == question.name).cloned()
-        };
-        let file = file.ok_or_else(ended)?;
+        let file = self.pinned(question.session, &question.name)?;
         let len = question.bytes.min(CHUNK_BYTES_MAX);
         let (start, end) = (question.offset, question.offset.saturating_add(len));
         let bytes = file.bytes();

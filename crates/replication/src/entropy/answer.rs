@@ -17,7 +17,7 @@ use super::{
         RoundAnswer, RoundQuestion, STATUS, ShardQuestion,
     },
 };
-use crate::offload;
+use crate::offload::offload_quietly;
 
 /// Cells that are read at most to answer a call; the next one goes on.
 const CELLS_A_CALL: u64 = 4_000_000;
@@ -78,7 +78,7 @@ impl Entropy {
             })
     }
 
-    fn shard_here(&self, id: u64) -> Result<Arc<Shard>, Failure> {
+    pub(super) fn shard_here(&self, id: u64) -> Result<Arc<Shard>, Failure> {
         let shard = self.member.store().shard(ShardId(id));
         shard.ok_or_else(|| Failure::new(FailureKind::NotFound, format!("shard {id} is not here")))
     }
@@ -88,7 +88,7 @@ impl Entropy {
         let Some(shard) = self.member.store().shard(ShardId(question.shard)) else {
             return Ok((DigestAnswer { ready: true, whole, ..DigestAnswer::default() }, Bytes::new()));
         };
-        let ready = offload(|| {
+        let ready = offload_quietly(|| {
             let mut refreshed = shard.refresh_digest()?;
             let (mut cells, mut left) = (refreshed.cells, refreshed.left);
             while left > 0 && cells < CELLS_A_CALL {
@@ -99,7 +99,9 @@ impl Entropy {
             Ok::<_, skywatch_storage::ReadError>(left == 0)
         });
         let ready = ready.map_err(Failure::internal)?;
-        let answer = DigestAnswer { present: true, ready, equal: false, whole };
+        let bytes = shard.stats().disk_bytes();
+        let forgotten = shard.forgotten().0;
+        let answer = DigestAnswer { present: true, ready, equal: false, whole, bytes, forgotten };
         if !ready {
             return Ok((answer, Bytes::new()));
         }
@@ -122,7 +124,7 @@ impl Entropy {
         }
         let shard = self.shard_here(question.shard)?;
         let buckets = question.buckets.iter().map(|bucket| TimeBucket(*bucket)).collect();
-        let classes = offload(|| shard.class_digests(&buckets, Version(question.before)));
+        let classes = offload_quietly(|| shard.class_digests(&buckets, Version(question.before)));
         let mut body = Vec::new();
         encode_classes(&classes.map_err(Failure::internal)?, &mut body);
         Ok((Nothing {}, body.into()))
@@ -150,8 +152,9 @@ impl Entropy {
         let shard = self.shard_here(question.shard)?;
         let times = TimeRange::new(question.start, question.end);
         let most = question.bytes.min(BYTES_MAX);
-        let exported =
-            offload(|| shard.export(times, SeriesClasses(question.classes), question.after.as_ref(), most));
+        let exported = offload_quietly(|| {
+            shard.export(times, SeriesClasses(question.classes), question.after.as_ref(), most)
+        });
         let (batch, next) = exported.map_err(Failure::internal)?;
         let mut body = Vec::new();
         batch.encode(&mut body);

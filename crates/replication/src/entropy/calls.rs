@@ -44,6 +44,53 @@ pub struct DigestAnswer {
     pub equal: bool,
     /// Whether everything that was acknowledged is here.
     pub whole: bool,
+    /// About how large it is on disk; 0 from nodes of earlier releases.
+    pub bytes: u64,
+    /// Deletes of lower versions are not remembered any more; see the module `settle`.
+    pub forgotten: u64,
+}
+
+/// Asks a data node whether it has operations to send that are older than a version.
+pub const FLOOR: &str = "entropy.floor";
+/// Asks an owner which deletes it remembers that are older than a version.
+pub const SETTLED: &str = "entropy.settled";
+/// Tells an owner to forget deletes.
+pub const FORGET: &str = "entropy.forget";
+
+/// Head of [`FLOOR`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FloorQuestion {
+    /// The version.
+    pub before: u64,
+    /// The asker's clock.
+    pub version: u64,
+}
+
+/// Answer to [`FLOOR`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FloorAnswer {
+    /// That there is nothing, and will be nothing.
+    pub clear: bool,
+}
+
+/// Head of [`SETTLED`] and [`FORGET`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SettleQuestion {
+    /// Which shard.
+    pub shard: u64,
+    /// The version.
+    pub before: u64,
+}
+
+/// Answer to [`SETTLED`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SettledAnswer {
+    /// Whether the owner has everything that was acknowledged, and keeps these deletes whatever becomes of its log.
+    pub vouched: bool,
+    /// What tells them apart from others.
+    pub deletes: String,
 }
 
 /// Head of [`CLASSES`].

@@ -37,12 +37,26 @@ pub(super) fn compare(mine: &ShardDigest, theirs: &ShardDigest) -> Difference {
 pub(super) struct Portion {
     pub(super) times: TimeRange,
     pub(super) classes: SeriesClasses,
+    /// About how many cells the other has of it; 0 if that is not known.
+    pub(super) cells: u64,
 }
 
 impl Portion {
     /// Every series of some times.
     pub(super) const fn whole(times: TimeRange) -> Self {
-        Self { times, classes: SeriesClasses::ALL }
+        Self { times, classes: SeriesClasses::ALL, cells: 0 }
+    }
+
+    /// Times with about so many cells each. Cells that were written together then arrive together, of all series, and are
+    /// stored so: series by series every row would be a write of its own.
+    pub(super) fn slices(self, cells: u64) -> impl Iterator<Item = TimeRange> {
+        let TimeRange { start, end } = self.times;
+        let span = end.abs_diff(start);
+        let count = self.cells.div_ceil(cells.max(1)).clamp(1, span.max(1));
+        let begin = move |number: u64| start.wrapping_add_unsigned((span / count) * number);
+        (0..count).map(move |number| {
+            TimeRange::new(begin(number), if number + 1 == count { end } else { begin(number + 1) - 1 })
+        })
     }
 }
 
@@ -60,12 +74,14 @@ pub(super) fn portions(mine: &Classes, theirs: &Classes) -> Vec<Portion> {
         if classes == 0 {
             continue;
         }
+        let cells: u64 = (0..SERIES_CLASSES).filter(is_wanted).map(|class| theirs[class].count).sum();
         let (classes, range) = (SeriesClasses(classes), bucket.range());
         match portions.last_mut() {
             Some(last) if last.classes == classes && last.times.end.checked_add(1) == Some(range.start) => {
                 last.times.end = range.end;
+                last.cells += cells;
             }
-            _ => portions.push(Portion { times: range, classes }),
+            _ => portions.push(Portion { times: range, classes, cells }),
         }
     }
     portions
@@ -131,11 +147,20 @@ mod tests {
         assert_eq!(
             portions(&mine, &theirs),
             [
-                Portion { times: range(1, 2), classes: lacking },
-                Portion { times: range(4, 4), classes: lacking }
+                Portion { times: range(1, 2), classes: lacking, cells: 4 },
+                Portion { times: range(4, 4), classes: lacking, cells: 2 }
             ]
         );
         assert_eq!(portions(&theirs, &theirs), []);
+        let slices = |times: TimeRange, cells| {
+            let portion = Portion { times, classes: lacking, cells };
+            portion.slices(10).map(|times| (times.start, times.end)).collect::<Vec<_>>()
+        };
+        assert_eq!(slices(TimeRange::new(-5, 25), 30), [(-5, 4), (5, 14), (15, 25)]);
+        assert_eq!(slices(TimeRange::new(0, 1), 1000), [(0, 1)]);
+        assert_eq!(slices(TimeRange::new(7, 7), 1000), [(7, 7)]);
+        assert_eq!(slices(TimeRange::ALL, 0), [(TimeRange::ALL.start, TimeRange::ALL.end)]);
+        assert_eq!(slices(TimeRange::ALL, 20).len(), 2);
         assert!(lacks_mine(&mine, &theirs), "class 4 of bucket 1");
         assert!(!lacks_mine(&classes(&[(3, &[(0, 1)])]), &theirs));
     }

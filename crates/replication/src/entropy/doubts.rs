@@ -18,6 +18,7 @@ use skywatch_storage::{
     ShardId, Store,
     fs::{Fs, FsError, replace_file},
 };
+use tokio::sync::Notify;
 
 const FILE: &str = "owned-shards.json";
 
@@ -36,6 +37,8 @@ pub struct Doubts {
     fs: Arc<dyn Fs>,
     path: PathBuf,
     record: Mutex<Record>,
+    /// Told when a shard comes into doubt.
+    pub(super) added: Notify,
 }
 
 impl Doubts {
@@ -71,7 +74,7 @@ impl Doubts {
             }
         }
         record.present = kept.map_or_else(BTreeSet::new, |kept| kept.present);
-        let doubts = Self { fs, path, record: Mutex::new(record) };
+        let doubts = Self { fs, path, record: Mutex::new(record), added: Notify::new() };
         doubts.follow(store, catalogue, me)?;
         doubts.change(|_| true)?;
         Ok(doubts)
@@ -88,8 +91,10 @@ impl Doubts {
     }
 
     /// A shard turned out to lack something.
-    pub(super) fn add(&self, shard: u64) -> Result<(), FsError> {
-        self.change(|record| record.doubted.insert(shard))
+    pub(crate) fn add(&self, shard: u64) -> Result<(), FsError> {
+        self.change(|record| record.doubted.insert(shard))?;
+        self.added.notify_one();
+        Ok(())
     }
 
     /// A shard has everything that others have.

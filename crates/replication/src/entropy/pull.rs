@@ -16,11 +16,11 @@ use std::{collections::BTreeSet, sync::Arc, sync::atomic::Ordering, time::Durati
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use skywatch_meta::DataNode;
-use skywatch_model::{TooFarAhead, Version};
+use skywatch_model::{TimeRange, TooFarAhead, Version};
 use skywatch_rpc::{CallError, ask};
 use skywatch_storage::{
-    CellBatch, Deletion, ImportError, MaintenanceError, ReadError, Shard, ShardDigest, ShardId, TimeBucket,
-    WriteError, decode_classes,
+    AdoptError, CellBatch, Deletion, ImportError, MaintenanceError, ReadError, SeriesClasses, Shard,
+    ShardDigest, ShardId, TimeBucket, WriteError, decode_classes,
     wire::{Malformed, Reader},
 };
 
@@ -34,14 +34,15 @@ use super::{
     compare::{Portion, compare, lacks_mine, portions},
     ledger::Trouble,
 };
-use crate::{copy::CopyError, offload, place::Place};
+use crate::{copy::CopyError, offload, offload::offload_quietly, place::Place};
 
 /// How long an answer may take.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
-/// Bytes of cells of one call.
-const FETCH_BYTES: usize = 1 << 20;
+/// Bytes of cells of one call, before compression, and about how many cells that are.
+const FETCH_BYTES: usize = 4 << 20;
+const FETCH_CELLS: u64 = 300_000;
 /// Buckets of one call.
-const BUCKETS_A_CALL: usize = 64;
+pub(super) const BUCKETS_A_CALL: usize = 64;
 /// How long the other node may take to read its shard for the first time, and how often it is asked.
 const READING_LIMIT: Duration = Duration::from_secs(600);
 const READING_PAUSE: Duration = Duration::from_millis(200);
@@ -108,6 +109,32 @@ pub(super) struct Pulled {
     pub(super) lacks_mine: bool,
     /// Why some cells can never be taken in.
     pub(super) reasons: Vec<Arc<str>>,
+    /// How much of the shard is here, where that is shown.
+    filling: Option<Filling>,
+}
+
+/// How far a shard is that is filled cell by cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Filling {
+    bytes: u64,
+    cells: u64,
+    here: u64,
+}
+
+impl Filling {
+    /// What there is at the other owner, and about how much of it is here.
+    fn new(mine: &ShardDigest, theirs: &ShardDigest, bytes: u64) -> Self {
+        let cells = theirs.times.values().map(|digest| digest.count).sum();
+        let count = |bucket| mine.times.get(bucket).map_or(0, |digest| digest.count);
+        let here = theirs.times.iter().map(|(bucket, digest)| digest.count.min(count(bucket))).sum();
+        Self { bytes: if bytes == 0 { cells } else { bytes }, cells, here }
+    }
+
+    /// Bytes there are, and those that are here.
+    fn amounts(&self) -> (u64, u64) {
+        let share = self.here.min(self.cells) as f64 / self.cells.max(1) as f64;
+        (self.bytes, (self.bytes as f64 * share) as u64)
+    }
 }
 
 /// The other owner, and the shard.
@@ -120,7 +147,7 @@ pub(super) struct Pull<'a> {
 }
 
 impl Pull<'_> {
-    fn id(&self) -> u64 {
+    pub(super) fn id(&self) -> u64 {
         self.place.shard.id
     }
 
@@ -135,6 +162,7 @@ impl Pull<'_> {
         let mut pulled = Pulled { from_whole: answer.whole, complete: true, ..Pulled::default() };
         if answer.equal {
             pulled.complete = mine.is_some_and(|mine| mine.unknown.is_empty());
+            self.forget_as_well(here.as_ref(), &answer, &pulled)?;
             return Ok(pulled);
         }
         if !answer.present {
@@ -147,8 +175,42 @@ impl Pull<'_> {
             None if is_empty(&theirs) => return Ok(pulled),
             None => self.copy().await?,
         };
+        if self.is_filling() {
+            pulled.filling = Some(Filling::new(&self.read(&shard).await?, &theirs, answer.bytes));
+            self.entropy.copies.began(&self.place, self.peer);
+            self.show(&pulled);
+        }
         self.compare(&shard, &theirs, &mut pulled).await?;
+        self.forget_as_well(Some(&shard), &answer, &pulled)?;
         Ok(pulled)
+    }
+
+    /// Who has everything that another owner has may forget which deletes that one has forgotten.
+    fn forget_as_well(
+        &self,
+        shard: Option<&Arc<Shard>>,
+        answer: &DigestAnswer,
+        pulled: &Pulled,
+    ) -> Result<(), PullError> {
+        let forgotten = Version(answer.forgotten);
+        let Some(shard) = shard.filter(|shard| shard.forgotten() < forgotten) else { return Ok(()) };
+        if pulled.complete && answer.whole {
+            offload(|| shard.forget_deletes(forgotten))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the shard is not whole here, so that it is shown how far it is.
+    fn is_filling(&self) -> bool {
+        let is_joining = self.place.shard.joining.contains(&self.entropy.member.id());
+        is_joining || self.entropy.doubts.has(self.id())
+    }
+
+    fn show(&self, pulled: &Pulled) {
+        if let Some(filling) = &pulled.filling {
+            let (total, current) = filling.amounts();
+            self.entropy.copies.progress(self.id(), total, current);
+        }
     }
 
     async fn compare(
@@ -181,8 +243,8 @@ impl Pull<'_> {
     }
 
     /// Brings the digest of the shard here up to date, at the rate.
-    async fn read(&self, shard: &Shard) -> Result<ShardDigest, PullError> {
-        let mut refreshed = offload(|| shard.refresh_digest())?;
+    pub(super) async fn read(&self, shard: &Shard) -> Result<ShardDigest, PullError> {
+        let mut refreshed = offload_quietly(|| shard.refresh_digest())?;
         let mut left = refreshed.left;
         loop {
             self.entropy.rate.take(refreshed.cells * BYTES_A_CELL).await;
@@ -190,12 +252,15 @@ impl Pull<'_> {
             if left == 0 {
                 return Ok(shard.known_digest());
             }
-            refreshed = offload(|| shard.refresh_digest())?;
+            refreshed = offload_quietly(|| shard.refresh_digest())?;
             left = (left - 1).min(refreshed.left);
         }
     }
 
-    async fn digest(&self, mine: Option<&ShardDigest>) -> Result<(DigestAnswer, Bytes), PullError> {
+    pub(super) async fn digest(
+        &self,
+        mine: Option<&ShardDigest>,
+    ) -> Result<(DigestAnswer, Bytes), PullError> {
         let question = DigestQuestion { shard: self.id(), known: mine.map(fingerprint) };
         let mut waited = Duration::ZERO;
         loop {
@@ -217,15 +282,18 @@ impl Pull<'_> {
         entropy.ledger.lock().note(self.id(), Trouble::Missing, String::new());
         entropy.doubts.add(self.id())?;
         let is_killed = || entropy.is_killed(self.id());
-        let bytes = entropy.copies.fetch(&self.place, self.peer, &entropy.rate, &is_killed).await?;
-        entropy.counters.bytes_rx.fetch_add(bytes, Ordering::Relaxed);
+        match entropy.copies.fetch(&self.place, self.peer, &entropy.rate, &is_killed).await {
+            // Where a write was faster, what it lacks is fetched cell by cell, beside what was written.
+            Ok(()) | Err(CopyError::Superseded | CopyError::Adopt(AdoptError::Exists(_))) => {}
+            Err(error) => return Err(error.into()),
+        }
         let shard = entropy.member.store().shard(ShardId(self.id()));
         // It was dropped the moment it was there.
         shard.ok_or(PullError::Write(WriteError::Closed))
     }
 
     async fn deletes(&self, shard: &Shard) -> Result<u64, PullError> {
-        let before = shard.deletions().len();
+        let before = shard.known_digest().deletes;
         let mut question = DeletesQuestion { shard: self.id(), skip: 0 };
         loop {
             let (answer, body): (DeletesAnswer, Bytes) = self.ask(DELETES, &question).await?;
@@ -235,7 +303,9 @@ impl Pull<'_> {
             let deletions: Vec<Deletion> =
                 (0..count).map(|_| Deletion::decode(&mut reader)).collect::<Result<_, _>>()?;
             offload(|| {
-                for Deletion { rule, range, version } in &deletions {
+                // What is forgotten here has been carried out, or will be.
+                let is_news = |deletion: &&Deletion| deletion.version >= shard.forgotten();
+                for Deletion { rule, range, version } in deletions.iter().filter(is_news) {
                     self.entropy.member.owner().observe(*version)?;
                     shard.delete(&rule.measurements, &rule.predicate, *range, *version)?;
                 }
@@ -243,7 +313,7 @@ impl Pull<'_> {
             })?;
             question.skip += count;
             if answer.last || count == 0 {
-                return Ok((shard.deletions().len() - before) as u64);
+                return Ok(u64::from(shard.known_digest().deletes != before));
             }
             self.check()?;
         }
@@ -296,37 +366,55 @@ impl Pull<'_> {
         let question = ClassesQuestion { shard: self.id(), buckets: numbers, before: before.0 };
         let (_, body): (Nothing, Bytes) = self.ask(CLASSES, &question).await?;
         let theirs = decode_classes(&mut Reader::new(&body))?;
-        let mut mine = offload(|| shard.class_digests(&wanted, before))?;
+        let mut mine = offload_quietly(|| shard.class_digests(&wanted, before))?;
         let portions = portions(&mine, &theirs);
         for portion in &portions {
             self.note_trouble();
             self.fetch(shard, *portion, pulled).await?;
         }
         if !portions.is_empty() {
-            mine = offload(|| shard.class_digests(&wanted, before))?;
+            mine = offload_quietly(|| shard.class_digests(&wanted, before))?;
         }
         pulled.lacks_mine |= lacks_mine(&mine, &theirs);
         Ok(())
     }
 
     async fn fetch(&self, shard: &Shard, portion: Portion, pulled: &mut Pulled) -> Result<(), PullError> {
+        for times in portion.slices(FETCH_CELLS) {
+            self.fetch_slice(shard, times, portion.classes, pulled).await?;
+        }
+        Ok(())
+    }
+
+    async fn fetch_slice(
+        &self,
+        shard: &Shard,
+        times: TimeRange,
+        classes: SeriesClasses,
+        pulled: &mut Pulled,
+    ) -> Result<(), PullError> {
         let mut question = FetchQuestion {
             shard: self.id(),
-            start: portion.times.start,
-            end: portion.times.end,
-            classes: portion.classes.0,
+            start: times.start,
+            end: times.end,
+            classes: classes.0,
             after: None,
             bytes: FETCH_BYTES,
         };
         loop {
+            let forgotten = shard.forgotten();
             let (answer, body): (FetchAnswer, Bytes) = self.ask(FETCH, &question).await?;
             self.arrived(&body).await;
-            let report = offload(|| {
+            let report = offload_quietly(|| {
                 let batch = CellBatch::decode(&body)?;
                 self.entropy.member.owner().observe(batch.latest_version())?;
-                Ok::<_, PullError>(shard.import(&batch)?)
+                Ok::<_, PullError>(shard.import(&batch, forgotten)?)
             })?;
             pulled.taken += report.stored;
+            if let Some(filling) = &mut pulled.filling {
+                filling.here += report.stored;
+            }
+            self.show(pulled);
             for reason in report.reasons {
                 if !pulled.reasons.contains(&reason) {
                     pulled.reasons.push(reason);
@@ -362,7 +450,7 @@ impl Pull<'_> {
         if self.entropy.is_killed(self.id()) { Err(PullError::Killed) } else { Ok(()) }
     }
 
-    async fn ask<Q: Serialize + Sync, A: DeserializeOwned>(
+    pub(super) async fn ask<Q: Serialize + Sync, A: DeserializeOwned>(
         &self,
         method: &'static str,
         question: &Q,

@@ -28,6 +28,7 @@ use skywatch_storage::{
 };
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
+use super::packing::{pack, unpack, unpacked_len};
 use crate::offload;
 
 const MAGIC: [u8; 8] = *b"SKYWHH1\n";
@@ -75,6 +76,8 @@ pub struct QueueStats {
     pub deliveries: u64,
     /// See [`Self::deliveries`].
     pub failed_deliveries: u64,
+    /// Points stored by those that went well.
+    pub delivered_points: u64,
     /// Whether something that belonged here was given up.
     pub has_gaps: bool,
 }
@@ -107,6 +110,19 @@ struct State {
     tail_is_bad: bool,
 }
 
+/// Entries of the oldest piece that have been read, so that its bytes are read and checked once however many batches they
+/// make.
+#[derive(Debug)]
+struct Reading {
+    piece: u64,
+    /// Where in the piece it begins, and ends.
+    start: u64,
+    end: u64,
+    content: Bytes,
+    /// Places of entries in `content`.
+    bodies: Vec<std::ops::Range<usize>>,
+}
+
 /// See the module's header.
 #[derive(Debug)]
 pub struct Queue {
@@ -115,6 +131,7 @@ pub struct Queue {
     wall: Arc<dyn WallClock>,
     max_bytes: u64,
     state: Mutex<State>,
+    reading: Mutex<Option<Arc<Reading>>>,
     /// Number of entries known to be durable; held while the disk is waited for, so that those who wait share a sync.
     synced: AsyncMutex<u64>,
     has_gaps: AtomicBool,
@@ -126,6 +143,7 @@ pub struct Queue {
     points: AtomicU64,
     deliveries: AtomicU64,
     failed_deliveries: AtomicU64,
+    delivered_points: AtomicU64,
 }
 
 /// Entries to be delivered next.
@@ -133,6 +151,8 @@ pub struct Queue {
 pub struct Batch {
     /// Each as it was appended.
     pub entries: Vec<Bytes>,
+    /// How many there were, with those that cannot be read.
+    count: u64,
     /// Where the next batch begins.
     end: u64,
     piece: u64,
@@ -174,6 +194,7 @@ impl Queue {
             wall,
             max_bytes,
             state: Mutex::new(state),
+            reading: Mutex::default(),
             synced: AsyncMutex::new(0),
             has_gaps: AtomicBool::new(false),
             filled: Notify::new(),
@@ -183,6 +204,7 @@ impl Queue {
             points: AtomicU64::new(0),
             deliveries: AtomicU64::new(0),
             failed_deliveries: AtomicU64::new(0),
+            delivered_points: AtomicU64::new(0),
         };
         if has_gaps {
             queue.note_gap();
@@ -230,14 +252,28 @@ impl Queue {
             points: self.points.load(Ordering::Relaxed),
             deliveries: self.deliveries.load(Ordering::Relaxed),
             failed_deliveries: self.failed_deliveries.load(Ordering::Relaxed),
+            delivered_points: self.delivered_points.load(Ordering::Relaxed),
             has_gaps: self.has_gaps(),
         }
+    }
+
+    /// The oldest and the newest of its files, if anything waits, and no later than when its last entry came (milliseconds
+    /// since 1970).
+    pub fn ends(&self) -> Option<(PathBuf, PathBuf, u64)> {
+        let state = self.state.lock();
+        let (head, tail) = (state.pieces.front()?, state.pieces.back()?);
+        Some((head.path.clone(), tail.path.clone(), tail.until_ms))
     }
 
     /// Counts a delivery.
     pub(crate) fn tried(&self, has_arrived: bool) {
         self.deliveries.fetch_add(1, Ordering::Relaxed);
         self.failed_deliveries.fetch_add(u64::from(!has_arrived), Ordering::Relaxed);
+    }
+
+    /// Counts points that a delivery has stored.
+    pub(crate) fn arrived(&self, points: u64) {
+        self.delivered_points.fetch_add(points, Ordering::Relaxed);
     }
 
     /// Keeps an operation of so many points; when this returns `Ok`, it is durable. When it does not, the queue has a gap.
@@ -262,9 +298,10 @@ impl Queue {
 
     /// Appends an entry and returns how many there are.
     fn write(&self, entry: &[u8]) -> Result<u64, HintError> {
+        let entry = pack(entry);
         let mut bytes = Vec::with_capacity(entry.len() + frame::FRAME_HEADER_LEN);
         let start = frame::begin(&mut bytes);
-        bytes.extend_from_slice(entry);
+        bytes.extend_from_slice(&entry);
         frame::end(&mut bytes, start);
         let now_ms = self.wall.now_ms();
         let mut state = self.state.lock();
@@ -343,33 +380,57 @@ impl Queue {
 
     /// The next entries, of about `bytes` in all; none if nothing waits. They stay until [`Self::delivered`].
     pub fn next(&self, bytes: u64) -> Result<Batch, FsError> {
-        let (path, number, position, len) = {
+        let Some((reading, position)) = self.read_on()? else { return Ok(Batch::default()) };
+        let mut batch = Batch { piece: reading.piece, end: position, ..Batch::default() };
+        let mut taken = 0;
+        let from = reading.bodies.partition_point(|body| reading.start + (body.start as u64) < position);
+        for body in &reading.bodies[from..] {
+            let entry = reading.content.slice(body.clone());
+            let len = unpacked_len(&entry);
+            if taken > 0 && taken + len > bytes {
+                break;
+            }
+            batch.end = reading.start + body.end as u64;
+            batch.count += 1;
+            taken += len;
+            self.bytes_read.fetch_add(body.len() as u64, Ordering::Relaxed);
+            match unpack(entry) {
+                Ok(entry) => batch.entries.push(entry),
+                Err(error) => {
+                    tracing::error!(dir = %self.dir.display(), error = error.0, "a hint cannot be read");
+                    self.note_gap();
+                }
+            }
+        }
+        if batch.count == 0 {
+            // Nothing can be read behind the position: the rest is damaged.
+            batch.end = reading.end;
+        }
+        Ok(batch)
+    }
+
+    /// What is read of the oldest piece, with entries from the position on, and the position.
+    fn read_on(&self) -> Result<Option<(Arc<Reading>, u64)>, FsError> {
+        let (path, piece, position, len) = {
             let state = self.state.lock();
-            let Some(piece) = state.pieces.front() else { return Ok(Batch::default()) };
+            let Some(piece) = state.pieces.front() else { return Ok(None) };
             (piece.path.clone(), piece.number, state.position, piece.len)
         };
+        let mut reading = self.reading.lock();
+        let has_more =
+            |known: &&Arc<Reading>| known.piece == piece && (known.start..known.end).contains(&position);
+        if let Some(known) = reading.as_ref().filter(has_more) {
+            return Ok(Some((Arc::clone(known), position)));
+        }
         let content = self
             .fs
             .read_at(&path, position, (len - position) as usize)
             .map_err(FsError::on("read", &path))?;
         let content = Bytes::from(content);
-        let frames = frame::find_frames(&content, 0);
-        let mut batch = Batch { piece: number, end: position, ..Batch::default() };
-        let mut taken = 0;
-        for body in frames.bodies {
-            if taken > 0 && taken + body.len() as u64 > bytes {
-                break;
-            }
-            taken += body.len() as u64;
-            batch.end = position + body.end as u64;
-            batch.entries.push(content.slice(body));
-        }
-        if batch.entries.is_empty() {
-            // Nothing can be read behind the position: the rest is damaged.
-            batch.end = len;
-        }
-        self.bytes_read.fetch_add(taken, Ordering::Relaxed);
-        Ok(batch)
+        let bodies = frame::find_frames(&content, 0).bodies;
+        let read = Arc::new(Reading { piece, start: position, end: len, content, bodies });
+        *reading = Some(Arc::clone(&read));
+        Ok(Some((read, position)))
     }
 
     /// The entries of a batch have arrived, and go.
@@ -378,7 +439,7 @@ impl Queue {
         let Some(piece) = state.pieces.front_mut().filter(|piece| piece.number == batch.piece) else {
             return;
         };
-        piece.entries = piece.entries.saturating_sub(batch.entries.len() as u64);
+        piece.entries = piece.entries.saturating_sub(batch.count);
         let is_done = batch.end >= piece.len;
         state.position = batch.end;
         if is_done {
@@ -389,6 +450,7 @@ impl Queue {
     /// Removes the oldest piece. The newest may be it; the next entry begins another then.
     fn drop_oldest(&self, state: &mut State) {
         let Some(piece) = state.pieces.pop_front() else { return };
+        self.reading.lock().take_if(|reading| reading.piece == piece.number);
         if state.pieces.is_empty() {
             state.tail = None;
         }

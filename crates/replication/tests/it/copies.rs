@@ -1,10 +1,10 @@
 //! New owners get a shard's files, whatever happens on the way, and count only once they have everything.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use skywatch_meta::{Command, NodeId};
 use skywatch_replication::copy::{BEGIN, CHUNK};
-use skywatch_storage::fs::SimFs;
+use skywatch_storage::fs::{Fs, SimFs};
 use tokio::time::sleep;
 
 use crate::support::{Cluster, address, points, store_at, version};
@@ -131,4 +131,129 @@ async fn copies_that_went_with_a_node_are_made_again() {
     assert!(cluster.are_alike(&[1, 3]));
     let catalogue = cluster.catalogue();
     assert_eq!(catalogue.live_shard(cluster.shard().0.0).unwrap().owners, [NodeId(1), NodeId(3)]);
+}
+
+/// Three nodes, and a copy to the third that is slow; so far that some files of it have arrived, and what is there of them.
+async fn half_copied() -> (Cluster, SimFs, Vec<(String, u64)>) {
+    let mut cluster = three(400);
+    cluster.settings.bytes_per_sec = 20_000;
+    let fs = cluster.stop(3).await;
+    cluster.start(3, fs);
+    add_third(&cluster);
+    let status = |cluster: &Cluster| cluster.node(3).entropy.copies().status();
+    let mut copy = None;
+    for _ in 0..100_000 {
+        sleep(Duration::from_millis(5)).await;
+        copy = status(&cluster).pop().filter(|copy| copy.current_size > copy.total_size / 2);
+        if copy.is_some() {
+            break;
+        }
+    }
+    let copy = copy.expect("half of it arrives");
+    assert!(copy.current_size < copy.total_size, "{copy:?}");
+    assert!(cluster.node(3).shard(cluster.shard().0).is_none(), "half a shard is none");
+    assert!(!cluster.node(3).entropy.vouches_for(cluster.shard().0.0));
+    let fs = cluster.stop(3).await;
+    let arrived = copying(&fs);
+    assert!(arrived.len() >= 2, "{arrived:?}");
+    (cluster, fs, arrived)
+}
+
+/// What has arrived of shard 1 on a disk.
+fn copying(fs: &SimFs) -> Vec<(String, u64)> {
+    let entries = fs.list(Path::new("data/1.copying")).unwrap_or_default();
+    entries.into_iter().map(|entry| (entry.name, entry.len)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_goes_on_where_it_was_when_its_destination_restarts() {
+    let (mut cluster, fs, arrived) = half_copied().await;
+    let before = cluster.wires.count(CHUNK);
+    cluster.start(3, fs);
+    assert!(cluster.node(3).shard(cluster.shard().0).is_none());
+    let status = |cluster: &Cluster| cluster.node(3).entropy.copies().status().pop();
+    cluster
+        .until("under way again", |cluster| status(cluster).is_some_and(|copy| copy.current_size > 0))
+        .await;
+    let kept: u64 = arrived.iter().map(|(_, bytes)| bytes).sum();
+    assert!(status(&cluster).unwrap().current_size >= kept, "what is here counts");
+    cluster.until("joined", has_joined).await;
+    assert!(cluster.are_alike(&[1, 2, 3]));
+    // A file of these is one chunk: manifest and log come again, and what had not arrived.
+    let pinned = cluster.node(1).shard(cluster.shard().0).unwrap().pin().unwrap().files.len() as u64;
+    let chunks = cluster.wires.count(CHUNK) - before;
+    assert!(chunks <= pinned - arrived.len() as u64, "{chunks} of {pinned} files, {arrived:?} were there");
+    assert_eq!(copying(&cluster.node(3).fs), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_arrived_and_is_not_what_the_source_has_comes_again() {
+    let (mut cluster, fs, arrived) = half_copied().await;
+    let dir = Path::new("data/1.copying");
+    // Bytes that a power cut has left undone, a file of another shard's life, and one that is longer than it should be.
+    let (damaged, bytes) = &arrived[0];
+    fs.remove_file(&dir.join(damaged)).unwrap();
+    fs.create(&dir.join(damaged)).unwrap().append(&vec![0; *bytes as usize]).unwrap();
+    fs.create(&dir.join("00009999.seg")).unwrap().append(b"of another life").unwrap();
+    fs.open_append(&dir.join(&arrived[1].0)).unwrap().append(b"more").unwrap();
+    cluster.start(3, fs);
+    cluster.until("joined", has_joined).await;
+    assert!(cluster.are_alike(&[1, 2, 3]));
+    let shard = cluster.node(3).shard(cluster.shard().0).unwrap();
+    assert!(!shard.recovery().has_damage());
+    assert!(!cluster.node(3).fs.list(shard.dir()).unwrap().iter().any(|entry| entry.name == "00009999.seg"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_is_away_for_long_does_not_make_a_copy_begin_anew() {
+    let mut cluster = three(400);
+    cluster.settings.bytes_per_sec = 20_000;
+    let fs = cluster.stop(3).await;
+    cluster.start(3, fs);
+    drop(cluster.stop(2).await);
+    add_third(&cluster);
+    let status = |cluster: &Cluster| cluster.node(3).entropy.copies().status().pop();
+    let is_half = |cluster: &Cluster| status(cluster).is_some_and(|it| it.current_size > it.total_size / 2);
+    cluster.until("half copied", is_half).await;
+    let source = cluster.stop(1).await;
+    sleep(Duration::from_secs(300)).await;
+    let waiting = status(&cluster).expect("it is known to wait");
+    assert!(waiting.current_size > waiting.total_size / 2, "{waiting:?}");
+    let before = cluster.wires.count(CHUNK);
+    cluster.start(1, source);
+    cluster.until("whole", |cluster| cluster.are_alike(&[1, 3])).await;
+    let pinned = cluster.node(1).shard(cluster.shard().0).unwrap().pin().unwrap().files.len() as u64;
+    assert!(cluster.wires.count(CHUNK) - before < pinned);
+}
+
+#[tokio::test(start_paused = true)]
+async fn writes_that_come_amid_the_copy_end_it_and_the_rest_comes_beside_them() {
+    let (mut cluster, fs, _) = half_copied().await;
+    cluster.start(3, fs);
+    let shard = cluster.shard();
+    let is_under_way = |cluster: &Cluster| cluster.node(3).entropy.copies().status().len() == 1;
+    cluster.until("under way again", is_under_way).await;
+    for id in 1..=3 {
+        store_at(&cluster.node(id).store, shard, &points(500..501, 0..10), version(9_000));
+    }
+    cluster.settings.bytes_per_sec = 0;
+    // Cells that are here of those that are there are shown as bytes of the source's.
+    let shown = |cluster: &Cluster| {
+        let copy = cluster.node(3).entropy.copies().status().pop();
+        copy.filter(|copy| copy.current_size > 0 && copy.current_size < copy.total_size).is_some()
+    };
+    cluster.until("shown", shown).await;
+    cluster.until("joined", has_joined).await;
+    cluster.until("alike", |cluster| cluster.are_alike(&[1, 2, 3])).await;
+    assert_eq!(copying(&cluster.node(3).fs), []);
+    cluster.until("shown no more", |cluster| cluster.node(3).entropy.copies().status().is_empty()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_arrived_of_a_copy_that_nobody_wants_any_more_is_removed() {
+    let (mut cluster, fs, _) = half_copied().await;
+    let shard = cluster.shard().0.0;
+    cluster.shared.apply(&Command::RemoveShardOwner { shard, node: NodeId(3), at_ns: 0 }).unwrap();
+    cluster.start(3, fs);
+    cluster.until("removed", |cluster| copying(&cluster.node(3).fs).is_empty()).await;
 }

@@ -154,7 +154,7 @@ async fn a_directory_that_is_lost_as_soon_as_it_is_there_is_missed_too() {
     let target = Target { shard: id.0, range, database: "db", version: version(3_000) };
     let body = join([&target.write(&batch, &all).bytes]);
     let limit = Duration::from_secs(1);
-    let question = ApplyQuestion {};
+    let question = ApplyQuestion::default();
     let (answer, _): (ApplyAnswer, Bytes) =
         ask(&*cluster.wires, &address(2), APPLY, &question, body, limit).await.unwrap();
     assert_eq!(answer.outcomes.len(), 1);

@@ -4,4 +4,6 @@
 
 mod copies;
 mod entropy;
+mod log;
+mod settle;
 mod support;

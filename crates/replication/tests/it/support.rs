@@ -12,7 +12,9 @@ use parking_lot::Mutex;
 use skywatch_meta::{Applied, Catalogue, Command, Lease, NodeId, RetentionPolicySpec};
 use skywatch_model::{Clock, FieldRef, TimeRange, Version, WallClock, line::PointBatch};
 use skywatch_replication::{
-    Catalogues, Entropy, EntropySettings, ExecuteError, Member, MemberSettings, NoLimits, Parts,
+    Catalogues, Entropy, EntropySettings, ExecuteError, ForgetSettings, Member, MemberSettings, NoLimits,
+    Parts,
+    log::{LogPath, LogSettings, MemoryLog, WriteLog},
     restore_copies,
 };
 use skywatch_rpc::{Call, CallError, Reply, Router, Transport};
@@ -25,6 +27,10 @@ use tokio::{
 
 /// When the tests begin, in milliseconds since 1970.
 pub(crate) const BEGAN_MS: u64 = 1_700_000_000_000;
+/// The log that writes go through, where they do.
+pub(crate) const LOG: &str = "points";
+/// A time in the group that is written through it.
+pub(crate) const LOGGED_NS: i64 = NOW_NS + 14 * 24 * 3_600 * 1_000_000_000;
 /// A time in the shard.
 pub(crate) const NOW_NS: i64 = BEGAN_MS as i64 * 1_000_000;
 
@@ -78,6 +84,10 @@ impl Catalogues for View {
         Some(Duration::ZERO)
     }
 
+    fn is_met(&self) -> bool {
+        true
+    }
+
     async fn execute(&self, command: &Command) -> Result<Applied, ExecuteError> {
         self.shared.apply(command)
     }
@@ -86,6 +96,10 @@ impl Catalogues for View {
         let duration_ms = duration.as_millis() as u64;
         let command = Command::AcquireLease { name: name.to_owned(), owner, duration_ms, unrenewed: None };
         Ok(self.shared.apply(&command)?.lease.unwrap())
+    }
+
+    async fn nobody_confirms(&self) -> bool {
+        false
     }
 }
 
@@ -147,6 +161,7 @@ pub(crate) struct Node {
     pub(crate) fs: SimFs,
     pub(crate) store: Arc<Store>,
     pub(crate) entropy: Arc<Entropy>,
+    pub(crate) member: Arc<Member>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -161,6 +176,9 @@ pub(crate) struct Cluster {
     pub(crate) wires: Arc<Wires>,
     pub(crate) nodes: BTreeMap<u64, Node>,
     pub(crate) settings: EntropySettings,
+    pub(crate) forget: ForgetSettings,
+    /// The ways of nodes to the log that writes go through, where they do.
+    pub(crate) links: BTreeMap<u64, MemoryLog>,
     began: Instant,
 }
 
@@ -196,7 +214,31 @@ impl Cluster {
         let settings =
             EntropySettings { check_interval: Duration::from_secs(10), ..EntropySettings::default() };
         let wires = Arc::new(Wires::default());
-        Self { shared, wires, nodes: BTreeMap::new(), settings, began: Instant::now() }
+        let (nodes, links) = (BTreeMap::new(), BTreeMap::new());
+        let forget = ForgetSettings { after: Duration::ZERO, ..ForgetSettings::default() };
+        Self { shared, wires, nodes, settings, forget, links, began: Instant::now() }
+    }
+
+    /// As [`Self::new`], and a second shard group, at [`LOGGED_NS`], that is written through a log of so many partitions.
+    pub(crate) fn logged(nodes: u64, partitions: u32) -> Self {
+        let mut cluster = Self::new(nodes);
+        let log = MemoryLog::new(partitions, 4_000, Duration::ZERO, Arc::new(Wall(cluster.began)));
+        let level = skywatch_meta::FEATURE_LEVEL;
+        let mut commands: Vec<Command> =
+            (1..=nodes).map(|id| Command::AnnounceFeatureLevel { node: NodeId(id), level }).collect();
+        commands.push(Command::RaiseFeatureLevel { level });
+        let name = Some(LOG.to_owned());
+        commands
+            .extend((1..=nodes).map(|id| Command::AnnounceWriteLog { node: NodeId(id), log: name.clone() }));
+        commands.push(Command::CreateLoggedShardGroup {
+            database: "db".into(),
+            retention_policy: "rp".into(),
+            time_ns: LOGGED_NS,
+            log_starts: vec![0; partitions as usize],
+        });
+        commands.iter().for_each(|command| drop(cluster.shared.apply(command).unwrap()));
+        cluster.links = (1..=nodes).map(|id| (id, log.link())).collect();
+        cluster
     }
 
     pub(crate) fn catalogue(&self) -> Arc<Catalogue> {
@@ -231,21 +273,46 @@ impl Cluster {
             catalogues: Arc::new(View { shared: Arc::clone(&self.shared) }),
             admission: Arc::new(NoLimits),
         };
-        let member = Member::open(parts, Path::new("hh"), MemberSettings::default()).unwrap();
+        let member = {
+            let settings = MemberSettings { forget: self.forget, ..MemberSettings::default() };
+            Member::open(parts, Path::new("hh"), settings).unwrap()
+        };
+        let mut logged = Vec::new();
+        let mut calls = Router::new();
+        if let Some(link) = self.links.get(&id) {
+            let settings = LogSettings {
+                patience: Duration::ZERO,
+                idle: Duration::from_millis(10),
+                threads: 1,
+                batch_bytes: 20_000,
+                ..LogSettings::default()
+            };
+            let log = (LOG, Arc::new(link.same_link()) as Arc<dyn WriteLog>);
+            let path =
+                LogPath::open(&member, Arc::new(fs.clone()), Path::new("meta"), log, settings).unwrap();
+            member.write_through(Arc::clone(&path));
+            calls = path.router();
+            let [applying, watching, asking] = [(); 3].map(|()| Arc::clone(&path));
+            logged.push(tokio::spawn(async move { applying.run().await }));
+            logged.push(tokio::spawn(async move { watching.watch_log().await }));
+            logged.push(tokio::spawn(async move { asking.watch_peers().await }));
+        }
         let settings = EntropySettings { seed: id, ..self.settings.clone() };
         let entropy =
             Entropy::open(Arc::clone(&member), Arc::new(fs.clone()), Path::new("data"), settings).unwrap();
-        let router = member.router().and(entropy.all_routes());
+        let router = member.router().and(entropy.all_routes()).and(calls);
         self.wires.routers.lock().insert(address(id), router);
         let (delivering, watching, comparing) =
             (Arc::clone(&member), Arc::clone(&member), Arc::clone(&entropy));
-        let tasks = vec![
+        let kept = Arc::clone(&member);
+        let mut tasks = vec![
             tokio::spawn(async move { delivering.run().await }),
             tokio::spawn(async move { watching.watch_wholeness().await }),
             tokio::spawn(async move { comparing.run().await }),
             tokio::spawn(restore_copies(member)),
         ];
-        self.nodes.insert(id, Node { fs, store, entropy, tasks });
+        tasks.extend(logged);
+        self.nodes.insert(id, Node { fs, store, entropy, member: kept, tasks });
     }
 
     /// Stops a node as a power cut does; its disk.

@@ -19,11 +19,12 @@ pub(crate) struct Absence {
 }
 
 impl Absence {
-    /// After another failure.
-    pub(crate) fn after(earlier: Option<&Self>, now: Instant, reason: String) -> Self {
+    /// After another failure, of an attempt that began then: what it took counts, so that a node that is cut off is found again soon
+    /// after it is back.
+    pub(crate) fn after(earlier: Option<&Self>, begun: Instant, now: Instant, reason: String) -> Self {
         let failures = earlier.map_or(0, |earlier| earlier.failures).saturating_add(1);
         let pause = FIRST.saturating_mul(1 << (failures - 1).min(10)).min(LONGEST);
-        Self { failures, until: now + pause, reason }
+        Self { failures, until: (begun + pause).max(now + FIRST), reason }
     }
 
     /// Whether it is left alone now.
@@ -41,10 +42,13 @@ mod tests {
         let now = Instant::now();
         let mut absence = None;
         for pause_ms in [100, 200, 400, 800, 1000, 1000] {
-            let next = Absence::after(absence.as_ref(), now, "refused".to_owned());
+            let next = Absence::after(absence.as_ref(), now, now, "refused".to_owned());
             assert!(next.holds(now + Duration::from_millis(pause_ms - 1)));
             assert!(!next.holds(now + Duration::from_millis(pause_ms)));
             absence = Some(next);
         }
+        let later = now + Duration::from_millis(990);
+        let next = Absence::after(absence.as_ref(), now, later, "silence".to_owned());
+        assert!(next.holds(later + Duration::from_millis(99)) && !next.holds(later + FIRST));
     }
 }

@@ -111,6 +111,11 @@ impl Connection {
         is_open.then(|| self.link.queued_bytes())
     }
 
+    /// Whether the node gives no sign of life on it for the moment.
+    pub(crate) fn is_doubtful(&self, now: Instant) -> bool {
+        self.link.is_doubtful(now)
+    }
+
     /// Has it end now.
     pub(crate) fn close(&self) {
         self.close.notify_one();

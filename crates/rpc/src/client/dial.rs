@@ -1,9 +1,13 @@
 //! Making a connection: TCP, TLS if configured, the greeting.
 
+use std::{io, time::Duration};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use skywatch_tls::ClientTls;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    time::timeout,
 };
 
 use crate::{
@@ -19,13 +23,28 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
+/// Whoever has not answered for so long is knocked at again. The system does so by itself, at first after a second: longer than a
+/// connection should take once a cut has ended.
+const AGAIN_AFTER: Duration = Duration::from_millis(250);
+
+/// Makes a TCP connection, for as long as the future is not dropped. The first attempt that comes to something counts.
+async fn connect(to: &str) -> io::Result<TcpStream> {
+    let mut attempts = FuturesUnordered::new();
+    loop {
+        attempts.push(TcpStream::connect(to));
+        if let Ok(Some(outcome)) = timeout(AGAIN_AFTER, attempts.next()).await {
+            return outcome;
+        }
+    }
+}
+
 /// Connects to a node. The error says why not, in words; dropping the future gives up.
 pub(crate) async fn dial(
     to: &str,
     identity: &Identity,
     tls: Option<&ClientTls>,
 ) -> Result<(FrameReader<Box<dyn Stream>>, Peer), String> {
-    let stream = TcpStream::connect(to).await.map_err(|error| error.to_string())?;
+    let stream = connect(to).await.map_err(|error| error.to_string())?;
     // Calls are written whole; waiting for more would only delay them. Failing to say so does no harm.
     drop(stream.set_nodelay(true));
     let mut binding = [0; 32];

@@ -54,12 +54,15 @@ pub(crate) enum Choice {
 
 /// The right to connect: held by one at a time.
 #[derive(Debug)]
-pub(crate) struct Dialling(watch::Sender<()>);
+pub(crate) struct Dialling {
+    told: watch::Sender<()>,
+    begun: Instant,
+}
 
 impl Dialling {
     /// Closed when the attempt has come to something.
     pub(crate) fn watch(&self) -> watch::Receiver<()> {
-        self.0.subscribe()
+        self.told.subscribe()
     }
 }
 
@@ -76,12 +79,17 @@ impl Peer {
     /// How to get a connection now.
     pub(crate) fn choose(&self, now: Instant, connections_max: usize) -> Choice {
         let mut state = self.state.lock();
-        let open = state.connections.iter().filter_map(|it| Some((it.queued_bytes()?, it)));
-        if let Some((queued, best)) = open.min_by_key(|(queued, _)| *queued) {
+        let open = state.connections.iter();
+        let open = open.filter_map(|it| Some(((it.is_doubtful(now), it.queued_bytes()?), it)));
+        if let Some(((is_doubtful, queued), best)) = open.min_by_key(|(merits, _)| *merits) {
             let best = Arc::clone(best);
-            let is_crowded = queued > CROWDED_BYTES && state.connections.len() < connections_max;
-            return match is_crowded && state.dialling.is_none() {
-                true => Choice::UseAndDial(best, state.dial()),
+            if !is_doubtful {
+                state.absence = None;
+            }
+            let is_tried = state.dialling.is_some() || state.absence.as_ref().is_some_and(|it| it.holds(now));
+            let wants_another = is_doubtful || queued > CROWDED_BYTES;
+            return match wants_another && !is_tried && state.connections.len() < connections_max {
+                true => Choice::UseAndDial(best, state.dial(now)),
                 false => Choice::Use(best),
             };
         }
@@ -90,7 +98,7 @@ impl Peer {
             (Some(_), Some(absence)) => Choice::Absent(absence.reason.clone()),
             (Some(dialling), None) => Choice::Wait(dialling.clone()),
             (None, Some(absence)) if absence.holds(now) => Choice::Absent(absence.reason.clone()),
-            (None, _) => Choice::Dial(state.dial()),
+            (None, _) => Choice::Dial(state.dial(now)),
         }
     }
 
@@ -108,7 +116,7 @@ impl Peer {
             }
             Err(reason) => {
                 self.counters.dial_failures.fetch_add(1, Ordering::Relaxed);
-                self.miss(&mut state, reason);
+                self.miss(&mut state, right.begun, reason);
             }
         }
         drop(state);
@@ -121,15 +129,16 @@ impl Peer {
         state.connections.retain(|other| !Arc::ptr_eq(other, connection));
         if *end == End::Silent {
             // Another attempt would only be silence again, and cost its caller the dial timeout.
-            self.miss(&mut state, "it gives no sign of life".to_owned());
+            self.miss(&mut state, Instant::now(), "it gives no sign of life".to_owned());
         }
     }
 
-    fn miss(&self, state: &mut State, reason: String) {
+    /// What was tried from then on was in vain.
+    fn miss(&self, state: &mut State, begun: Instant, reason: String) {
         if state.absence.as_ref().is_none_or(|absence| absence.reason != reason) {
             tracing::warn!(to = self.to, reason, "a node cannot be reached");
         }
-        state.absence = Some(Absence::after(state.absence.as_ref(), Instant::now(), reason));
+        state.absence = Some(Absence::after(state.absence.as_ref(), begun, Instant::now(), reason));
     }
 
     /// Ends all connections.
@@ -174,9 +183,9 @@ impl Peer {
 }
 
 impl State {
-    fn dial(&mut self) -> Dialling {
-        let (right, dialling) = watch::channel(());
+    fn dial(&mut self, begun: Instant) -> Dialling {
+        let (told, dialling) = watch::channel(());
         self.dialling = Some(dialling);
-        Dialling(right)
+        Dialling { told, begun }
     }
 }

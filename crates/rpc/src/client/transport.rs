@@ -15,6 +15,7 @@ use super::{
 use crate::{
     Call, CallError, Failure, FailureKind, Identity, Patience, PeerStatistics, Reply, Transport,
     budget::Budget,
+    call::NOT_TRIED,
     wire::message::{Status, too_long},
 };
 
@@ -187,6 +188,7 @@ impl Shared {
         peer: &Arc<Peer>,
         deadline: Instant,
     ) -> Result<Arc<Connection>, String> {
+        let mut has_tried = false;
         loop {
             let mut dialling = match peer.choose(Instant::now(), self.options.connections_per_peer_max) {
                 Choice::Use(connection) => return Ok(connection),
@@ -194,9 +196,11 @@ impl Shared {
                     self.dial(Arc::clone(peer), right);
                     return Ok(connection);
                 }
-                Choice::Absent(reason) => return Err(reason),
+                Choice::Absent(reason) if has_tried => return Err(reason),
+                Choice::Absent(reason) => return Err(format!("{reason}{NOT_TRIED}")),
                 Choice::Wait(dialling) => dialling,
                 Choice::Dial(right) => {
+                    has_tried = true;
                     let dialling = right.watch();
                     self.dial(Arc::clone(peer), right);
                     dialling

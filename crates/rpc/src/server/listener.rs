@@ -71,6 +71,7 @@ impl ServeOptions {
                 busy: Duration::from_secs(10),
                 idle: Duration::from_secs(15),
                 silence_max: Duration::from_secs(10),
+                ..Patience::default()
             },
             counters: Arc::default(),
         }

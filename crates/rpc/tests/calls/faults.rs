@@ -101,6 +101,7 @@ async fn a_node_that_freezes_is_noticed_by_its_silence() {
         busy: Duration::from_millis(50),
         idle: Duration::from_millis(50),
         silence_max: Duration::from_millis(150),
+        ..Patience::default()
     };
     // In between: passes bytes on until told to swallow them.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -144,6 +145,48 @@ async fn a_node_that_freezes_is_noticed_by_its_silence() {
     node.stop().await;
 }
 
+/// After a cut what was sent meanwhile is sent again by the system, ever more rarely: for a while nothing passes on a connection although
+/// the node can be reached.
+#[tokio::test]
+async fn a_connection_on_which_nothing_passes_is_not_the_only_one() {
+    let node = Node::start(options("")).await;
+    let patience = Patience {
+        busy: Duration::from_millis(50),
+        idle: Duration::from_millis(50),
+        doubt: Duration::from_millis(50),
+        silence_max: Duration::from_secs(60),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = listener.local_addr().unwrap().to_string();
+    let (hang, mut hangs) = tokio::sync::watch::channel(false);
+    let behind = node.address.clone();
+    let between = tokio::spawn(async move {
+        let (mut first, _) = listener.accept().await.unwrap();
+        let mut far = tokio::net::TcpStream::connect(&behind).await.unwrap();
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut first, &mut far) => {}
+            _ = hangs.wait_for(|hangs| *hangs) => {}
+        }
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut far = tokio::net::TcpStream::connect(&behind).await.unwrap();
+            tokio::spawn(async move { drop(tokio::io::copy_bidirectional(&mut near, &mut far).await) });
+        }
+    });
+    let options = TransportOptions { patience, ..TransportOptions::new(identity("")) };
+    let transport = Arc::new(TcpTransport::new(options));
+    echo(&transport, &to, "").await.unwrap();
+    hang.send_replace(true);
+    let begun = Instant::now();
+    // Whoever is on the first one waits; sooner or later one goes by another.
+    while transport.call(&to, call("test.echo", 0, ""), Duration::from_millis(100)).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "nothing passes after {:?}", begun.elapsed());
+    }
+    assert_eq!(transport.statistics()[0].connections, 2, "the first one may come back to life");
+    between.abort();
+    node.stop().await;
+}
+
 #[tokio::test]
 async fn a_slow_handler_is_no_frozen_node() {
     let node = Node::start(options("")).await;
@@ -151,6 +194,7 @@ async fn a_slow_handler_is_no_frozen_node() {
         busy: Duration::from_millis(20),
         idle: Duration::from_millis(20),
         silence_max: Duration::from_millis(300),
+        ..Patience::default()
     };
     let transport = TcpTransport::new(TransportOptions { patience, ..TransportOptions::new(identity("")) });
     transport.call(&node.address, call("test.sleep", 1000, ""), LONG).await.unwrap();
@@ -218,4 +262,17 @@ async fn damaged_frames_end_the_connection_and_nothing_else() {
     drop(between.await.unwrap());
     echo(&transport, &node.address, "body").await.unwrap();
     node.stop().await;
+}
+
+#[tokio::test]
+async fn whether_nobody_listens_is_known_by_who_has_just_tried() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let transport = transport("");
+    let error = echo(&transport, &address, "").await.unwrap_err();
+    assert!(error.nobody_listens() && !error.was_not_tried(), "{error}");
+    // A moment later it is not tried again: it may have started meanwhile.
+    let error = echo(&transport, &address, "").await.unwrap_err();
+    assert!(!error.nobody_listens() && error.was_not_tried(), "{error}");
 }

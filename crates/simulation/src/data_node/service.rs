@@ -6,7 +6,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use skywatch_meta::{Catalogue, Command, RetentionPolicy, ShardGroup};
 use skywatch_model::{FieldRef, TimeRange, Version, line::PointBatch};
-use skywatch_replication::{Catalogues, Consistency, Outcome, Owners, Part, operation::Target};
+use skywatch_replication::{
+    Catalogues, Consistency, Outcome, Owners, Part,
+    log::{LogPart, LogPath},
+    operation::Target,
+};
 use skywatch_rpc::{Failure, FailureKind, Router, tell};
 use skywatch_storage::{Rule, TagPredicate};
 
@@ -160,6 +164,11 @@ impl DataNode {
                 places.entry(shard.id).or_insert_with(|| (range_of(group), Owners::of(shard), Vec::new()));
             place.2.push(position as u32);
         }
+        let _pending = self.member.begin_operation();
+        let version = self.next_version(operation);
+        if catalogue.write_log().is_some() {
+            return self.write_logged(&catalogue, &batch, &places, version).await;
+        }
         let part = |(&shard, (range, owners, points)): (&u64, &'_ (TimeRange, Owners, Vec<u32>))| {
             (shard, *range, owners.clone(), points.clone())
         };
@@ -168,7 +177,6 @@ impl DataNode {
             .iter()
             .map(|(shard, range, owners, points)| Part { shard: *shard, range: *range, points, owners })
             .collect();
-        let version = self.next_version(operation);
         let outcomes = self.member.coordinator().write(DATABASE, &batch, &parts, version).await;
         for (part, outcome) in parts.iter().zip(&outcomes) {
             self.tell(operation, part.shard, outcome);
@@ -176,6 +184,25 @@ impl DataNode {
                 return Err(unavailable(outcome.problem.as_deref().unwrap_or("below the level")));
             }
         }
+        Ok(Written { version: version.0 })
+    }
+
+    /// As through the binary: the log has it.
+    async fn write_logged(
+        &self,
+        catalogue: &Catalogue,
+        batch: &PointBatch<'_>,
+        places: &BTreeMap<u64, (TimeRange, Owners, Vec<u32>)>,
+        version: Version,
+    ) -> Result<Written, Failure> {
+        let log = self.member.log().ok_or_else(|| unavailable("no log"))?;
+        let mut parts = Vec::new();
+        for (&shard, (range, owners, points)) in places {
+            let partition = LogPath::partition_of(catalogue, shard).ok_or_else(|| unavailable("no log"))?;
+            let is_own = owners.whole.contains(&self.member.id());
+            parts.push(LogPart { shard, range: *range, partition, points, is_own });
+        }
+        log.write(DATABASE, batch, &parts, version).await.map_err(unavailable)?;
         Ok(Written { version: version.0 })
     }
 
@@ -206,16 +233,30 @@ impl DataNode {
         };
         let catalogue = self.follower.current();
         let policy = policy_of(&catalogue)?;
+        let _pending = self.member.begin_operation();
         let version = self.next_version(operation);
+        let (mut logged, mut settling) = (Vec::new(), Vec::new());
         for group in policy.live_shard_groups().filter(|group| range_of(group).overlaps(times)) {
             for shard in &group.shards {
                 let target = Target { shard: shard.id, range: range_of(group), database: DATABASE, version };
+                if let Some(partition) = group.partition_of(shard.id) {
+                    logged.push((target, partition));
+                    settling.push((partition, shard.whole_owners().collect()));
+                    continue;
+                }
                 let owners = Owners::of(shard);
                 let outcome = self.member.coordinator().delete(&target, &rule, times, &owners).await;
                 self.tell(operation, shard.id, &outcome);
-                if !outcome.reaches(Consistency::Any) || outcome.hint_problem.is_some() {
+                let is_refused = outcome.hint_problem.is_some() || !outcome.rejected.is_empty();
+                if !outcome.reaches(Consistency::Any) || is_refused {
                     return Err(unavailable(outcome.problem.as_deref().unwrap_or("not everywhere")));
                 }
+            }
+        }
+        if let (Some(log), false) = (self.member.log(), logged.is_empty()) {
+            let token = log.delete(&logged, &rule, times).await.map_err(unavailable)?;
+            if let Some(reason) = log.settle(&token, &settling, log.settings().delete_timeout).await {
+                return Err(unavailable(reason));
             }
         }
         Ok(Written { version: version.0 })
@@ -245,7 +286,7 @@ impl DataNode {
     ) -> Result<Vec<Row>, Failure> {
         let me = self.member.id();
         let mut whole = owners.whole.clone();
-        whole.sort_by_key(|owner| *owner != me);
+        whole.sort_by_key(|owner| (*owner != me, self.member.standing().is_silent(*owner)));
         for owner in whole {
             if owner == me {
                 match self.rows_of(shard) {

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use skywatch_model::Version;
 use skywatch_replication::LeaseHolder;
+use skywatch_storage::Shard;
 
 use super::DataNode;
 use crate::{Machine, invariants::leases::Holdings, stream};
@@ -29,6 +31,7 @@ pub(super) async fn maintain(node: Arc<DataNode>) {
     loop {
         tokio::time::sleep(Duration::from_millis(random.between(300, 3000))).await;
         for shard in node.member.store().shards() {
+            node.note_forgotten(&shard);
             let result = match random.between(0, 3) {
                 0 | 1 => shard.flush(),
                 2 => shard.flush().and_then(|()| shard.compact().map(drop)),
@@ -41,6 +44,20 @@ pub(super) async fn maintain(node: Arc<DataNode>) {
                     format!("{}: upkeep of {} fails: {error}", node.machine.name, shard.id()),
                 );
             }
+        }
+    }
+}
+
+impl DataNode {
+    /// Tells in the trace which deletes a shard has forgotten.
+    fn note_forgotten(&self, shard: &Shard) {
+        let forgotten = shard.forgotten();
+        if forgotten > Version::ZERO {
+            let Self { machine, .. } = self;
+            let left = shard.stats().tombstones;
+            let told =
+                format!("{}: shard {} forgets below {forgotten}, {left} left", machine.name, shard.id());
+            machine.trace.note(machine.time.now(), told);
         }
     }
 }

@@ -4,10 +4,13 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Result, bail};
-use skywatch_replication::{EntropySettings, MemberSettings, hints::HintSettings};
+use skywatch_replication::{EntropySettings, ForgetSettings, MemberSettings, hints::HintSettings};
 use skywatch_tls::ClientTlsConfig;
 
-use super::{FileConfig, coordinator::CoordinatorSection, go_duration::GoDuration, influxdb::section};
+use super::{
+    FileConfig, coordinator::CoordinatorSection, go_duration::GoDuration, influxdb::section,
+    replication::ReplicationSettings,
+};
 use crate::{bind_address::BindAddress, byte_size::ByteSize, cli::DataArgs};
 
 /// Where other nodes reach a data node unless told otherwise.
@@ -37,6 +40,7 @@ section! {
         check_interval: Option<GoDuration>,
         auto_repair_missing: Option<bool>,
         rate_limit: Option<ByteSize>,
+        forget_deletes_after: Option<GoDuration>,
     }
     ignores { max_fetch, max_sync }
 }
@@ -67,6 +71,8 @@ pub(crate) struct ClusterSettings {
     pub(crate) member: MemberSettings,
     /// How it compares its shards with those of others. Unlike in InfluxDB's clusters, it does unless told otherwise.
     pub(crate) entropy: EntropySettings,
+    /// How what is written reaches owners.
+    pub(crate) replication: ReplicationSettings,
     /// How long a write waits for owners.
     pub(crate) write_timeout: Duration,
     /// How long connecting may take.
@@ -87,6 +93,7 @@ impl ClusterSettings {
         let (hints, built_in) = (&file.hinted_handoff, HintSettings::default());
         let member = MemberSettings {
             patience: span(file.coordinator.owner_timeout, MemberSettings::default().patience),
+            suspect_after: suspect_after(file)?,
             hints: HintSettings {
                 enabled: hints.enabled.unwrap_or(built_in.enabled),
                 max_bytes: hints.max_size.map_or(built_in.max_bytes, |size| size.0),
@@ -96,6 +103,10 @@ impl ClusterSettings {
                 rate_limit: hints.retry_rate_limit.map_or(built_in.rate_limit, |size| size.0),
                 batch_bytes: hints.batch_size.map_or(built_in.batch_bytes, |size| size.0),
                 purge_interval: span(hints.purge_interval, built_in.purge_interval),
+            },
+            forget: ForgetSettings {
+                after: span(file.anti_entropy.forget_deletes_after, ForgetSettings::default().after),
+                ..ForgetSettings::default()
             },
         };
         let (repairs, built_in) = (&file.anti_entropy, EntropySettings::default());
@@ -113,6 +124,7 @@ impl ClusterSettings {
             labels: file.labels.clone(),
             member,
             entropy,
+            replication: ReplicationSettings::merge(&file.replication)?,
             write_timeout: span(file.coordinator.write_timeout, Duration::from_secs(10)),
             dial_timeout: span(file.coordinator.dial_timeout, Duration::from_secs(1)),
             gossip_frequency: span(file.gossip_frequency, Duration::from_secs(3))
@@ -122,6 +134,20 @@ impl ClusterSettings {
             meta_tls: meta_tls(file),
         })
     }
+}
+
+/// Asked ten times a second, a node that misses a few answers is not silent yet.
+const SUSPECT_AFTER_MIN: Duration = Duration::from_millis(300);
+
+fn suspect_after(file: &FileConfig) -> Result<Duration> {
+    let after = file.coordinator.suspect_after.map_or(MemberSettings::default().suspect_after, |span| span.0);
+    if after < SUSPECT_AFTER_MIN {
+        bail!(
+            "[coordinator] suspect-after is {after:?}: nodes would take each other for silent that are merely busy; set it to \
+             {SUSPECT_AFTER_MIN:?} or more"
+        );
+    }
+    Ok(after)
 }
 
 fn secret(args: &DataArgs, file: &FileConfig) -> Result<Option<String>> {

@@ -11,6 +11,8 @@ use crate::{bind_address::BindAddress, cli::RunArgs};
 pub(crate) struct ConsoleSettings {
     /// `None` when the console is off.
     pub(crate) bind: Option<BindAddress>,
+    /// HTTPS, with the certificate of the API.
+    pub(crate) https: bool,
     /// A directory of dashboards beside those that ship.
     pub(crate) dashboards_dir: Option<PathBuf>,
 }
@@ -21,7 +23,15 @@ pub(crate) struct ConsoleSettings {
 pub(super) struct ConsoleSection {
     enabled: Option<bool>,
     bind: Option<BindAddress>,
+    https_enabled: bool,
     dashboards_dir: Option<PathBuf>,
+}
+
+impl ConsoleSection {
+    /// A data node has a console only if its file says so.
+    pub(super) fn off_unless_enabled(&mut self) {
+        self.enabled.get_or_insert(false);
+    }
 }
 
 impl ConsoleSettings {
@@ -30,6 +40,7 @@ impl ConsoleSettings {
         let bind = args.console_bind.clone().or(file.bind);
         Self {
             bind: on.then(|| bind.unwrap_or_else(|| BindAddress::loopback(3000))),
+            https: on && file.https_enabled,
             dashboards_dir: file.dashboards_dir,
         }
     }

@@ -22,6 +22,7 @@ section! {
         // Of clusters.
         dial_timeout: Option<GoDuration>,
         owner_timeout: Option<GoDuration>,
+        suspect_after: Option<GoDuration>,
         https_enabled: Option<bool>,
         https_certificate: Option<PathBuf>,
         https_private_key: Option<PathBuf>,

@@ -9,6 +9,8 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 const PREFIX: &str = "INFLUXDB_";
+/// They say where files are, and name no key of one.
+const FILE_VARIABLES: [&str; 2] = ["INFLUXDB_CONFIG_PATH", "INFLUXDB_META_CONFIG_PATH"];
 
 /// Where keys may be.
 #[derive(Debug, Clone, Copy)]
@@ -90,13 +92,23 @@ fn meanings(text: &str) -> Vec<Value> {
 
 /// A configuration, and what variables change in it. Variables that name no place are others' and change nothing.
 pub(super) fn overridden<T: DeserializeOwned>(
-    mut table: Table,
+    table: Table,
     places: Places,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<T> {
+    Ok(changed::<T>(table, places, environment)?.try_into()?)
+}
+
+/// The same as a table, which is one of a `T`.
+pub(super) fn changed<T: DeserializeOwned>(
+    mut table: Table,
+    places: Places,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Table> {
     let mut variables: Vec<(String, String)> = environment
         .into_iter()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| !FILE_VARIABLES.contains(&name.as_str()))
         .collect();
     // Tables are counted from 0.
     variables.sort();
@@ -123,7 +135,7 @@ pub(super) fn overridden<T: DeserializeOwned>(
             (None, None) => continue,
         };
     }
-    Ok(table.try_into()?)
+    Ok(table)
 }
 
 #[cfg(test)]

@@ -75,6 +75,7 @@ pub(super) struct HttpSection {
     https_enabled: bool,
     https_certificate: Option<PathBuf>,
     https_private_key: Option<PathBuf>,
+    https_ca: Option<PathBuf>,
     auth_enabled: bool,
     realm: Option<String>,
     shared_secret: Option<String>,
@@ -199,29 +200,36 @@ pub(super) struct TlsSection {
     max_version: Option<String>,
 }
 
+impl TlsSection {
+    /// A server's TLS, restricted to what is to be spoken.
+    pub(super) fn restrict(&self, config: TlsConfig) -> Result<TlsConfig> {
+        let version = |text: &Option<String>, default: TlsVersion| match text.as_deref() {
+            None | Some("") => Ok(default),
+            Some(text) => text.parse::<TlsVersion>().context("[tls]"),
+        };
+        Ok(TlsConfig {
+            min_version: version(&self.min_version, config.min_version)?,
+            max_version: version(&self.max_version, config.max_version)?,
+            ciphers: self.ciphers.clone(),
+            ..config
+        })
+    }
+}
+
 fn tls(args: &RunArgs, file: &HttpSection, section: &TlsSection) -> Result<Option<TlsConfig>> {
-    let version = |text: &Option<String>, default: TlsVersion| match text.as_deref() {
-        None | Some("") => Ok(default),
-        Some(text) => text.parse::<TlsVersion>().context("[tls]"),
-    };
-    let (min_version, max_version) = (
-        version(&section.min_version, TlsVersion::Tls12)?,
-        version(&section.max_version, TlsVersion::Tls13)?,
-    );
     if !file.https_enabled && args.https_certificate.is_none() {
+        // What is wrong with it is told even so.
+        section.restrict(TlsConfig::new(PathBuf::new(), None))?;
         return Ok(None);
     }
     let certificate = args.https_certificate.clone().or_else(|| file.https_certificate.clone());
     let private_key = args.https_private_key.clone().or_else(|| file.https_private_key.clone());
-    Ok(Some(TlsConfig {
-        certificate: certificate
-            .context("[http] https-enabled is true, and https-certificate names no file")?,
-        private_key: private_key.filter(|path| !path.as_os_str().is_empty()),
-        min_version,
-        max_version,
-        ciphers: section.ciphers.clone(),
-        client_authorities: None,
-    }))
+    let certificate =
+        certificate.context("[http] https-enabled is true, and https-certificate names no file")?;
+    let private_key = private_key.filter(|path| !path.as_os_str().is_empty());
+    let client_authorities = file.https_ca.clone().filter(|path| !path.as_os_str().is_empty());
+    let config = TlsConfig::new(certificate, private_key);
+    section.restrict(TlsConfig { client_authorities, ..config }).map(Some)
 }
 
 fn auth(args: &RunArgs, file: &HttpSection) -> Result<Option<AuthConfig>> {
@@ -319,6 +327,17 @@ mod tests {
         assert_eq!(settings("").http.access_log, None);
         assert_eq!(settings("[http]\naccess-log-path = \"\"").http.access_log, None);
         assert!(settings("[http]\nlog-enabled = true").http.access_log.is_some());
+    }
+
+    #[test]
+    fn certificates_of_clients_are_looked_at_when_there_is_an_authority() {
+        let authorities = |text: &str| {
+            let text = format!("[http]\nhttps-enabled = true\nhttps-certificate = \"c.pem\"\n{text}");
+            settings(&text).http.server().tls.unwrap().client_authorities
+        };
+        assert_eq!(authorities(""), None);
+        assert_eq!(authorities("https-ca = \"\""), None);
+        assert_eq!(authorities("https-ca = \"ca.pem\"").as_deref(), Some(Path::new("ca.pem")));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
+use crate::logging::LogFormat;
+
 /// A key without a counterpart here: any value will do.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ignored {
@@ -72,13 +74,6 @@ macro_rules! section {
 pub(super) use section;
 
 section! {
-    /// Shard groups are always made ahead of time.
-    ShardPrecreationSection "shard-precreation"
-    reads {}
-    ignores { enabled, check_interval, advance_period }
-}
-
-section! {
     /// The forerunner of Flux in InfluxDB 1.6.
     IfqlSection "ifql"
     reads {}
@@ -112,29 +107,10 @@ impl MetaSection {
 }
 
 section! {
-    /// `[retention]`: what is too old always goes.
-    RetentionSection "retention"
-    reads { enabled: Option<bool> }
-    ignores { check_interval }
-}
-
-impl RetentionSection {
-    pub(super) fn check(&self) -> Result<()> {
-        if self.enabled == Some(false) {
-            bail!(
-                "[retention] enabled is false: retention cannot be switched off here; give policies DURATION INF, and \
-                 take the key away"
-            );
-        }
-        Ok(())
-    }
-}
-
-section! {
-    /// `[logging]`: how much is logged, unless `log` says so.
+    /// `[logging]`: how much is logged, unless `log` says so, and what lines look like.
     LoggingSection "logging"
-    reads { level: Option<Level> }
-    ignores { format, suppress_logo }
+    reads { level: Option<Level>, format: Option<LogFormat> }
+    ignores { suppress_logo }
 }
 
 /// InfluxDB's levels.
@@ -164,7 +140,7 @@ impl LoggingSection {
 
 /// Whether a file in TOML is for the server, InfluxDB's or ours, rather than for Telegraf.
 pub(crate) fn is_server_file(path: &Path) -> bool {
-    let text = fs::read_to_string(path).unwrap_or_default();
+    let text = super::text::read(path).unwrap_or_default();
     let Ok(file) = text.parse::<toml::Table>() else { return false };
     ["meta", "data", "http", "coordinator"].iter().any(|section| file.contains_key(*section))
 }
@@ -203,7 +179,6 @@ mod tests {
     #[test]
     fn what_would_be_done_otherwise_is_refused() {
         assert!(settings_error("[meta]\nretention-autocreate = false").contains("retention-autocreate"));
-        assert!(settings_error("[retention]\nenabled = false").contains("DURATION INF"));
     }
 
     #[test]

@@ -1,12 +1,23 @@
-//! `[[udp]]`, `[[graphite]]`, and the two that are left out: `[[collectd]]`, `[[opentsdb]]`. Keys, defaults and the
-//! wording of what is wrong with a template are InfluxDB's.
+//! `[[udp]]`, `[[graphite]]`, `[[collectd]]` and `[[opentsdb]]`. Keys, defaults and the wording of what is wrong with a
+//! template are InfluxDB's.
 
-use std::time::Duration;
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
-use skywatch_listeners::{BatchConfig, GraphiteConfig, Protocol, UdpConfig, graphite::Parser};
+use skywatch_cluster::Consistency;
+use skywatch_listeners::{
+    BatchConfig, CollectdConfig, GraphiteConfig, OpenTsdbConfig, Protocol, UdpConfig,
+    collectd::{self, MultiValue, TypesDb},
+    graphite::Parser,
+    read_types,
+};
 use skywatch_model::line::Precision;
+use skywatch_tls::TlsConfig;
 
 use super::{go_duration::GoDuration, influxdb::Ignored};
 use crate::bind_address::BindAddress;
@@ -16,6 +27,8 @@ use crate::bind_address::BindAddress;
 pub(crate) struct ListenerSettings {
     pub(crate) udp: Vec<UdpConfig>,
     pub(crate) graphite: Vec<GraphiteConfig>,
+    pub(crate) collectd: Vec<CollectdConfig>,
+    pub(crate) opentsdb: Vec<OpenTsdbConfig>,
 }
 
 /// One `[[udp]]` as written.
@@ -54,17 +67,54 @@ pub(super) struct GraphiteSection {
     udp_read_buffer: usize,
 }
 
-/// A section for a protocol that is not served; whatever else stands in it.
+/// One `[[collectd]]` as written.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct LeftOutSection {
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct CollectdSection {
     enabled: bool,
+    bind_address: Option<BindAddress>,
+    database: Option<String>,
+    retention_policy: String,
+    batch_size: usize,
+    batch_pending: usize,
+    batch_timeout: Option<GoDuration>,
+    read_buffer: usize,
+    typesdb: Option<PathBuf>,
+    security_level: String,
+    auth_file: Option<PathBuf>,
+    parse_multivalue_plugin: String,
+}
+
+/// One `[[opentsdb]]` as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct OpenTsdbSection {
+    enabled: bool,
+    bind_address: Option<BindAddress>,
+    database: Option<String>,
+    retention_policy: String,
+    consistency_level: String,
+    tls_enabled: bool,
+    certificate: Option<PathBuf>,
+    batch_size: usize,
+    batch_pending: usize,
+    batch_timeout: Option<GoDuration>,
+    log_point_errors: Option<bool>,
 }
 
 /// What InfluxDB takes for a number that is missing or 0.
 const BATCH_SIZE: usize = 5_000;
 const BATCH_PENDING: usize = 10;
 const BATCH_TIMEOUT: Duration = Duration::from_secs(1);
+/// Where they differ.
+const COLLECTD_BATCH_TIMEOUT: Duration = Duration::from_secs(10);
+const OPENTSDB_BATCH_SIZE: usize = 1_000;
+const OPENTSDB_BATCH_PENDING: usize = 5;
+
+/// Where collectd and InfluxDB have these unless told otherwise.
+const TYPES_DB: &str = "/usr/share/collectd/types.db";
+const AUTH_FILE: &str = "/etc/collectd/auth_file";
+const CERTIFICATE: &str = "/etc/ssl/influxdb.pem";
 
 /// More would only hold memory.
 const BATCH_SIZE_MAX: usize = 1_000_000;
@@ -74,27 +124,18 @@ impl ListenerSettings {
     pub(super) fn merge(
         udp: Vec<UdpSection>,
         graphite: Vec<GraphiteSection>,
-        collectd: &[LeftOutSection],
-        opentsdb: &[LeftOutSection],
+        collectd: Vec<CollectdSection>,
+        opentsdb: Vec<OpenTsdbSection>,
     ) -> Result<Self> {
-        if collectd.iter().any(|section| section.enabled) {
-            bail!(
-                "[[collectd]] is enabled: collectd's binary protocol is not served; let collectd's write_graphite plugin \
-                 send to a [[graphite]] listener, or put a Telegraf between (inputs.socket_listener with data_format = \
-                 \"collectd\")"
-            );
-        }
-        if opentsdb.iter().any(|section| section.enabled) {
-            bail!(
-                "[[opentsdb]] is enabled: OpenTSDB's protocols are not served; send line protocol to /write, or \
-                 Graphite's to a [[graphite]] listener"
-            );
-        }
         let udp: Result<_> =
             udp.into_iter().filter(|section| section.enabled).map(UdpSection::config).collect();
         let graphite: Result<_> =
             graphite.into_iter().filter(|section| section.enabled).map(GraphiteSection::config).collect();
-        Ok(Self { udp: udp?, graphite: graphite? })
+        let collectd: Result<_> =
+            collectd.into_iter().filter(|section| section.enabled).map(CollectdSection::config).collect();
+        let opentsdb: Result<_> =
+            opentsdb.into_iter().filter(|section| section.enabled).map(OpenTsdbSection::config).collect();
+        Ok(Self { udp: udp?, graphite: graphite?, collectd: collectd?, opentsdb: opentsdb? })
     }
 }
 
@@ -121,7 +162,8 @@ impl UdpSection {
                     BATCH_PENDING,
                     BATCH_PENDING_MAX,
                 )?,
-                timeout: timeout(self.batch_timeout),
+                timeout: timeout(self.batch_timeout, BATCH_TIMEOUT),
+                consistency: Consistency::Any,
             },
             read_buffer_bytes: self.read_buffer,
             precision,
@@ -138,10 +180,7 @@ impl GraphiteSection {
                 bail!("[[graphite]] protocol: unrecognized Graphite input protocol {other}; use tcp or udp")
             }
         };
-        let level = self.consistency_level.to_ascii_lowercase();
-        if !matches!(level.as_str(), "" | "any" | "one" | "quorum" | "all") {
-            bail!("[[graphite]] consistency-level is {level:?}: use any, one, quorum or all");
-        }
+        let consistency = level("graphite", &self.consistency_level)?;
         let parser = Parser::new(&self.templates, &self.tags, &self.separator).context("[[graphite]]")?;
         let (size, pending) = (self.batch_size, self.batch_pending);
         Ok(GraphiteConfig {
@@ -152,12 +191,92 @@ impl GraphiteSection {
                 retention_policy: self.retention_policy,
                 size: bounded("[[graphite]] batch-size", size, BATCH_SIZE, BATCH_SIZE_MAX)?,
                 pending: bounded("[[graphite]] batch-pending", pending, BATCH_PENDING, BATCH_PENDING_MAX)?,
-                timeout: timeout(self.batch_timeout),
+                timeout: timeout(self.batch_timeout, BATCH_TIMEOUT),
+                consistency,
             },
             read_buffer_bytes: self.udp_read_buffer,
             parser,
         })
     }
+}
+
+impl CollectdSection {
+    fn config(self) -> Result<CollectdConfig> {
+        let security = self.security_level.parse().context("[[collectd]] security-level")?;
+        let multi_value = match self.parse_multivalue_plugin.as_str() {
+            "" | "split" => MultiValue::Split,
+            "join" => MultiValue::Join,
+            other => bail!("[[collectd]] parse-multivalue-plugin is {other:?}: use split or join"),
+        };
+        let auth_file = match (security, self.auth_file) {
+            (collectd::SecurityLevel::None, None) => None,
+            (_, given) => Some(given.unwrap_or_else(|| AUTH_FILE.into())),
+        };
+        if let Some(path) = &auth_file {
+            std::fs::File::open(path)
+                .with_context(|| format!("[[collectd]] auth-file {} cannot be read", path.display()))?;
+        }
+        let (size, pending) = (self.batch_size, self.batch_pending);
+        Ok(CollectdConfig {
+            bind: address(self.bind_address, 25_826),
+            batch: BatchConfig {
+                database: name(self.database, "collectd"),
+                retention_policy: self.retention_policy,
+                size: bounded("[[collectd]] batch-size", size, BATCH_SIZE, BATCH_SIZE_MAX)?,
+                pending: bounded("[[collectd]] batch-pending", pending, BATCH_PENDING, BATCH_PENDING_MAX)?,
+                timeout: timeout(self.batch_timeout, COLLECTD_BATCH_TIMEOUT),
+                consistency: Consistency::Any,
+            },
+            read_buffer_bytes: self.read_buffer,
+            parser: collectd::Parser { types: types(self.typesdb.as_deref())?, security, multi_value },
+            auth_file,
+        })
+    }
+}
+
+/// The types of a file, or those that are built in where collectd's own is not there.
+fn types(path: Option<&Path>) -> Result<TypesDb> {
+    let path = path.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new(TYPES_DB));
+    match read_types(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path == Path::new(TYPES_DB) => {
+            Ok(TypesDb::built_in())
+        }
+        read => read.with_context(|| format!("[[collectd]] typesdb {} cannot be read", path.display())),
+    }
+}
+
+impl OpenTsdbSection {
+    fn config(self) -> Result<OpenTsdbConfig> {
+        let consistency = level("opentsdb", &self.consistency_level)?;
+        let certificate = self.certificate.unwrap_or_else(|| CERTIFICATE.into());
+        let (size, pending) = (self.batch_size, self.batch_pending);
+        Ok(OpenTsdbConfig {
+            bind: address(self.bind_address, 4_242),
+            batch: BatchConfig {
+                database: name(self.database, "opentsdb"),
+                retention_policy: self.retention_policy,
+                size: bounded("[[opentsdb]] batch-size", size, OPENTSDB_BATCH_SIZE, BATCH_SIZE_MAX)?,
+                pending: bounded(
+                    "[[opentsdb]] batch-pending",
+                    pending,
+                    OPENTSDB_BATCH_PENDING,
+                    BATCH_PENDING_MAX,
+                )?,
+                timeout: timeout(self.batch_timeout, BATCH_TIMEOUT),
+                consistency,
+            },
+            tls: self.tls_enabled.then(|| TlsConfig::new(certificate, None)),
+            logs_bad_lines: self.log_point_errors.unwrap_or(true),
+        })
+    }
+}
+
+fn level(section: &str, text: &str) -> Result<Consistency> {
+    if text.is_empty() {
+        return Ok(Consistency::One);
+    }
+    let level = text.parse();
+    level.with_context(|| format!("[[{section}]] consistency-level is {text:?}: use any, one, quorum or all"))
 }
 
 /// Without an address this machine only, unlike InfluxDB.
@@ -177,8 +296,8 @@ fn bounded(key: &str, value: usize, default: usize, max: usize) -> Result<usize>
     }
 }
 
-fn timeout(given: Option<GoDuration>) -> Duration {
-    given.map(|duration| duration.0).filter(|duration| !duration.is_zero()).unwrap_or(BATCH_TIMEOUT)
+fn timeout(given: Option<GoDuration>, default: Duration) -> Duration {
+    given.map(|duration| duration.0).filter(|duration| !duration.is_zero()).unwrap_or(default)
 }
 
 #[cfg(test)]
@@ -244,8 +363,11 @@ mod tests {
             ("graphite", "batch-size = 1000001", "at most 1000000"),
             ("graphite", "batch_size = 1", "batch_size"),
             ("udp", "precision = \"x\"", "precision"),
-            ("collectd", "", "write_graphite"),
-            ("opentsdb", "", "/write"),
+            ("collectd", "typesdb = \"/nowhere/types.db\"", "/nowhere/types.db"),
+            ("collectd", "security-level = \"most\"", "security level"),
+            ("collectd", "security-level = \"sign\"\nauth-file = \"/nowhere/a\"", "/nowhere/a"),
+            ("collectd", "parse-multivalue-plugin = \"x\"", "split or join"),
+            ("opentsdb", "consistency-level = \"most\"", "consistency-level"),
         ] {
             let error = settings_error(&format!("[[{section}]]\nenabled = true\n{key}"));
             assert!(error.contains(part), "{error}");

@@ -3,7 +3,6 @@
 
 use std::{
     ffi::OsString,
-    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -16,10 +15,11 @@ use skywatch_tls::{ClientTlsConfig, TlsConfig};
 use super::{
     environment::{Places, overridden},
     go_duration::GoDuration,
+    http::TlsSection,
     influxdb::{Ignored, IgnoredKeys, LoggingSection, section},
-    without_mark,
+    text,
 };
-use crate::{bind_address::BindAddress, cli::MetaArgs};
+use crate::{bind_address::BindAddress, cli::MetaArgs, logging::LogFormat};
 
 /// A commented file; a test reads it back and finds every default in it.
 pub(crate) const DEFAULT_META_FILE: &str = include_str!("meta.toml");
@@ -61,22 +61,15 @@ section! {
     }
 }
 
-section! {
-    /// `[tls]`: what is good is spoken.
-    MetaTlsSection "tls"
-    reads {}
-    ignores { ciphers, min_version, max_version }
-}
-
 /// The file as written; every key is optional, an unknown key is an error.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-struct MetaFile {
+pub(super) struct MetaFile {
     hostname: Option<String>,
     log: Option<String>,
     meta: MetaNodeSection,
     logging: LoggingSection,
-    tls: MetaTlsSection,
+    tls: TlsSection,
     reporting_disabled: Ignored,
     bind_address: Ignored,
 }
@@ -107,6 +100,7 @@ pub(crate) struct MetaSettings {
     /// What the node itself is told, but for its addresses.
     pub(crate) node: Settings,
     pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
     /// What the file sets without effect.
     pub(crate) ignored: IgnoredKeys,
 }
@@ -116,7 +110,7 @@ impl MetaSettings {
     pub(crate) fn resolve(args: &MetaArgs) -> Result<Self> {
         let (name, text) = match &args.config {
             Some(path) => {
-                let text = fs::read_to_string(path)
+                let text = text::read(path)
                     .with_context(|| format!("cannot read configuration file {}", path.display()))?;
                 (format!("configuration file {}", path.display()), text)
             }
@@ -141,7 +135,6 @@ impl MetaSettings {
         }
         let mut ignored = IgnoredKeys::default();
         meta.note(&mut ignored);
-        file.tls.note(&mut ignored);
         file.logging.note(&mut ignored);
         ignored.note(file.bind_address, "bind-address");
         let level = file.logging.filter();
@@ -150,7 +143,7 @@ impl MetaSettings {
             raft_bind: meta.bind_address.clone().unwrap_or_else(|| BindAddress::everywhere(RAFT_PORT)),
             http_bind: meta.http_bind_address.clone().unwrap_or_else(|| BindAddress::everywhere(HTTP_PORT)),
             hostname: args.hostname.clone().or_else(|| text(&file.hostname)),
-            server_tls: server_tls(meta)?,
+            server_tls: server_tls(meta, &file.tls)?,
             meta_tls: client_tls(meta, meta.https_enabled, meta.https_insecure_tls),
             data_tls: client_tls(meta, meta.data_use_tls, meta.data_insecure_tls),
             internal_secret,
@@ -158,6 +151,7 @@ impl MetaSettings {
             shared_secret: text(&meta.shared_secret),
             node: node(args, meta)?,
             log: args.log.clone().or_else(|| file.log.clone()).unwrap_or_else(|| filter(level)),
+            log_format: file.logging.format.unwrap_or_default(),
             ignored,
         })
     }
@@ -178,7 +172,7 @@ fn filter(level: Option<&str>) -> String {
     }
 }
 
-fn server_tls(meta: &MetaNodeSection) -> Result<Option<TlsConfig>> {
+fn server_tls(meta: &MetaNodeSection, spoken: &TlsSection) -> Result<Option<TlsConfig>> {
     if meta.https_enabled != Some(true) {
         return Ok(None);
     }
@@ -186,7 +180,7 @@ fn server_tls(meta: &MetaNodeSection) -> Result<Option<TlsConfig>> {
         bail!("[meta] https-enabled is true: https-certificate names the file of the node's certificate");
     };
     let config = TlsConfig::new(certificate, meta.https_private_key.clone());
-    Ok(Some(TlsConfig { client_authorities: meta.https_ca.clone(), ..config }))
+    spoken.restrict(TlsConfig { client_authorities: meta.https_ca.clone(), ..config }).map(Some)
 }
 
 fn client_tls(
@@ -234,29 +228,24 @@ pub(crate) fn check_meta_file(path: &Path) -> Result<()> {
 
 /// Whether a file in TOML is for a meta node: only those say where its two ports are.
 pub(crate) fn is_meta_file(path: &Path) -> bool {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let Ok(file) = without_mark(&text).parse::<toml::Table>() else { return false };
+    let text = text::read(path).unwrap_or_default();
+    let Ok(file) = text.parse::<toml::Table>() else { return false };
     let Some(meta) = file.get("meta").and_then(toml::Value::as_table) else { return false };
     let is_own = ["http-bind-address", "bind-address", "election-timeout", "internal-shared-secret"];
     is_own.iter().any(|key| meta.contains_key(*key)) && !file.contains_key("data")
 }
 
 /// What variables may change.
-const PLACES: Places = Places {
+pub(super) const PLACES: Places = Places {
     keys: &["hostname", "reporting-disabled", "bind-address"],
     sections: &["meta", "logging", "tls"],
     lists: &[],
 };
 
-/// Says where the file is, and is no key of it.
-const FILE_VARIABLE: &str = "INFLUXDB_META_CONFIG_PATH";
-
 fn parse(text: &str, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<MetaFile> {
-    let text = without_mark(text);
     // First by itself: an error then tells its line.
     let _: MetaFile = toml::from_str(text)?;
-    let variables = environment.into_iter().filter(|(name, _)| name != FILE_VARIABLE);
-    overridden(text.parse()?, PLACES, variables)
+    overridden(text.parse()?, PLACES, environment)
 }
 
 #[cfg(test)]
@@ -288,45 +277,7 @@ mod tests {
     /// Every key that the file of the original has, with its defaults.
     #[test]
     fn a_file_of_the_original_is_read_as_it_is() {
-        let file = r#"
-            reporting-disabled = false
-            bind-address = ""
-            hostname = ""
-            [meta]
-            dir = "/var/lib/influxdb/meta"
-            bind-address = ":8089"
-            http-bind-address = ":8091"
-            https-enabled = false
-            https-certificate = ""
-            https-private-key = ""
-            https-insecure-tls = false
-            data-use-tls = false
-            data-insecure-tls = false
-            gossip-frequency = "5s"
-            announcement-expiration = "30s"
-            retention-autocreate = true
-            election-timeout = "1s"
-            heartbeat-timeout = "1s"
-            leader-lease-timeout = "500ms"
-            commit-timeout = "50ms"
-            consensus-timeout = "30s"
-            cluster-tracing = false
-            logging-enabled = true
-            pprof-enabled = true
-            lease-duration = "1m0s"
-            auth-enabled = false
-            ldap-allowed = false
-            shared-secret = ""
-            internal-shared-secret = ""
-            [logging]
-            format = "auto"
-            level = "info"
-            suppress-logo = false
-            [tls]
-            ciphers = []
-            min-version = ""
-            max-version = ""
-        "#;
+        let file = include_str!("original_meta.toml");
         let settings = settings(file, &[]).unwrap();
         assert_eq!(settings.dir, PathBuf::from("/var/lib/influxdb/meta"));
         assert_eq!(settings.node.timing, Timing::default());

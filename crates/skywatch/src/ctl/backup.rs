@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::ExitCode, sync::Arc};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use skywatch_backup::{
     BackupOptions, Changes, Cluster, HttpServer, Progress, RestoreSummary, Selection, Verification, backup,
     estimate, list, restore, verify,
@@ -15,7 +15,7 @@ use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
 
 use super::{print, warn};
 use crate::{
-    cli::{BackupArgs, BackupCommand, CtlCommand, RestoreArgs},
+    cli::{BackupArgs, BackupCommand, BackupStrategy, CtlCommand, RestoreArgs},
     connection::ConnectionArgs,
 };
 
@@ -59,6 +59,9 @@ fn reach(connection: &ConnectionArgs, global: &[String], program: &str) -> Resul
 
 fn run_backup(args: BackupArgs, reach: &dyn Fn(&ConnectionArgs) -> Result<Reached>) -> Result<ExitCode> {
     let dir = args.dir.context("a directory is needed")?;
+    if args.full && args.strategy == Some(BackupStrategy::Incremental) {
+        bail!("-full and -strategy incremental contradict each other: leave one of them out");
+    }
     let (node, source) = reach(&args.connection)?;
     if args.estimate {
         let sum = estimate(&*node, &args.db)?;
@@ -179,6 +182,7 @@ fn restore_offline(
         memory: Arc::new(MemoryBudget::unlimited()),
         cardinality: CardinalityLimits::NONE,
         limits: Limits::default(),
+        upkeep: skywatch_cluster::UpkeepSettings::default(),
         monitor: Arc::default(),
     })?;
     let restored = restore(&*node, backups, selection, progress);

@@ -5,13 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use skywatch_cluster::Precreation;
+use skywatch_model::wall_clock_ns;
 use skywatch_monitor::{Cell, Diagnostics, Monitor};
 
 use super::runtime;
 use crate::config::RunSettings;
-
-/// How often retention is looked after; see `skywatch_cluster`.
-const RETENTION_CHECK: Duration = Duration::from_secs(60);
 
 /// The version that clients take us for.
 const INFLUXDB_VERSION: &str = "1.8.10";
@@ -38,11 +37,11 @@ fn describe_process(monitor: &Monitor) {
             .with("GOMAXPROCS", available_parallelism().map_or(1, usize::from))
             .with("GOOS", std::env::consts::OS)
     });
-    let (started, started_ns) = (Instant::now(), runtime::wall_clock_ns());
+    let (started, started_ns) = (Instant::now(), wall_clock_ns());
     monitor.describe("system", move || {
         Diagnostics::new()
             .with("PID", u64::from(std::process::id()))
-            .with("currentTime", Cell::Time(runtime::wall_clock_ns()))
+            .with("currentTime", Cell::Time(wall_clock_ns()))
             .with("started", Cell::Time(started_ns))
             .with("uptime", started.elapsed())
     });
@@ -57,7 +56,7 @@ fn go_architecture() -> &'static str {
 }
 
 fn of_settings(settings: &RunSettings) -> Vec<(&'static str, Diagnostics)> {
-    let RunSettings { data, http, monitor, continuous, subscriber, .. } = settings;
+    let RunSettings { data, http, monitor, continuous, subscriber, upkeep, .. } = settings;
     let query_timeout = Duration::from_secs(http.query_timeout_secs);
     vec![
         ("config", Diagnostics::new().with("reporting-enabled", false)),
@@ -98,9 +97,10 @@ fn of_settings(settings: &RunSettings) -> Vec<(&'static str, Diagnostics)> {
                 .with("store-enabled", monitor.store_enabled)
                 .with("store-interval", monitor.store_interval),
         ),
+        ("config-precreator", of_precreation(upkeep.precreation.as_ref())),
         (
             "config-retention",
-            Diagnostics::new().with("check-interval", RETENTION_CHECK).with("enabled", true),
+            Diagnostics::new().with("check-interval", upkeep.retention_every).with("enabled", true),
         ),
         (
             "config-subscriber",
@@ -111,4 +111,13 @@ fn of_settings(settings: &RunSettings) -> Vec<(&'static str, Diagnostics)> {
                 .with("write-concurrency", subscriber.write_concurrency),
         ),
     ]
+}
+
+fn of_precreation(precreation: Option<&Precreation>) -> Diagnostics {
+    let built_in = Precreation::default();
+    let Precreation { every, advance } = precreation.unwrap_or(&built_in);
+    Diagnostics::new()
+        .with("advance-period", *advance)
+        .with("check-interval", *every)
+        .with("enabled", precreation.is_some())
 }

@@ -1,10 +1,7 @@
 //! The statistics `runtime`: memory and threads of the process. The names are those of Go's runtime; a number stands
 //! under one only where the C library's allocator or the kernel has the same thing to tell.
 
-use std::{
-    fs,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::fs;
 
 use skywatch_monitor::{Selection, Statistic, StatisticsSource};
 
@@ -46,11 +43,6 @@ pub(crate) fn hostname() -> String {
         "" => "localhost".to_owned(),
         name => name.to_owned(),
     }
-}
-
-pub(super) fn wall_clock_ns() -> i64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -53,6 +53,7 @@ impl Index {
 
     /// Takes series and fields out of every lookup, whatever file or record defined them, or may still define them.
     pub(crate) fn retire(&mut self, retired: &Retired) {
+        self.retirements += 1;
         let gone = &retired.series - &*self.view.retired;
         *Arc::make_mut(&mut self.view.retired) |= &gone;
         self.recent = Recent::for_series(self.recent.capacity() as u64 / 2);

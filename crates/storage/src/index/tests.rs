@@ -35,6 +35,23 @@ fn sample() -> Index {
     index
 }
 
+/// What stands for the series of an index changes whenever a predicate could select others, and is no other index's.
+#[test]
+fn a_stamp_stands_for_the_series_that_there_are() {
+    let mut index = sample();
+    let (early, stamp) = (index.bounds(), index.stamp(index.bounds()));
+    assert_eq!(index.stamp(index.bounds()), stamp);
+    assert_ne!(sample().stamp(early), stamp, "the same series, in another index");
+    file_of(&mut index);
+    assert_eq!(index.stamp(index.bounds()), stamp, "where they lie does not matter");
+    add(&mut index, "cpu,host=new");
+    assert_ne!(index.stamp(index.bounds()), stamp, "there is one more");
+    assert_eq!(index.stamp(early), stamp, "an earlier snapshot does not see it");
+    let one = RoaringBitmap::from_iter([0]);
+    drop_series(&mut index, one);
+    assert_ne!(index.stamp(early), stamp, "nor what has been dropped");
+}
+
 /// Everything there is to see.
 fn dump(index: Index) -> Vec<String> {
     let index = RwLock::new(index);

@@ -16,7 +16,7 @@ use std::{
 use roaring::RoaringBitmap;
 use skywatch_model::{TimeRange, Version};
 
-use super::{SegmentSlot, Shard};
+use super::{SegmentSlot, Shard, forget::Origin};
 use crate::{
     ReadError, TagPredicate, WriteError,
     index::select_ids,
@@ -25,8 +25,7 @@ use crate::{
     rows::{FieldId, SeriesId},
     segment::{BLOCK_ROWS, Columns},
     tombstone::{
-        Fate, MAX_DEPTH, MAX_TOMBSTONES, Place, Rule, SeriesMasks, Tombstone, Tombstones, depth, fate,
-        keeps_rules, survives,
+        Fate, MAX_DEPTH, Place, Rule, SeriesMasks, Tombstone, Tombstones, fate, keeps_rules, survives,
     },
     wal::{Encoder, Position},
 };
@@ -73,6 +72,9 @@ impl Shard {
             let mut manifest = self.manifest.lock();
             let _closed = self.gate.write();
             self.check_open()?;
+            if rule.is_some() {
+                self.check_settled(version, &Origin::Operation)?;
+            }
             let bounds = self.index.read().bounds();
             let select =
                 |name: &Arc<str>| (Arc::clone(name), select_ids(&self.index, name, predicate, bounds));
@@ -109,7 +111,7 @@ impl Shard {
         if !keeps_rules(self.options.versions) {
             return Ok(None);
         }
-        if depth(predicate) > MAX_DEPTH {
+        if predicate.depth() > MAX_DEPTH {
             return Err(WriteError::PredicateTooDeep { limit: MAX_DEPTH });
         }
         Ok(Some(Rule { measurements: measurements.to_vec(), predicate: predicate.clone() }))
@@ -128,13 +130,15 @@ impl Shard {
     /// Logs a tombstone and shows it to readers. The gate is held.
     fn entomb(&self, manifest: &mut Manifest, tombstone: Tombstone) -> Result<Position, WriteError> {
         let known = self.tables.read().tombstones.clone();
-        if known.iter().any(|earlier| tombstone.repeats(earlier)) {
-            // A replica may hear of it again; the first time must be durable all the same.
+        if known.have(&tombstone) {
+            // A replica may hear of it again, or of one that it covers; that must be durable all the same.
             return Ok(self.log.end());
         }
-        if known.len() >= MAX_TOMBSTONES {
+        // Where other owners have taken it already, this one had better take it too.
+        let limit = self.options.deletes_max * if tombstone.rule.is_some() { 2 } else { 1 };
+        if known.len() >= limit {
             self.shared.want_compaction();
-            return Err(WriteError::TooManyDeletes { limit: MAX_TOMBSTONES });
+            return Err(WriteError::TooManyDeletes { limit });
         }
         let mut encoder = Encoder::default();
         let position = self.log.append(encoder.tombstone(&tombstone)?)?;
@@ -230,7 +234,7 @@ impl Shard {
         let memory: Vec<MemScan> = places.memory.iter().map(|view| view.scan(&fields)).collect();
         let is_emptied = |id: &u32| {
             let id = SeriesId(*id);
-            let masks = places.tombstones.of_series(id, || self.index.read().series_key(id));
+            let masks = places.tombstones.of_series(id, TimeRange::ALL, || self.index.read().series_key(id));
             !memory.iter().any(|scan| has_rows(scan, id, &masks))
                 && segments.iter().all(|columns| matches!(has_cells(columns, id, &masks), Ok(false)))
         };

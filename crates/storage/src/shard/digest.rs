@@ -195,7 +195,12 @@ impl Shard {
     /// Deletes that it remembers for points that may yet come, each once.
     pub fn deletions(&self) -> Vec<Deletion> {
         let tombstones = self.tables.read().tombstones.clone();
+        let before = self.forgotten();
         let deletion = |tombstone: &Tombstone| {
+            // That one is still to be carried out here is nobody else's business.
+            if tombstone.version < before {
+                return None;
+            }
             let rule = tombstone.rule.clone()?;
             Some(Deletion { rule, range: tombstone.range, version: tombstone.version })
         };

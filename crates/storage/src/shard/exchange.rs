@@ -9,6 +9,7 @@ use skywatch_model::{
 
 use super::{
     SegmentSlot, Shard, WriteReport,
+    forget::Origin,
     snapshot::{SeriesScanner, Snapshot},
     survey::Wanted,
 };
@@ -83,7 +84,10 @@ impl Shard {
 
     /// Takes in cells of another owner, durably: those that are younger than what is here, with their versions. Segments
     /// of which something cannot be read count as absent, so that what other owners have of them is taken in.
-    pub fn import(&self, batch: &CellBatch) -> Result<ImportReport, ImportError> {
+    ///
+    /// `forgotten` is what [`Self::forgotten`] was before the other owner was asked: it may have known less of deletes that
+    /// have been forgotten since.
+    pub fn import(&self, batch: &CellBatch, forgotten: Version) -> Result<ImportReport, ImportError> {
         let snapshot = self.take_readable_snapshot();
         let mut report = ImportReport::default();
         let mut winners: BTreeMap<Version, PointBatch<'static>> = BTreeMap::new();
@@ -99,7 +103,9 @@ impl Shard {
             .collect();
         let writes: Vec<(&PointBatch<'_>, &[u32], Version)> =
             writes.iter().map(|(points, all, version)| (*points, all.as_slice(), *version)).collect();
-        for (written, (points, ..)) in self.write_many(&writes)?.into_iter().zip(&writes) {
+        for (written, (points, ..)) in
+            self.write_all(&writes, &Origin::Cells { forgotten })?.into_iter().zip(&writes)
+        {
             for rejected in written.rejected {
                 let cells = points.point(rejected.point as usize).values().len() as u64;
                 report.stored -= cells;
@@ -114,10 +120,18 @@ impl Shard {
         &self,
         batches: &[(&PointBatch<'_>, &[u32], Version)],
     ) -> Result<Vec<WriteReport>, crate::WriteError> {
+        self.write_all(batches, &Origin::Operation)
+    }
+
+    fn write_all(
+        &self,
+        batches: &[(&PointBatch<'_>, &[u32], Version)],
+        origin: &Origin,
+    ) -> Result<Vec<WriteReport>, crate::WriteError> {
         let mut reports = Vec::with_capacity(batches.len());
         let mut last = None;
         for (batch, points, version) in batches {
-            let (report, position) = self.write_unsynced(batch, points, *version)?;
+            let (report, position) = self.write_unsynced(batch, points, *version, origin)?;
             last = last.max(position);
             reports.push(report);
         }

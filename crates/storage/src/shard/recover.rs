@@ -108,6 +108,7 @@ impl Shard {
         let log = Log::create(Arc::clone(&fs), dir, sequence, options.durability)?;
         let mut index_memory = options.memory.empty(Consumer::Index);
         index_memory.set(index.memory_bytes());
+        let forgotten = manifest.forgotten.before.0;
         let now = Instant::now();
         let first_write = (has_deletes || !table.is_empty()).then_some(now);
         let active = Active { table: Arc::new(table), first_write };
@@ -136,6 +137,7 @@ impl Shard {
             opened: now,
             last_write_ms: AtomicU64::new(0),
             last_idle_flush: Mutex::default(),
+            forgotten: AtomicU64::new(forgotten),
             recovery: report,
         })
     }

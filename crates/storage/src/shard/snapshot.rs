@@ -7,7 +7,8 @@ use skywatch_model::{FieldType, TimeRange};
 
 use super::{SegmentSlot, Shard};
 use crate::{
-    BlockStream, Order, ReadError, ScanRequest, Scanner, SeriesRef, SeriesSketch, ShardRead, TagPredicate,
+    BlockStream, Order, ReadError, ScanRequest, Scanner, SeriesRef, SeriesSketch, SeriesStamp, ShardRead,
+    TagPredicate,
     index::{self, Bounds, Index},
     memtable::{MemScan, MemView},
     rows::{FieldId, SeriesId},
@@ -72,6 +73,10 @@ impl ShardRead for Snapshot {
     ) -> Result<Vec<SeriesRef>, ReadError> {
         let selected = index::select(&self.index, measurement, predicate, self.bounds);
         Ok(selected.into_iter().map(|id| SeriesRef(id.0)).collect())
+    }
+
+    fn series_stamp(&self) -> Option<SeriesStamp> {
+        Some(self.index.read().stamp(self.bounds))
     }
 
     fn find_series(&self, _: &str, keys: &[&str]) -> Result<Vec<Option<SeriesRef>>, ReadError> {
@@ -179,9 +184,14 @@ impl Scanner for SeriesScanner<'_> {
 }
 
 impl Snapshot {
-    fn without_deleted<'a>(&self, series: SeriesId, sources: Vec<Source<'a>>) -> Vec<Source<'a>> {
+    fn without_deleted<'a>(
+        &self,
+        series: SeriesId,
+        range: TimeRange,
+        sources: Vec<Source<'a>>,
+    ) -> Vec<Source<'a>> {
         let key = || self.index.read().series_key(series);
-        let masks = self.tombstones.of_series(series, key);
+        let masks = self.tombstones.of_series(series, range, key);
         sources.into_iter().filter_map(|source| source.masked(&masks)).collect()
     }
 }
@@ -200,7 +210,7 @@ impl<'a> SeriesScanner<'a> {
             sources.extend(pieces.map(|rows| Source::Memory(scan, rows)));
         }
         if !self.snapshot.tombstones.is_empty() {
-            sources = self.snapshot.without_deleted(series, sources);
+            sources = self.snapshot.without_deleted(series, range, sources);
         }
         Ok(Scan::new(sources, &self.fields, range, order))
     }

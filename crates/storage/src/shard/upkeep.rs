@@ -38,6 +38,9 @@ const BLOCKS_IN_WORK_BYTES: u64 = 4 << 20;
 /// The directory of a segment is about such a part of what is written to it.
 const DIRECTORY_PART: u64 = 32;
 
+/// Once forgotten deletes are more than one in so many that a shard may have, segments are rewritten for their sake alone.
+const FORGOTTEN_SHARE: usize = 64;
+
 impl Shard {
     /// Moves everything written so far into segments.
     pub fn flush(&self) -> Result<(), MaintenanceError> {
@@ -184,11 +187,12 @@ impl Shard {
 
     /// Shows readers other tables, and takes away the tombstones that these leave without use.
     pub(super) fn change_tables(&self, log_floor: u64, change: impl FnOnce(&mut Tables)) {
+        let forgotten = self.manifest.lock().forgotten;
         let mut tables = self.tables.write();
         change(&mut tables);
         let index = self.index.read();
         let metas = tables.segments.iter().map(SegmentSlot::meta);
-        let needed = tables.tombstones.needed(log_floor, metas, index.retired_series());
+        let needed = tables.tombstones.needed((forgotten, log_floor), metas, index.retired_series());
         tables.tombstones = needed;
         let segments = Arc::clone(&tables.segments);
         drop((tables, index));
@@ -215,7 +219,8 @@ impl Shard {
         let tombstones = self.tables.read().tombstones.clone();
         next.latest_version = next.latest_version.max(tombstones.latest_version());
         next.retired = self.index.read().retired();
-        next.tombstones = tombstones.needed(next.log_floor, next.segments.iter(), &next.retired.series);
+        let floors = (next.forgotten, next.log_floor);
+        next.tombstones = tombstones.needed(floors, next.segments.iter(), &next.retired.series);
         next.store(&*self.fs, &self.dir)?;
         *manifest = next;
         Ok(result)
@@ -292,6 +297,9 @@ impl Shard {
         if tombstones.is_empty() && retired.is_empty() {
             return None;
         }
+        if let Some(index) = self.holds_forgotten(slots, &tombstones) {
+            return Some(index..index + 1);
+        }
         let mut waste = self.waste.lock();
         let share = |slot: &SegmentSlot| {
             let segment = slot.ready().filter(|_| slot.is_intact())?;
@@ -299,6 +307,20 @@ impl Shard {
         };
         let shares: Vec<Option<f64>> = slots.iter().map(share).collect();
         worth_rewriting(&shares, is_cold, tombstones.len()).map(|index| index..index + 1)
+    }
+
+    /// A segment without which most of many forgotten deletes could go: they are there for it alone.
+    fn holds_forgotten(&self, slots: &[SegmentSlot], tombstones: &Tombstones) -> Option<usize> {
+        let before = self.forgotten();
+        let forgotten: Vec<_> = tombstones.iter().filter(|it| it.version < before).collect();
+        if forgotten.len() <= self.options.deletes_max / FORGOTTEN_SHARE {
+            return None;
+        }
+        let holds =
+            |slot: &SegmentSlot| forgotten.iter().filter(|it| it.is_below_barrier(slot.meta())).count();
+        let intact = slots.iter().enumerate().filter(|(_, slot)| slot.is_intact());
+        let most = intact.map(|(index, slot)| (holds(slot), index)).max();
+        most.filter(|(held, _)| *held > 0).map(|(_, index)| index)
     }
 
     /// The segments, and which of them to merge next.

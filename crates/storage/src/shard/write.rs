@@ -12,7 +12,7 @@ use skywatch_model::{
     series::parse_key,
 };
 
-use super::{Shard, work::add};
+use super::{Shard, forget::Origin, work::add};
 use crate::{
     WriteError,
     index::Index,
@@ -79,10 +79,36 @@ impl Shard {
         points: &[u32],
         version: Version,
     ) -> Result<WriteReport, WriteError> {
-        let (report, position) = self.write_unsynced(batch, points, version)?;
+        let (report, position) = self.write_unsynced(batch, points, version, &Origin::Operation)?;
         self.wait_for_log(position, points.len())?;
         self.counters.written(&report);
         Ok(report)
+    }
+
+    /// Which of `points` (positions in `batch`) would be refused now, and why. Nothing is stored; what is new to the shard
+    /// is not entered.
+    pub fn refuse(&self, batch: &PointBatch<'_>, points: &[u32]) -> Vec<Rejected> {
+        let index = self.index.read();
+        let mut shapes = vec![None; batch.shape_count()];
+        let mut series = vec![None; batch.series_count()];
+        let reason = |at: &u32| {
+            let point = batch.point(*at as usize);
+            if !self.range.contains(point.time()) {
+                return Some(self.outside(point.time()));
+            }
+            let shape =
+                shapes[point.shape_ordinal() as usize].get_or_insert_with(|| find_shape(&index, point));
+            if let Shape::Refused(reason) = shape {
+                return Some(Arc::clone(reason));
+            }
+            series[point.series_ordinal() as usize].get_or_insert_with(|| refuse_series(point)).clone()
+        };
+        refused_by(points, reason)
+    }
+
+    /// Makes durable all that was written to the shard, whatever its writers were promised.
+    pub fn sync_log(&self) -> Result<(), WriteError> {
+        self.log.sync()
     }
 
     /// As [`Self::write`], up to where the log has to be durable for it.
@@ -91,13 +117,14 @@ impl Shard {
         batch: &PointBatch<'_>,
         points: &[u32],
         version: Version,
+        origin: &Origin,
     ) -> Result<(WriteReport, Option<Position>), WriteError> {
         self.check_open()?;
         self.log.check_poison()?;
         let share = points.len() as u64 * batch.size_bytes() as u64 / batch.len().max(1) as u64;
         let _admitted = self.shared.admit(&self.options, share)?;
         let mut scratch = self.scratch.lock().pop().unwrap_or_default();
-        let result = self.write_with(&mut scratch, batch, points, version);
+        let result = self.write_with(&mut scratch, (batch, points), version, origin);
         if result.is_err() {
             self.counters.failed(points.len());
         }
@@ -117,13 +144,14 @@ impl Shard {
     fn write_with(
         &self,
         scratch: &mut Scratch,
-        batch: &PointBatch<'_>,
-        points: &[u32],
+        (batch, points): (&PointBatch<'_>, &[u32]),
         version: Version,
+        origin: &Origin,
     ) -> Result<(WriteReport, Option<Position>), WriteError> {
         self.admit_series(batch, points)?;
         let _open = self.gate.read();
         self.check_open()?;
+        self.check_settled(version, origin)?;
         // Inside the gate, since a delete takes numbers away.
         self.resolve(scratch, batch, points);
         let report = self.fill(scratch, batch, points, version);
@@ -284,6 +312,28 @@ impl Shard {
             self.shared.wake_flusher();
         }
     }
+}
+
+/// Which of `points` (positions in `batch`) every shard would refuse, and why.
+pub fn refuse_points(batch: &PointBatch<'_>, points: &[u32]) -> Vec<Rejected> {
+    let mut shapes = vec![None; batch.shape_count()];
+    let mut series = vec![None; batch.series_count()];
+    let reason = |at: &u32| {
+        let point = batch.point(*at as usize);
+        let shape: &Option<Arc<str>> =
+            shapes[point.shape_ordinal() as usize].get_or_insert_with(|| match refuse_shape(point) {
+                Some(Shape::Refused(reason)) => Some(reason),
+                Some(Shape::Unknown | Shape::Known(_)) | None => None,
+            });
+        shape.clone().or_else(|| {
+            series[point.series_ordinal() as usize].get_or_insert_with(|| refuse_series(point)).clone()
+        })
+    };
+    refused_by(points, reason)
+}
+
+fn refused_by(points: &[u32], mut reason: impl FnMut(&u32) -> Option<Arc<str>>) -> Vec<Rejected> {
+    points.iter().filter_map(|at| Some(Rejected { point: *at, reason: reason(at)? })).collect()
 }
 
 /// Fields that are stored: all but the one with the reserved name.

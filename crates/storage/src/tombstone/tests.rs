@@ -1,11 +1,12 @@
 //! Masks against the plainest reading of what they mean; bytes there and back.
 
 use proptest::prelude::*;
-use skywatch_model::{Column, Values};
+use skywatch_model::{Column, Values, series::parse_key};
 
-use super::{samples, wire::depth, *};
+use super::{samples, *};
 use crate::{
     merge::{Rows, Versions, merge},
+    rows::SeriesId,
     wire::Reader,
 };
 
@@ -140,11 +141,15 @@ fn fate_joins_masks_that_touch() {
 #[test]
 fn a_rule_means_what_the_index_means() {
     let rule = samples::with_rule().rule.unwrap();
-    assert!(rule.matches("cpu,host=a\\ b,rack=r12"));
-    assert!(rule.matches("disk\\ io,dc=x,host=a\\ b"));
-    assert!(!rule.matches("cpu,host=a\\ b"), "neither rack nor dc");
-    assert!(!rule.matches("cpu,host=a,rack=r12"));
-    assert!(!rule.matches("mem,host=a\\ b,rack=r12"));
+    let matches = |key: &str| {
+        let (measurement, tags) = parse_key(key);
+        rule.means(&measurement, &tags)
+    };
+    assert!(matches("cpu,host=a\\ b,rack=r12"));
+    assert!(matches("disk\\ io,dc=x,host=a\\ b"));
+    assert!(!matches("cpu,host=a\\ b"), "neither rack nor dc");
+    assert!(!matches("cpu,host=a,rack=r12"));
+    assert!(!matches("mem,host=a\\ b,rack=r12"));
 }
 
 #[test]
@@ -167,7 +172,7 @@ fn tombstones_come_back_from_bytes() {
     let back = Rule::decode(&mut Reader::new(&bytes)).unwrap();
     assert_eq!(format!("{back:?}"), format!("{rule:?}"));
     let deep = (0..300).fold(TagPredicate::All, |inner, _| TagPredicate::Not(Box::new(inner)));
-    assert_eq!(depth(&deep), 301);
+    assert_eq!(deep.depth(), 301);
 }
 
 #[test]
@@ -182,7 +187,7 @@ fn a_tombstone_goes_when_nothing_is_left_below_it() {
     };
     let all: Tombstones = [Arc::new(samples::plain())].into_iter().collect();
     let left = |floor, segments: &[SegmentMeta], retired: &[u32]| {
-        all.needed(floor, segments.iter(), &retired.iter().copied().collect()).len()
+        all.needed((Forgotten::default(), floor), segments.iter(), &retired.iter().copied().collect()).len()
     };
     assert_eq!(left(3, &[], &[]), 1, "a memtable may have older rows");
     assert_eq!(left(4, &[one(5, 0, 9)], &[]), 1, "a segment below the barrier");
@@ -191,7 +196,7 @@ fn a_tombstone_goes_when_nothing_is_left_below_it() {
     assert_eq!(left(0, &[one(5, 0, 9)], &[0, 2, 4, 100_000]), 0, "all its series are gone");
     let ruled: Tombstones = [Arc::new(samples::with_rule())].into_iter().collect();
     assert_eq!(
-        ruled.needed(9, std::iter::empty(), &RoaringBitmap::new()).len(),
+        ruled.needed((Forgotten::default(), 9), std::iter::empty(), &RoaringBitmap::new()).len(),
         1,
         "older points may yet come"
     );
@@ -204,4 +209,123 @@ fn much_waste_is_rewritten_alone_and_little_waits() {
     assert_eq!(worth_rewriting(&[Some(0.2), Some(0.1)], true, 1), Some(0));
     assert_eq!(worth_rewriting(&[Some(0.2), Some(0.1)], false, MANY_TOMBSTONES + 1), Some(0));
     assert_eq!(worth_rewriting(&[Some(0.0)], true, MANY_TOMBSTONES + 1), None);
+}
+
+fn predicate_strategy() -> impl Strategy<Value = TagPredicate> {
+    let equal = |key: &str, value: u8| TagPredicate::Equal {
+        key: key.into(),
+        value: if value == 0 { "".into() } else { format!("v{value}").into() },
+    };
+    prop_oneof![
+        Just(TagPredicate::All),
+        (0u8..4).prop_map(move |value| equal("host", value)),
+        (0u8..3, 0u8..3)
+            .prop_map(move |(host, dc)| TagPredicate::And(vec![equal("dc", dc), equal("host", host)])),
+        (1u8..3).prop_map(move |value| TagPredicate::Not(Box::new(equal("host", value)))),
+    ]
+}
+
+/// Deletes as they come one after the other: series are numbered in the order of [`key`].
+fn deletes_strategy() -> impl Strategy<Value = Vec<Tombstone>> {
+    let delete = (prop::bool::ANY, predicate_strategy(), 0i64..4, 0i64..6, 1u64..9, 0u32..9);
+    prop::collection::vec(delete, 0..12).prop_map(|deletes| {
+        let tombstone =
+            |(id, (both, predicate, start, len, version, resolved)): (usize, (bool, _, _, _, _, u32))| {
+                let measurements = if both { vec!["cpu".into(), "mem".into()] } else { vec!["cpu".into()] };
+                let rule = Rule { measurements, predicate };
+                let known = (0..resolved).filter(|id| means(&rule, *id)).collect();
+                let range = TimeRange::new(start, start + len);
+                let (id, version) = (id as u64, Version(version));
+                Tombstone {
+                    id,
+                    version,
+                    range,
+                    barrier: 5,
+                    log: 1,
+                    series: known,
+                    resolved,
+                    rule: Some(rule),
+                }
+            };
+        deletes.into_iter().enumerate().map(tombstone).collect()
+    })
+}
+
+fn key(series: u32) -> Arc<str> {
+    let measurement = if series.is_multiple_of(3) { "mem" } else { "cpu" };
+    let host = if series.is_multiple_of(4) { String::new() } else { format!(",host=v{}", series % 4) };
+    format!("{measurement},dc=v{}{host}", series % 3).into()
+}
+
+fn means(rule: &Rule, series: u32) -> bool {
+    let key = key(series);
+    let (measurement, tags) = parse_key(&key);
+    rule.means(&measurement, &tags)
+}
+
+proptest! {
+    /// Whatever goes because something covers it, and in whichever order they come: what is deleted is what all of them
+    /// together delete, and the same ones stay.
+    #[test]
+    fn what_is_covered_is_not_missed(deletes in deletes_strategy(), turn in any::<prop::sample::Index>()) {
+        let list = |deletes: &[Tombstone]| {
+            deletes.iter().cloned().fold(Tombstones::default(), |all, one| all.with(one))
+        };
+        let all = list(&deletes);
+        let mut turned = deletes.clone();
+        turned.rotate_left(if deletes.is_empty() { 0 } else { turn.index(deletes.len()) });
+        let other = list(&turned);
+        let said = |all: &Tombstones| {
+            let mut said: Vec<String> = all
+                .iter()
+                .map(|it| format!("{:?} {:?} {:?}", it.version, it.range, it.rule))
+                .collect();
+            said.sort();
+            said
+        };
+        prop_assert_eq!(said(&all), said(&other));
+        for series in 0..9 {
+            for time in 0..10 {
+                let of = |all: &Tombstones| {
+                    let range = TimeRange::new(time, time);
+                    let masks = all.of_series(SeriesId(series), range, || Some(key(series)));
+                    masks.at(Place::Memory, range).iter().map(|mask| mask.version).max()
+                };
+                let meant = deletes.iter().filter(|it| {
+                    it.range.contains(time) && means(it.rule.as_ref().unwrap(), series)
+                });
+                prop_assert_eq!(of(&all), meant.map(|it| it.version).max(), "series {} at {}", series, time);
+                prop_assert_eq!(of(&all), of(&other));
+            }
+        }
+    }
+}
+
+#[test]
+fn many_deletes_are_searched_by_what_they_name() {
+    let one = |number: u32| {
+        let predicate = TagPredicate::Equal { key: "host".into(), value: format!("h{number}").into() };
+        let rule = Rule { measurements: vec!["cpu".into()], predicate };
+        let (id, version) = (u64::from(number), Version(u64::from(number)));
+        Tombstone {
+            id,
+            version,
+            series: [number].into(),
+            resolved: 5000,
+            rule: Some(rule),
+            ..samples::plain()
+        }
+    };
+    let all: Tombstones = (0..3000).map(|number| Arc::new(one(number))).collect();
+    let masks = |series: u32, host: u32| {
+        let key = || Some(Arc::from(format!("cpu,host=h{host}")));
+        all.of_series(SeriesId(series), TimeRange::ALL, key).at(Place::Memory, TimeRange::ALL)
+    };
+    let versions = |series, host| masks(series, host).iter().map(|it| it.version.0).collect::<Vec<_>>();
+    assert_eq!(versions(1234, 0), [1234], "known at the time of the delete");
+    assert_eq!(versions(4999, 17), [], "known, and not meant");
+    assert_eq!(versions(7000, 17), [17], "it came later");
+    let wide = Rule { measurements: vec!["cpu".into()], predicate: TagPredicate::All };
+    let last = all.with(Tombstone { id: 9000, version: Version(9000), rule: Some(wide), ..one(1) });
+    assert_eq!(last.len(), 1, "all others are covered");
 }

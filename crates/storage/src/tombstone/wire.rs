@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use regex::RegexBuilder;
 use roaring::RoaringBitmap;
 use skywatch_model::{TimeRange, Version};
 
@@ -12,18 +11,8 @@ use crate::{
     wire::{Malformed, Reader, put_bytes, put_signed, put_varint},
 };
 
-const ALL: u8 = 0;
-const NONE: u8 = 1;
-const EQUAL: u8 = 2;
-const MATCHES: u8 = 3;
-const NOT: u8 = 4;
-const AND: u8 = 5;
-const OR: u8 = 6;
-
 /// Predicates nested deeper than this are not stored.
 pub(crate) const MAX_DEPTH: usize = 256;
-/// A regular expression that was small enough once must be so when it is read back.
-const REGEX_BYTES_MAX: usize = 256 << 20;
 
 pub(crate) fn put_tombstone(out: &mut Vec<u8>, tombstone: &Tombstone) {
     let Tombstone { id, version, range, barrier, log, series, resolved, rule } = tombstone;
@@ -63,14 +52,14 @@ impl Rule {
         let Self { measurements, predicate } = self;
         put_varint(out, measurements.len() as u64);
         measurements.iter().for_each(|name| put_bytes(out, name.as_bytes()));
-        put_predicate(out, predicate);
+        predicate.encode(out);
     }
 
     /// Reads a rule. One that is nested too deeply to be stored is refused.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let count = reader.count(1)?;
         let measurements = (0..count).map(|_| reader.str().map(Arc::from)).collect::<Result<_, _>>()?;
-        Ok(Self { measurements, predicate: take_predicate(reader, 0)? })
+        Ok(Self { measurements, predicate: TagPredicate::decode(reader, MAX_DEPTH)? })
     }
 }
 
@@ -83,69 +72,4 @@ pub(crate) fn put_bitmap(out: &mut Vec<u8>, ids: &RoaringBitmap) {
 
 pub(crate) fn take_bitmap(reader: &mut Reader<'_>) -> Result<RoaringBitmap, Malformed> {
     RoaringBitmap::deserialize_from(reader.bytes()?).map_err(|_| Malformed("unreadable bitmap"))
-}
-
-/// How deep a predicate is nested.
-pub(crate) fn depth(predicate: &TagPredicate) -> usize {
-    1 + match predicate {
-        TagPredicate::Not(inner) => depth(inner),
-        TagPredicate::And(inner) | TagPredicate::Or(inner) => inner.iter().map(depth).max().unwrap_or(0),
-        TagPredicate::All
-        | TagPredicate::None
-        | TagPredicate::Equal { .. }
-        | TagPredicate::Matches { .. } => 0,
-    }
-}
-
-fn put_predicate(out: &mut Vec<u8>, predicate: &TagPredicate) {
-    let list = |out: &mut Vec<u8>, kind: u8, inner: &[TagPredicate]| {
-        out.push(kind);
-        put_varint(out, inner.len() as u64);
-        inner.iter().for_each(|inner| put_predicate(out, inner));
-    };
-    match predicate {
-        TagPredicate::All => out.push(ALL),
-        TagPredicate::None => out.push(NONE),
-        TagPredicate::Equal { key, value } => {
-            out.push(EQUAL);
-            put_bytes(out, key.as_bytes());
-            put_bytes(out, value.as_bytes());
-        }
-        TagPredicate::Matches { key, regex } => {
-            out.push(MATCHES);
-            put_bytes(out, key.as_bytes());
-            put_bytes(out, regex.as_str().as_bytes());
-        }
-        TagPredicate::Not(inner) => {
-            out.push(NOT);
-            put_predicate(out, inner);
-        }
-        TagPredicate::And(inner) => list(out, AND, inner),
-        TagPredicate::Or(inner) => list(out, OR, inner),
-    }
-}
-
-fn take_predicate(reader: &mut Reader<'_>, depth: usize) -> Result<TagPredicate, Malformed> {
-    if depth > MAX_DEPTH {
-        return Err(Malformed("predicate is nested too deeply"));
-    }
-    let list = |reader: &mut Reader<'_>| -> Result<Vec<TagPredicate>, Malformed> {
-        let count = reader.count(1)?;
-        (0..count).map(|_| take_predicate(reader, depth + 1)).collect()
-    };
-    Ok(match reader.u8()? {
-        ALL => TagPredicate::All,
-        NONE => TagPredicate::None,
-        EQUAL => TagPredicate::Equal { key: reader.str()?.into(), value: reader.str()?.into() },
-        MATCHES => {
-            let key = reader.str()?.into();
-            let regex = RegexBuilder::new(reader.str()?).size_limit(REGEX_BYTES_MAX).build();
-            let regex = regex.map_err(|_| Malformed("unreadable regular expression"))?;
-            TagPredicate::Matches { key, regex: Arc::new(regex) }
-        }
-        NOT => TagPredicate::Not(Box::new(take_predicate(reader, depth + 1)?)),
-        AND => TagPredicate::And(list(reader)?),
-        OR => TagPredicate::Or(list(reader)?),
-        _ => return Err(Malformed("unknown kind of predicate")),
-    })
 }

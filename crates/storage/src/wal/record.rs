@@ -227,14 +227,7 @@ pub(crate) fn take_field(reader: &mut Reader<'_>) -> Result<FieldDefinition, Mal
 }
 
 pub(crate) fn take_type(reader: &mut Reader<'_>) -> Result<FieldType, Malformed> {
-    Ok(match reader.u8()? {
-        0 => FieldType::Float,
-        1 => FieldType::Integer,
-        2 => FieldType::Unsigned,
-        3 => FieldType::String,
-        4 => FieldType::Boolean,
-        _ => return Err(Malformed("unknown field type")),
-    })
+    FieldType::numbered(reader.u8()?).ok_or(Malformed("unknown field type"))
 }
 
 fn decode_series(payload: &[u8]) -> Result<Vec<SeriesDefinition>, Malformed> {

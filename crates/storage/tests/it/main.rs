@@ -7,6 +7,7 @@ mod concurrency;
 mod convergence;
 mod deletes;
 mod faults;
+mod forgetting;
 mod inspection;
 mod lifecycle;
 mod model;

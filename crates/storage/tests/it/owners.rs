@@ -21,13 +21,13 @@ use crate::support::{Cells, DIR, Point, SHARD, cells, manual, open, shard, write
 const STEP: i64 = 1 << 39;
 const LATEST: Version = Version(u64::MAX);
 
-fn keeping() -> StoreOptions {
+pub(crate) fn keeping() -> StoreOptions {
     StoreOptions { versions: VersionPolicy::Keep, ..manual() }
 }
 
 /// What a batch does; its version is its number and one.
 #[derive(Debug, Clone)]
-enum Operation {
+pub(crate) enum Operation {
     Write(Vec<Point>),
     Delete(TagPredicate, TimeRange),
 }
@@ -53,7 +53,7 @@ fn predicate() -> impl Strategy<Value = TagPredicate> {
     prop::sample::select(vec![TagPredicate::All, host("h1"), host("h9"), early])
 }
 
-fn operation() -> impl Strategy<Value = Operation> {
+pub(crate) fn operation() -> impl Strategy<Value = Operation> {
     let range = prop_oneof![
         Just(TimeRange::ALL),
         (-2i64..6, 0i64..4).prop_map(|(start, len)| TimeRange::new(start * STEP, (start + len) * STEP))
@@ -66,7 +66,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 
 /// What an owner does after an operation.
 #[derive(Debug, Clone, Copy)]
-enum Then {
+pub(crate) enum Then {
     Nothing,
     Flush,
     Compact,
@@ -74,7 +74,7 @@ enum Then {
     Digest,
 }
 
-fn then() -> impl Strategy<Value = Then> {
+pub(crate) fn then() -> impl Strategy<Value = Then> {
     prop_oneof![
         5 => Just(Then::Nothing),
         2 => Just(Then::Flush),
@@ -85,15 +85,23 @@ fn then() -> impl Strategy<Value = Then> {
 }
 
 /// An owner of the shard.
-struct Owner {
-    fs: SimFs,
+pub(crate) struct Owner {
+    pub(crate) fs: SimFs,
     store: Option<Store>,
 }
 
 impl Owner {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let fs = SimFs::default();
         let store = open(&fs, keeping());
+        shard(&store);
+        Self { fs, store: Some(store) }
+    }
+
+    /// That remembers so many deletes at most.
+    pub(crate) fn limited(deletes_max: usize) -> Self {
+        let fs = SimFs::default();
+        let store = open(&fs, StoreOptions { deletes_max, ..keeping() });
         shard(&store);
         Self { fs, store: Some(store) }
     }
@@ -108,11 +116,11 @@ impl Owner {
         owner
     }
 
-    fn shard(&self) -> Arc<Shard> {
+    pub(crate) fn shard(&self) -> Arc<Shard> {
         self.store.as_ref().unwrap().shard(SHARD).unwrap()
     }
 
-    fn apply(&self, operation: &Operation, version: u64) {
+    pub(crate) fn apply(&self, operation: &Operation, version: u64) {
         match operation {
             Operation::Write(points) => {
                 assert_eq!(write(&self.shard(), points, version).unwrap().rejected, []);
@@ -123,7 +131,7 @@ impl Owner {
         }
     }
 
-    fn then(&mut self, then: Then) {
+    pub(crate) fn then(&mut self, then: Then) {
         match then {
             Then::Nothing => {}
             Then::Flush => self.shard().flush().unwrap(),
@@ -136,7 +144,7 @@ impl Owner {
         }
     }
 
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         drop(self.store.take());
         self.fs.restart();
         self.store = Some(open(&self.fs, keeping()));
@@ -162,7 +170,7 @@ impl Owner {
         kept
     }
 
-    fn cells(&self) -> Cells {
+    pub(crate) fn cells(&self) -> Cells {
         cells(&*self.shard().snapshot()).unwrap()
     }
 }
@@ -184,7 +192,7 @@ fn carry(from: &Owner, to: &Owner, times: TimeRange, classes: SeriesClasses) -> 
         batch.encode(&mut bytes);
         let batch = CellBatch::decode(&bytes).unwrap();
         assert!(batch.latest_version() <= from.shard().latest_version());
-        let report = to.shard().import(&batch).unwrap();
+        let report = to.shard().import(&batch, to.shard().forgotten()).unwrap();
         assert_eq!(batch.cells(), report.stored + report.known + report.refused);
         all.stored += report.stored;
         all.known += report.known;
@@ -332,7 +340,7 @@ fn a_field_of_another_type_is_refused_by_name_and_the_rest_is_taken() {
     let report = carry_all(&one, &other);
     assert_eq!((report.stored, report.refused, report.known), (3, 1, 0));
     let (batch, _) = one.shard().export(TimeRange::ALL, SeriesClasses::ALL, None, 1 << 20).unwrap();
-    let report = other.shard().import(&batch).unwrap();
+    let report = other.shard().import(&batch, other.shard().forgotten()).unwrap();
     assert_eq!(report.refused, 1);
     assert!(
         report.reasons[0]

@@ -9,8 +9,8 @@ use super::requests::{
 };
 use super::scram::{Hash, Scram};
 use super::wire::{Read, Writer};
-use crate::net::kafka::{Mechanism, Sasl};
 use crate::net::stream::{self, Connector, HostPort, Stream};
+use skywatch_kafka_connection::{Mechanism, Sasl};
 
 /// An answer, at most: metadata of a million partitions is within it.
 const ANSWER_BYTES_MAX: usize = 64 << 20;

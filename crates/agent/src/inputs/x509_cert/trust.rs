@@ -6,11 +6,12 @@
 use std::net::IpAddr;
 
 use rustls::pki_types::CertificateDer;
+use skywatch_tls::SYSTEM_AUTHORITIES;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
-use crate::net::tls::{SYSTEM_AUTHORITIES, read_certificates};
+use crate::net::tls::read_certificates;
 
 /// Certificates of a chain, at most.
 const CHAIN_MAX: usize = 10;

@@ -3,30 +3,31 @@
 //!
 //! What a checksum has confirmed is read without errors: a number that leads nowhere gives an empty answer.
 
-use std::{cmp::Ordering, ops::Range, sync::Arc};
+mod layout;
+mod view;
+
+use std::{ops::Range, sync::Arc};
 
 use roaring::RoaringBitmap;
 use skywatch_model::series::{append_measurement, append_tag};
 
+pub(super) use layout::{value_width, version_of};
+pub(in crate::index) use view::FileView;
+
 use super::{
-    BITMAP, CHECKED_LEN, FINGERPRINT_LEN, HEADER_LEN, IndexFileError, IndexFileMeta, MAGIC, NO_SLOT, Source,
-    TRAILER_LEN, VERSION,
+    BITMAP, FINGERPRINT_LEN, HEADER_LEN, IndexFileError, IndexFileMeta, NO_SLOT, Source, TRAILER_LEN,
 };
 use crate::{
     codec::text::take_compressed,
     fs::FileBytes,
-    index::{
-        Bounds,
-        fingerprint::Fingerprint,
-        select::{Tag, Tagged, compare_in_key, compare_rows},
-        sketch::SeriesSketch,
-    },
-    wal::{FieldDefinition, take_field},
-    wire::{Malformed, Reader, check_crc},
+    index::{fingerprint::Fingerprint, sketch::SeriesSketch},
+    wal::FieldDefinition,
+    wire::{Malformed, Reader},
 };
-
-/// Bytes checked between two calls that let memory go.
-const FORGET_EVERY: usize = 16 * CHECKED_LEN;
+use layout::{
+    FileMeasurement, FileTable, FileTag, Trailer, check_blocks, read_header, skip_sketch_and_fields,
+    take_measurement,
+};
 
 /// See the module's header.
 #[derive(Debug)]
@@ -44,65 +45,6 @@ pub(in crate::index) struct IndexFile {
     measurements: Vec<FileMeasurement>,
     /// First slot, measurement and table, ascending.
     tables: Vec<(u32, u32, u32)>,
-}
-
-#[derive(Debug)]
-struct FileMeasurement {
-    name: Arc<str>,
-    tags: Vec<FileTag>,
-    tables: Vec<FileTable>,
-}
-
-#[derive(Debug)]
-struct FileTag {
-    key: Arc<str>,
-    values: u32,
-    bitmaps_at: usize,
-    references_at: usize,
-    texts_at: usize,
-    ends_at: usize,
-    is_plain: bool,
-}
-
-#[derive(Debug)]
-struct FileTable {
-    tags: Box<[u32]>,
-    widths: Box<[usize]>,
-    first_slot: u32,
-    rows: u32,
-    series: Range<usize>,
-    rows_at: usize,
-    /// Of a row: that of the number and those of the values.
-    width: usize,
-    /// Whether rows are in the order of their keys.
-    is_plain: bool,
-}
-
-/// Bytes that hold any number below `values`.
-pub(super) const fn value_width(values: u32) -> usize {
-    match values {
-        0..=1 => 0,
-        2..=0x100 => 1,
-        0x101..=0x1_0000 => 2,
-        0x1_0001..=0x100_0000 => 3,
-        _ => 4,
-    }
-}
-
-/// The version that the header names; of one that this release does not know the header's checksum is checked.
-pub(super) fn version_of(bytes: &[u8]) -> Result<u32, IndexFileError> {
-    let mut reader = Reader::new(bytes);
-    let mut read = || {
-        if reader.array()? != MAGIC {
-            return Err(Malformed("no index file"));
-        }
-        let version = reader.u32()?;
-        if version > VERSION {
-            check_crc(bytes.get(..HEADER_LEN).ok_or(Malformed("too short for a header"))?)?;
-        }
-        Ok(version)
-    };
-    read().map_err(|reason| IndexFileError::Damaged { offset: 0, reason })
 }
 
 impl IndexFile {
@@ -335,118 +277,6 @@ impl IndexFile {
     }
 }
 
-/// A measurement of a file.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::index) struct FileView<'a> {
-    file: &'a IndexFile,
-    measurement: &'a FileMeasurement,
-}
-
-impl<'a> FileView<'a> {
-    /// A tag of it.
-    pub(in crate::index) fn into_tag(self, key: &str) -> Option<Box<dyn Tag + 'a>> {
-        let (_, tag) = self.tag_of(key)?;
-        Some(Box::new(TagView { file: self.file, tag }))
-    }
-
-    fn tag_of(&self, key: &str) -> Option<(u32, &'a FileTag)> {
-        let at = self.measurement.tags.binary_search_by(|tag| (*tag.key).cmp(key)).ok()?;
-        Some((at as u32, &self.measurement.tags[at]))
-    }
-
-    fn union<'t>(&self, tables: impl Iterator<Item = &'t FileTable>) -> RoaringBitmap {
-        tables.fold(RoaringBitmap::new(), |all, table| all | self.file.bitmap(table.series.clone()))
-    }
-
-    /// Rows in the order of their keys.
-    fn by_key(&self, table: &FileTable, rows: &mut [u32]) {
-        let last = table.tags.len().saturating_sub(1);
-        rows.sort_by(|a, b| -> Ordering {
-            let values = self.file.row_values(table, *a).zip(self.file.row_values(table, *b));
-            compare_rows(table.tags.iter().zip(values).enumerate().map(|(column, (tag, (a, b)))| {
-                let tag = self.measurement.tags.get(*tag as usize);
-                let text = |value: u32| tag.map_or("", |tag| self.file.text(tag, value));
-                if a == b { Ordering::Equal } else { compare_in_key(text(a), text(b), column == last) }
-            }))
-        });
-    }
-}
-
-impl Tagged for FileView<'_> {
-    fn series(&self) -> RoaringBitmap {
-        self.union(self.measurement.tables.iter())
-    }
-
-    fn without(&self, key: &str) -> RoaringBitmap {
-        let tag = self.tag_of(key).map(|(number, _)| number);
-        let lacks_it = |table: &&FileTable| tag.is_none_or(|tag| !table.tags.contains(&tag));
-        self.union(self.measurement.tables.iter().filter(lacks_it))
-    }
-
-    fn tag(&self, key: &str) -> Option<Box<dyn Tag + '_>> {
-        self.into_tag(key)
-    }
-
-    fn tables(&self) -> Vec<(Vec<Arc<str>>, RoaringBitmap)> {
-        let key = |tag: &u32| self.measurement.tags.get(*tag as usize).map(|tag| Arc::clone(&tag.key));
-        let keys = |table: &FileTable| table.tags.iter().filter_map(key).collect();
-        let tables = self.measurement.tables.iter();
-        tables.map(|table| (keys(table), self.file.bitmap(table.series.clone()))).collect()
-    }
-
-    fn sort(&self, series: &RoaringBitmap) -> Vec<Vec<u32>> {
-        let mut slots: Vec<u32> = series.iter().filter_map(|id| self.file.slot(id)).collect();
-        slots.sort_unstable();
-        let mut rest = slots.as_mut_slice();
-        let mut runs = Vec::new();
-        for table in &self.measurement.tables {
-            let inside = rest.partition_point(|slot| *slot < table.first_slot.saturating_add(table.rows));
-            let (run, after) = rest.split_at_mut(inside);
-            rest = after;
-            run.iter_mut().for_each(|slot| *slot -= table.first_slot);
-            if !table.is_plain {
-                self.by_key(table, run);
-            }
-            if !run.is_empty() {
-                runs.push(run.iter().map(|row| self.file.row_number(table, *row)).collect());
-            }
-        }
-        runs
-    }
-}
-
-struct TagView<'a> {
-    file: &'a IndexFile,
-    tag: &'a FileTag,
-}
-
-impl Tag for TagView<'_> {
-    fn len(&self) -> u32 {
-        self.tag.values
-    }
-
-    fn text(&self, number: u32) -> &str {
-        self.file.text(self.tag, number)
-    }
-
-    fn find(&self, text: &str) -> Option<u32> {
-        let (mut low, mut high) = (0, self.tag.values);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.text(middle).cmp(text) {
-                Ordering::Less => low = middle + 1,
-                Ordering::Greater => high = middle,
-                Ordering::Equal => return Some(middle),
-            }
-        }
-        None
-    }
-
-    fn add_postings(&self, number: u32, all: &mut RoaringBitmap) {
-        self.file.postings(self.tag, number, all);
-    }
-}
-
 impl Source for IndexFile {
     fn measurements(&self) -> usize {
         self.measurements.len()
@@ -519,121 +349,4 @@ impl Source for IndexFile {
         }
         sketch.unwrap_or_default()
     }
-}
-
-struct Trailer {
-    /// Slots, fingerprints, buckets, catalog, checksums, trailer.
-    places: [usize; 6],
-    series: u32,
-    bucket_bits: u32,
-    checksums: Vec<u32>,
-}
-
-impl Trailer {
-    fn read(bytes: &[u8]) -> Result<Self, Malformed> {
-        let at = bytes.len().checked_sub(TRAILER_LEN).ok_or(Malformed("too short for a trailer"))?;
-        let mut reader = Reader::new(&bytes[at..]);
-        let mut places = [0; 6];
-        for place in &mut places {
-            *place = usize::try_from(reader.u64()?).map_err(|_| Malformed("sections are out of order"))?;
-        }
-        if !places.is_sorted() || places[0] < HEADER_LEN || places[5] != at {
-            return Err(Malformed("sections are out of order"));
-        }
-        // The checksums are under that of the trailer.
-        let mut checked = Reader::new(check_crc(&bytes[places[4]..])?);
-        let count = places[4].div_ceil(CHECKED_LEN);
-        if (at - places[4]) != count * 4 {
-            return Err(Malformed("checksums are not as many as the blocks"));
-        }
-        let checksums = (0..count).map(|_| checked.u32()).collect::<Result<_, _>>()?;
-        let (series, bucket_bits) = (reader.u32()?, reader.u32()?);
-        if reader.array()? != MAGIC {
-            return Err(Malformed("trailer of another file"));
-        }
-        Ok(Self { places, series, bucket_bits, checksums })
-    }
-}
-
-/// An error is the offset of the block that differs.
-fn check_blocks(bytes: &FileBytes, trailer: &Trailer) -> Result<(), usize> {
-    let checked = &bytes[..trailer.places[4]];
-    for (number, (block, checksum)) in checked.chunks(CHECKED_LEN).zip(&trailer.checksums).enumerate() {
-        let at = number * CHECKED_LEN;
-        if crc32c::crc32c(block) != *checksum {
-            return Err(at);
-        }
-        if (at + CHECKED_LEN).is_multiple_of(FORGET_EVERY) {
-            bytes.forget(at + CHECKED_LEN - FORGET_EVERY..at + CHECKED_LEN);
-        }
-    }
-    Ok(())
-}
-
-fn read_header(header: &[u8]) -> Result<(u64, IndexFileMeta), Malformed> {
-    let mut reader = Reader::new(check_crc(header)?);
-    if reader.array()? != MAGIC || reader.u32()? != VERSION {
-        return Err(Malformed("no index file of this version"));
-    }
-    let seed = reader.u64()?;
-    let (from_series, to_series) = (reader.u32()?, reader.u32()?);
-    let (from_fields, to_fields) = (reader.u32()?, reader.u32()?);
-    let from = Bounds { series: from_series, fields: from_fields };
-    Ok((seed, IndexFileMeta { from, to: Bounds { series: to_series, fields: to_fields } }))
-}
-
-/// Reads the beginning of the catalog.
-fn skip_sketch_and_fields(
-    reader: &mut Reader<'_>,
-    mut each: impl FnMut(Option<&SeriesSketch>, Option<FieldDefinition>),
-) -> Result<(), Malformed> {
-    let sketch = SeriesSketch::from_bytes(reader.take(SeriesSketch::LEN)?);
-    each(Some(&sketch.ok_or(Malformed("impossible sketch"))?), None);
-    for _ in 0..reader.count(4)? {
-        each(None, Some(take_field(reader)?));
-    }
-    Ok(())
-}
-
-fn take_place(reader: &mut Reader<'_>) -> Result<usize, Malformed> {
-    usize::try_from(reader.varint()?).map_err(|_| Malformed("a place beyond memory"))
-}
-
-fn take_measurement(reader: &mut Reader<'_>) -> Result<FileMeasurement, Malformed> {
-    let name = reader.str()?.into();
-    let mut tags = Vec::new();
-    for _ in 0..reader.count(7)? {
-        tags.push(FileTag {
-            key: reader.str()?.into(),
-            values: reader.varint_u32()?,
-            bitmaps_at: take_place(reader)?,
-            references_at: take_place(reader)?,
-            texts_at: take_place(reader)?,
-            ends_at: take_place(reader)?,
-            is_plain: reader.u8()? != 0,
-        });
-    }
-    let mut tables = Vec::new();
-    for _ in 0..reader.count(5)? {
-        tables.push(take_table(reader, &tags)?);
-    }
-    Ok(FileMeasurement { name, tags, tables })
-}
-
-fn take_table(reader: &mut Reader<'_>, known: &[FileTag]) -> Result<FileTable, Malformed> {
-    let count = reader.count(1)?;
-    let tags: Box<[u32]> = (0..count).map(|_| reader.varint_u32()).collect::<Result<_, _>>()?;
-    let mut widths = Vec::with_capacity(tags.len());
-    let mut is_plain = true;
-    for tag in &tags {
-        let tag = known.get(*tag as usize).ok_or(Malformed("a table of unknown tags"))?;
-        widths.push(value_width(tag.values));
-        is_plain &= tag.is_plain;
-    }
-    let (first_slot, rows) = (reader.varint_u32()?, reader.varint_u32()?);
-    let series_at = take_place(reader)?;
-    let rows_at = series_at.saturating_add(take_place(reader)?);
-    let width = 4 + widths.iter().sum::<usize>();
-    let (widths, series) = (widths.into(), series_at..rows_at);
-    Ok(FileTable { tags, widths, first_slot, rows, series, rows_at, width, is_plain })
 }
