@@ -11,6 +11,7 @@ import { ago, humanDuration } from '../time/duration';
 import { localDateTime } from '../time/range';
 import { Icon } from '../ui/Icon';
 import { Failure, Loading, Message } from '../ui/States';
+import { Toolbar } from '../ui/Toolbar';
 import classes from './alerts.module.css';
 
 const STATES: readonly { state: AlertState; text: string }[] = [
@@ -37,14 +38,12 @@ export default function AlertsPage() {
   const counts = STATES.map((one) => ({ ...one, count: alerts.data.rules.filter((rule) => rule.state === one.state).length }));
   return (
     <div className={classes.page}>
-      <div className={classes.toolbar}>
-        <h1>Alerts</h1>
+      <Toolbar title="Alerts" source={source && <>from <code>{source}</code></>}>
         <SegmentedControl value={state} onChange={(next) => setState(next as AlertState | 'all')} aria-label="State"
           data={[{ value: 'all', label: `All ${alerts.data.rules.length}` }, ...counts.filter(({ count, state: one }) => count > 0 || one === 'firing').map(({ state: value, text, count }) => ({ value, label: `${text} ${count}` }))]} />
         <TextInput placeholder="Find a rule or label" value={filter} leftSection={<Icon name="search" size={13} />} aria-label="Find a rule or label"
           onChange={(event) => setFilter(event.currentTarget.value)} />
-        {source && <span className={classes.source}>from <code>{source}</code></span>}
-      </div>
+      </Toolbar>
       {sourceError && <Problem>The rules file cannot be used, its last good version is in force: {sourceError}</Problem>}
       {deliveryError && <Problem>A notification was not delivered: {deliveryError}{queued > 0 ? ` (${queued} waiting)` : ''}</Problem>}
       {alerts.data.rules.length === 0 ? (

@@ -9,6 +9,7 @@ import { Shell } from './Shell';
 // The editor is half of the app's code and most visits do without.
 const ExplorePage = lazy(() => import('../explore/ExplorePage'));
 const AlertsPage = lazy(() => import('../alerts/AlertsPage'));
+const ClusterPage = lazy(() => import('../cluster/ClusterPage'));
 
 export function App() {
   return (
@@ -19,6 +20,7 @@ export function App() {
           <Route path="/d/:uid">{({ uid }) => <DashboardPage key={uid} uid={decodeURIComponent(uid)} />}</Route>
           <Route path="/explore"><ExplorePage /></Route>
           <Route path="/alerts"><AlertsPage /></Route>
+          <Route path="/cluster"><ClusterPage /></Route>
           <Route>
             <Message icon="search" title="There is no such page"><Link href="/">Back to the overview</Link></Message>
           </Route>

@@ -35,6 +35,7 @@ export function Shell({ children }: { children: ReactNode }) {
     'g v': go('/d/virtual-machines'),
     'g e': go('/explore'),
     'g a': go('/alerts'),
+    'g c': go('/cluster'),
   });
   return (
     <>
@@ -97,6 +98,7 @@ function Navigation() {
       <OtherDashboards path={path} search={search} list={(dashboards.data ?? []).filter(({ uid }) => !SHIPPED.has(uid))} />
       {item('/explore', 'explore', 'Explore', path === '/explore')}
       {item('/alerts', 'bell', 'Alerts', path === '/alerts', firing)}
+      {item('/cluster', 'cluster', 'Cluster', path === '/cluster')}
     </nav>
   );
 }

@@ -1,5 +1,5 @@
 /** Keyboard shortcuts. Single keys and sequences of two ("g h"); silent while somebody types. */
-import { useEffect, useRef } from 'react';
+import { useLayoutEffect, useRef } from 'react';
 
 export type Shortcuts = Record<string, () => void>;
 
@@ -13,6 +13,7 @@ export const SHORTCUT_HELP: readonly { title: string; keys: readonly [string, st
       ['g v', 'Virtual machines'],
       ['g e', 'Explore'],
       ['g a', 'Alerts'],
+      ['g c', 'Cluster'],
     ],
   },
   {
@@ -56,7 +57,8 @@ const SEQUENCE_MS_MAX = 1_000;
 export function useShortcuts(shortcuts: Shortcuts): void {
   const latest = useRef(shortcuts);
   latest.current = shortcuts;
-  useEffect(() => {
+  // Before the page is painted: whoever sees it can use its keys.
+  useLayoutEffect(() => {
     let first: { key: string; at: number } | undefined;
     const listen = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;

@@ -12,6 +12,7 @@ import { TimeProvider, useTime } from '../time/TimeContext';
 import { TimeShortcuts } from '../time/TimeShortcuts';
 import { Icon } from '../ui/Icon';
 import { Failure, Loading, Message } from '../ui/States';
+import { Toolbar } from '../ui/Toolbar';
 import classes from './dashboard.module.css';
 import type { VariableValue } from './interpolate';
 import { bands, completed, heightPixels, narrowSpan, placement, type Section, sections, sectionTop } from './layout';
@@ -71,8 +72,7 @@ function DashboardView({ dashboard }: { dashboard: Dashboard }) {
 
   return (
     <div className={classes.page}>
-      <div className={classes.toolbar}>
-        <h1 className={classes.title}>{dashboard.title}</h1>
+      <Toolbar title={dashboard.title} sticky>
         <div className={classes.variables}>
           {(variables.data ?? []).filter(isShown).map((resolved) => (
             <VariablePicker key={resolved.variable.name} resolved={resolved}
@@ -80,7 +80,7 @@ function DashboardView({ dashboard }: { dashboard: Dashboard }) {
           ))}
         </div>
         <TimeControls />
-      </div>
+      </Toolbar>
       <StoreNotice database={database} />
       {isForeign(variables.data ?? []) && dashboard.skywatch?.emptyHint && <Notice tone="calm">{dashboard.skywatch.emptyHint}</Notice>}
       {variables.isError && <Failure error={variables.error} onRetry={() => void variables.refetch()} />}

@@ -1,4 +1,4 @@
-/** The console's API besides queries. The records mirror crates/console/src/{alerts,dashboards,info}.rs. */
+/** The console's API besides queries. The records mirror crates/console/src/{alerts,cluster,dashboards,info}.rs. */
 import { getJson } from './client';
 
 export interface Info {
@@ -50,8 +50,82 @@ export interface AlertsSnapshot {
   notification_error: string | null;
 }
 
+export interface ClusterMetaNode {
+  id: number;
+  http_addr: string;
+  raft_addr: string;
+  is_leader: boolean;
+  knows_leader: boolean;
+  version: string | null;
+  index: number | null;
+  error: string | null;
+}
+
+export interface ClusterHints {
+  node: number;
+  entries: number;
+  bytes: number;
+  dropped: number;
+  has_gaps: boolean;
+}
+
+export interface ClusterPartition {
+  partition: number;
+  applied: number;
+  end: number | null;
+  lag: number | null;
+  lag_ms: number | null;
+  state: string;
+  trouble: string | null;
+}
+
+export interface ClusterDataNode {
+  id: number;
+  http_addr: string;
+  tcp_addr: string;
+  labels: Record<string, string>;
+  is_behind: boolean;
+  copies: number;
+  copies_joining: number;
+  told: {
+    version: string;
+    not_ready: string | null;
+    reason: string | null;
+    shards: number;
+    disk_bytes: number;
+    hints: ClusterHints[];
+    partitions: ClusterPartition[];
+    log_error: string | null;
+  } | null;
+  error: string | null;
+  is_older: boolean;
+}
+
+export interface ClusterPolicy {
+  database: string;
+  policy: string;
+  copies_wanted: number;
+  shards: number;
+  copies_fewest: number;
+  copies_joining: number;
+  copies_lost: number;
+}
+
+export interface ClusterSnapshot {
+  told_by: number;
+  ctl_options: string;
+  catalogue_age_ms: number | null;
+  feature_level: number;
+  meta_nodes: ClusterMetaNode[];
+  data_nodes: ClusterDataNode[];
+  policies: ClusterPolicy[];
+  log: string | null;
+}
+
 export const fetchInfo = (signal?: AbortSignal) => getJson<Info>('/api/info', signal);
 export const fetchDashboards = (signal?: AbortSignal) => getJson<DashboardSummary[]>('/api/dashboards', signal);
 export const fetchDashboard = (uid: string, signal?: AbortSignal) =>
   getJson<unknown>(`/api/dashboards/${encodeURIComponent(uid)}`, signal);
 export const fetchAlerts = (signal?: AbortSignal) => getJson<AlertsSnapshot>('/api/alerts', signal);
+/** `null` from a single server. */
+export const fetchCluster = (signal?: AbortSignal) => getJson<ClusterSnapshot | null>('/api/cluster', signal);

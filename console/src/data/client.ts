@@ -42,7 +42,7 @@ async function body<T>(response: Response): Promise<T> {
 export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
   const response = await request(path, { signal: signal ?? null, headers: { accept: 'application/json' } });
   const value = await body<T & { error?: string }>(response);
-  if (!response.ok) throw new ApiError(value.error ?? `HTTP ${response.status}`, response.status);
+  if (!response.ok) throw new ApiError(value?.error ?? `HTTP ${response.status}`, response.status);
   return value;
 }
 

@@ -13,6 +13,7 @@ import { TimeProvider, useTime } from '../time/TimeContext';
 import { TimeShortcuts } from '../time/TimeShortcuts';
 import { Icon } from '../ui/Icon';
 import { errorText, Message } from '../ui/States';
+import { Toolbar } from '../ui/Toolbar';
 import { curlCommand, download } from './curl';
 import { Editor } from './Editor';
 import { errorOffset, errorSpan, isSameUpTo } from './errorPosition';
@@ -112,13 +113,12 @@ function Explore({ defaultDb, upstream }: { defaultDb: string; upstream: string 
 
   return (
     <div className={classes.page}>
-      <div className={classes.toolbar}>
-        <h1>Explore</h1>
+      <Toolbar title="Explore" sticky>
         <Select data={[...new Set([db, ...(databases.data ?? [])])]} value={db} onChange={(next) => next && setParams({ db: next })}
           aria-label="Database" searchable w={190} leftSection={<span className={classes.dim}>db</span>} leftSectionWidth={34} allowDeselect={false} />
         <span className={classes.spacer} />
         <TimeControls />
-      </div>
+      </Toolbar>
       <div className={classes.columns}>
         <SchemaBrowser schema={schema} db={db} onQuery={submit} />
         <div className={classes.work}>

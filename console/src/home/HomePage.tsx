@@ -1,6 +1,5 @@
 /** The overview: is everything there, is anything wrong, where to look. */
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
-import type { ReactNode } from 'react';
 import { Link, useSearch } from 'wouter';
 import { useAlerts, useDashboards } from '../app/Shell';
 import { carried } from '../app/url';
@@ -14,7 +13,9 @@ import { Sparkline } from '../panels/Sparkline';
 import { resolveColor } from '../theme/colors';
 import { useScheme } from '../theme/manager';
 import { ago, humanDuration } from '../time/duration';
-import { Icon, type IconName } from '../ui/Icon';
+import { Card, Tile, type Tone } from '../ui/Card';
+import shared from '../ui/card.module.css';
+import { Icon } from '../ui/Icon';
 import { Failure, Loading } from '../ui/States';
 import classes from './home.module.css';
 import { fetchOverview, type GuestState, guestState, type HostState, type Overview, SILENT_MS } from './overview';
@@ -37,13 +38,13 @@ export function HomePage() {
   const missing = overview.isError && isMissingDatabase(overview.error);
   const data = overview.data ?? (missing ? { hosts: [], guests: [], newestMs: undefined } : undefined);
   return (
-    <div className={classes.page}>
+    <div className={shared.page}>
       {database && <StoreNotice database={database} />}
       {overview.isError && !data && <Failure error={overview.error} onRetry={() => void overview.refetch()} />}
       {!data && !overview.isError && <Loading />}
       {data && <Tiles overview={data} />}
       {data && (
-        <div className={data.guests.length > 0 ? classes.columns : undefined}>
+        <div className={data.guests.length > 0 ? shared.columns : undefined}>
           {data.hosts.length > 0 && <Hosts hosts={data.hosts} />}
           {data.guests.length > 0 && <Guests guests={data.guests} />}
         </div>
@@ -63,7 +64,7 @@ function Tiles({ overview: { hosts, guests, newestMs } }: { overview: Overview }
   const pending = rules.filter(({ state }) => state === 'pending').length;
   const age = newestMs === undefined ? undefined : Math.max(0, now - newestMs);
   return (
-    <div className={classes.tiles}>
+    <div className={shared.tiles}>
       <Tile icon="server" label="Hosts up" href="/d/hosts" tone={hosts.length === 0 ? 'off' : up < hosts.length ? 'bad' : 'good'} value={String(up)} of={hosts.length}
         note={hosts.length === 0 ? 'none reports yet' : up === hosts.length ? 'all report' : `${hosts.length - up} silent`} />
       <Tile icon="cube" label="VMs running" href="/d/virtual-machines" tone={worstTone(guests)} value={String(running)} of={guests.length}
@@ -78,7 +79,7 @@ function Tiles({ overview: { hosts, guests, newestMs } }: { overview: Overview }
 }
 
 /** A machine that is off is off on purpose; one that is paused or crashed may not be. */
-function worstTone(guests: readonly GuestState[]): 'good' | 'warn' | 'bad' | 'off' {
+function worstTone(guests: readonly GuestState[]): Tone {
   const tones = guests.map(({ state }) => guestState(state).tone);
   if (tones.length === 0) return 'off';
   return tones.includes('bad') ? 'bad' : tones.includes('warn') ? 'warn' : 'good';
@@ -90,64 +91,27 @@ function otherStates(guests: readonly GuestState[]): string {
   return counts.size === 0 ? 'all of them' : [...counts].map(([text, count]) => `${count} ${text}`).join(', ');
 }
 
-interface TileProps {
-  icon: IconName;
-  label: string;
-  href: string;
-  tone: 'good' | 'warn' | 'bad' | 'off';
-  value: string;
-  of?: number;
-  note: string;
-}
-
-function Tile({ icon, label, href, tone, value, of, note }: TileProps) {
-  const search = useSearch();
-  return (
-    <Link href={href + carried(search)} className={classes.tile}>
-      <span className={classes.tileLabel}><Icon name={icon} size={15} />{label}</span>
-      <span className={classes.tileValue}>
-        {value}
-        {of !== undefined && of > 0 && <span className={classes.tileOf}> / {of}</span>}
-      </span>
-      <span className={classes.tileNote} data-tone={tone}>{note}</span>
-    </Link>
-  );
-}
-
-function Card({ title, href, children }: { title: string; href: string; children: ReactNode }) {
-  const search = useSearch();
-  return (
-    <section className={classes.card} aria-label={title}>
-      <header>
-        <h2>{title}</h2>
-        <Link href={href + carried(search)}>Dashboard</Link>
-      </header>
-      <div className={classes.scroll}>{children}</div>
-    </section>
-  );
-}
-
 function Hosts({ hosts }: { hosts: readonly HostState[] }) {
   const scheme = useScheme();
   const now = useNow(5_000);
   return (
     <Card title="Hosts" href="/d/hosts">
-      <table className={classes.table}>
+      <table className={shared.table}>
         <thead>
-          <tr><th>Host</th><th>CPU, last hour</th><th /><th>Memory</th><th>Fullest disk</th><th className={classes.right}>Up for</th></tr>
+          <tr><th>Host</th><th>CPU, last hour</th><th /><th>Memory</th><th>Fullest disk</th><th className={shared.right}>Up for</th></tr>
         </thead>
         <tbody>
           {hosts.map((host) => (
             <tr key={host.host} data-down={!host.up || undefined}>
               <td>
-                <span className={classes.dot} data-tone={host.up ? 'good' : 'bad'} title={host.up ? 'reports' : 'silent'} />
+                <span className={shared.dot} data-tone={host.up ? 'good' : 'bad'} title={host.up ? 'reports' : 'silent'} />
                 <Link href={`/d/hosts?var-host=${encodeURIComponent(host.host)}`}>{host.host}</Link>
               </td>
               <td className={classes.spark}><Sparkline values={host.cpuHistory} width={110} height={22} color={resolveColor('blue', scheme)} /></td>
-              <td className={classes.right}>{percent(host.cpu)}</td>
+              <td className={shared.right}>{percent(host.cpu)}</td>
               <td><Meter value={host.memory} /></td>
               <td><Meter value={host.fullestDisk?.usedPercent ?? null} note={host.fullestDisk?.path} /></td>
-              <td className={classes.right}>
+              <td className={shared.right}>
                 {host.up
                   ? host.uptimeSecs === null ? '–' : humanDuration(host.uptimeSecs * 1000)
                   : <span className={classes.silent}>silent, {ago(host.seenMs, now)}</span>}
@@ -177,7 +141,7 @@ function Meter({ value, note }: { value: number | null; note?: string | undefine
 function Guests({ guests }: { guests: readonly GuestState[] }) {
   return (
     <Card title="Virtual machines" href="/d/virtual-machines">
-      <table className={classes.table}>
+      <table className={shared.table}>
         <thead><tr><th>Virtual machine</th><th>State</th><th>Host</th></tr></thead>
         <tbody>
           {guests.map(({ name, host, state }) => {
@@ -185,8 +149,8 @@ function Guests({ guests }: { guests: readonly GuestState[] }) {
             return (
               <tr key={`${host}/${name}`}>
                 <td><Link href={`/d/virtual-machines?var-vm=${encodeURIComponent(name)}`}>{name}</Link></td>
-                <td><span className={classes.dot} data-tone={tone} />{text}</td>
-                <td className={classes.dim}>{host}</td>
+                <td><span className={shared.dot} data-tone={tone} />{text}</td>
+                <td className={shared.dim}>{host}</td>
               </tr>
             );
           })}
@@ -202,7 +166,7 @@ function Dashboards() {
   if (!dashboards.data) return null;
   return (
     <section aria-label="Dashboards">
-      <h2 className={classes.heading}>Dashboards</h2>
+      <h2 className={shared.heading}>Dashboards</h2>
       <div className={classes.dashboards}>
         {dashboards.data.map(({ uid, title, description, tags, file, error }) =>
           error ? (
