@@ -66,15 +66,17 @@ def merged(config, more):
 class ClusterNode(Process):
     """One process of a cluster, in a directory of its own."""
 
-    def __init__(self, binary, role, directory, config, scheme="http"):
+    def __init__(self, binary, role, directory, config, scheme="http", host=None):
         self.directory = directory
+        self.host = host
         self.directory.mkdir(parents=True, exist_ok=True)
         self.config = config
         self.config_file = directory / f"{role}.toml"
         self.session = requests.Session()
         self.scheme = scheme
         self.verify = True
-        super().__init__([binary, role, "--config", self.config_file], directory / f"{role}.log")
+        command = [binary, role, "--config", self.config_file]
+        super().__init__(host.command(command) if host else command, directory / f"{role}.log")
 
     def configure(self, config):
         """Changes the configuration; it counts from the next start on."""
@@ -84,13 +86,6 @@ class ClusterNode(Process):
         """Starts the process without waiting for it to answer."""
         self.config_file.write_text(toml(self.config))
         return super().start()
-
-    def freeze(self):
-        """SIGSTOP: its connections stay, and nothing answers."""
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self):
-        self.process.send_signal(signal.SIGCONT)
 
     def stop(self, seconds=30):
         if self.running():
@@ -108,17 +103,18 @@ class ClusterNode(Process):
 class MetaNode(ClusterNode):
     """`skywatch meta`."""
 
-    def __init__(self, binary, directory, config=None):
-        http, raft = unused_ports(2)
-        self.http = f"127.0.0.1:{http}"
-        self.raft = f"127.0.0.1:{raft}"
+    def __init__(self, binary, directory, config=None, host=None):
+        address = host.address if host else "127.0.0.1"
+        http, raft = (8091, 8089) if host else unused_ports(2)
+        self.http = f"{address}:{http}"
+        self.raft = f"{address}:{raft}"
         self.url = f"http://{self.http}"
         own = {
-            "hostname": "127.0.0.1",
+            "hostname": address,
             "meta": {"dir": str(directory / "meta"), "bind-address": self.raft, "http-bind-address": self.http},
             "logging": {"level": "info"},
         }
-        super().__init__(binary, "meta", directory, merged(own, config))
+        super().__init__(binary, "meta", directory, merged(own, config), host=host)
 
     def start(self):
         self.launch()
@@ -136,21 +132,22 @@ class MetaNode(ClusterNode):
 class DataNode(ClusterNode):
     """`skywatch data`. `id` is known once the node is a member."""
 
-    def __init__(self, binary, directory, config=None):
-        http, tcp = unused_ports(2)
+    def __init__(self, binary, directory, config=None, host=None):
         self.id = None
-        self.http = f"127.0.0.1:{http}"
-        self.tcp = f"127.0.0.1:{tcp}"
+        address = host.address if host else "127.0.0.1"
+        http, tcp = (8086, 8088) if host else unused_ports(2)
+        self.http = f"{address}:{http}"
+        self.tcp = f"{address}:{tcp}"
         self.url = f"http://{self.http}"
         own = {
-            "hostname": "127.0.0.1",
+            "hostname": address,
             "bind-address": self.tcp,
             "data": {"dir": str(directory / "data"), "memory-budget": "512m"},
             "http": {"bind-address": self.http},
             "monitor": {"store-enabled": False},
             "logging": {"level": "info"},
         }
-        super().__init__(binary, "data", directory, merged(own, config))
+        super().__init__(binary, "data", directory, merged(own, config), host=host)
 
     def start(self):
         """Starts it and waits until it answers: clients if it is a member, other nodes otherwise."""
@@ -200,13 +197,17 @@ class DataNode(ClusterNode):
 
 
 class Cluster:
-    """Meta and data nodes. `metas` and `data` are those that were started, members or not."""
+    """Meta and data nodes. `metas` and `data` are those that were started, members or not.
 
-    def __init__(self, binary, directory, meta_config=None, data_config=None):
+    With a `network` (hosts.py) each runs at the host of its name there, such as `meta-1` and `data-2`.
+    """
+
+    def __init__(self, binary, directory, meta_config=None, data_config=None, network=None):
         self.binary = binary
         self.directory = directory
         self.meta_config = meta_config
         self.data_config = data_config
+        self.network = network
         self.metas = []
         self.data = []
 
@@ -222,15 +223,18 @@ class Cluster:
         command = [str(self.binary), "ctl", "-bind", bind, *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
 
+    def new(self, kind, name, config):
+        return kind(self.binary, self.directory / name, config, self.network.hosts[name] if self.network else None)
+
     def new_meta(self, config=None):
         """A meta node that is neither started nor a member."""
-        node = MetaNode(self.binary, self.directory / f"meta-{len(self.metas) + 1}", merged(self.meta_config or {}, config))
+        node = self.new(MetaNode, f"meta-{len(self.metas) + 1}", merged(self.meta_config or {}, config))
         self.metas.append(node)
         return node
 
     def new_data(self, config=None):
         """A data node that is neither started nor a member."""
-        node = DataNode(self.binary, self.directory / f"data-{len(self.data) + 1}", merged(self.data_config or {}, config))
+        node = self.new(DataNode, f"data-{len(self.data) + 1}", merged(self.data_config or {}, config))
         self.data.append(node)
         return node
 
@@ -259,6 +263,25 @@ class Cluster:
             self.add_data(node)
         self.settle()
         return self
+
+    def log_lag(self):
+        """(node, partition) -> state and records behind, as `ctl show-lag` prints them."""
+        found = {}
+        for line in self.ctl("show-lag").splitlines():
+            words = line.split()
+            if len(words) >= 8 and words[0].isdigit():
+                found[int(words[0]), int(words[2])] = (words[7], words[5])
+        return found
+
+    def log_applied(self, partitions, seconds=90):
+        """Waits until every node has applied all there is of a log with so many partitions."""
+        self.settle(seconds)
+
+        def caught_up():
+            known = self.log_lag()
+            return len(known) == len(self.data) * partitions and set(known.values()) == {("fresh", "0")}
+
+        wait_until(caught_up, f"every node to have applied the log: {self.log_lag()}", seconds)
 
     def settle(self, seconds=START_SECONDS_MAX):
         """Waits until every data node that runs holds all that was acknowledged."""

@@ -1,6 +1,6 @@
 """What the end-to-end tests share: starting servers on loopback, waiting, and never leaving one behind."""
 
-import json
+import itertools
 import os
 import shutil
 import signal
@@ -21,11 +21,42 @@ def pytest_configure(config):
     OUT.mkdir(parents=True, exist_ok=True)
 
 
+# Tests of these files use one thing of the machine: the same worker runs them.
+SHARED = {"test_agent": "libvirtd", "test_agent_libvirt": "libvirtd"}
+# What takes longest begins first, so that no worker is left alone with it at the end.
+LONGEST_FIRST = ("differential", "test_package", "test_kafka", "test_cluster", "test_checklist", "test_fronts")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """One worker runs a file from its first test to its last, so that what its tests share is started once; where the
+    servers that all of them talk to (`pair`) come in several kinds, one worker runs those of one kind.
+    """
+    for item in items:
+        kind = item.callspec.params.get("pair") if hasattr(item, "callspec") else None
+        name = SHARED.get(item.path.stem, item.path.stem)
+        item.add_marker(pytest.mark.xdist_group(f"{name} {kind}" if kind else name))
+    ranks = {item: next((rank for rank, part in enumerate(LONGEST_FIRST) if part in str(item.path)), 99) for item in items}
+    items.sort(key=ranks.get)
+
+
+# Ports for servers: below those that the kernel gives to connections, and for each worker its own.
+# Browsers open no page on these.
+_UNSAFE_PORTS = {10_080}
+_ports = itertools.cycle(range(10_000 + 5_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 20_000, 30_000))
+
+
 def free_port():
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port of loopback that nobody listens on now, and that no test was given lately."""
+    for port in _ports:
+        if port in _UNSAFE_PORTS:
+            continue
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def wait_until(condition, what, seconds=START_SECONDS_MAX, every=0.1):
@@ -55,6 +86,21 @@ def answers(url):
         return False
 
 
+def is_stopped(pid):
+    """Whether no thread of the process runs any more after SIGSTOP, or it is gone: each stops when it is scheduled next."""
+    try:
+        stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except OSError:
+        return False
+    # The state follows the name, which is in brackets.
+    return all(stat.rpartition(")")[2].split()[0] in "TtZX" for stat in stats)
+
+
+def wait_for_stop(pids):
+    """Waits until none of these processes does anything any more."""
+    wait_until(lambda: all(is_stopped(pid) for pid in pids), f"processes {pids} to stop after SIGSTOP", every=0.005)
+
+
 class Process:
     """A server process of a test: its output kept in a file, ended by its pid."""
 
@@ -81,6 +127,14 @@ class Process:
         """kill -9, and reaped."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+    def freeze(self):
+        """SIGSTOP, once it has taken effect: its connections stay, and nothing answers."""
+        self.process.send_signal(signal.SIGSTOP)
+        wait_for_stop([self.process.pid])
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self, seconds=20):
         """Asks it to stop; kills it if it does not. Returns its exit code."""
@@ -175,90 +229,6 @@ bind-address = "127.0.0.1:{self.port}"
         return self
 
 
-class Kafka(Process):
-    """Apache Kafka on loopback: one broker, with a second listener that wants TLS and SASL. See scripts/kafka.sh.
-
-    `secure` is that listener's address, `tls` the directory of `ca.pem`, `client.pem` and `client.key`.
-    """
-
-    USER, PASSWORD = "skywatch", "correct-horse"
-    SCRIPT = ROOT / "scripts" / "kafka.sh"
-
-    def __init__(self, directory):
-        need("java", "default-jre-headless")
-        need("kcat", "kcat")
-        if subprocess.run([self.SCRIPT, "present"]).returncode != 0:
-            pytest.skip("Apache Kafka is not there (scripts/kafka.sh fetch)")
-        self.tls = Path(directory)
-        self.make_certificates()
-        ports = [free_port() for _ in range(3)]
-        self.address, self.secure = f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[2]}"
-        super().__init__([self.SCRIPT, "run", directory, *ports], self.tls / "kafka.log")
-
-    def make_certificates(self):
-        def openssl(*arguments):
-            subprocess.run([need("openssl", "openssl"), *arguments], cwd=self.tls, check=True, capture_output=True)
-
-        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=test authority")
-        (self.tls / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost")
-        for name in ("broker", "client"):
-            openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-            signing = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30", "-extfile", "names"]
-            openssl("x509", "-req", "-in", f"{name}.csr", *signing, "-out", f"{name}.crt")
-        parts = [(self.tls / part).read_text() for part in ("broker.key", "broker.crt")]
-        (self.tls / "broker.pem").write_text("".join(parts))
-
-    def start(self):
-        super().start()
-        wait_until(lambda: not self.running() or self.lists(), "the broker to answer", 60)
-        assert self.running(), self.output()
-        return self
-
-    def lists(self):
-        asked = subprocess.run(["kcat", "-b", self.address, "-L", "-m", "2"], capture_output=True)
-        return asked.returncode == 0
-
-    def kcat(self, *arguments, text=None):
-        """What kcat prints."""
-        command = ["kcat", "-b", self.address, *arguments]
-        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def produce(self, topic, lines, *arguments):
-        """A message for each line, by kcat; `KEY\t` before the line where `-K\t` is among the arguments."""
-        self.kcat("-P", "-t", topic, *arguments, text="".join(f"{line}\n" for line in lines))
-
-    def partitions(self, topic):
-        """How many a topic has; 0 for one that is not there."""
-        known = json.loads(self.kcat("-L", "-J"))["topics"]
-        return next((len(found["partitions"]) for found in known if found["topic"] == topic), 0)
-
-    def messages(self, topic, form="%k\t%s\n"):
-        """All messages of a topic as kcat formats them; those of a partition in their order."""
-        known = self.partitions(topic) > 0
-        printed = self.kcat("-C", "-t", topic, "-e", "-q", "-o", "beginning", "-f", form) if known else ""
-        return [line for line in printed.split("\n") if line]
-
-    def count(self, topic):
-        """How many messages a topic has got; also while more are coming, when `messages` would never see its end."""
-        ends = []
-        for partition in range(self.partitions(topic)):
-            # One that has no leader yet, or again, has an end that nobody tells.
-            asked = [need("kcat", "kcat"), "-b", self.address, "-Q", "-t", f"{topic}:{partition}:-1"]
-            done = subprocess.run(asked, capture_output=True, text=True, timeout=60)
-            ends += [int(done.stdout.rsplit(" ", 1)[1])] if done.returncode == 0 else []
-        return sum(ends)
-
-    def tool(self, name, *arguments):
-        """What one of Kafka's own tools prints."""
-        command = [self.SCRIPT, name, "--bootstrap-server", self.address, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-
 @pytest.fixture(scope="session")
 def skywatch_bin():
     """The binary under test: SKYWATCH_BIN, or the debug build."""
@@ -332,8 +302,22 @@ def shared_skywatch(skywatch_bin, tmp_path_factory):
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory):
     """A broker for all tests of a module, each with topics of its own."""
+    from kafka_stack import Kafka
+
     broker = Kafka(tmp_path_factory.mktemp("kafka"))
     try:
         yield broker.start()
     finally:
         broker.stop()
+
+
+@pytest.fixture(scope="module")
+def kafka_stack(tmp_path_factory):
+    """Three brokers on three ZooKeeper nodes for all tests of a module; a test that breaks one mends it."""
+    from kafka_stack import KafkaStack
+
+    stack = KafkaStack(tmp_path_factory.mktemp("kafka-stack"))
+    try:
+        yield stack.start()
+    finally:
+        stack.stop()

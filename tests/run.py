@@ -103,15 +103,24 @@ def end_to_end_tests(tally):
         tally.failed.append("e2e: the binary does not build")
         return
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    env = dict(os.environ, SKYWATCH_BIN=str((ROOT / target / "debug" / "skywatch").resolve()))
+    built = (ROOT / target / "debug").resolve()
+    env = dict(os.environ, SKYWATCH_BIN=str(built / "skywatch"))
+    if (driver := built / "examples" / "log_driver").exists():
+        env["LOG_DRIVER"] = str(driver)  # The step before this one has built it.
     report = OUT / "e2e.xml"
     report.unlink(missing_ok=True)
     code, _ = run(
-        [str(ROOT / "tests/.venv/bin/python"), "-m", "pytest", "-ra", f"--junitxml={report}"],
+        [str(ROOT / "tests/.venv/bin/python"), "-m", "pytest", "-ra", f"--junitxml={report}", *workers()],
         ROOT / "tests",
         env,
     )
     add_junit(tally, "e2e", report, code)
+
+
+def workers():
+    """Files are run beside each other: most of them wait for servers most of the time."""
+    count = os.environ.get("SKYWATCH_TEST_WORKERS", "2")
+    return ["-n", count, "--dist", "loadgroup"] if count != "1" else []
 
 
 def add_junit(tally, kind, report, code):

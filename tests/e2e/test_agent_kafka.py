@@ -6,7 +6,8 @@ import subprocess
 import time
 
 import pytest
-from conftest import Kafka, Process, wait_until
+from conftest import Process, wait_until
+from kafka_stack import Kafka
 
 AGENT = """
 [agent]
@@ -97,16 +98,6 @@ def output(broker, topic, extra=""):
 """
 
 
-def group_lag(kafka, group):
-    """(topic, partition) -> (committed, high watermark, lag), as Kafka's own tool has it."""
-    lag = {}
-    for line in kafka.tool("groups", "--describe", "--group", group).splitlines():
-        words = line.split()
-        if len(words) > 5 and words[0] == group and words[2].isdigit():
-            lag[words[1], int(words[2])] = (words[3], words[4], words[5])
-    return lag
-
-
 def test_through_kafka_and_back_every_metric_once_in_order_with_key_header_and_time(kafka, start_agent):
     pairs = lines(hosts=5, each=200)
     kafka.produce("through-in", keyed(pairs), "-K\t")
@@ -179,7 +170,7 @@ def test_a_killed_consumer_loses_nothing(kafka, start_agent, skywatch):
     # The broker gives the partitions away once the session of the killed one has ended, ten seconds later.
     agent = start_agent(config)
     wait_until(lambda: stored() == len(pairs), "all points", 60)
-    wait_until(lambda: all(row[2] == "0" for row in group_lag(kafka, "killed").values()), "everything committed")
+    wait_until(lambda: all(row[2] == "0" for row in kafka.group_lag("killed").values()), "everything committed")
     assert agent.stop() == 0
 
 
@@ -210,7 +201,7 @@ def test_an_unreadable_or_oversize_message_is_told_of_and_passed(kafka, start_ag
         kafka.address, "ba.*", "bad", 'topic_regexps = ["^ba.$"]\n  topic_tag = "topic"\n  max_message_len = 200'
     ).replace('topics = ["ba.*"]', "topics = []")
     agent = start_agent(config + f'[[outputs.file]]\n  files = ["{tmp_path}/out.lp"]\n')
-    wait_until(lambda: group_lag(kafka, "bad").get(("bad", 0)) == ("4", "4", "0"), "all four consumed", every=0.5)
+    wait_until(lambda: kafka.group_lag("bad").get(("bad", 0)) == ("4", "4", "0"), "all four consumed", every=0.5)
     assert (tmp_path / "out.lp").read_text() == "cpu,topic=bad n=1i 1\ncpu,topic=bad n=2i 2\n"
     told = agent.output()
     assert "partition 0, offset 1" in told, told
@@ -287,13 +278,13 @@ def test_the_cluster_and_its_lag_are_as_kafka_has_them(kafka, skywatch_bin, star
     kafka.produce("lagging", keyed(lines(hosts=7, each=30)), "-K\t")
     agent = start_agent(consumer(kafka.address, "lagging", "laggard") + "[[outputs.discard]]\n")
     wait_until(
-        lambda: (lag := group_lag(kafka, "laggard")) and all(row[2] == "0" for row in lag.values()),
+        lambda: (lag := kafka.group_lag("laggard")) and all(row[2] == "0" for row in lag.values()),
         "everything committed",
         every=0.5,
     )
     agent.stop()
     kafka.produce("lagging", keyed(lines(hosts=7, each=11, start=30)), "-K\t")
-    lag = group_lag(kafka, "laggard")
+    lag = kafka.group_lag("laggard")
     assert sum(int(row[2]) for row in lag.values()) == 77
     login = f"""
   sasl_mechanism = "SCRAM-SHA-512"

@@ -535,8 +535,8 @@ def test_keepalived_without_the_right_to_signal_it(routers, skywatch_bin, tmp_pa
     config = tmp_path / "agent.conf"
     config.write_text(f'[[inputs.keepalived]]\n  pid_file = "{first.pid_file}"\n[[outputs.file]]\n  files = ["stdout"]\n')
     tmp_path.chmod(0o755)
-    for directory in list(tmp_path.parents)[:2]:
-        directory.chmod(0o755)
+    for directory in tmp_path.parents:
+        directory.chmod(directory.stat().st_mode | 0o011)
     first.directory.chmod(0o755)
     first.pid_file.chmod(0o644)
     # Where everybody may read it, whoever built it.

@@ -75,6 +75,13 @@ def test_a_cluster_is_formed_and_shown(start_cluster, skywatch_bin, tmp_path):
     assert data[0] == metas[0] == ["ID", "TCP Address", "Version"]
     assert [row[:2] for row in data[1:]] == [["4", cluster.data[0].tcp], ["5", cluster.data[1].tcp]]
     assert [row[:2] for row in metas[1:]] == [[str(n + 1), meta.http] for n, meta in enumerate(cluster.metas)]
+
+    def told():
+        """Whether everybody has said what runs there."""
+        text = cluster.ctl("show")
+        return all(any(row[2:]) for kind in ("Data Nodes", "Meta Nodes") for row in table(text, kind)[1:])
+
+    wait_until(told, "the versions of nodes that have just joined", 5)
     # The same from every meta node, and from the binary under the other name.
     link = influxd_ctl(skywatch_bin, tmp_path)
     for meta in cluster.metas:
@@ -211,16 +218,21 @@ def test_a_cluster_is_backed_up_and_restored_whole(start_cluster, skywatch_bin, 
     )
     assert part.returncode == 1 and f"data node {first.id} of a cluster" in part.stderr, part
 
-    ctl("backup", "-db", "db", "--verify", directory)
-    again = ctl("backup", "-db", "db", directory)
+    ctl("backup", "-strategy", "full", "-db", "db", "--verify", directory)
+    again = ctl("backup", "-strategy", "incremental", "-db", "db", directory)
+    assert "contradict" in ctl("backup", "-full", "-strategy", "incremental", directory, code=1)
     total, copied = map(int, re.search(r": (\d+) files, \d+ bytes; copied (\d+) files", again).groups())
     assert copied < total, again
     assert "databases: db" in ctl("restore", "-list", directory)
+    # A backup of another database takes the place of none of this one, and this one is found behind it.
+    first.query("CREATE DATABASE beside")
+    ctl("backup", "-db", "beside", directory)
+    assert len(ctl("restore", "-list", directory).splitlines()) == 2
     assert "exists already" in ctl("restore", "-db", "db", directory, code=1)
 
     # The node that is sent the files has all of it at once, the other when it has copied them, unasked.
     before = set(shards(cluster))
-    ctl("restore", "-db", "db", "-newdb", "other", "-newrf", 2, directory)
+    ctl("restore", "-full", "-db", "db", "-newdb", "other", "-newrf", 2, directory)
     restored = {shard: owners for shard, owners in shards(cluster).items() if shard not in before}
     assert len(restored) == 3, restored
     assert any(has(node, rows, "other") for node in cluster.data)

@@ -48,6 +48,36 @@ def entropy_rows(cluster):
     return [line for line in lines[3:] if line and not line.startswith("Queued")]
 
 
+def test_a_shard_that_cannot_be_opened_is_set_aside_if_another_node_has_it(start_cluster):
+    cluster = start_cluster(metas=1, data=2, data_config=COMPARE_OFTEN)
+    create(cluster)
+    whole, broken = cluster.data
+    points = load(whole)
+    assert broken.stop() == 0
+    manifests = shard_dirs(broken)
+    for manifest in manifests:
+        manifest.write_bytes(b"no manifest")
+    broken.start()
+    answers_nothing_wrong(broken, points)
+    wait_until(lambda: count(broken) == points, "the shard to be copied", seconds=60)
+    for manifest in manifests:
+        aside = manifest.parent.with_name(f"{manifest.parent.name}.damaged")
+        assert (aside / "MANIFEST").read_bytes() == b"no manifest" and manifest.exists()
+
+    # The only copy there is: nothing is served in the place of it.
+    broken.query("CREATE DATABASE alone WITH REPLICATION 1", db="")
+    known = set(shard_dirs(broken))
+    lines = "\n".join(f"m,host=h{host} v=1i 1" for host in range(50))
+    cluster.settle(60)
+    wait_until(lambda: whole.write(lines, db="alone", consistency="all").status_code == 204, "a write to both nodes")
+    (alone,) = set(shard_dirs(broken)) - known
+    assert broken.stop() == 0
+    alone.write_bytes(b"no manifest")
+    broken.launch()
+    wait_until(lambda: not broken.running(), "the node to refuse", seconds=60)
+    assert f"{alone} is damaged" in broken.output()
+
+
 def test_a_lost_directory_and_a_damaged_segment_fill_themselves(start_cluster):
     cluster = start_cluster(metas=1, data=2, data_config=COMPARE_OFTEN)
     create(cluster)

@@ -1,4 +1,4 @@
-"""The console in a real Chromium: both dashboards with live, moving data; a query drawn; nothing from elsewhere.
+"""The console in a real Chromium: both dashboards with live, moving data; a query drawn; the cluster; nothing from elsewhere.
 
 Screenshots are left in tests/out for people to look at.
 """
@@ -7,7 +7,8 @@ import re
 import time
 
 import pytest
-from conftest import OUT, need, wait_until
+import requests
+from conftest import OUT, free_port, need, wait_until
 
 CHROMIUM_ARGUMENTS = [
     "--headless=new",
@@ -164,3 +165,105 @@ def test_unknown_pages_say_so_and_headers_protect(machines, page):
     assert "default-src" in answer.headers["Content-Security-Policy"] or "self" in answer.headers["Content-Security-Policy"]
     page.goto(f"{machines.console_url}/nowhere")
     page.get_by_text(re.compile("no such page|not found|nothing here", re.I)).first.wait_for()
+
+
+def press(page, sequence, until):
+    """A shortcut of several keys, pressed again, as anybody would, where a busy machine let more than a second pass between
+    them."""
+    page.locator("main").wait_for()
+
+    def arrived():
+        for key in sequence.split(" "):
+            page.keyboard.press(key)
+        return page.url.split("?")[0].endswith(until)
+
+    wait_until(arrived, f"{sequence} to lead to {until}")
+
+
+def test_a_single_server_says_that_it_is_one_and_how_to_have_a_cluster(machines, page):
+    page.goto(machines.console_url)
+    press(page, "g c", until="/cluster")
+    page.get_by_text("This is a single server").wait_for()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy: make cluster").press("Enter")
+    page.get_by_text("Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == "make cluster"
+    page.screenshot(path=OUT / "console-cluster-single.png")
+
+
+def card(page, title):
+    """A card's rows, each as the texts of its cells."""
+    rows = page.locator(f'section[aria-label="{title}"] tbody tr').all()
+    return [[cell.inner_text().strip() for cell in row.locator("td").all()] for row in rows]
+
+
+def test_the_cluster_page_shows_who_is_how_and_what_to_do(start_cluster, browser):
+    port = free_port()
+    cluster = start_cluster(metas=3, data=2)
+    first, second = cluster.data
+    first.configure({"console": {"enabled": True, "bind": f"127.0.0.1:{port}"}})
+    first.restart()
+    cluster.ctl("node-labels", "set", "-nodeid", str(second.id), "-labels", '{"dc":"east","rack":"r7"}')
+    cluster.settle()
+    first.query("CREATE DATABASE db WITH REPLICATION 2")
+    assert first.write("cpu,host=a value=1 1000000000", consistency="all").status_code == 204
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    page = context.new_page()
+    page.goto(f"http://127.0.0.1:{port}/cluster")
+    page.get_by_text("All is well").wait_for()
+
+    nodes = {row[0].split()[-1]: row for row in card(page, "Data nodes")}
+    assert {first.tcp, second.tcp} == set(nodes)
+    assert nodes[first.tcp][1] == nodes[second.tcp][1] == "in step"
+    assert nodes[second.tcp][2] == "east / r7" and nodes[first.tcp][2] == "\u2013"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", nodes[second.tcp][3]) and nodes[first.tcp][4] == "1"
+    metas = {row[0].split()[-1]: row[1] for row in card(page, "Meta nodes")}
+    assert metas.pop(cluster.leader().http) == "leader" and list(metas.values()) == ["follower"] * 2
+    assert [row[0].split() + row[1:4] for row in card(page, "Copies")] == [["db", "autogen", "1", "2", "2"]]
+    assert "Nothing waits for anybody" in page.locator('section[aria-label="Hinted handoff"]').inner_text()
+    assert page.get_by_text("Kafka").count() == 0, "writes go to owners directly"
+    page.screenshot(path=OUT / "console-cluster-light.png")
+
+    # A frozen data node, a meta node that is gone, and what is kept meanwhile: seen without a reload.
+    gone = next(meta for meta in cluster.metas if meta is not cluster.leader())
+    gone.kill()
+    second.freeze()
+    for value in range(5):
+        assert first.write(f"cpu,host=a value={value} {2 + value}000000000").status_code == 204
+    page.get_by_text(f"Data node {second.tcp} does not answer").wait_for()
+    page.get_by_text(f"Meta node {gone.http} does not answer").wait_for()
+    assert page.get_by_text("2 things to look at").count() == 1
+    wait_until(lambda: page.wait_for_timeout(200) or card(page, "Hinted handoff"), "a row of hinted handoff")
+    by, to, writes, size, given_up = card(page, "Hinted handoff")[0]
+    assert (by, to, writes, given_up) == (first.tcp, second.tcp, "5", "none") and size.endswith("B")
+    command = page.get_by_role("button", name=re.compile("Copy: .* show -v")).first.get_attribute("aria-label")
+    arguments = command.removeprefix("Copy: skywatch ctl ").split()
+    assert second.tcp in cluster.ctl(*arguments[2:], bind=arguments[1]), "the command that it gives works"
+    page.emulate_media(color_scheme="dark")
+    page.screenshot(path=OUT / "console-cluster-dark.png")
+
+    second.thaw()
+    gone.start()
+    page.get_by_text("All is well").wait_for(timeout=60_000)
+    assert card(page, "Hinted handoff") == []
+    page.set_viewport_size({"width": 480, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "no sideways scrolling"
+    page.screenshot(path=OUT / "console-cluster-narrow.png")
+    context.close()
+
+
+def test_the_cluster_is_shown_to_administrators_alone(start_cluster):
+    port = free_port()
+    cluster = start_cluster(metas=1, data=1)
+    node = cluster.data[0]
+    node.query("CREATE USER root WITH PASSWORD 'root-password' WITH ALL PRIVILEGES; CREATE USER reader WITH PASSWORD 'reader-password'")
+    node.configure({"http": {"auth-enabled": True}, "console": {"enabled": True, "bind": f"127.0.0.1:{port}"}})
+    node.restart()
+    url = f"http://127.0.0.1:{port}/api/cluster"
+    ask = lambda *user: requests.get(url, auth=user or None, timeout=10)  # noqa: E731
+    wait_until(lambda: ask("root", "root-password").status_code == 200, "the console to answer")
+    assert [row["tcp_addr"] for row in ask("root", "root-password").json()["data_nodes"]] == [node.tcp]
+    assert ask().status_code == 401
+    refused = ask("reader", "reader-password")
+    assert refused.status_code == 403 and "reader" in refused.json()["error"]
+    assert requests.get(url, auth=("root", "root-password"), headers={"Sec-Fetch-Site": "cross-site"}, timeout=10).status_code == 403

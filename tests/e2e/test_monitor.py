@@ -147,8 +147,7 @@ def test_show_diagnostics_has_influxdbs_modules(monitored, monitored_influxd):
     ours = {each["name"]: each for each in ask(monitored.url, "SHOW DIAGNOSTICS")}
     theirs = {each["name"]: each for each in ask(monitored_influxd.url, "SHOW DIAGNOSTICS")}
     assert list(ours) == sorted(ours)
-    # Shard groups are always made ahead; there is nothing to set.
-    assert set(theirs) - set(ours) == {"config-precreator"}
+    assert set(theirs) == set(ours)
     for module, each in ours.items():
         assert set(each["columns"]) <= set(theirs[module]["columns"]), module
     system = dict(zip(ours["system"]["columns"], ours["system"]["values"][0]))

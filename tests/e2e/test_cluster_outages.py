@@ -1,0 +1,84 @@
+"""A host is gone on which a data node and the leading meta node ran, as in a small deployment: real processes, frozen or killed together.
+
+How long clients of the other data node notice it, in virtual time, is in `crates/simulation/tests/outages.rs`; here are the real clocks,
+disks and connections. Figures are printed, and kept in `tests/out/cluster-outages.txt`.
+"""
+
+import threading
+import time
+
+import pytest
+import requests
+from conftest import OUT, wait_until
+
+# On a machine with nothing else to do it is less than 2 s; what waits for a frozen meta node, and then for what it was told to be
+# forgotten, takes 5.7 s.
+NOTICED_SECONDS_MAX = 4.5
+WATCHED_SECONDS = 8
+
+
+class Client(threading.Thread):
+    """Asks again and again; `failed` and `went_well` are when requests ended, in seconds since the start."""
+
+    def __init__(self, ask):
+        super().__init__(daemon=True)
+        self.ask, self.begun = ask, time.monotonic()
+        self.failed, self.went_well, self.texts = [], [], set()
+
+    def run(self):
+        while time.monotonic() < self.begun + WATCHED_SECONDS:
+            try:
+                answer = self.ask()
+                is_good = answer.ok and '"error"' not in answer.text
+                text = answer.text
+            except requests.RequestException as error:
+                is_good, text = False, str(error)
+            (self.went_well if is_good else self.failed).append(time.monotonic() - self.begun)
+            if not is_good:
+                self.texts.add(text[:200])
+            time.sleep(0.02)
+
+    def noticed(self):
+        """Until when something failed, or nothing went well."""
+        longest = max([later for earlier, later in zip([0, *self.went_well], self.went_well) if later - earlier > 0.5], default=0)
+        return max([longest, *self.failed])
+
+    def __str__(self):
+        return f"noticed for {self.noticed():.2f} s, {len(self.failed)} of {len(self.failed) + len(self.went_well)} failed {self.texts or ''}"
+
+
+@pytest.mark.parametrize("how", ["freeze", "kill"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_data_node_goes_with_the_leading_meta_node(start_cluster, number, how):
+    cluster = start_cluster(metas=3, data=2)
+    gone, left = cluster.data[number], cluster.data[1 - number]
+    left.query("CREATE DATABASE db WITH REPLICATION 2", db="")
+    assert left.write("m v=0i 1").status_code == 204
+    assert left.rows("SELECT v FROM m") == gone.rows("SELECT v FROM m")
+    # Who has just started is trusted less.
+    time.sleep(4)
+    wait_until(lambda: left.write("m v=0i 1", consistency="all").status_code == 204, "both nodes to be in step")
+    leader = cluster.leader()
+    getattr(leader, how)()
+    getattr(gone, how)()
+    written = iter(range(1, 1_000_000))
+    # Sessions of their own: they are used by two threads.
+    write = Client(lambda: requests.post(f"{left.url}/write", params={"db": "db"}, data=f"m v={next(written)}i 1", timeout=30))
+    read = Client(lambda: requests.post(f"{left.url}/query", params={"db": "db"}, data={"q": "SELECT v FROM m"}, timeout=30))
+    write.start()
+    read.start()
+    write.join()
+    read.join()
+    line = f"{how} of data node {number + 1} and the leading meta node: writes {write}; queries {read}"
+    print(line)
+    with (OUT / "cluster-outages.txt").open("a") as file:
+        file.write(line + "\n")
+    assert write.noticed() < NOTICED_SECONDS_MAX and read.noticed() < NOTICED_SECONDS_MAX, line
+    for node in (leader, gone):
+        if node.running():
+            node.thaw()
+        else:
+            node.start()
+    cluster.settle()
+    last = left.rows("SELECT v FROM m")
+    wait_until(lambda: gone.rows("SELECT v FROM m", node_id=gone.id) == last, "the node that was gone to have everything")
