@@ -496,8 +496,8 @@ impl ScanBlock for Rows {
         None
     }
 
-    fn decode(&self) -> Result<RowBlock, ReadError> {
-        Ok(self.0.clone())
+    fn decode_within(&self, range: TimeRange) -> Result<RowBlock, ReadError> {
+        Ok(self.0.clone().within(range))
     }
 }
 

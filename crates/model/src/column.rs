@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use crate::{FieldType, FieldValue};
+use crate::{FieldType, FieldValue, TimeRange};
 
 /// Which positions of a column hold a value. Bit `i` is bit `i % 64` of word `i / 64`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -280,6 +280,22 @@ pub struct RowBlock {
     pub times: Vec<i64>,
     /// One entry per requested field.
     pub columns: Vec<Option<Column>>,
+}
+
+impl RowBlock {
+    /// Those of its rows whose times lie inside.
+    pub fn within(self, range: TimeRange) -> Self {
+        let start = self.times.partition_point(|time| *time < range.start);
+        let end = self.times.partition_point(|time| *time <= range.end).max(start);
+        if start == 0 && end == self.times.len() {
+            return self;
+        }
+        let column = |column: &Option<Column>| {
+            let column = column.as_ref().map(|column| column.slice(start..end))?;
+            (column.count_values() > 0).then_some(column)
+        };
+        Self { columns: self.columns.iter().map(column).collect(), times: self.times[start..end].to_vec() }
+    }
 }
 
 #[cfg(test)]

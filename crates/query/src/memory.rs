@@ -299,10 +299,10 @@ impl ScanBlock for MemoryBlock<'_> {
         row.filter(|_| self.statistics.end_rows).map(|row| self.pick(&[row]))
     }
 
-    fn decode(&self) -> Result<RowBlock, ReadError> {
+    fn decode_within(&self, range: TimeRange) -> Result<RowBlock, ReadError> {
         let dense = self.whole || self.columns.iter().flatten().any(|column| column.column.valid.is_none());
         let rows: Vec<usize> = self.rows.clone().filter(|row| dense || self.has_value(*row)).collect();
-        Ok(self.pick(&rows))
+        Ok(self.pick(&rows).within(range))
     }
 }
 

@@ -169,7 +169,7 @@ fn scan(source: &dyn ShardSource, question: &ScanQuestion, body: &[u8], work_max
             let found = shard.find_series(&question.measurement, &keys).map_err(failure)?;
             let request = ScanRequest::new(&question.measurement, &fields);
             let scanner = shard.scanner(&request).map_err(failure)?;
-            let mut work = Work { done: 0, fields: fields.len() as u64 };
+            let mut work = Work::of(fields.len());
             let mut summariser = wanted.summary.map(|summary| {
                 let of_fields = summary.wanted.iter().map(|bits| wanted_of(*bits));
                 Summariser::new(summary.regular(), wanted.order, of_fields)
@@ -272,6 +272,11 @@ pub(crate) struct Work {
 }
 
 impl Work {
+    /// Reading so many fields.
+    pub(crate) const fn of(fields: usize) -> Self {
+        Self { done: 0, fields: fields as u64 }
+    }
+
     /// The rows of a block that satisfy a condition, if there is one.
     pub(crate) fn rows(
         &mut self,
@@ -282,12 +287,28 @@ impl Work {
         if filter.is_some_and(|filter| filter.excludes(block)) {
             return Ok(RowBlock::default());
         }
-        let rows = block.decode()?;
-        self.done += rows.times.len() as u64 * self.fields;
+        let rows = self.rows_within(block, TimeRange::ALL)?;
         Ok(match filter {
             None => rows,
             Some(filter) => filter.apply(rows),
         })
+    }
+
+    /// Values that were decoded, and blocks that were.
+    #[cfg(test)]
+    pub(crate) const fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// Those rows of a block that lie in a range of time.
+    pub(crate) fn rows_within(
+        &mut self,
+        block: &dyn ScanBlock,
+        range: TimeRange,
+    ) -> Result<RowBlock, ReadError> {
+        let rows = block.decode_within(range)?;
+        self.done += rows.times.len() as u64 * self.fields;
+        Ok(rows)
     }
 }
 

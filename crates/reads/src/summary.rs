@@ -53,13 +53,16 @@ impl Summariser {
                 self.take_rows(&work.rows(block, filter)?);
                 continue;
             }
-            let is_known = |(index, field): (usize, &Field)| field.can_take(self.windows, block, index);
-            if self.fields.iter().enumerate().all(is_known) {
-                for (index, field) in self.fields.iter_mut().enumerate() {
-                    field.take_known(self.windows, block, index);
+            let rows = match self.missing(block) {
+                None => RowBlock::default(),
+                Some(missing) if missing.covers(block.time_range()) => {
+                    self.take_rows(&work.rows(block, None)?);
+                    continue;
                 }
-            } else {
-                self.take_rows(&work.rows(block, None)?);
+                Some(missing) => work.rows_within(block, missing)?,
+            };
+            for (index, field) in self.fields.iter_mut().enumerate() {
+                field.take_pieces(self.windows, block, index, &rows);
             }
         }
         if self.order == Order::Descending {
@@ -68,24 +71,41 @@ impl Summariser {
         Ok(self.fields.iter().map(|field| (field.wanted, field.done.as_slice())))
     }
 
-    /// Takes rows window by window: most of them share theirs with the row before.
+    /// The times of the rows without which some field is not known; `None` if statistics suffice for all of them.
+    fn missing(&self, block: &dyn ScanBlock) -> Option<TimeRange> {
+        let missing = |(index, field): (usize, &Field)| field.missing(self.windows, block, index);
+        self.fields.iter().enumerate().filter_map(missing).reduce(joined)
+    }
+
+    /// Takes all rows of a block.
     fn take_rows(&mut self, rows: &RowBlock) {
-        let times = rows.times.as_slice();
         self.runs.clear();
-        let mut start = 0;
-        while let Some(first) = times.get(start) {
-            let window = around(self.windows, *first);
-            let end = start + run_length(&times[start..], |time| time <= window.end);
-            self.runs.push((start..end, window));
-            start = end;
-        }
+        split(self.windows, &rows.times, 0..rows.times.len(), &mut self.runs);
         if self.order == Order::Descending {
             self.runs.reverse();
         }
         for (field, column) in self.fields.iter_mut().zip(&rows.columns) {
             let Some(column) = column else { continue };
-            self.runs.iter().for_each(|(run, window)| field.take_run(times, run.clone(), *window, column));
+            self.runs
+                .iter()
+                .for_each(|(run, window)| field.take_run(&rows.times, run.clone(), *window, column));
         }
+    }
+}
+
+/// Appends these rows window by window: most of them share theirs with the row before.
+fn split(
+    windows: Option<RegularWindows>,
+    times: &[i64],
+    rows: Range<usize>,
+    runs: &mut Vec<(Range<usize>, TimeRange)>,
+) {
+    let mut start = rows.start;
+    while start < rows.end {
+        let window = around(windows, times[start]);
+        let end = start + run_length(&times[start..rows.end], |time| time <= window.end);
+        runs.push((start..end, window));
+        start = end;
     }
 }
 
@@ -111,10 +131,64 @@ struct Field {
     done: Vec<Window>,
 }
 
-/// What a block tells of a field without being decoded.
+/// What a block tells of a field without being decoded, piece by piece.
 enum Known<'a> {
     Block(&'a BlockStats),
     Spans(&'a [SpanStats]),
+}
+
+impl Known<'_> {
+    const fn len(&self) -> usize {
+        match self {
+            Self::Block(_) => 1,
+            Self::Spans(spans) => spans.len(),
+        }
+    }
+
+    /// Around the values of a piece, and their sum.
+    fn outline(&self, place: usize) -> (TimeRange, Sum) {
+        match self {
+            Self::Block(stats) => (TimeRange::new(stats.first.0, stats.last.0), stats.sum),
+            Self::Spans(spans) => {
+                (TimeRange::new(spans[place].first.0, spans[place].last.0), spans[place].sum)
+            }
+        }
+    }
+
+    /// Whether what is wanted of a piece depends on a time that is not known: between the two zeros it decides.
+    fn lacks_time(&self, place: usize, wanted: WantedStats) -> bool {
+        let is_zero = |value: &Option<FieldValue>| *value == Some(FieldValue::Float(0.0));
+        match self {
+            Self::Block(_) => false,
+            Self::Spans(spans) => {
+                wanted.min && is_zero(&spans[place].min) || wanted.max && is_zero(&spans[place].max)
+            }
+        }
+    }
+
+    /// A piece that lies in one window.
+    fn window(&self, place: usize, wanted: WantedStats) -> Window {
+        let (times, sum) = self.outline(place);
+        let (count, first, last) = match self {
+            Self::Block(stats) => (stats.count, &stats.first, &stats.last),
+            Self::Spans(spans) => (spans[place].count, &spans[place].first, &spans[place].last),
+        };
+        let some_time = |value: &Option<FieldValue>| value.clone().map(|value| (times.start, value));
+        let (min, max) = match self {
+            Self::Block(stats) => (stats.min.clone(), stats.max.clone()),
+            Self::Spans(spans) => (some_time(&spans[place].min), some_time(&spans[place].max)),
+        };
+        Window {
+            times,
+            field_type: first.1.field_type(),
+            count,
+            sum,
+            min: min.filter(|_| wanted.min),
+            max: max.filter(|_| wanted.max),
+            first: wanted.first.then(|| first.clone()),
+            last: wanted.last.then(|| last.clone()),
+        }
+    }
 }
 
 impl Field {
@@ -129,7 +203,9 @@ impl Field {
                 Some(Known::Block(stats))
             }
             // When extremes of parts occur is not known.
-            (_, Some(spans)) if !self.wanted.min && !self.wanted.max => Some(Known::Spans(spans)),
+            (_, Some(spans)) if self.wanted.untimed || !self.wanted.min && !self.wanted.max => {
+                Some(Known::Spans(spans))
+            }
             _ => None,
         }
     }
@@ -138,66 +214,78 @@ impl Field {
         !self.done.is_empty() && self.window.contains(time)
     }
 
-    /// Whether what is known of a block suffices: no piece of it lies in two windows, and no float would be added in
-    /// another order.
-    fn can_take(&self, windows: Option<RegularWindows>, block: &dyn ScanBlock, index: usize) -> bool {
-        let adds_floats = |sum: Sum| self.wanted.sum && matches!(sum, Sum::Float(_));
-        match self.known(windows, block, index) {
-            None => false,
-            // Whoever made these has added floats as they ascend.
-            Some(Known::Block(stats)) if self.descends => !adds_floats(stats.sum),
-            Some(Known::Spans(spans)) if self.descends => spans
-                .iter()
-                .all(|span| around(windows, span.first.0).contains(span.last.0) && !adds_floats(span.sum)),
-            Some(Known::Block(stats)) => !adds_floats(stats.sum) || !self.continues(stats.first.0),
-            Some(Known::Spans(spans)) => {
-                let mut window = (!self.done.is_empty()).then_some(self.window);
-                spans.iter().all(|span| {
-                    let begins = window.is_none_or(|window| !window.contains(span.first.0));
-                    let now = match window {
-                        Some(window) if !begins => window,
-                        _ => around(windows, span.first.0),
-                    };
-                    window = Some(now);
-                    now.contains(span.last.0) && (begins || !adds_floats(span.sum))
-                })
-            }
-        }
+    /// Positions of so many pieces in the order of the scan.
+    fn places(&self, pieces: usize) -> impl Iterator<Item = usize> + use<> {
+        let descends = self.descends;
+        (0..pieces).map(move |place| if descends { pieces - 1 - place } else { place })
     }
 
-    /// Takes what [`Self::can_take`] has found to suffice.
-    fn take_known(&mut self, windows: Option<RegularWindows>, block: &dyn ScanBlock, index: usize) {
-        let wanted = self.wanted;
-        match self.known(windows, block, index) {
-            None => {}
-            Some(Known::Block(stats)) => self.take(
-                windows,
-                Window {
-                    times: TimeRange::new(stats.first.0, stats.last.0),
-                    field_type: stats.first.1.field_type(),
-                    count: stats.count,
-                    sum: stats.sum,
-                    min: stats.min.clone().filter(|_| wanted.min),
-                    max: stats.max.clone().filter(|_| wanted.max),
-                    first: wanted.first.then(|| stats.first.clone()),
-                    last: wanted.last.then(|| stats.last.clone()),
-                },
-            ),
-            Some(Known::Spans(spans)) => {
-                for place in 0..spans.len() {
-                    let span = &spans[if self.descends { spans.len() - 1 - place } else { place }];
-                    let piece = Window {
-                        times: TimeRange::new(span.first.0, span.last.0),
-                        field_type: span.first.1.field_type(),
-                        count: span.count,
-                        sum: span.sum,
-                        min: None,
-                        max: None,
-                        first: wanted.first.then(|| span.first.clone()),
-                        last: wanted.last.then(|| span.last.clone()),
-                    };
-                    self.take(windows, piece);
+    /// The window of a piece, if it can be taken after values that end in window `before`: it does not lie in two, and no
+    /// float is added in another order.
+    fn fit(
+        &self,
+        windows: Option<RegularWindows>,
+        before: Option<TimeRange>,
+        (known, place): (&Known<'_>, usize),
+    ) -> Option<TimeRange> {
+        let (times, sum) = known.outline(place);
+        let going_on = before.filter(|window| window.contains(times.start));
+        let adds_floats = self.wanted.sum && matches!(sum, Sum::Float(_));
+        // Whoever made the statistics has added floats as they ascend, beginning with zero.
+        let is_in_order = !adds_floats || (!self.descends && going_on.is_none());
+        let window = going_on.unwrap_or_else(|| around(windows, times.start));
+        let is_known = window.contains(times.end) && !known.lacks_time(place, self.wanted);
+        (is_in_order && is_known).then_some(window)
+    }
+
+    /// The window that was begun last.
+    fn begun(&self) -> Option<TimeRange> {
+        (!self.done.is_empty()).then_some(self.window)
+    }
+
+    /// The times of the rows in whose place statistics of a block do not suffice; `None` if they do for all.
+    fn missing(
+        &self,
+        windows: Option<RegularWindows>,
+        block: &dyn ScanBlock,
+        index: usize,
+    ) -> Option<TimeRange> {
+        let Some(known) = self.known(windows, block, index) else { return Some(block.time_range()) };
+        let (mut before, mut missing) = (self.begun(), None);
+        for place in self.places(known.len()) {
+            let (times, _) = known.outline(place);
+            let fit = self.fit(windows, before, (&known, place));
+            if fit.is_none() {
+                missing = Some(missing.map_or(times, |missing| joined(missing, times)));
+            }
+            let last = if self.descends { times.start } else { times.end };
+            before = fit.or_else(|| Some(around(windows, last)));
+        }
+        missing
+    }
+
+    /// Takes a block by its statistics, and by those of its rows that [`Self::missing`] has named.
+    fn take_pieces(
+        &mut self,
+        windows: Option<RegularWindows>,
+        block: &dyn ScanBlock,
+        index: usize,
+        rows: &RowBlock,
+    ) {
+        let Some(known) = self.known(windows, block, index) else { return };
+        for place in self.places(known.len()) {
+            if self.fit(windows, self.begun(), (&known, place)).is_some() {
+                self.take(windows, known.window(place, self.wanted));
+            } else if let Some(Some(column)) = rows.columns.get(index) {
+                let (times, _) = known.outline(place);
+                let start = rows.times.partition_point(|time| *time < times.start);
+                let end = rows.times.partition_point(|time| *time <= times.end);
+                let mut runs = Vec::new();
+                split(windows, &rows.times, start..end, &mut runs);
+                if self.descends {
+                    runs.reverse();
                 }
+                runs.into_iter().for_each(|(run, window)| self.take_run(&rows.times, run, window, column));
             }
         }
     }
@@ -373,7 +461,76 @@ fn is_less(a: &FieldValue, b: &FieldValue) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::{path::Path, sync::Arc};
+
+    use skywatch_model::{FieldRef, Version, line::PointBatch};
+    use skywatch_storage::{ScanRequest, ShardId, ShardRead, Store, StoreOptions, TagPredicate, fs::SimFs};
+
     use super::*;
+
+    const MINUTE: i64 = 60_000_000_000;
+    const HOUR: i64 = 60 * MINUTE;
+
+    /// A float and an integer every ten seconds of some minutes, each number of them in a file of its own.
+    fn files(minutes: &[Range<i64>]) -> Arc<dyn ShardRead> {
+        let options = StoreOptions { background: false, ..StoreOptions::default() };
+        let store = Store::open_on(Arc::new(SimFs::default()), Path::new("data"), options).unwrap();
+        let shard = store.create_shard(ShardId(1), TimeRange::ALL).unwrap();
+        for (number, minutes) in minutes.iter().enumerate() {
+            let mut batch = PointBatch::new();
+            for row in minutes.start * 6..minutes.end * 6 {
+                let float = FieldRef::Float((row % 17) as f64 / 3.0 - 2.0);
+                let integer = FieldRef::Integer(row % 13 - 6);
+                batch.push("m,h=a", row * MINUTE / 6, [("f", float), ("i", integer)]).unwrap();
+            }
+            let all: Vec<u32> = (0..batch.len() as u32).collect();
+            assert_eq!(shard.write(&batch, &all, Version(number as u64 + 1)).unwrap().rejected, []);
+            shard.flush().unwrap();
+        }
+        shard.snapshot()
+    }
+
+    /// What is wanted of both fields by the hour, and how many values were decoded for that.
+    fn summarised(read: &dyn ShardRead, order: Order, wanted: WantedStats) -> (Vec<Vec<Window>>, u64) {
+        let fields: [Arc<str>; 2] = ["f".into(), "i".into()];
+        let scanner = read.scanner(&ScanRequest::new("m", &fields)).unwrap();
+        let series = read.select_series("m", &TagPredicate::All).unwrap()[0];
+        let windows = Some(RegularWindows { every: HOUR, offset: 0 });
+        let mut summariser = Summariser::new(windows, order, [wanted; 2].into_iter());
+        let mut work = Work::of(fields.len());
+        let done = summariser.series(&*scanner, series, TimeRange::ALL, None, &mut work).unwrap();
+        let done = done.map(|(_, windows)| windows.to_vec()).collect();
+        (done, work.done())
+    }
+
+    #[test]
+    fn where_files_meet_within_a_window_only_its_rows_are_decoded() {
+        let whole = files(std::slice::from_ref(&(0..600)));
+        let parts = files(&[0..90, 90..600]);
+        let sum = WantedStats { sum: true, ..WantedStats::default() };
+        let (answer, decoded) = summarised(&*parts, Order::Ascending, sum);
+        let (of_one_file, by_rows) = summarised(&*whole, Order::Ascending, sum);
+        assert_eq!((answer, by_rows), (of_one_file, 0));
+        let half_an_hour = 30 * 6 * 2;
+        assert!((half_an_hour..half_an_hour + 10).contains(&decoded), "{decoded} decoded");
+    }
+
+    #[test]
+    fn extremes_without_their_times_are_those_of_the_rows() {
+        let wanted = WantedStats { min: true, max: true, ..WantedStats::default() };
+        let untimed = WantedStats { untimed: true, ..wanted };
+        for order in [Order::Ascending, Order::Descending] {
+            let parts = files(&[0..90, 90..600]);
+            let (timed, by_rows) = summarised(&*parts, order, wanted);
+            let (answer, decoded) = summarised(&*parts, order, untimed);
+            let values = |all: &[Vec<Window>]| -> Vec<_> {
+                let value = |point: &Option<(i64, FieldValue)>| point.as_ref().map(|point| point.1.clone());
+                all.iter().flatten().map(|it| (value(&it.min), value(&it.max), it.count)).collect()
+            };
+            assert_eq!(values(&answer), values(&timed));
+            assert!(decoded == 0 && by_rows > 0, "{decoded} and {by_rows} decoded");
+        }
+    }
 
     #[test]
     fn windows_are_those_that_are_numbered() {

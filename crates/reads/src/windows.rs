@@ -247,8 +247,10 @@ mod tests {
         }
     }
 
-    const SUM: WantedStats = WantedStats { sum: true, min: false, max: false, first: false, last: false };
-    const ALL: WantedStats = WantedStats { sum: true, min: true, max: true, first: true, last: true };
+    const SUM: WantedStats =
+        WantedStats { sum: true, min: false, max: false, first: false, last: false, untimed: false };
+    const ALL: WantedStats =
+        WantedStats { sum: true, min: true, max: true, first: true, last: true, untimed: false };
 
     fn is_same(read: WindowStats<'_>, written: &[Window], wanted: WantedStats) {
         let points = |is_wanted: bool, of: fn(&Window) -> &WindowPoint| -> Vec<WindowPoint> {

@@ -169,7 +169,7 @@ pub(crate) struct SummaryQuestion {
     /// Length and a start of windows; without, all is one.
     #[serde(default)]
     pub(crate) windows: Option<(i64, i64)>,
-    /// For each field, bits of what is wanted: sum, min, max, first, last.
+    /// For each field, bits of what is wanted: sum, min, max, first, last, and that extremes need no times.
     pub(crate) wanted: Vec<u8>,
     /// Times and counts that are those of the field before need not be told again.
     #[serde(default)]
@@ -184,7 +184,7 @@ impl SummaryQuestion {
 
 /// Bits of what is wanted.
 pub(crate) fn bits_of(wanted: WantedStats) -> u8 {
-    let flags = [wanted.sum, wanted.min, wanted.max, wanted.first, wanted.last];
+    let flags = [wanted.sum, wanted.min, wanted.max, wanted.first, wanted.last, wanted.untimed];
     flags.iter().enumerate().fold(0, |bits, (place, set)| bits | u8::from(*set) << place)
 }
 
@@ -196,6 +196,7 @@ pub(crate) const fn wanted_of(bits: u8) -> WantedStats {
         max: bits & 4 != 0,
         first: bits & 8 != 0,
         last: bits & 16 != 0,
+        untimed: bits & 32 != 0,
     }
 }
 

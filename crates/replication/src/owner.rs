@@ -12,7 +12,7 @@ use skywatch_meta::{Catalogue, NodeId};
 use skywatch_model::{Clock, TimeRange, TooFarAhead, Version, WallClock, line::PointBatch};
 use skywatch_rpc::{Failure, FailureKind};
 use skywatch_storage::{
-    DeleteReport, ErrorClass, OpenError, Rule, Shard, ShardId, Store, WriteError, WriteReport,
+    DeleteReport, ErrorClass, OpenError, Precedence, Rule, Shard, ShardId, Store, WriteError, WriteReport,
 };
 
 use crate::{
@@ -160,7 +160,17 @@ impl Owner {
             }
         }
         writes.values_mut().for_each(|writes| writes.finish(&mut results));
+        writes.iter().filter(|(_, writes)| writes.gave_way).for_each(|(shard, _)| self.lacks(*shard));
         results
+    }
+
+    /// Fields of a shard have given way to others of an older type. What was refused before in their favour is to be fetched from
+    /// other owners, who are asked in the place of this one until then.
+    fn lacks(&self, shard: u64) {
+        let Some(doubts) = self.doubts.get() else { return };
+        if let Err(error) = doubts.add(shard) {
+            tracing::error!(shard, %error, "cannot be noted to lack points; comparing the replicas finds out late");
+        }
     }
 
     /// The shard of an operation that another node sent.
@@ -215,7 +225,11 @@ impl Owner {
         points: &[u32],
     ) -> Result<Report, ApplyError> {
         let shard = self.open(target.shard, target.range, target.database)?;
-        Ok(settled(shard.write(batch, points, target.version), points.len())?)
+        let written = shard.write(batch, points, target.version);
+        if written.as_ref().is_ok_and(|report| report.gave_way) {
+            self.lacks(target.shard);
+        }
+        Ok(settled(written, points.len())?)
     }
 
     /// Deletes what `rule` names in `times`, for a delete that this node coordinates. Blocks.
@@ -269,12 +283,15 @@ fn write_run(shard: &Shard, writes: &[&Operation], reports: &mut Vec<Report>) ->
         .collect();
     let batches: Vec<(&PointBatch<'_>, &[u32], Version)> =
         numbered.iter().map(|(batch, points, version)| (*batch, &**points, *version)).collect();
-    match shard.write_many(&batches) {
+    // All owners do the same in the same order: so the type of a field that is first in the log counts for all of them.
+    match shard.write_many(&batches, Precedence::Arrival) {
         Ok(written) => reports.extend(written.into_iter().map(report)),
         // One of them can never be stored: each by itself, so that the others are.
         Err(error) if error.class() == ErrorClass::Caller => {
-            for (batch, points, version) in batches {
-                reports.push(told(shard.write(batch, points, version).map(report))?);
+            for batch in batches {
+                let written = shard.write_many(&[batch], Precedence::Arrival);
+                reports
+                    .push(told(written.map(|all| all.into_iter().map(report).next().unwrap_or_default()))?);
             }
         }
         Err(error) => return Err(error.into()),
@@ -301,11 +318,13 @@ struct Writes {
     shard: Arc<Shard>,
     batches: Vec<(usize, Box<PointBatch<'static>>, Version)>,
     bytes: usize,
+    /// See [`WriteReport::gave_way`].
+    gave_way: bool,
 }
 
 impl Writes {
     const fn new(shard: Arc<Shard>) -> Self {
-        Self { shard, batches: Vec::new(), bytes: 0 }
+        Self { shard, batches: Vec::new(), bytes: 0, gave_way: false }
     }
 
     /// Stores them.
@@ -318,16 +337,19 @@ impl Writes {
             .zip(&points)
             .map(|((_, batch, version), points)| (&**batch, points.as_slice(), *version))
             .collect();
-        match self.shard.write_many(&batches) {
+        match self.shard.write_many(&batches, Precedence::Version) {
             Ok(reports) => {
                 for ((place, ..), written) in self.batches.iter().zip(reports) {
+                    self.gave_way |= written.gave_way;
                     results[*place] = Ok(report(written));
                 }
             }
             // One of them can never be stored: each by itself, so that the others are.
             Err(error) if error.class() == ErrorClass::Caller => {
                 for ((place, ..), (batch, points, version)) in self.batches.iter().zip(batches) {
-                    let written = settled(self.shard.write(batch, points, version), points.len());
+                    let written = self.shard.write(batch, points, version);
+                    self.gave_way |= written.as_ref().is_ok_and(|report| report.gave_way);
+                    let written = settled(written, points.len());
                     results[*place] = written.map_err(|error| ApplyError::from(error).into());
                 }
             }

@@ -78,7 +78,7 @@ fn contents(view: &MemView, index: &Index) -> BTreeMap<Arc<str>, Contents> {
     let mut contents: BTreeMap<Arc<str>, Contents> = BTreeMap::new();
     let mut seen = FxHashSet::default();
     for (chunk, layout) in view.layouts().enumerate() {
-        // A field that is not known was retired with all series of its measurement.
+        // A field that is not known was retired.
         let mut fields = layout.fields.iter().filter_map(|id| index.field(*id));
         let Some(first) = fields.clone().next() else { continue };
         let contents = contents.entry(Arc::clone(&first.measurement)).or_default();

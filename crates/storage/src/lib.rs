@@ -57,8 +57,8 @@ pub use read::{
     WantedStats, WindowPoint, WindowStats,
 };
 pub use shard::{
-    ChoreWork, DamagedSegment, DeleteReport, ImportReport, PinnedFile, PinnedShard, RecoveryReport,
-    Refreshed, Rejected, Shard, ShardId, ShardStats, ShardWork, WriteReport, refuse_points,
+    ChoreWork, DamagedSegment, DeleteReport, ImportReport, PinnedFile, PinnedShard, Precedence,
+    RecoveryReport, Refreshed, Rejected, Shard, ShardId, ShardStats, ShardWork, WriteReport, refuse_points,
 };
 pub use store::{AdoptError, StagedFile, StagedShard, Store, sum_of_block};
 pub use tombstone::Rule;

@@ -152,7 +152,12 @@ pub trait ScanBlock: Send {
     }
 
     /// The rows: only those with a value in at least one requested field.
-    fn decode(&self) -> Result<RowBlock, ReadError>;
+    fn decode(&self) -> Result<RowBlock, ReadError> {
+        self.decode_within(TimeRange::ALL)
+    }
+
+    /// As [`Self::decode`], of the rows in a range of time, for which no more is read than it takes.
+    fn decode_within(&self, range: TimeRange) -> Result<RowBlock, ReadError>;
 }
 
 /// The blocks of one scan, in the order asked for; `Ok(None)` at the end.
@@ -296,6 +301,8 @@ pub struct WantedStats {
     pub first: bool,
     /// Latest value.
     pub last: bool,
+    /// When extremes occur is of no interest: any time of the window may stand for theirs, but for zeros, of which there are two.
+    pub untimed: bool,
 }
 
 /// What is known of one field by the windows of a [`Summary`]: one for each window that holds values, in order of time. What

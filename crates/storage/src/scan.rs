@@ -283,18 +283,20 @@ impl ScanBlock for Cluster<'_> {
             .then(|| RowBlock { times: vec![time], columns: cells.iter().map(column).collect() })
     }
 
-    fn decode(&self) -> Result<RowBlock, ReadError> {
+    fn decode_within(&self, range: TimeRange) -> Result<RowBlock, ReadError> {
+        let inside = self.range.intersect(range);
         let rows = match &self.sources {
             // Rows of a block on disk are distinct.
-            Sources::Alone(source @ Source::Block(..)) => source.decode(self.range, false)?,
-            Sources::Alone(source) => merge(vec![source.decode(self.range, false)?], false),
+            Sources::Alone(source @ Source::Block(..)) => source.decode(inside, false)?,
+            Sources::Alone(source) => merge(vec![source.decode(inside, false)?], false),
             Sources::Overlapping(sources) => {
-                let decode = |source: &Source<'_>| source.decode(self.range, true);
+                let decode = |source: &Source<'_>| source.decode(inside, true);
                 merge(sources.iter().map(decode).collect::<Result<_, _>>()?, false)
             }
         };
         let rows = rows.without_empty_rows();
-        Ok(RowBlock { times: rows.times, columns: rows.columns })
+        // Rows in memory are those of the whole scan.
+        Ok(RowBlock { times: rows.times, columns: rows.columns }.within(range))
     }
 }
 

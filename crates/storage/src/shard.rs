@@ -1,7 +1,7 @@
 //! A shard: a range of time of one retention policy, with its log, memtables, segments and index.
 //!
 //! [`write`] takes points in, [`delete`] takes them out, [`snapshot`] lets them be read, [`recover`] opens what a stop left, [`upkeep`] flushes
-//! and compacts, [`work`] counts. [`digest`], [`survey`], [`exchange`] and [`forget`] are for other owners of the same shard.
+//! and compacts, [`work`] counts. [`digest`], [`survey`], [`exchange`], [`forget`] and [`types`] are for other owners of the same shard.
 //!
 //! Lock order, outermost first; none is held while waiting for a sync of the log:
 //! `digesting`, `flushing` or `compacting`, `manifest`, `gate`, `tables`, `index`, `known`, the log's own.
@@ -15,6 +15,7 @@ mod forget;
 mod recover;
 mod snapshot;
 mod survey;
+mod types;
 mod upkeep;
 mod work;
 mod write;
@@ -30,6 +31,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
+use rustc_hash::FxHashMap;
 use skywatch_model::{TimeRange, Version};
 
 pub use delete::DeleteReport;
@@ -39,6 +41,7 @@ pub use exchange::{DamagedSegment, ImportReport};
 pub use export::{PinnedFile, PinnedShard};
 pub(crate) use recover::Opening;
 pub use recover::RecoveryReport;
+pub use types::Precedence;
 pub(crate) use upkeep::{index_number, index_path};
 pub use work::{ChoreWork, ShardWork};
 pub use write::{Rejected, WriteReport, refuse_points};
@@ -49,6 +52,7 @@ use crate::{
     index::Index,
     manifest::Manifest,
     memtable::MemTable,
+    rows::FieldId,
     segment::{Segment, SegmentMeta},
     store::Shared,
     tombstone::{Tombstones, Waste},
@@ -133,6 +137,8 @@ pub struct Shard {
     digesting: Mutex<()>,
     known: Mutex<digest::Known>,
     scratch: Mutex<Vec<write::Scratch>>,
+    /// Of fields that came in two types, the version of some cell; until something is deleted.
+    elders: Mutex<FxHashMap<FieldId, Version>>,
     is_closed: Arc<AtomicBool>,
     counters: work::Counters,
     opened: Instant,

@@ -221,7 +221,8 @@ impl<'a> Scan<'a> {
         if known && reader.pending.is_empty() {
             return Ok(());
         }
-        let rows = self.run.layout.load(block, &self.member.rows)?;
+        let range = if known { reader.pending_range() } else { TimeRange::ALL };
+        let rows = self.run.layout.load_within(block, &self.member.rows, range)?;
         let rows = if self.run.plan.ascending { rows } else { reversed(rows) };
         self.run.usage.read_points(rows.times.len() as u64)?;
         if known {

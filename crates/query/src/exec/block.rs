@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skywatch_model::{Bitmap, Column, FieldType, RowBlock, Values};
+use skywatch_model::{Bitmap, Column, FieldType, RowBlock, TimeRange, Values};
 use skywatch_storage::{ReadError, ScanBlock};
 
 use super::{exclude, groups::Member};
@@ -88,12 +88,22 @@ impl Layout {
 
     /// Decodes a block: a column per scan field, and only the rows that satisfy the condition.
     pub(super) fn load(&self, block: &dyn ScanBlock, rows: &Bound) -> Result<RowBlock, ReadError> {
+        self.load_within(block, rows, TimeRange::ALL)
+    }
+
+    /// As [`Self::load`], of the rows in a range of time.
+    pub(super) fn load_within(
+        &self,
+        block: &dyn ScanBlock,
+        rows: &Bound,
+        range: TimeRange,
+    ) -> Result<RowBlock, ReadError> {
         match rows {
             Bound::Nothing => Ok(self.arrange(RowBlock::default(), rows)),
             Bound::Rows(condition) if self.excludes(condition, block) => {
                 Ok(self.arrange(RowBlock::default(), rows))
             }
-            Bound::All | Bound::Rows(_) => Ok(self.arrange(block.decode()?, rows)),
+            Bound::All | Bound::Rows(_) => Ok(self.arrange(block.decode_within(range)?, rows)),
         }
     }
 

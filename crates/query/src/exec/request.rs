@@ -16,6 +16,7 @@ use super::{
     groups::{Group, Member},
 };
 use crate::{
+    kernel::PointTime,
     plan::{CallPlan, NamedSource, SHARDS_AHEAD, SelectPlan},
     window::Windows,
 };
@@ -116,7 +117,7 @@ fn wanted(
     {
         return None;
     }
-    let mut wanted = vec![WantedStats::default(); layout.request.len()];
+    let mut wanted = vec![WantedStats { untimed: true, ..WantedStats::default() }; layout.request.len()];
     for call in scanned {
         let Some((field, field_type)) = call.argument else { continue };
         let stats = call.function.statistics?;
@@ -131,6 +132,7 @@ fn wanted(
             max: all.max || stats.max,
             first: all.first || stats.first,
             last: all.last || stats.last,
+            untimed: all.untimed && call.config.selector.time == PointTime::Window,
         };
     }
     Some(wanted)

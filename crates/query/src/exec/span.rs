@@ -113,6 +113,13 @@ impl SpanReader {
         Ok(true)
     }
 
+    /// The times around all rows that are pending.
+    pub(super) fn pending_range(&self) -> TimeRange {
+        let times = self.pending.iter().map(|pending| pending.times);
+        let around = times.reduce(|a, b| TimeRange::new(a.start.min(b.start), a.end.max(b.end)));
+        around.unwrap_or(TimeRange::new(0, -1))
+    }
+
     /// Which field of the request a call reads.
     fn field(run: &Run<'_>, call: usize) -> Option<usize> {
         run.plan.calls[call].argument.map(|(field, _)| run.layout.index[field])

@@ -137,7 +137,8 @@ const AGGREGATE: Function = Function {
     kernel: |_, _| None,
 };
 
-const COUNT: WantedStats = WantedStats { sum: false, min: false, max: false, first: false, last: false };
+const COUNT: WantedStats =
+    WantedStats { sum: false, min: false, max: false, first: false, last: false, untimed: true };
 
 const SELECTOR: Function = Function { selector: true, ..AGGREGATE };
 

@@ -135,8 +135,8 @@ impl ScanBlock for RowsBlock {
         None
     }
 
-    fn decode(&self) -> Result<RowBlock, ReadError> {
-        Ok(self.rows().clone())
+    fn decode_within(&self, range: TimeRange) -> Result<RowBlock, ReadError> {
+        Ok(self.rows().clone().within(range))
     }
 }
 
@@ -164,8 +164,9 @@ impl ScanBlock for WindowsBlock<'_> {
     }
 
     /// The rows themselves, should somebody want them after all.
-    fn decode(&self) -> Result<RowBlock, ReadError> {
-        let (mut all, mut rest) = (RowBlock::default(), Some(self.range));
+    fn decode_within(&self, within: TimeRange) -> Result<RowBlock, ReadError> {
+        let within = self.range.intersect(within);
+        let (mut all, mut rest) = (RowBlock::default(), Some(within).filter(|it| !it.is_empty()));
         while let Some(range) = rest {
             let fetched = self.scanner.fetch_rows(self.series, range, false, ROWS_PER_CALL);
             let fetched = self.scanner.shard.or_nothing(fetched, || Arc::new(Vec::new()))?;

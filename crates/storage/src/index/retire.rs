@@ -1,6 +1,6 @@
 //! Series that were dropped. They vanish from every lookup; their numbers stay, because rows on disk still carry them,
 //! and mean nothing from then on. A measurement left without series loses its fields too, so that their names may come
-//! back with other types.
+//! back with other types; so may a field be retired by itself.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -19,7 +19,7 @@ use skywatch_model::{TimeRange, Version};
 use super::{SegmentSlot, Shard, forget::Origin};
 use crate::{
     ReadError, TagPredicate, WriteError,
-    index::select_ids,
+    index::{Retired, select_ids},
     manifest::Manifest,
     memtable::{MemScan, MemView},
     rows::{FieldId, SeriesId},
@@ -73,7 +73,7 @@ impl Shard {
             let _closed = self.gate.write();
             self.check_open()?;
             if rule.is_some() {
-                self.check_settled(version, &Origin::Operation)?;
+                self.check_settled(version, &Origin::OPERATION)?;
             }
             let bounds = self.index.read().bounds();
             let select =
@@ -84,7 +84,8 @@ impl Shard {
                 return Ok(DeleteReport::default());
             }
             if rule.is_none() && range.covers(self.range) {
-                let position = self.retire(series.clone())?;
+                let retired = self.index.read().retirement(series.clone());
+                let position = self.retire(&retired)?;
                 (chosen, series, position, true)
             } else {
                 let version = self.version_of_delete(version, rule.is_some());
@@ -153,12 +154,11 @@ impl Shard {
         Ok(position)
     }
 
-    /// Logs that series are no more and takes them out of the index. The gate is held.
-    fn retire(&self, series: RoaringBitmap) -> Result<Position, WriteError> {
-        let retired = self.index.read().retirement(series);
+    /// Logs that series and fields are no more and takes them out of the index. The gate is held.
+    pub(super) fn retire(&self, retired: &Retired) -> Result<Position, WriteError> {
         let mut encoder = Encoder::default();
-        let position = self.log.append(encoder.retired(&retired)?)?;
-        self.index.write().retire(&retired);
+        let position = self.log.append(encoder.retired(retired)?)?;
+        self.index.write().retire(retired);
         self.tables.write().active.first_write.get_or_insert_with(Instant::now);
         self.deleted_more();
         Ok(position)
@@ -167,6 +167,7 @@ impl Shard {
     /// There is more to leave out when segments are next rewritten.
     fn deleted_more(&self) {
         self.waste.lock().forget_shares();
+        self.elders.lock().clear();
         let now = Instant::now().saturating_duration_since(self.opened).as_millis() as u64;
         self.last_write_ms.store(now, Ordering::Relaxed);
         self.shared.want_compaction();
@@ -197,7 +198,9 @@ impl Shard {
             if still.is_empty() {
                 return Ok(0);
             }
-            (still.len(), self.retire(still)?)
+            let count = still.len();
+            let retired = self.index.read().retirement(still);
+            (count, self.retire(&retired)?)
         };
         self.log.wait(position)?;
         Ok(retired)

@@ -8,7 +8,7 @@ use skywatch_model::{
 };
 
 use super::{
-    SegmentSlot, Shard, WriteReport,
+    Precedence, SegmentSlot, Shard, WriteReport,
     forget::Origin,
     snapshot::{SeriesScanner, Snapshot},
     survey::Wanted,
@@ -88,6 +88,10 @@ impl Shard {
     /// `forgotten` is what [`Self::forgotten`] was before the other owner was asked: it may have known less of deletes that
     /// have been forgotten since.
     pub fn import(&self, batch: &CellBatch, forgotten: Version) -> Result<ImportReport, ImportError> {
+        let contested = self.contested_by_cells(batch);
+        if !contested.is_empty() {
+            self.give_way(&contested)?;
+        }
         let snapshot = self.take_readable_snapshot();
         let mut report = ImportReport::default();
         let mut winners: BTreeMap<Version, PointBatch<'static>> = BTreeMap::new();
@@ -119,8 +123,9 @@ impl Shard {
     pub fn write_many(
         &self,
         batches: &[(&PointBatch<'_>, &[u32], Version)],
+        precedence: Precedence,
     ) -> Result<Vec<WriteReport>, crate::WriteError> {
-        self.write_all(batches, &Origin::Operation)
+        self.write_all(batches, &Origin::Operation { precedence })
     }
 
     fn write_all(

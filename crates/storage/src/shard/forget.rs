@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 
 use skywatch_model::Version;
 
-use super::Shard;
+use super::{Precedence, Shard};
 use crate::{
     MaintenanceError, WriteError,
     digest::{Digest, hash_delete},
@@ -29,12 +29,25 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum Origin {
     /// Somebody has just written it.
-    Operation,
+    Operation {
+        /// Which type of a field counts.
+        precedence: Precedence,
+    },
     /// Another owner, which was asked when so much was forgotten here.
     Cells {
         /// See [`Shard::forgotten`].
         forgotten: Version,
     },
+}
+
+impl Origin {
+    /// An operation that owners may apply in different orders.
+    pub(super) const OPERATION: Self = Self::Operation { precedence: Precedence::Version };
+
+    /// Whether the older of two types of a field counts.
+    pub(super) const fn is_by_version(&self) -> bool {
+        matches!(self, Self::Operation { precedence: Precedence::Version } | Self::Cells { .. })
+    }
 }
 
 impl Shard {
@@ -73,9 +86,9 @@ impl Shard {
     pub(super) fn check_settled(&self, version: Version, origin: &Origin) -> Result<(), WriteError> {
         let before = self.forgotten();
         match origin {
-            Origin::Operation if version < before => Err(WriteError::Settled { version }),
+            Origin::Operation { .. } if version < before => Err(WriteError::Settled { version }),
             Origin::Cells { forgotten } if *forgotten != before => Err(WriteError::ForgottenMeanwhile),
-            Origin::Operation | Origin::Cells { .. } => Ok(()),
+            Origin::Operation { .. } | Origin::Cells { .. } => Ok(()),
         }
     }
 

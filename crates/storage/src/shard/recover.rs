@@ -132,6 +132,7 @@ impl Shard {
             digesting: Mutex::default(),
             known: Mutex::default(),
             scratch: Mutex::default(),
+            elders: Mutex::default(),
             is_closed: Arc::default(),
             counters: Counters::default(),
             opened: now,

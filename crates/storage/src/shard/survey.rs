@@ -52,10 +52,12 @@ impl Snapshot {
         let first = after.map(|cursor| parse_measurement(&cursor.series));
         let names = self.index.read().measurement_names(self.bounds);
         for name in names.iter().filter(|name| first.as_ref().is_none_or(|first| ***name >= **first)) {
-            let fields = self.index.read().fields_of(name, self.bounds);
-            let ids: Box<[Option<FieldId>]> = {
+            let (fields, ids): (_, Box<[Option<FieldId>]>) = {
+                // At one moment, since a name may get another number, and another type with it.
                 let index = self.index.read();
-                fields.iter().map(|(field, _)| index.find_field(name, field)).collect()
+                let fields = index.fields_of(name, self.bounds);
+                let ids = fields.iter().map(|(field, _)| index.find_field(name, field)).collect();
+                (fields, ids)
             };
             let scanner = self.scanner_of(name, ids);
             for id in self.series_of(name, wanted) {

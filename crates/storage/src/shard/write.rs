@@ -5,6 +5,7 @@ use std::{
     time::Instant,
 };
 
+use parking_lot::RwLockReadGuard;
 use rustc_hash::FxHashMap;
 use skywatch_model::{
     FieldRef, FieldType, Version,
@@ -12,7 +13,12 @@ use skywatch_model::{
     series::parse_key,
 };
 
-use super::{Shard, forget::Origin, work::add};
+use super::{
+    Shard,
+    forget::Origin,
+    types::{Claim, Contested, other_type},
+    work::add,
+};
 use crate::{
     WriteError,
     index::Index,
@@ -27,6 +33,8 @@ pub struct WriteReport {
     pub written: u64,
     /// Points refused, in order.
     pub rejected: Vec<Rejected>,
+    /// Fields of another type gave way to older points: what was refused in their favour before may be lacking now.
+    pub gave_way: bool,
 }
 
 /// A point that was refused; its neighbours were not.
@@ -79,7 +87,7 @@ impl Shard {
         points: &[u32],
         version: Version,
     ) -> Result<WriteReport, WriteError> {
-        let (report, position) = self.write_unsynced(batch, points, version, &Origin::Operation)?;
+        let (report, position) = self.write_unsynced(batch, points, version, &Origin::OPERATION)?;
         self.wait_for_log(position, points.len())?;
         self.counters.written(&report);
         Ok(report)
@@ -149,12 +157,19 @@ impl Shard {
         origin: &Origin,
     ) -> Result<(WriteReport, Option<Position>), WriteError> {
         self.admit_series(batch, points)?;
-        let _open = self.gate.read();
-        self.check_open()?;
-        self.check_settled(version, origin)?;
-        // Inside the gate, since a delete takes numbers away.
-        self.resolve(scratch, batch, points);
-        let report = self.fill(scratch, batch, points, version);
+        // Numbers are found inside the gate, since a delete takes them away.
+        let mut open = self.enter(version, origin)?;
+        let known = self.resolve(scratch, batch, points);
+        let mut gave_way = false;
+        let contested = self.contested(&scratch.shapes, (batch, points), (version, origin), known);
+        if !contested.is_empty() {
+            drop(open);
+            gave_way = self.give_way(&contested)?;
+            open = self.enter(version, origin)?;
+            self.resolve(scratch, batch, points);
+        }
+        let _open = open;
+        let report = WriteReport { gave_way, ..self.fill(scratch, batch, points, version) };
         if scratch.rows.is_empty() {
             return Ok((report, None));
         }
@@ -164,8 +179,43 @@ impl Shard {
         Ok((report, Some(position)))
     }
 
-    /// Finds, or gives, numbers for every series and field of the points.
-    fn resolve(&self, scratch: &mut Scratch, batch: &PointBatch<'_>, points: &[u32]) {
+    /// Passes the gate.
+    fn enter(&self, version: Version, origin: &Origin) -> Result<RwLockReadGuard<'_, ()>, WriteError> {
+        let open = self.gate.read();
+        self.check_open()?;
+        self.check_settled(version, origin)?;
+        Ok(open)
+    }
+
+    /// Fields below number `known` that points have in another type, where the older type counts and that of the points may be
+    /// the older one.
+    fn contested(
+        &self,
+        shapes: &[Shape],
+        (batch, points): (&PointBatch<'_>, &[u32]),
+        (version, origin): (Version, &Origin),
+        known: u32,
+    ) -> Contested {
+        let mut contested = Contested::new();
+        let is_refused = |shape: &Shape| matches!(shape, Shape::Refused(_));
+        if !self.keep_versions() || !origin.is_by_version() || !shapes.iter().any(is_refused) {
+            return contested;
+        }
+        let index = self.index.read();
+        let refused = points.iter().map(|point| batch.point(*point as usize)).filter(|point| {
+            is_refused(&shapes[point.shape_ordinal() as usize]) && self.range.contains(point.time())
+        });
+        for point in refused {
+            let others = stored_fields(point)
+                .filter_map(|(name, kind)| other_type(&index, (point.measurement(), name), kind));
+            let young = others.filter(|id| id.0 < known && !self.has_known_elder(*id, version));
+            contested.extend(young.map(|id| (id, Claim { version, wins_ties: false })));
+        }
+        contested
+    }
+
+    /// Finds, or gives, numbers for every series and field of the points; returns the first number that no field had before.
+    fn resolve(&self, scratch: &mut Scratch, batch: &PointBatch<'_>, points: &[u32]) -> u32 {
         let Scratch { series, shapes, refused_series, .. } = scratch;
         refused_series.clear();
         series.clear();
@@ -173,8 +223,10 @@ impl Shard {
         shapes.clear();
         shapes.resize(batch.shape_count(), Shape::Unknown);
         let mut complete = true;
+        let known;
         {
             let index = self.index.read();
+            known = index.bounds().fields;
             for point in points.iter().map(|point| batch.point(*point as usize)) {
                 let shape = &mut shapes[point.shape_ordinal() as usize];
                 if matches!(shape, Shape::Unknown) {
@@ -191,6 +243,7 @@ impl Shard {
         if !complete {
             self.define(scratch, batch, points);
         }
+        known
     }
 
     /// Holds back a write with new series while memory for them is full. Outside the gate, since a flush, which frees it,

@@ -13,3 +13,4 @@ mod lifecycle;
 mod model;
 mod owners;
 mod support;
+mod types;

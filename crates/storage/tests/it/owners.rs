@@ -205,7 +205,7 @@ fn carry(from: &Owner, to: &Owner, times: TimeRange, classes: SeriesClasses) -> 
     }
 }
 
-fn carry_all(from: &Owner, to: &Owner) -> ImportReport {
+pub(crate) fn carry_all(from: &Owner, to: &Owner) -> ImportReport {
     carry(from, to, TimeRange::ALL, SeriesClasses::ALL)
 }
 
@@ -330,11 +330,11 @@ fn what_is_not_written_to_is_not_read_again() {
 }
 
 #[test]
-fn a_field_of_another_type_is_refused_by_name_and_the_rest_is_taken() {
+fn a_field_of_a_younger_type_is_refused_by_name_and_the_rest_is_taken() {
     let one = Owner::new();
     let other = Owner::new();
     let fields = |value| vec![("a".to_owned(), value), ("b".to_owned(), FieldValue::Boolean(true))];
-    one.apply(&Operation::Write(vec![("m".into(), 1, fields(FieldValue::Integer(1)))]), 1);
+    one.apply(&Operation::Write(vec![("m".into(), 1, fields(FieldValue::Integer(1)))]), 5);
     other.apply(&Operation::Write(vec![("m".into(), 2, fields(FieldValue::Float(1.0)))]), 2);
     one.apply(&Operation::Write(vec![("n".into(), 1, fields(FieldValue::Integer(1)))]), 3);
     let report = carry_all(&one, &other);

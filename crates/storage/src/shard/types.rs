@@ -1,0 +1,138 @@
+//! Two types of one field, and which of them counts.
+//!
+//! A field has one type in a shard. Owners that get the first points of a field through different nodes, or in another order,
+//! could each take another type for it and refuse for ever what the others have. So points of another type are not just
+//! refused: the type that counts is that of the oldest cell there is, by its version. A field all of whose cells are younger than
+//! points of another type gives way to them: it is retired, with its cells, whose writers have been told of a conflict by some owner.
+//! All owners end with the same, in whatever order they hear of it.
+//!
+//! Where all owners apply the same operations in the same order, the type that came first counts ([`Precedence::Arrival`]).
+
+use std::collections::BTreeMap;
+
+use roaring::RoaringBitmap;
+use skywatch_model::{FieldType, TimeRange, Version, series::parse_measurement};
+
+use super::{Shard, snapshot::Snapshot};
+use crate::{
+    Order, ReadError, TagPredicate, WriteError,
+    cells::CellBatch,
+    index::{Index, Retired, select_ids},
+    rows::{FieldId, SeriesId},
+    wal::FieldDefinition,
+};
+
+/// Which type of a field counts, if points of two come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precedence {
+    /// That of the oldest cell.
+    Version,
+    /// That which came first: operations come in the same order everywhere.
+    Arrival,
+}
+
+/// Fields that points would have in another type than they have here.
+pub(super) type Contested = BTreeMap<FieldId, Claim>;
+
+/// What points of another type have to show for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Claim {
+    /// The oldest of them.
+    pub(super) version: Version,
+    /// Whether they count where some cell is of the same version. Lines of one body may have two types: each owner keeps the one
+    /// that it finds first, and of two owners that found different ones one has to give way.
+    pub(super) wins_ties: bool,
+}
+
+impl Shard {
+    /// Retires those fields of which no cell is older than what contests them; whether there were any.
+    pub(super) fn give_way(&self, contested: &Contested) -> Result<bool, WriteError> {
+        let _closed = self.gate.write();
+        self.check_open()?;
+        let snapshot = self.take_snapshot();
+        let mut young = RoaringBitmap::new();
+        for (id, claim) in contested {
+            let Some(field) = self.index.read().field(*id).cloned() else { continue };
+            match snapshot.elder(&field, *claim) {
+                Ok(Some(elder)) => drop(self.elders.lock().insert(*id, elder)),
+                Ok(None) => {
+                    let FieldDefinition { measurement, name, field_type, .. } = &field;
+                    tracing::warn!(
+                        shard = self.id.0, %measurement, field = %name, kind = field_type.name(),
+                        "points of this field in another type are older: what was stored of it is given up"
+                    );
+                    young.insert(id.0);
+                }
+                // What cannot be read may be older.
+                Err(error) => {
+                    tracing::warn!(shard = self.id.0, field = %field.name, %error, "which type of a field is older cannot be found out");
+                }
+            }
+        }
+        if young.is_empty() {
+            return Ok(false);
+        }
+        self.retire(&Retired { series: RoaringBitmap::new(), fields: young })?;
+        self.touch_times(self.range);
+        Ok(true)
+    }
+
+    /// Whether a field is known to have a cell that is no younger than this: then it does not give way.
+    pub(super) fn has_known_elder(&self, field: FieldId, version: Version) -> bool {
+        self.elders.lock().get(&field).is_some_and(|elder| *elder <= version)
+    }
+
+    /// Fields that cells of another owner have in another type.
+    pub(super) fn contested_by_cells(&self, batch: &CellBatch) -> Contested {
+        let mut contested = Contested::new();
+        let index = self.index.read();
+        for piece in &batch.pieces {
+            let measurement = parse_measurement(&piece.key);
+            for (column, (name, kind)) in piece.fields.iter().enumerate() {
+                let Some(id) = other_type(&index, (&measurement, name), *kind) else { continue };
+                let Some(Some(values)) = piece.rows.columns.get(column) else { continue };
+                let valid = (0..piece.rows.times.len()).filter(|row| values.is_valid(*row));
+                let Some(version) = valid.map(|row| piece.rows.versions.get(column, row)).min() else {
+                    continue;
+                };
+                let is_lesser = |field: &FieldDefinition| (*kind as u8) < field.field_type as u8;
+                let wins_ties = index.field(id).is_some_and(is_lesser);
+                let claim = contested.entry(id).or_insert(Claim { version, wins_ties });
+                claim.version = claim.version.min(version);
+            }
+        }
+        contested
+    }
+}
+
+/// The field of that name, if it has another type.
+pub(super) fn other_type(
+    index: &Index,
+    (measurement, name): (&str, &str),
+    kind: FieldType,
+) -> Option<FieldId> {
+    let id = index.find_field(measurement, name)?;
+    index.field(id).is_some_and(|field| field.field_type != kind).then_some(id)
+}
+
+impl Snapshot {
+    /// The version of a cell of a field that outweighs a claim, if there is one.
+    fn elder(&self, field: &FieldDefinition, claim: Claim) -> Result<Option<Version>, ReadError> {
+        let outweighs = |found: &Version| {
+            if claim.wins_ties { *found < claim.version } else { *found <= claim.version }
+        };
+        let scanner = self.scanner_of(&field.measurement, Box::new([Some(field.id)]));
+        for id in select_ids(&self.index, &field.measurement, &TagPredicate::All, self.bounds) {
+            let mut scan = scanner.scan_of(SeriesId(id), TimeRange::ALL, Order::Ascending)?;
+            while let Some(rows) = scan.next_versioned()? {
+                let Some(Some(column)) = rows.columns.first() else { continue };
+                let valid = (0..rows.times.len()).filter(|row| column.is_valid(*row));
+                let mut versions = valid.map(|row| rows.versions.get(0, row));
+                if let Some(elder) = versions.find(outweighs) {
+                    return Ok(Some(elder));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
