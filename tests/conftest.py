@@ -46,6 +46,11 @@ _UNSAFE_PORTS = {10_080}
 _ports = itertools.cycle(range(10_000 + 5_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 20_000, 30_000))
 
 
+# How many times as long as on a machine of its own something may take before a test calls it broken. What it takes is a figure,
+# printed and kept, not a test.
+SLOW_MACHINE = float(os.environ.get("SKYWATCH_SLOW_MACHINE", 3))
+
+
 def free_port():
     """A port of loopback that nobody listens on now, and that no test was given lately."""
     for port in _ports:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Process, Skywatch, need, wait_until
+from conftest import ROOT, SLOW_MACHINE, Process, Skywatch, need, wait_until
 from forwarder import Forwarder, certificates
 
 SCRIPT = ROOT / "scripts" / "libvirt-guests.sh"
@@ -389,4 +389,4 @@ def test_many_domains_are_read_and_shipped_at_once(skywatch, skywatch_bin, tmp_p
     assert names == {f"vm-{n:04}" for n in range(domains)}
     print(f"{domains} domains read and shipped in {seconds:.2f} s, start and end of the process included")
     # Unhurried by a busy machine and a build without optimisation it is well below a second.
-    assert seconds < 5, f"{seconds:.2f} s for {domains} domains"
+    assert seconds < 5 * SLOW_MACHINE, f"{seconds:.2f} s for {domains} domains"

@@ -141,6 +141,36 @@ def test_the_second_backup_copies_what_is_new_and_keeps_the_first(skywatch_bin, 
     assert {path for path in files_of(directory) if "files" in path.parts} == needed
 
 
+def test_parts_are_backed_up_and_restored_as_such(skywatch_bin, filled, fresh, tmp_path):
+    directory = tmp_path / "b"
+    short = "SELECT count(v) FROM short.m"
+    (shards,) = [series for series in filled.query("SHOW SHARDS")["results"][0]["series"] if series["name"] == "db"]
+    (earlier, _) = sorted(row[0] for row in shards["values"] if row[2] == "short")
+    backup(skywatch_bin, filled, directory)
+    told = backup(skywatch_bin, filled, directory, "-db", "db", "-rp", "short", "-shard", str(earlier))
+    assert "backup 2 of 1 databases" in told, told
+    backup(skywatch_bin, filled, directory, "-strategy", "only-meta")
+    assert sorted(path.name for path in directory.glob("*.json")) == [f"backup-000000000{n}.json" for n in (1, 2, 3)]
+    told = run(skywatch_bin, "ctl", "restore", "--list", directory)
+    assert f"databases: db; only retention policy short, shard {earlier}\n" in told, told
+    assert "; only without points\n" in told, told
+    # Unless it is named, what is restored is a whole backup.
+    told = restore(skywatch_bin, fresh, directory, "--db", "db", "--new-db", "whole")
+    assert "from backup 1 of" in told, told
+    assert answers_of(fresh, "whole") == answers_of(filled, "db")
+    told = restore(skywatch_bin, fresh, directory, "--number", "2", "--db", "db", "--new-db", "one")
+    assert f"(only retention policy short, shard {earlier})" in told, told
+    assert fresh.rows(short, db="one") == [["1970-01-01T00:00:00Z", 1]]
+    restore(skywatch_bin, fresh, directory, "--shard", str(earlier), "--new-db", "chosen", "--db", "db", "--number", "1")
+    assert fresh.rows(short, db="chosen") == [["1970-01-01T00:00:00Z", 1]]
+    restore(skywatch_bin, fresh, directory, "--number", "3")
+    assert fresh.query("SHOW RETENTION POLICIES", "db") == filled.query("SHOW RETENTION POLICIES", "db")
+    assert "series" not in fresh.query("SHOW MEASUREMENTS", "db")["results"][0]
+    told = backup(skywatch_bin, filled, directory, "--shard", "999", code=1)
+    assert 'the backup has no shard "999"; it has' in told, told
+    assert "contradict" in backup(skywatch_bin, filled, directory, "--full", "--strategy", "only-meta", code=1)
+
+
 def test_everything_acknowledged_before_a_backup_is_in_it(skywatch_bin, skywatch, fresh, tmp_path):
     stop, acknowledged = threading.Event(), []
 

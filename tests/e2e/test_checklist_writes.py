@@ -395,33 +395,41 @@ def test_bodies_of_writes_and_frozen_owners(cluster):
     assert len(frozen.rows("SELECT v FROM m", db="bodies", node_id=frozen.id)) == 7
 
 
+def filler(seed):
+    """A text of 8,000 characters that compression makes no shorter than half."""
+    return random.Random(seed).randbytes(4_000).hex()
+
+
 @pytest.mark.parametrize("out_of_order", [False, True])
 def test_hinted_handoff_survives_a_restart_and_allow_out_of_order_writes(start_pair, out_of_order):
     """Two rows: what waits is on disk, and arrives in order; with either setting what was written last is what counts."""
     pair = start_pair({"coordinator": {"allow-out-of-order-writes": out_of_order}, "hinted-handoff": {"retry-rate-limit": "64k"}})
     node, away = pair.data
     away.kill()
-    filler = "x" * 2_000
     for at in range(1, 101):
-        assert node.write(f'm v={at}i,s="{filler}" {at}\nsame v={at}i 1').status_code == 204
+        assert node.write(f'm v={at}i,s="{filler(at)}" {at}\nsame v={at}i 1').status_code == 204
     assert waiting_for(node, away) == 100
     (hh,) = statistics(node, "hh")
     assert hh[1]["writeShardReq"] == 100
     node.restart()
     assert waiting_for(node, away) == 100
     away.start()
-    # While it drains: what is written now is newer than what still waits.
-    wait_until(lambda: node.write("same v=1000i 1").status_code == 204, "a write while it drains")
+    # While it drains: what is written now is newer than what still waits. Whether its owner is asked for it before all that has
+    # arrived is what the setting says.
+    def at_all():
+        return node.write("same v=1000i 1", consistency="all")
+
+    if out_of_order:
+        wait_until(lambda: at_all().status_code == 204, "the other node to take what is new")
+    else:
+        answer = at_all()
+        assert (answer.status_code, answer.json()["error"]) == (500, "partial write"), answer.text
+    assert waiting_for(node, away) > 0, "it does not drain any more"
     pair.settle(90)
     wait_until(lambda: waiting_for(node, away) == 0, "the queue to drain", 60)
     for replica in pair.data:
         assert replica.rows("SELECT v FROM m", node_id=replica.id, epoch="ns") == [[at, at] for at in range(1, 101)]
         assert replica.rows("SELECT v FROM same", node_id=replica.id, epoch="ns") == [[1, 1000]]
-
-
-def filler(seed):
-    """A text of 8,000 characters that compression makes no shorter than half."""
-    return random.Random(seed).randbytes(4_000).hex()
 
 
 def test_limits_of_hinted_handoff(start_pair):

@@ -15,7 +15,7 @@ import pytest
 import requests
 from checker import Load, check_replicas
 from cluster import Cluster
-from conftest import OUT, wait_until
+from conftest import OUT, SLOW_MACHINE, wait_until
 from hosts import Network
 from wires import Wires
 
@@ -26,7 +26,6 @@ SECONDS = float(os.environ.get("SKYWATCH_FAULTS_SECONDS", 25))
 # A node that is killed, frozen or cut off costs its clients' neighbours less than this on a machine with nothing else to do.
 FAIL_OVER_SECONDS = 2
 # What a machine that runs other tests at the same time makes of it: nodes take each other for silent by mistake, and are then patient.
-SLOW_MACHINE = float(os.environ.get("SKYWATCH_FAULTS_SLOW", 3))
 DATA_DISK_MIB = 96
 META_DISK_MIB = 24
 

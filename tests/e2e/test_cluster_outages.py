@@ -9,12 +9,11 @@ import time
 
 import pytest
 import requests
-from conftest import OUT, wait_until
+from conftest import OUT, SLOW_MACHINE, wait_until
 
-# On a machine with nothing else to do it is less than 2 s; what waits for a frozen meta node, and then for what it was told to be
-# forgotten, takes 5.7 s.
-NOTICED_SECONDS_MAX = 4.5
-WATCHED_SECONDS = 8
+# On a machine with nothing else to do.
+NOTICED_SECONDS_MAX = 2
+WATCHED_SECONDS = 10
 
 
 class Client(threading.Thread):
@@ -73,7 +72,7 @@ def test_a_data_node_goes_with_the_leading_meta_node(start_cluster, number, how)
     print(line)
     with (OUT / "cluster-outages.txt").open("a") as file:
         file.write(line + "\n")
-    assert write.noticed() < NOTICED_SECONDS_MAX and read.noticed() < NOTICED_SECONDS_MAX, line
+    assert max(write.noticed(), read.noticed()) < NOTICED_SECONDS_MAX * SLOW_MACHINE, line
     for node in (leader, gone):
         if node.running():
             node.thaw()

@@ -12,7 +12,7 @@ import time
 import pytest
 import requests
 from cloud import TLS, Cloud, Service, picture
-from conftest import OUT, need, wait_until
+from conftest import OUT, SLOW_MACHINE, need, wait_until
 from load import run
 
 INVENTORY = picture(
@@ -134,9 +134,9 @@ def test_the_active_front_fails(cloud, agent, what):
         return node
 
     report, text = run(cloud, what, fail, undo)
-    assert moved[0] < FAIL_OVER_SECONDS_MAX, f"{moved[0]:.2f} s: {text}"
+    assert moved[0] < FAIL_OVER_SECONDS_MAX * SLOW_MACHINE, f"{moved[0]:.2f} s: {text}"
     # As clients see it, who have time limits of their own.
-    assert report["longest without the address"] < FAIL_OVER_SECONDS_MAX + 2, text
+    assert report["longest without the address"] < FAIL_OVER_SECONDS_MAX * SLOW_MACHINE + 2, text
     assert set(report["failed writes"]) <= {"ConnectionError", "ReadTimeout", "ConnectTimeout", "SSLError"}, text
 
 

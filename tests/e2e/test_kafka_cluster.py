@@ -8,7 +8,7 @@ import time
 import pytest
 import requests
 from checker import Load, check_replicas
-from conftest import wait_until
+from conftest import SLOW_MACHINE, wait_until
 from kafka_stack import KafkaStack, cluster_over_log
 
 TOPIC = "points"
@@ -132,7 +132,7 @@ def test_without_any_broker_writes_are_refused_at_once_and_queries_go_on(cluster
         if time.monotonic() - killed > TURNED_AWAY_SECONDS:
             assert "cannot take writes now" in told.text, told.text
             time.sleep(0.2)
-    assert took[0] < TURNED_AWAY_SECONDS and max(took[3:]) < 1, f"nobody waits for Kafka any longer: {took}"
+    assert took[0] < TURNED_AWAY_SECONDS and max(took[3:]) < SLOW_MACHINE, f"nobody waits for Kafka any longer: {took}"
     # For longer than an answer may be old.
     until = time.monotonic() + 5
     while time.monotonic() < until:

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use skywatch_cluster::backup::{Backups, FileCopy, FileListing, FileRef, Listing, ShardCopy};
 
 use crate::{
-    Error, Progress, Task,
+    Error, Part, Progress, Task,
     directory::Directory,
     format::Record,
     plan::{Stock, surplus, unreferenced},
@@ -24,6 +24,8 @@ const ATTEMPTS: usize = 2;
 pub struct BackupOptions {
     /// Databases; all, if empty.
     pub databases: Vec<String>,
+    /// Which part of them.
+    pub part: Part,
     /// How many backups of each database of the directory stay restorable, this one included.
     pub keep: usize,
     /// Where the node is, for the record.
@@ -61,9 +63,11 @@ pub fn backup(
     let directory = Directory::create(dir)?;
     directory.remove_partial()?;
     let created = Timestamp::now().to_string();
-    let listing = node.begin_backup(&options.databases)?;
-    let session = Session { node, id: &listing.session };
+    let mut listing = node.begin_backup(&options.databases)?;
+    let id = listing.session.clone();
+    let session = Session { node, id: &id };
     refuse_part(&listing)?;
+    options.part.choose(&mut listing)?;
     let mut copying = Copying {
         node,
         directory: &directory,
@@ -79,6 +83,7 @@ pub fn backup(
         source: options.source.clone(),
         skywatch_version: options.skywatch_version.clone(),
         selected: options.databases.clone(),
+        part: options.part.clone(),
         databases: listing.databases,
         shards,
     };
@@ -99,11 +104,13 @@ pub struct Estimate {
     pub bytes: u64,
 }
 
-/// What a backup of these databases (of all, if none is named) would hold if it was made now.
-pub fn estimate(node: &dyn Backups, databases: &[String]) -> Result<Estimate, Error> {
-    let listing = node.begin_backup(databases)?;
-    let _session = Session { node, id: &listing.session };
+/// What a backup of a part of these databases (of all, if none is named) would hold if it was made now.
+pub fn estimate(node: &dyn Backups, databases: &[String], part: &Part) -> Result<Estimate, Error> {
+    let mut listing = node.begin_backup(databases)?;
+    let id = listing.session.clone();
+    let _session = Session { node, id: &id };
     refuse_part(&listing)?;
+    part.choose(&mut listing)?;
     let sizes = listing.shards.iter().flat_map(|shard| &shard.files).map(|file| file.size_bytes);
     Ok(Estimate { databases: listing.databases.len(), files: sizes.clone().count(), bytes: sizes.sum() })
 }

@@ -75,28 +75,31 @@ impl Directory {
         self.numbers()?.into_iter().map(read).collect()
     }
 
-    /// Backup `number`; or the latest, of those with the `database` if there is one.
+    /// Backup `number`; or the latest, of those with the `database` if one is named. One of a part is taken only if there is none
+    /// of the whole.
     pub(crate) fn choose(&self, number: Option<u64>, database: Option<&str>) -> Result<(u64, Record), Error> {
         let numbers = self.numbers()?;
-        let chosen = match number {
-            None => {
-                let latest = *numbers.last().ok_or_else(|| Error::NoBackup(self.dir.clone()))?;
-                let has = |record: &Record, name: &str| record.databases.iter().any(|it| it.name == name);
-                for number in numbers.iter().rev().filter(|_| database.is_some()) {
-                    let record = self.record(*number)?;
-                    if database.is_some_and(|name| has(&record, name)) {
-                        return Ok((*number, record));
-                    }
-                }
-                latest
-            }
-            Some(wanted) if numbers.contains(&wanted) => wanted,
-            Some(wanted) => {
+        let latest = *numbers.last().ok_or_else(|| Error::NoBackup(self.dir.clone()))?;
+        if let Some(wanted) = number {
+            if !numbers.contains(&wanted) {
                 let there = numbers.iter().map(ToString::to_string).collect();
                 return Err(Error::NotThere { what: "backup number", name: wanted.to_string(), there });
             }
-        };
-        Ok((chosen, self.record(chosen)?))
+            return Ok((wanted, self.record(wanted)?));
+        }
+        let mut of_a_part = None;
+        for number in numbers.into_iter().rev() {
+            let record = self.record(number)?;
+            if !database.is_none_or(|name| record.databases.iter().any(|it| it.name == name)) {
+                continue;
+            }
+            if record.part.is_whole() {
+                return Ok((number, record));
+            }
+            of_a_part.get_or_insert((number, record));
+        }
+        // Where none has the database, the latest tells which there are.
+        of_a_part.map_or_else(|| Ok((latest, self.record(latest)?)), Ok)
     }
 
     /// Makes a record durable; from then on the backup exists.

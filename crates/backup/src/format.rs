@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 use skywatch_cluster::backup::{FileCopy, ShardCopy};
 use skywatch_meta::Database;
 
-use crate::Error;
+use crate::{Error, Part};
 
 const VERSION: &str = "1";
+/// Of a backup of a part, which earlier releases would take for a whole one.
+const PART_VERSION: &str = "2";
 
 /// See the module's header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +29,9 @@ pub(crate) struct Record {
     /// Which databases were asked for; none where it is a backup of all there were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) selected: Vec<String>,
+    /// Which part of them.
+    #[serde(default, skip_serializing_if = "Part::is_whole")]
+    pub(crate) part: Part,
     /// Databases with policies and live shard groups.
     pub(crate) databases: Vec<Database>,
     /// Files of their shards.
@@ -37,7 +42,9 @@ impl Record {
     /// Whether whoever has this backup has no need of the `other`, but for its age.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         let has = |name: &String| self.databases.iter().any(|database| database.name == *name);
-        self.selected.is_empty() || !other.selected.is_empty() && other.selected.iter().all(has)
+        let of_databases =
+            self.selected.is_empty() || !other.selected.is_empty() && other.selected.iter().all(has);
+        of_databases && (self.part.is_whole() || self.part == other.part)
     }
 
     /// Every file with its shard.
@@ -48,8 +55,9 @@ impl Record {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut json = serde_json::to_vec_pretty(self).expect("records of strings and numbers always encode");
         json.push(b'\n');
+        let version = if self.part.is_whole() { VERSION } else { PART_VERSION };
         let mut bytes =
-            format!("skywatch backup {VERSION} crc32c={:08x}\n", crc32c::crc32c(&json)).into_bytes();
+            format!("skywatch backup {version} crc32c={:08x}\n", crc32c::crc32c(&json)).into_bytes();
         bytes.extend_from_slice(&json);
         bytes
     }
@@ -64,9 +72,9 @@ impl Record {
             .ok()
             .and_then(|header| header.strip_prefix("skywatch backup ")?.split_once(" crc32c="))
             .ok_or_else(|| damaged("its header line is not that of a backup".to_owned()))?;
-        if version != VERSION {
+        if ![VERSION, PART_VERSION].contains(&version) {
             let (path, found) = (path.to_owned(), version.to_owned());
-            return Err(Error::TooNew { path, found, supported: VERSION });
+            return Err(Error::TooNew { path, found, supported: PART_VERSION });
         }
         let found = format!("{:08x}", crc32c::crc32c(json));
         if found != checksum {
@@ -118,6 +126,7 @@ pub(crate) mod tests {
             source: "http://127.0.0.1:8086".to_owned(),
             skywatch_version: "0.1.0".to_owned(),
             selected: Vec::new(),
+            part: Part::default(),
             databases: vec![
                 database("a", vec![policy("autogen", vec![group(1, 0)]), policy("week", vec![group(2, 0)])]),
                 database("b", vec![policy("autogen", vec![group(3, -100)])]),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use skywatch_cluster::backup::{Checksum, FileCopy, RestorePlan};
 use skywatch_meta::Database;
 
-use crate::{Error, format::Record};
+use crate::{Error, format::Record, part::keep_shards};
 
 /// A file of the directory: shard, name, length and checksum.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,7 +54,7 @@ impl Stock {
 pub(crate) fn surplus(backups: &[(u64, Option<Record>)], keep: usize) -> Vec<u64> {
     let covers = |later: &Option<Record>, earlier: &Option<Record>| match (later, earlier) {
         (Some(later), Some(earlier)) => later.covers(earlier),
-        (Some(later), None) => later.selected.is_empty(),
+        (Some(later), None) => later.selected.is_empty() && later.part.is_whole(),
         (None, _) => false,
     };
     let count =
@@ -82,6 +82,8 @@ pub struct Selection {
     pub new_name: Option<String>,
     /// Only these retention policies; all, if empty.
     pub policies: Vec<String>,
+    /// Only what is in these shards; all, if empty.
+    pub shards: Vec<u64>,
     /// Which backup of the directory; the latest, if `None`.
     pub number: Option<u64>,
     /// What is to be other than it was.
@@ -139,11 +141,14 @@ pub(crate) fn plans(record: &Record, selection: &Selection) -> Result<Vec<Restor
             })?]
         }
     };
+    let mut chosen: Vec<Database> = chosen.into_iter().cloned().collect();
+    if !selection.shards.is_empty() {
+        keep_shards(&mut chosen, &selection.shards)?;
+    }
     chosen.into_iter().map(|database| plan(record, database, selection)).collect()
 }
 
-fn plan(record: &Record, database: &Database, selection: &Selection) -> Result<RestorePlan, Error> {
-    let mut database = database.clone();
+fn plan(record: &Record, mut database: Database, selection: &Selection) -> Result<RestorePlan, Error> {
     if !selection.policies.is_empty() {
         keep_policies(&mut database, &selection.policies)?;
     }
@@ -157,11 +162,13 @@ fn plan(record: &Record, database: &Database, selection: &Selection) -> Result<R
     selection.changes.apply(&mut database)?;
     let groups = database.retention_policies.iter().flat_map(|policy| &policy.shard_groups);
     let ids: BTreeSet<u64> = groups.flat_map(|group| &group.shards).map(|shard| shard.id).collect();
-    let shards = record.shards.iter().filter(|shard| ids.contains(&shard.id)).cloned().collect();
+    let is_wanted =
+        |id: u64| ids.contains(&id) && (selection.shards.is_empty() || selection.shards.contains(&id));
+    let shards = record.shards.iter().filter(|shard| is_wanted(shard.id)).cloned().collect();
     Ok(RestorePlan { database, shards })
 }
 
-fn keep_policies(database: &mut Database, wanted: &[String]) -> Result<(), Error> {
+pub(crate) fn keep_policies(database: &mut Database, wanted: &[String]) -> Result<(), Error> {
     let there: Vec<String> = database.retention_policies.iter().map(|policy| policy.name.clone()).collect();
     if let Some(name) = wanted.iter().find(|name| !there.contains(name)) {
         return Err(Error::NotThere { what: "retention policy", name: name.clone(), there });
@@ -177,7 +184,7 @@ fn keep_policies(database: &mut Database, wanted: &[String]) -> Result<(), Error
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::tests::sample;
+    use crate::{Part, format::tests::sample};
 
     #[test]
     fn a_file_is_reused_only_if_its_checksum_is_the_same() {
@@ -224,6 +231,27 @@ mod tests {
         assert_eq!(forgotten(vec![of(&["a"]), of(&[])]), [1]);
         assert_eq!(forgotten(vec![None, of(&["a"])]), Vec::<u64>::new());
         assert_eq!(forgotten(vec![None, of(&[])]), [1]);
+    }
+
+    #[test]
+    fn a_part_takes_the_place_of_the_same_part_alone() {
+        let bare = Part { metadata_only: true, ..Part::default() };
+        let of = |part: &Part| Some(Record { part: part.clone(), ..sample() });
+        let forgotten = |records: Vec<Option<Record>>| surplus(&(1..).zip(records).collect::<Vec<_>>(), 1);
+        let whole = Part::default();
+        assert_eq!(forgotten(vec![of(&whole), of(&bare)]), Vec::<u64>::new());
+        assert_eq!(forgotten(vec![of(&bare), of(&bare)]), [1]);
+        assert_eq!(forgotten(vec![of(&bare), of(&whole)]), [1]);
+        assert_eq!(forgotten(vec![None, of(&bare)]), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn one_shard_is_restored_alone() {
+        let one = Selection { shards: vec![11], ..Selection::default() };
+        let plans = plans(&sample(), &one).unwrap();
+        let [plan] = plans.as_slice() else { panic!("{plans:?}") };
+        assert_eq!((plan.database.name.as_str(), plan.shards.len(), plan.shards[0].id), ("a", 1, 11));
+        assert_eq!(plan.database.retention_policies.len(), 1);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use skywatch_cluster::backup::{Backups, FileRef, RestorePlan};
 
-use crate::{Error, Progress, Selection, Task, directory::Directory, plan::plans, verify::check_files};
+use crate::{Error, Part, Progress, Selection, Task, directory::Directory, plan::plans, verify::check_files};
 
 /// Bytes sent at once; servers take bodies of 25 MB unless told otherwise.
 const SEND_BYTES: usize = 4 << 20;
@@ -16,6 +16,8 @@ pub struct RestoreSummary {
     pub number: u64,
     /// When that one was made, RFC 3339.
     pub created: String,
+    /// Which part of its databases that one holds.
+    pub part: Part,
     /// Names of the databases that are there now.
     pub databases: Vec<String>,
     /// Files sent.
@@ -52,6 +54,7 @@ pub fn restore(
     let mut summary = RestoreSummary {
         number,
         created: record.created,
+        part: record.part,
         files: files.len(),
         bytes: total,
         ..Default::default()

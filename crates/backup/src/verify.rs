@@ -7,7 +7,7 @@ use std::{
 
 use skywatch_cluster::backup::{FileCopy, Hasher};
 
-use crate::{Error, Progress, Task, directory::Directory, format::Record};
+use crate::{Error, Part, Progress, Task, directory::Directory, format::Record};
 
 /// A file that is not what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Verification {
     pub created: String,
     /// Names of its databases.
     pub databases: Vec<String>,
+    /// Which part of them it holds.
+    pub part: Part,
     /// Its files.
     pub files: usize,
     /// Their bytes.
@@ -78,6 +80,7 @@ fn describe(directory: &Directory, number: u64) -> Result<(Verification, Option<
         number,
         created: String::new(),
         databases: Vec::new(),
+        part: Part::default(),
         files: 0,
         bytes: 0,
         problems: Vec::new(),
@@ -97,6 +100,7 @@ fn describe(directory: &Directory, number: u64) -> Result<(Verification, Option<
     let damaged = record.shards.iter().flat_map(|shard| shard.damaged.iter().map(|name| (shard.id, name)));
     verification.lacking = damaged.map(|(shard, name)| format!("{shard}/{name}")).collect();
     verification.created.clone_from(&record.created);
+    verification.part = record.part.clone();
     verification.databases = record.databases.iter().map(|database| database.name.clone()).collect();
     Ok((verification, Some(record)))
 }

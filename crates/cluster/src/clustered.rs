@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use skywatch_meta::{Applied, Catalogue, Command, HostError, NodeId};
 use skywatch_model::{Clock, SystemClock, TimeRange, Version, line::PointBatch};
@@ -36,6 +37,10 @@ use crate::{
 /// How long a query waits for the catalogue, and how often it looks.
 const CURRENT_LIMIT: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How many commands of one write are under way at a time: a batch that begins hundreds of shard groups must not wait for each
+/// of them, nor crowd out others.
+const COMMANDS_AT_ONCE: usize = 16;
 
 /// What a node needs to be a member of a cluster.
 #[derive(Clone)]
@@ -147,6 +152,11 @@ impl fmt::Debug for Clustered {
     }
 }
 
+/// Whether queries may miss what is written after it, if they do not know of it.
+const fn is_new_group(command: &Command) -> bool {
+    matches!(command, Command::CreateShardGroup { .. } | Command::CreateLoggedShardGroup { .. })
+}
+
 impl Clustered {
     pub(crate) const fn member(&self) -> &Arc<Member> {
         &self.member
@@ -190,20 +200,35 @@ impl Clustered {
     }
 
     pub(crate) fn execute(&self, command: &Command) -> Result<Applied, HostError> {
-        let as_it_is_made = self.as_it_is_made(command)?;
-        let command = as_it_is_made.as_ref().unwrap_or(command);
+        let mut all = self.execute_each(std::slice::from_ref(command))?;
+        Ok(all.pop().unwrap_or_default())
+    }
+
+    /// Carries out commands that do not depend on each other, and lets the other data nodes know once.
+    pub(crate) fn execute_all(&self, commands: &[Command]) -> Result<(), HostError> {
+        self.execute_each(commands).map(|_| ())
+    }
+
+    fn execute_each(&self, commands: &[Command]) -> Result<Vec<Applied>, HostError> {
+        let as_made = |command| Ok(self.as_it_is_made(command)?.unwrap_or_else(|| command.clone()));
+        let commands: Vec<Command> = commands.iter().map(as_made).collect::<Result<_, HostError>>()?;
         let executing = async {
-            let applied = self.member.catalogues().execute(command).await?;
-            match command {
-                Command::CreateShardGroup { .. } | Command::CreateLoggedShardGroup { .. }
-                    if applied.changed =>
-                {
-                    self.member.make_catalogue_known().await;
-                }
-                _ if applied.changed => self.member.spread_catalogue().await,
-                _ => {}
+            let catalogues = self.member.catalogues();
+            let all: Vec<Result<Applied, ExecuteError>> = stream::iter(&commands)
+                .map(|command| catalogues.execute(command))
+                .buffered(COMMANDS_AT_ONCE)
+                .collect()
+                .await;
+            let changed = |(command, applied): (&Command, &Result<Applied, ExecuteError>)| {
+                applied.as_ref().is_ok_and(|applied| applied.changed).then(|| is_new_group(command))
+            };
+            // Also where others have failed.
+            match commands.iter().zip(&all).filter_map(changed).max() {
+                Some(true) => self.member.make_catalogue_known().await,
+                Some(false) => self.member.spread_catalogue().await,
+                None => {}
             }
-            Ok(applied)
+            all.into_iter().collect::<Result<Vec<Applied>, ExecuteError>>()
         };
         self.runtime.block_on(executing).map_err(|error| match error {
             ExecuteError::Refused(refusal) => HostError::Refused(refusal),

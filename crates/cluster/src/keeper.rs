@@ -34,6 +34,14 @@ impl Keeper {
         }
     }
 
+    /// As [`Self::execute`], of commands that do not depend on each other. After a failure some of them may have been carried out.
+    pub(crate) fn execute_all(&self, commands: &[Command]) -> Result<(), HostError> {
+        match self {
+            Self::Local(host) => commands.iter().try_for_each(|command| host.execute(command).map(|_| ())),
+            Self::Cluster(clustered) => clustered.execute_all(commands),
+        }
+    }
+
     /// The nodes that new shards go to; none leaves the choice to the catalogue.
     pub(crate) fn placement(&self) -> Vec<NodeId> {
         match self {

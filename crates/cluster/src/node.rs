@@ -487,14 +487,15 @@ impl NodeCore {
                 .ok_or_else(|| WriteError::RetentionPolicyNotFound(policy.to_owned()))?;
             match plan_route(found, batch, now_ns) {
                 Route::Complete { parts, too_old } => return Ok((parts, too_old)),
-                Route::MissingGroup(time_ns) => {
-                    let command = Command::CreateShardGroup {
+                Route::MissingGroups(times_ns) => {
+                    let create = |time_ns| Command::CreateShardGroup {
                         database: database.to_owned(),
                         retention_policy: found.name.clone(),
                         time_ns,
                         nodes: self.host.placement(),
                     };
-                    self.host.execute(&command).map_err(WriteError::Catalogue)?;
+                    let commands: Vec<Command> = times_ns.into_iter().map(create).collect();
+                    self.host.execute_all(&commands).map_err(WriteError::Catalogue)?;
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Which shard each point of a batch goes to. Pure: the caller creates the shard groups that are missing.
 
+use std::collections::BTreeMap;
+
 use skywatch_meta::{RetentionPolicy, ShardGroup};
 use skywatch_model::line::PointBatch;
 use skywatch_replication::Owners;
@@ -31,8 +33,8 @@ pub(crate) enum Route {
         /// Points older than the policy keeps.
         too_old: u64,
     },
-    /// No live shard group covers this time; create it and plan again.
-    MissingGroup(i64),
+    /// No live shard group covers these times, one of each group that is missing; create them and plan again.
+    MissingGroups(Vec<i64>),
 }
 
 /// Plans the parts of a batch at `now_ns`. Points usually arrive in order of time, so the last group and shard
@@ -43,6 +45,8 @@ pub(crate) fn plan_route(policy: &RetentionPolicy, batch: &PointBatch<'_>, now_n
     let mut too_old = 0;
     let mut group: Option<&ShardGroup> = None;
     let mut part_index = 0;
+    // By the number of the group that would be made.
+    let mut missing: BTreeMap<i64, i64> = BTreeMap::new();
     for (index, point) in batch.points().enumerate() {
         let time_ns = point.time();
         if time_ns < oldest_kept_ns {
@@ -53,7 +57,10 @@ pub(crate) fn plan_route(policy: &RetentionPolicy, batch: &PointBatch<'_>, now_n
             Some(current) if current.contains(time_ns) => current,
             _ => match policy.shard_group_at(time_ns) {
                 Some(found) => found,
-                None => return Route::MissingGroup(time_ns),
+                None => {
+                    missing.entry(time_ns.div_euclid(policy.shard_group_duration_ns)).or_insert(time_ns);
+                    continue;
+                }
             },
         };
         group = Some(current);
@@ -73,7 +80,11 @@ pub(crate) fn plan_route(policy: &RetentionPolicy, batch: &PointBatch<'_>, now_n
         }
         parts[part_index].points.push(index as u32);
     }
-    Route::Complete { parts, too_old }
+    if missing.is_empty() {
+        Route::Complete { parts, too_old }
+    } else {
+        Route::MissingGroups(missing.into_values().collect())
+    }
 }
 
 #[cfg(test)]
@@ -143,6 +154,7 @@ mod tests {
             panic!("a group is missing")
         };
         assert_eq!((too_old, parts.len()), (1, 1));
-        assert_eq!(route(&policy(0, 1), "m v=1 200", 0), Route::MissingGroup(200));
+        let lines = "m v=1 5\nm v=1 250\nm v=1 207\nm v=1 -1\nm v=1 310";
+        assert_eq!(route(&policy(0, 1), lines, 0), Route::MissingGroups(vec![-1, 250, 310]));
     }
 }

@@ -173,6 +173,8 @@ pub struct Coordinator {
     pub(crate) standing: Arc<Standing>,
     /// How long an owner that is in step is waited for.
     pub(crate) patience: Duration,
+    /// See [`crate::MemberSettings::allow_out_of_order_writes`].
+    pub(crate) allow_out_of_order_writes: bool,
 }
 
 impl fmt::Debug for Coordinator {
@@ -294,7 +296,7 @@ impl Coordinator {
     }
 
     async fn send(&self, owner: NodeId, encoded: &Encoded) -> Copy {
-        if self.standing.is_behind(owner) {
+        if self.standing.is_behind(owner) && !self.allow_out_of_order_writes {
             return Copy::Missing("hinted handoff queue not empty".to_owned());
         }
         let silent = || Copy::Missing(format!("node {} has not answered anything for a while", owner.0));

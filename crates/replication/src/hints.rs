@@ -29,6 +29,8 @@ pub struct HintSettings {
     pub enabled: bool,
     /// Most bytes that wait for one destination.
     pub max_bytes: u64,
+    /// Most operations that may be on their way to the disk for one destination at a time.
+    pub max_pending: u64,
     /// What has waited longer is given up.
     pub max_age: Duration,
     /// First pause after a failed delivery; it doubles each time.
@@ -48,6 +50,7 @@ impl Default for HintSettings {
         Self {
             enabled: true,
             max_bytes: 10 << 30,
+            max_pending: 1024,
             max_age: Duration::from_secs(7 * 24 * 3600),
             retry_interval: Duration::from_secs(1),
             retry_max_interval: Duration::from_secs(10),
@@ -98,7 +101,7 @@ impl Hints {
 
     fn open_queue(&self, node: NodeId) -> Result<Arc<Queue>, FsError> {
         let dir = self.dir.join(node.0.to_string());
-        Queue::open(Arc::clone(&self.fs), &dir, Arc::clone(&self.wall), self.settings.max_bytes).map(Arc::new)
+        Queue::open(Arc::clone(&self.fs), &dir, Arc::clone(&self.wall), &self.settings).map(Arc::new)
     }
 
     /// The queue for a destination, made if there is none.

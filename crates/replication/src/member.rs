@@ -56,6 +56,9 @@ pub struct MemberSettings {
     pub patience: Duration,
     /// How long a node may not answer before nobody waits for it any more.
     pub suspect_after: Duration,
+    /// Whether an operation is tried at once at an owner for which others still wait. It may take it before them; which of two
+    /// values of a cell counts does not depend on that.
+    pub allow_out_of_order_writes: bool,
     /// How hints are kept.
     pub hints: HintSettings,
     /// When deletes are forgotten.
@@ -84,6 +87,7 @@ impl Default for MemberSettings {
         Self {
             patience: Duration::from_secs(2),
             suspect_after: Duration::from_millis(600),
+            allow_out_of_order_writes: false,
             hints: HintSettings::default(),
             forget: ForgetSettings::default(),
         }
@@ -197,6 +201,7 @@ impl Member {
             hints: Arc::clone(&hints),
             standing: Arc::clone(&standing),
             patience: settings.patience,
+            allow_out_of_order_writes: settings.allow_out_of_order_writes,
         };
         let handoff = Arc::new(Handoff::new(
             Arc::clone(&catalogues),

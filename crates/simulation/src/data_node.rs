@@ -154,6 +154,8 @@ impl DataProgram {
         let settings = MemberSettings {
             patience: Duration::from_millis(600),
             suspect_after: Duration::from_millis(400),
+            // Half of the runs: what is promised does not depend on it.
+            allow_out_of_order_writes: machine.seed % 2 == 1,
             hints,
             forget: self.forget,
         };

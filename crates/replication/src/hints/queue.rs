@@ -28,7 +28,10 @@ use skywatch_storage::{
 };
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
-use super::packing::{pack, unpack, unpacked_len};
+use super::{
+    HintSettings,
+    packing::{pack, unpack, unpacked_len},
+};
 use crate::offload;
 
 const MAGIC: [u8; 8] = *b"SKYWHH1\n";
@@ -44,6 +47,9 @@ pub enum HintError {
     /// As much waits as may.
     #[error("queue is full")]
     Full,
+    /// The disk is slower than operations come: as many wait for it as may.
+    #[error("queue is blocked")]
+    Blocked,
     /// Nothing is kept at all.
     #[error("hinted handoff disabled")]
     Disabled,
@@ -130,6 +136,9 @@ pub struct Queue {
     dir: PathBuf,
     wall: Arc<dyn WallClock>,
     max_bytes: u64,
+    max_pending: u64,
+    /// Operations that are on their way to the disk.
+    pending: AtomicU64,
     state: Mutex<State>,
     reading: Mutex<Option<Arc<Reading>>>,
     /// Number of entries known to be durable; held while the disk is waited for, so that those who wait share a sync.
@@ -158,12 +167,31 @@ pub struct Batch {
     piece: u64,
 }
 
+/// Counts an operation until it is durable, or given up.
+struct OnItsWay<'a> {
+    pending: &'a AtomicU64,
+    /// How many there were before it.
+    others: u64,
+}
+
+impl<'a> OnItsWay<'a> {
+    fn new(pending: &'a AtomicU64) -> Self {
+        Self { pending, others: pending.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl Drop for OnItsWay<'_> {
+    fn drop(&mut self) {
+        self.pending.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Queue {
     pub(super) fn open(
         fs: Arc<dyn Fs>,
         dir: &Path,
         wall: Arc<dyn WallClock>,
-        max_bytes: u64,
+        settings: &HintSettings,
     ) -> Result<Self, FsError> {
         fs.create_dir_all(dir).map_err(FsError::on("create", dir))?;
         let mut state = State { next_number: 1, ..State::default() };
@@ -192,7 +220,9 @@ impl Queue {
             fs,
             dir: dir.to_owned(),
             wall,
-            max_bytes,
+            max_bytes: settings.max_bytes,
+            max_pending: settings.max_pending,
+            pending: AtomicU64::new(0),
             state: Mutex::new(state),
             reading: Mutex::default(),
             synced: AsyncMutex::new(0),
@@ -278,7 +308,10 @@ impl Queue {
 
     /// Keeps an operation of so many points; when this returns `Ok`, it is durable. When it does not, the queue has a gap.
     pub async fn append(&self, entry: &[u8], points: u64) -> Result<(), HintError> {
-        let number = match offload(|| self.write(entry)) {
+        let pending = OnItsWay::new(&self.pending);
+        let is_blocked = pending.others >= self.max_pending;
+        let written = if is_blocked { Err(HintError::Blocked) } else { offload(|| self.write(entry)) };
+        let number = match written {
             Ok(number) => number,
             Err(error) => {
                 self.dropped.fetch_add(1, Ordering::Relaxed);

@@ -10,6 +10,7 @@ const BACKUP_EXAMPLES: &str = "\
 Examples:
   skywatch ctl backup /backup/skywatch                      all databases of the server on this machine
   skywatch ctl backup --db telegraf --keep 7 /backup/tele   the second time only what is new is copied
+  skywatch ctl backup --strategy only-meta /backup/meta     databases, policies and continuous queries, no points
   skywatch ctl backup --url http://store-1:8086 --verify /backup/store-1
   skywatch ctl -bind meta1:8091,meta2:8091 backup /backup/cluster   a whole cluster, wherever its shards are
   skywatch ctl backup verify /backup/skywatch               is it whole? (needs no server)";
@@ -53,10 +54,16 @@ pub(crate) struct BackupArgs {
     /// Database to back up; may be given several times [default: all]
     #[arg(long, value_name = "NAME")]
     pub(crate) db: Vec<String>,
+    /// Back up this retention policy only; may be given several times
+    #[arg(long, value_name = "NAME", requires = "db")]
+    pub(crate) rp: Vec<String>,
+    /// Back up this shard only, as `ctl show-shards` numbers them; may be given several times
+    #[arg(long, value_name = "ID")]
+    pub(crate) shard: Vec<u64>,
     /// Say how much there is to back up, and copy nothing
     #[arg(long)]
     pub(crate) estimate: bool,
-    /// As in InfluxDB Enterprise; either way only what is new is copied, and every backup can be restored by itself
+    /// As in InfluxDB Enterprise; full or incremental, only what is new is copied, and every backup can be restored by itself
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) strategy: Option<BackupStrategy>,
     /// The same as --strategy full
@@ -73,13 +80,15 @@ pub(crate) struct BackupArgs {
     pub(crate) quiet: bool,
 }
 
-/// What Enterprise's backups copy; here they are one kind.
+/// What Enterprise's backups copy; here the first two are one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BackupStrategy {
     /// Everything
     Full,
     /// What is new
     Incremental,
+    /// Databases, retention policies and continuous queries, without points
+    OnlyMeta,
 }
 
 #[derive(Debug, Subcommand)]
@@ -129,6 +138,9 @@ pub(crate) struct RestoreArgs {
     /// Restore this retention policy only; may be given several times
     #[arg(long, value_name = "NAME", requires = "db")]
     pub(crate) rp: Vec<String>,
+    /// Restore this shard of the backup only; may be given several times
+    #[arg(long, value_name = "ID")]
+    pub(crate) shard: Vec<u64>,
     /// Number of the backup, as `ctl backup verify` lists them [default: the latest]
     #[arg(long, value_name = "N")]
     pub(crate) number: Option<u64>,

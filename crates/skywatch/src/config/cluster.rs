@@ -22,6 +22,7 @@ section! {
     reads {
         enabled: Option<bool>,
         max_size: Option<ByteSize>,
+        max_writes_pending: Option<u64>,
         max_age: Option<GoDuration>,
         retry_rate_limit: Option<ByteSize>,
         retry_interval: Option<GoDuration>,
@@ -29,7 +30,7 @@ section! {
         purge_interval: Option<GoDuration>,
         batch_size: Option<ByteSize>,
     }
-    ignores { dir, retry_concurrency, max_writes_pending }
+    ignores { dir, retry_concurrency }
 }
 
 section! {
@@ -94,9 +95,11 @@ impl ClusterSettings {
         let member = MemberSettings {
             patience: span(file.coordinator.owner_timeout, MemberSettings::default().patience),
             suspect_after: suspect_after(file)?,
+            allow_out_of_order_writes: file.coordinator.allow_out_of_order_writes.unwrap_or(false),
             hints: HintSettings {
                 enabled: hints.enabled.unwrap_or(built_in.enabled),
                 max_bytes: hints.max_size.map_or(built_in.max_bytes, |size| size.0),
+                max_pending: hints.max_writes_pending.unwrap_or(built_in.max_pending).max(1),
                 max_age: span(hints.max_age, built_in.max_age),
                 retry_interval: span(hints.retry_interval, built_in.retry_interval),
                 retry_max_interval: span(hints.retry_max_interval, built_in.retry_max_interval),

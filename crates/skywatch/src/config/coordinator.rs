@@ -23,6 +23,7 @@ section! {
         dial_timeout: Option<GoDuration>,
         owner_timeout: Option<GoDuration>,
         suspect_after: Option<GoDuration>,
+        allow_out_of_order_writes: Option<bool>,
         https_enabled: Option<bool>,
         https_certificate: Option<PathBuf>,
         https_private_key: Option<PathBuf>,
@@ -33,7 +34,6 @@ section! {
         termination_query_log,
         pool_max_idle_time,
         pool_max_idle_streams,
-        allow_out_of_order_writes,
         shard_reader_timeout,
         cluster_tracing,
     }

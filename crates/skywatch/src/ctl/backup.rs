@@ -3,9 +3,10 @@
 use std::{path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use skywatch_backup::{
-    BackupOptions, Changes, Cluster, HttpServer, Progress, RestoreSummary, Selection, Verification, backup,
-    estimate, list, restore, verify,
+    BackupOptions, Changes, Cluster, HttpServer, Part, Progress, RestoreSummary, Selection, Verification,
+    backup, estimate, list, restore, verify,
 };
 use skywatch_client::{Connection, Credentials, Place};
 use skywatch_cluster::{Node, NodeConfig, backup::Backups};
@@ -59,17 +60,26 @@ fn reach(connection: &ConnectionArgs, global: &[String], program: &str) -> Resul
 
 fn run_backup(args: BackupArgs, reach: &dyn Fn(&ConnectionArgs) -> Result<Reached>) -> Result<ExitCode> {
     let dir = args.dir.context("a directory is needed")?;
-    if args.full && args.strategy == Some(BackupStrategy::Incremental) {
-        bail!("-full and -strategy incremental contradict each other: leave one of them out");
+    if let Some(other @ (BackupStrategy::Incremental | BackupStrategy::OnlyMeta)) =
+        args.strategy.filter(|_| args.full)
+    {
+        let name = other.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        bail!("-full and -strategy {name} contradict each other: leave one of them out");
     }
+    let part = Part {
+        policies: args.rp,
+        shards: args.shard,
+        metadata_only: args.strategy == Some(BackupStrategy::OnlyMeta),
+    };
     let (node, source) = reach(&args.connection)?;
     if args.estimate {
-        let sum = estimate(&*node, &args.db)?;
+        let sum = estimate(&*node, &args.db, &part)?;
         print(&format!("{} databases: {} files, {} bytes", sum.databases, sum.files, sum.bytes))?;
         return Ok(ExitCode::SUCCESS);
     }
     let options = BackupOptions {
         databases: args.db,
+        part,
         keep: args.keep as usize,
         source,
         skywatch_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -127,8 +137,9 @@ fn run_list(dir: &Path) -> Result<ExitCode> {
 }
 
 fn described(backup: &Verification, state: &str) -> String {
+    let part = if backup.part.is_whole() { String::new() } else { format!("; only {}", backup.part) };
     format!(
-        "backup {} of {}{state}; {} files, {} bytes; databases: {}",
+        "backup {} of {}{state}; {} files, {} bytes; databases: {}{part}",
         backup.number,
         backup.created,
         backup.files,
@@ -143,6 +154,7 @@ fn run_restore(args: &RestoreArgs, reach: &dyn Fn(&ConnectionArgs) -> Result<Rea
         database: args.db.clone(),
         new_name: args.new_db.clone(),
         policies: args.rp.clone(),
+        shards: args.shard.clone(),
         number: args.number,
         changes: Changes {
             policy: args.new_rp.clone(),
@@ -157,10 +169,11 @@ fn run_restore(args: &RestoreArgs, reach: &dyn Fn(&ConnectionArgs) -> Result<Rea
     };
     if !args.quiet {
         print(&format!(
-            "restored {} from backup {} of {}: {} files, {} bytes",
+            "restored {} from backup {} of {}{}: {} files, {} bytes",
             summary.databases.join(", "),
             summary.number,
             summary.created,
+            if summary.part.is_whole() { String::new() } else { format!(" (only {})", summary.part) },
             summary.files,
             summary.bytes
         ))?;

@@ -1,5 +1,6 @@
 use std::sync::atomic::AtomicI64;
 
+use futures_util::future::poll_immediate;
 use skywatch_storage::fs::SimFs;
 
 use super::*;
@@ -22,8 +23,12 @@ fn open(fs: &SimFs, max_bytes: u64) -> Queue {
 }
 
 fn open_at(fs: &SimFs, max_bytes: u64, clock: &Arc<Hands>) -> Queue {
+    open_with(fs, &HintSettings { max_bytes, ..HintSettings::default() }, clock)
+}
+
+fn open_with(fs: &SimFs, settings: &HintSettings, clock: &Arc<Hands>) -> Queue {
     let (fs, clock) = (Arc::new(fs.clone()), Arc::clone(clock));
-    Queue::open(fs, Path::new(DIR), clock, max_bytes).expect("the queue opens")
+    Queue::open(fs, Path::new(DIR), clock, settings).expect("the queue opens")
 }
 
 /// Delivers everything that waits.
@@ -133,4 +138,24 @@ async fn a_damaged_entry_costs_itself_and_is_noticed() {
     assert!(queue.has_gaps());
     let left = drain(&queue);
     assert!(left.len() == 9 && left.iter().all(|entry| numbered(0..10).contains(entry)), "{left:?}");
+}
+
+#[tokio::test]
+async fn as_many_wait_for_the_disk_as_may_and_what_is_turned_away_leaves_a_gap() {
+    let fs = SimFs::default();
+    let settings = HintSettings { max_pending: 2, ..HintSettings::default() };
+    let queue = open_with(&fs, &settings, &Arc::default());
+    // The disk is busy: nobody gets past this.
+    let syncing = queue.synced.lock().await;
+    let mut first = Box::pin(queue.append(b"operation 0", 1));
+    let mut second = Box::pin(queue.append(b"operation 1", 1));
+    assert!(poll_immediate(&mut first).await.is_none() && poll_immediate(&mut second).await.is_none());
+    let third = queue.append(b"operation 2", 1).await;
+    assert!(matches!(third, Err(HintError::Blocked)), "{third:?}");
+    assert!(queue.has_gaps() && queue.stats().dropped == 1);
+    drop(syncing);
+    first.await.expect("it was let in");
+    second.await.expect("it was let in");
+    queue.append(b"operation 3", 1).await.expect("none of the others is on its way any more");
+    assert_eq!(drain(&queue), ["operation 0", "operation 1", "operation 3"]);
 }

@@ -1,0 +1,153 @@
+//! Which part of its databases a backup holds, where it is not all of them.
+
+use std::{collections::BTreeSet, fmt};
+
+use serde::{Deserialize, Serialize};
+use skywatch_cluster::backup::Listing;
+use skywatch_meta::{Database, RetentionPolicy, ShardGroup};
+
+use crate::{Error, plan::keep_policies};
+
+/// A part of databases. By default it is all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Only these retention policies; all, if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
+    /// Only these shards; all, if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<u64>,
+    /// Databases, retention policies and continuous queries without any points.
+    #[serde(default)]
+    pub metadata_only: bool,
+}
+
+impl Part {
+    /// Whether nothing is left out.
+    pub fn is_whole(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Leaves the part of what a node lists. A policy or a shard that is not there is an error.
+    pub(crate) fn choose(&self, listing: &mut Listing) -> Result<(), Error> {
+        if !self.policies.is_empty() {
+            listing.databases.iter_mut().try_for_each(|database| keep_policies(database, &self.policies))?;
+        }
+        if !self.shards.is_empty() {
+            keep_shards(&mut listing.databases, &self.shards)?;
+        }
+        if self.metadata_only {
+            let policies = listing.databases.iter_mut().flat_map(|database| &mut database.retention_policies);
+            policies.for_each(|policy| policy.shard_groups.clear());
+        }
+        let kept = shards_of(&listing.databases);
+        let is_wanted = |id: u64| kept.contains(&id) && (self.shards.is_empty() || self.shards.contains(&id));
+        listing.shards.retain(|shard| is_wanted(shard.id));
+        Ok(())
+    }
+}
+
+/// "retention policy week, shards 3 and 4, without points"
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let listed = |what: &str, names: &[String]| match names {
+            [] => None,
+            [one] => Some(format!("{what} {one}")),
+            [first @ .., last] => Some(format!("{what}s {} and {last}", first.join(", "))),
+        };
+        let shards: Vec<String> = self.shards.iter().map(ToString::to_string).collect();
+        let words = [
+            listed("retention policie", &self.policies).map(|text| text.replacen("policie ", "policy ", 1)),
+            listed("shard", &shards),
+            self.metadata_only.then(|| "without points".to_owned()),
+        ];
+        f.write_str(&words.into_iter().flatten().collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Shards of live groups.
+fn shards_of(databases: &[Database]) -> BTreeSet<u64> {
+    let policies = databases.iter().flat_map(|database| &database.retention_policies);
+    let groups = policies.flat_map(RetentionPolicy::live_shard_groups);
+    groups.flat_map(|group| &group.shards).map(|shard| shard.id).collect()
+}
+
+/// Leaves the groups of these shards, and what these are in. A group keeps all its shards, since where a series belongs
+/// depends on how many there are.
+pub(crate) fn keep_shards(databases: &mut Vec<Database>, wanted: &[u64]) -> Result<(), Error> {
+    let there = shards_of(databases);
+    if let Some(missing) = wanted.iter().find(|id| !there.contains(id)) {
+        let there = there.iter().map(ToString::to_string).collect();
+        return Err(Error::NotThere { what: "shard", name: missing.to_string(), there });
+    }
+    let has_wanted = |group: &ShardGroup| group.shards.iter().any(|shard| wanted.contains(&shard.id));
+    for database in databases.iter_mut() {
+        for policy in &mut database.retention_policies {
+            policy.shard_groups.retain(has_wanted);
+        }
+        let policies = database.retention_policies.iter().filter(|policy| !policy.shard_groups.is_empty());
+        let names: Vec<String> = policies.map(|policy| policy.name.clone()).collect();
+        keep_policies(database, &names)?;
+    }
+    databases.retain(|database| !database.retention_policies.is_empty());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use skywatch_cluster::backup::ShardListing;
+
+    use super::*;
+    use crate::format::tests::sample;
+
+    fn listing() -> Listing {
+        let record = sample();
+        let listed = |id| ShardListing { id, files: Vec::new(), damaged: Vec::new() };
+        Listing {
+            databases: record.databases,
+            shards: vec![listed(11), listed(12), listed(13)],
+            ..Listing::default()
+        }
+    }
+
+    fn chosen(part: &Part) -> (Vec<String>, Vec<u64>) {
+        let mut listing = listing();
+        part.choose(&mut listing).unwrap();
+        let name = |database: &Database| {
+            let policies: Vec<&str> =
+                database.retention_policies.iter().map(|policy| policy.name.as_str()).collect();
+            format!("{}: {}", database.name, policies.join(" "))
+        };
+        let names = listing.databases.iter().map(name).collect();
+        (names, listing.shards.iter().map(|shard| shard.id).collect())
+    }
+
+    #[test]
+    fn a_part_is_what_was_asked_for_and_what_it_is_in() {
+        assert_eq!(chosen(&Part::default()).1, [11, 12, 13]);
+        let one = Part { shards: vec![12], ..Part::default() };
+        assert_eq!(chosen(&one), (vec!["a: week".to_owned()], vec![12]));
+        let both = Part { shards: vec![11, 13], ..Part::default() };
+        assert_eq!(chosen(&both), (vec!["a: autogen".to_owned(), "b: autogen".to_owned()], vec![11, 13]));
+        let bare = Part { metadata_only: true, ..Part::default() };
+        assert_eq!(chosen(&bare), (vec!["a: autogen week".to_owned(), "b: autogen".to_owned()], vec![]));
+        let none = Part { shards: vec![99], ..Part::default() }.choose(&mut listing()).unwrap_err();
+        assert_eq!(none.to_string(), "the backup has no shard \"99\"; it has 11, 12, 13");
+        let policy = Part { policies: vec!["week".to_owned()], ..Part::default() };
+        let mut of_one = listing();
+        of_one.databases.truncate(1);
+        policy.choose(&mut of_one).unwrap();
+        assert_eq!(of_one.databases[0].default_retention_policy, "week");
+        assert_eq!(of_one.shards.iter().map(|shard| shard.id).collect::<Vec<_>>(), [12]);
+        let none = policy.choose(&mut listing()).unwrap_err().to_string();
+        assert_eq!(none, "the backup has no retention policy \"week\"; it has autogen");
+    }
+
+    #[test]
+    fn it_is_told_in_words() {
+        let part = Part { policies: vec!["week".into()], shards: vec![3, 4], metadata_only: true };
+        assert_eq!(part.to_string(), "retention policy week, shards 3 and 4, without points");
+        let part = Part { policies: vec!["a".into(), "b".into()], ..Part::default() };
+        assert_eq!(part.to_string(), "retention policies a and b");
+    }
+}
