@@ -11,37 +11,17 @@
 """
 
 import json
-import random
 import re
 import signal
-import socket
 import subprocess
 
 import requests
-from conftest import START_SECONDS_MAX, Process, answers, wait_until
-
-# Below those that the system gives to outgoing connections: nobody takes a node's port while the node is down.
-PORTS = range(10_000, 32_000)
+from conftest import START_SECONDS_MAX, Process, answers, free_port, wait_until
 
 
 def unused_ports(count):
-    """Ports of loopback that nobody listens on now."""
-    held = []
-    try:
-        for port in random.sample(PORTS, k=len(PORTS)):
-            candidate = socket.socket()
-            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                candidate.bind(("127.0.0.1", port))
-                held.append(candidate)
-            except OSError:
-                candidate.close()
-            if len(held) == count:
-                return [listener.getsockname()[1] for listener in held]
-    finally:
-        for listener in held:
-            listener.close()
-    raise RuntimeError("no unused ports")
+    """So many ports of loopback that nobody listens on, and that no other test or node was given lately."""
+    return [free_port() for _ in range(count)]
 
 
 def toml(config):

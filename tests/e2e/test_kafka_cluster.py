@@ -152,5 +152,10 @@ def test_without_any_broker_writes_are_refused_at_once_and_queries_go_on(cluster
     # Readers find brokers that have only just come back after a while of their own.
     applied(cluster)
     assert [3, 3] in second.rows("SELECT v FROM m", db="dark", position=position, epoch="ns")
-    replicas = list(cluster.everywhere("SELECT v FROM m", db="dark", epoch="ns").values())
-    assert replicas[0] == replicas[1]
+
+    def alike():
+        replicas = list(cluster.everywhere("SELECT v FROM m", db="dark", epoch="ns").values())
+        return replicas[0] == replicas[1]
+
+    # The position waited for one of them.
+    wait_until(alike, "the other replica to have applied it")
