@@ -74,7 +74,7 @@ impl Summariser {
     /// The times of the rows without which some field is not known; `None` if statistics suffice for all of them.
     fn missing(&self, block: &dyn ScanBlock) -> Option<TimeRange> {
         let missing = |(index, field): (usize, &Field)| field.missing(self.windows, block, index);
-        self.fields.iter().enumerate().filter_map(missing).reduce(joined)
+        self.fields.iter().enumerate().filter_map(missing).reduce(TimeRange::hull)
     }
 
     /// Takes all rows of a block.
@@ -250,13 +250,15 @@ impl Field {
         block: &dyn ScanBlock,
         index: usize,
     ) -> Option<TimeRange> {
-        let Some(known) = self.known(windows, block, index) else { return Some(block.time_range()) };
+        let Some(known) = self.known(windows, block, index) else {
+            return (!block.lacks(index)).then(|| block.time_range());
+        };
         let (mut before, mut missing) = (self.begun(), None);
         for place in self.places(known.len()) {
             let (times, _) = known.outline(place);
             let fit = self.fit(windows, before, (&known, place));
             if fit.is_none() {
-                missing = Some(missing.map_or(times, |missing| joined(missing, times)));
+                missing = Some(missing.map_or(times, |missing: TimeRange| missing.hull(times)));
             }
             let last = if self.descends { times.start } else { times.end };
             before = fit.or_else(|| Some(around(windows, last)));
@@ -299,7 +301,7 @@ impl Field {
         }
         let descends = self.descends;
         let Some(own) = self.done.last_mut() else { return };
-        own.times = joined(own.times, piece.times);
+        own.times = own.times.hull(piece.times);
         own.count += piece.count;
         own.sum = match (own.sum, piece.sum) {
             (Sum::Float(own), Sum::Float(more)) => Sum::Float(own + more),
@@ -349,7 +351,7 @@ impl Field {
         }
         let descends = self.descends;
         let Some(own) = self.done.last_mut() else { return };
-        own.times = joined(own.times, TimeRange::new(times[first], times[last]));
+        own.times = own.times.hull(TimeRange::new(times[first], times[last]));
         own.count += count as u64;
         if wanted.first && (descends || own.first.is_none()) {
             own.first = Some(point(first));
@@ -381,11 +383,6 @@ impl Field {
             _ => {}
         }
     }
-}
-
-/// A range around both.
-fn joined(a: TimeRange, b: TimeRange) -> TimeRange {
-    TimeRange::new(a.start.min(b.start), a.end.max(b.end))
 }
 
 /// Takes an extreme of what comes after in the order of the scan: of equal values the earlier one stays.

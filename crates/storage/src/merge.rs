@@ -95,6 +95,13 @@ impl Rows {
         self.times.windows(2).all(|pair| pair[0] < pair[1])
     }
 
+    /// Of the cells that there are in a column.
+    pub(crate) fn cell_versions(&self, column: usize) -> impl Iterator<Item = Version> + '_ {
+        let values = self.columns.get(column).and_then(Option::as_ref);
+        let valid = move |row: &usize| values.is_some_and(|values| values.is_valid(*row));
+        (0..self.times.len()).filter(valid).map(move |row| self.versions.get(column, row))
+    }
+
     /// Drops rows that have no value in any column.
     pub(crate) fn without_empty_rows(mut self) -> Self {
         let all_valid =

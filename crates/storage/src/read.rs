@@ -129,6 +129,12 @@ pub trait ScanBlock: Send {
     /// `Some` with the field absent from the block is impossible: such a field gives `None` and a `None` column.
     fn stats(&self, field_index: usize) -> Option<&BlockStats>;
 
+    /// Whether no row of the block has a value of requested field `field_index`, where that is known without reading them.
+    fn lacks(&self, field_index: usize) -> bool {
+        let _ = field_index;
+        false
+    }
+
     /// Statistics of requested field `field_index` by parts, in order of time, that together hold exactly the values
     /// that [`Self::decode`] would return (a part without a value is left out); `None` when they are not known.
     fn spans(&self, field_index: usize) -> Option<&[SpanStats]> {

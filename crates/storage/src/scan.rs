@@ -1,11 +1,16 @@
 //! Reading one series from all of a snapshot's sources, in blocks that do not overlap.
 //!
 //! A source is a block of a segment or a piece of a memtable, or what deletes leave of one. Sources that overlap in
-//! time are merged when decoded; one that stands alone is handed out as it is, with its statistics.
+//! time are merged when decoded; one that stands alone is handed out as it is, with its statistics, and so is what a block
+//! has outside of the time that it shares with others.
+
+mod cut;
 
 use std::collections::VecDeque;
 
 use skywatch_model::{Column, FieldValue, RowBlock, TimeRange};
+
+use cut::{Piece, cut};
 
 use crate::{
     BlockStats, BlockStream, End, Order, ReadError, ScanBlock, ScanCost, SpanStats,
@@ -52,6 +57,22 @@ impl Source<'_> {
             Fate::Whole => Some(self),
             Fate::Part => Some(Self::Masked(Box::new(self), masks)),
             Fate::Gone => None,
+        }
+    }
+
+    /// The ranges at whose ends it may be cut.
+    fn parts(&self) -> Vec<TimeRange> {
+        match self {
+            Self::Block(_, block) => block.parts(),
+            Self::Memory(..) | Self::Masked(..) => vec![self.time_range()],
+        }
+    }
+
+    /// The same once more, if it is a block.
+    fn again(&self) -> Option<Self> {
+        match self {
+            Self::Block(segment, block) => Some(Self::Block(segment, block.clone())),
+            Self::Memory(..) | Self::Masked(..) => None,
         }
     }
 
@@ -159,6 +180,8 @@ enum Sources<'a> {
 #[derive(Debug)]
 pub(crate) struct Scan<'a> {
     clusters: Clusters<'a>,
+    /// What is left of a cluster that was cut, in order of time.
+    pieces: VecDeque<Piece<'a>>,
     fields: &'a [Option<FieldId>],
     range: TimeRange,
     order: Order,
@@ -172,7 +195,7 @@ impl<'a> Scan<'a> {
         range: TimeRange,
         order: Order,
     ) -> Self {
-        Self { clusters: Clusters::new(sources), fields, range, order }
+        Self { clusters: Clusters::new(sources), pieces: VecDeque::new(), fields, range, order }
     }
 
     /// The rows of the next block with the versions of their cells.
@@ -190,13 +213,35 @@ impl<'a> Scan<'a> {
     }
 }
 
+impl<'a> Scan<'a> {
+    /// The next sources that overlap with none that come after them, and the range to read them in.
+    fn next_piece(&mut self) -> Option<Piece<'a>> {
+        loop {
+            let piece = match self.order {
+                Order::Ascending => self.pieces.pop_front(),
+                Order::Descending => self.pieces.pop_back(),
+            };
+            if piece.is_some() {
+                return piece;
+            }
+            match self.clusters.next(self.order)? {
+                alone @ Sources::Alone(_) => return Some((alone, self.range)),
+                Sources::Overlapping(sources) => {
+                    self.pieces = cut(sources);
+                    self.pieces.iter_mut().for_each(|(_, range)| *range = range.intersect(self.range));
+                    self.pieces.retain(|(_, range)| !range.is_empty());
+                }
+            }
+        }
+    }
+}
+
 impl BlockStream for Scan<'_> {
     fn next_block(&mut self) -> Result<Option<Box<dyn ScanBlock + '_>>, ReadError> {
-        let next = self.clusters.next(self.order);
-        Ok(next.map(|sources| {
-            let block = Cluster { sources, fields: self.fields, range: self.range };
-            Box::new(block) as Box<dyn ScanBlock + '_>
-        }))
+        let fields = self.fields;
+        let block =
+            |(sources, range)| Box::new(Cluster { sources, fields, range }) as Box<dyn ScanBlock + '_>;
+        Ok(self.next_piece().map(block))
     }
 
     fn cost(&self) -> ScanCost {
@@ -206,7 +251,7 @@ impl BlockStream for Scan<'_> {
     }
 }
 
-/// Sources that overlap, or one that does not.
+/// Sources that overlap, or one that does not, as far as they lie in a range.
 #[derive(Debug)]
 struct Cluster<'a> {
     sources: Sources<'a>,
@@ -230,10 +275,7 @@ impl ScanBlock for Cluster<'_> {
             Sources::Alone(source) => source.time_range(),
             Sources::Overlapping(sources) => {
                 let ranges = sources.iter().map(Source::time_range);
-                let join = |all: TimeRange, range: TimeRange| {
-                    TimeRange::new(all.start.min(range.start), all.end.max(range.end))
-                };
-                ranges.reduce(join).unwrap_or(TimeRange::new(0, -1))
+                ranges.reduce(TimeRange::hull).unwrap_or(TimeRange::new(0, -1))
             }
         };
         all.intersect(self.range)
@@ -245,6 +287,10 @@ impl ScanBlock for Cluster<'_> {
 
     fn spans(&self, field_index: usize) -> Option<&[SpanStats]> {
         self.block()?.spans(field_index, self.range)
+    }
+
+    fn lacks(&self, field_index: usize) -> bool {
+        self.block().is_some_and(|block| !block.has_field(field_index))
     }
 
     fn end_row(&self, end: End) -> Option<RowBlock> {

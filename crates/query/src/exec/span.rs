@@ -86,8 +86,9 @@ impl SpanReader {
         let range = block.time_range();
         let (start, end) = run.window(range.start);
         if range.end < end {
-            let is_known =
-                |call: &usize| Self::field(run, *call).is_none_or(|field| block.stats(field).is_some());
+            let is_known = |call: &usize| {
+                Self::field(run, *call).is_none_or(|field| block.stats(field).is_some() || block.lacks(field))
+            };
             if calls.iter().all(is_known) {
                 let window = partial.open(start);
                 self.take_block(run, block, calls, window, partial)?;
@@ -100,6 +101,9 @@ impl SpanReader {
         for &call in calls {
             let Some(field) = Self::field(run, call) else { continue };
             let Some(pieces) = Pieces::of(run, block, field) else {
+                if block.lacks(field) {
+                    continue;
+                }
                 self.windows.clear();
                 return Ok(false);
             };
@@ -116,7 +120,7 @@ impl SpanReader {
     /// The times around all rows that are pending.
     pub(super) fn pending_range(&self) -> TimeRange {
         let times = self.pending.iter().map(|pending| pending.times);
-        let around = times.reduce(|a, b| TimeRange::new(a.start.min(b.start), a.end.max(b.end)));
+        let around = times.reduce(TimeRange::hull);
         around.unwrap_or(TimeRange::new(0, -1))
     }
 

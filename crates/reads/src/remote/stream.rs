@@ -105,7 +105,7 @@ fn span_of(windows: &Windows, fields: Range<usize>) -> Option<TimeRange> {
         let times = windows.field(field)?.times;
         Some(TimeRange::new(times.first()?.start, times.last()?.end))
     });
-    all.reduce(|a, b| TimeRange::new(a.start.min(b.start), a.end.max(b.end)))
+    all.reduce(TimeRange::hull)
 }
 
 /// Rows that were fetched.

@@ -33,7 +33,7 @@ impl MemView {
     /// From its earliest row to its latest; `None` without rows.
     pub(crate) fn time_range(&self) -> Option<TimeRange> {
         let ranges = self.chunks.iter().map(|chunk| chunk.sorted().range()).filter(|range| !range.is_empty());
-        ranges.reduce(|all, range| TimeRange::new(all.start.min(range.start), all.end.max(range.end)))
+        ranges.reduce(TimeRange::hull)
     }
 
     /// What it has of some fields, `None` for those the measurement lacks.

@@ -55,7 +55,7 @@ pub(super) enum VersionsAt {
 }
 
 /// One block as its entry describes it, with the wanted fields only. Statistics are decoded when asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct BlockHead<'a> {
     pub(super) rows: usize,
     pub(super) range: TimeRange,
@@ -68,7 +68,7 @@ pub(crate) struct BlockHead<'a> {
 }
 
 /// One field of a block.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct FieldBlock<'a> {
     pub(super) cell: Cell<'a>,
     pub(super) field_type: FieldType,
@@ -99,6 +99,12 @@ impl BlockHead<'_> {
     /// First and last time of its rows.
     pub(crate) const fn time_range(&self) -> TimeRange {
         self.range
+    }
+
+    /// Where its parts are: the whole of it, if it is not divided.
+    pub(crate) fn parts(&self) -> Vec<TimeRange> {
+        let parts = self.layout.parts(self.rows, self.range).unwrap_or_default();
+        if parts.is_empty() { vec![self.range] } else { parts.iter().map(|part| part.range).collect() }
     }
 
     /// The version of all its cells, if they have the same.

@@ -192,8 +192,7 @@ impl SegmentWriter {
         assert_eq!(columns, measurement.fields.len(), "columns and fields of the measurement");
         series.last_time = Some(range.end);
         self.rows += rows as u64;
-        let join = |all: TimeRange| TimeRange::new(all.start.min(range.start), all.end.max(range.end));
-        self.range = Some(self.range.map_or(range, join));
+        self.range = Some(self.range.map_or(range, |all| all.hull(range)));
         series.run.fields.resize_with(columns, FieldDraft::default);
         &mut series.run
     }

@@ -174,7 +174,7 @@ impl Shard {
     }
 
     /// Retires those of some series, given by measurement, that tombstones leave without a cell; returns how many.
-    fn retire_emptied(&self, chosen: &[(Arc<str>, RoaringBitmap)]) -> Result<u64, WriteError> {
+    pub(super) fn retire_emptied(&self, chosen: &[(Arc<str>, RoaringBitmap)]) -> Result<u64, WriteError> {
         let before = self.places();
         let emptied: Vec<(Arc<str>, RoaringBitmap)> = chosen
             .iter()

@@ -227,9 +227,7 @@ impl Shard {
         let snapshot = self.take_snapshot();
         let segments = snapshot.segments.iter().map(|slot| slot.meta().range);
         let memory = snapshot.memory.iter().filter_map(MemView::time_range);
-        let all = segments
-            .chain(memory)
-            .reduce(|all, range| TimeRange::new(all.start.min(range.start), all.end.max(range.end)));
+        let all = segments.chain(memory).reduce(TimeRange::hull);
         let (next, last) = all.map_or((1, 0), |all| (TimeBucket::of(all.start).0, TimeBucket::of(all.end).0));
         let step = STEP_BUCKETS.max((last - next) / FIRST_STEPS);
         self.known.lock().unread = Some(Unread { next, last, step });

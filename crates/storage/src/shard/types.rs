@@ -8,7 +8,10 @@
 //!
 //! Where all owners apply the same operations in the same order, the type that came first counts ([`Precedence::Arrival`]).
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use roaring::RoaringBitmap;
 use skywatch_model::{FieldType, TimeRange, Version, series::parse_measurement};
@@ -45,12 +48,28 @@ pub(super) struct Claim {
 }
 
 impl Shard {
-    /// Retires those fields of which no cell is older than what contests them; whether there were any.
+    /// Retires those fields of which no cell is older than what contests them, and series that have nothing else; whether there
+    /// were any.
     pub(super) fn give_way(&self, contested: &Contested) -> Result<bool, WriteError> {
+        let measurements = self.retire_young(contested)?;
+        if measurements.is_empty() {
+            return Ok(false);
+        }
+        let bounds = self.index.read().bounds();
+        let all = |name: Arc<str>| {
+            let ids = select_ids(&self.index, &name, &TagPredicate::All, bounds);
+            (name, ids)
+        };
+        self.retire_emptied(&measurements.into_iter().map(all).collect::<Vec<_>>())?;
+        Ok(true)
+    }
+
+    /// Retires the fields; returns the measurements that they are of.
+    fn retire_young(&self, contested: &Contested) -> Result<BTreeSet<Arc<str>>, WriteError> {
         let _closed = self.gate.write();
         self.check_open()?;
         let snapshot = self.take_snapshot();
-        let mut young = RoaringBitmap::new();
+        let (mut young, mut measurements) = (RoaringBitmap::new(), BTreeSet::new());
         for (id, claim) in contested {
             let Some(field) = self.index.read().field(*id).cloned() else { continue };
             match snapshot.elder(&field, *claim) {
@@ -62,6 +81,7 @@ impl Shard {
                         "points of this field in another type are older: what was stored of it is given up"
                     );
                     young.insert(id.0);
+                    measurements.insert(Arc::from(&**measurement));
                 }
                 // What cannot be read may be older.
                 Err(error) => {
@@ -69,12 +89,11 @@ impl Shard {
                 }
             }
         }
-        if young.is_empty() {
-            return Ok(false);
+        if !young.is_empty() {
+            self.retire(&Retired { series: RoaringBitmap::new(), fields: young })?;
+            self.touch_times(self.range);
         }
-        self.retire(&Retired { series: RoaringBitmap::new(), fields: young })?;
-        self.touch_times(self.range);
-        Ok(true)
+        Ok(measurements)
     }
 
     /// Whether a field is known to have a cell that is no younger than this: then it does not give way.
@@ -90,11 +109,7 @@ impl Shard {
             let measurement = parse_measurement(&piece.key);
             for (column, (name, kind)) in piece.fields.iter().enumerate() {
                 let Some(id) = other_type(&index, (&measurement, name), *kind) else { continue };
-                let Some(Some(values)) = piece.rows.columns.get(column) else { continue };
-                let valid = (0..piece.rows.times.len()).filter(|row| values.is_valid(*row));
-                let Some(version) = valid.map(|row| piece.rows.versions.get(column, row)).min() else {
-                    continue;
-                };
+                let Some(version) = piece.rows.cell_versions(column).min() else { continue };
                 let is_lesser = |field: &FieldDefinition| (*kind as u8) < field.field_type as u8;
                 let wins_ties = index.field(id).is_some_and(is_lesser);
                 let claim = contested.entry(id).or_insert(Claim { version, wins_ties });
@@ -125,10 +140,7 @@ impl Snapshot {
         for id in select_ids(&self.index, &field.measurement, &TagPredicate::All, self.bounds) {
             let mut scan = scanner.scan_of(SeriesId(id), TimeRange::ALL, Order::Ascending)?;
             while let Some(rows) = scan.next_versioned()? {
-                let Some(Some(column)) = rows.columns.first() else { continue };
-                let valid = (0..rows.times.len()).filter(|row| column.is_valid(*row));
-                let mut versions = valid.map(|row| rows.versions.get(0, row));
-                if let Some(elder) = versions.find(outweighs) {
+                if let Some(elder) = rows.cell_versions(0).find(outweighs) {
                     return Ok(Some(elder));
                 }
             }

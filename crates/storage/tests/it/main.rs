@@ -11,6 +11,7 @@ mod forgetting;
 mod inspection;
 mod lifecycle;
 mod model;
+mod overlap;
 mod owners;
 mod support;
 mod types;

@@ -109,6 +109,7 @@ pub(crate) fn cells_of(
                         .enumerate()
                         .filter_map(|(row, time)| Some((*time, rows.columns[index].as_ref()?.get(row)?)))
                         .collect();
+                    assert!(!block.lacks(index) || values.is_empty(), "{name} is there");
                     check_stats(block.stats(index), &values);
                     check_spans(block.spans(index), &values);
                     for (time, value) in values {

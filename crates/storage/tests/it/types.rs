@@ -51,6 +51,27 @@ fn the_older_type_counts_whichever_comes_first() {
 }
 
 #[test]
+fn series_that_had_nothing_else_are_gone_with_it() {
+    let mut owner = Owner::new();
+    let other = ("m,host=h2".to_owned(), 4, vec![("w".to_owned(), FieldValue::Float(1.0))]);
+    assert_eq!(rejected(&owner, &[float(1, 0.5), point(1, 2, FieldValue::Float(1.5)), other], 5), (0, false));
+    owner.then(Then::Flush);
+    let hosts = |owner: &Owner| {
+        let snapshot = owner.shard().snapshot();
+        let series = snapshot.select_series("m", &TagPredicate::All).unwrap();
+        series.into_iter().map(|series| snapshot.series_key(series).to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(hosts(&owner).len(), 3);
+    assert_eq!(rejected(&owner, &[integer(1, 7)], 1), (0, true));
+    for what in [Then::Restart, Then::Flush, Then::Compact] {
+        let mut left = hosts(&owner);
+        left.sort();
+        assert_eq!(left, ["m,host=h0", "m,host=h2"], "before {what:?}");
+        owner.then(what);
+    }
+}
+
+#[test]
 fn one_cell_that_is_older_keeps_the_type() {
     let owner = Owner::new();
     assert_eq!(rejected(&owner, &[point(1, 5, FieldValue::Integer(1))], 3), (0, false));
