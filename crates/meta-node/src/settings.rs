@@ -40,6 +40,8 @@ pub struct Settings {
     pub gossip_every: Duration,
     /// How long somebody who announced itself counts as heard of.
     pub announcement_lasts: Duration,
+    /// Whether databases that are created without a policy begin with `autogen`; the leader's word counts.
+    pub autogen: bool,
     /// How long a lease that is asked for over HTTP lasts.
     pub lease_lasts: Duration,
     /// The release that runs here.
@@ -61,6 +63,7 @@ impl Settings {
             snapshot_after: 1_000,
             gossip_every: Duration::from_secs(5),
             announcement_lasts: Duration::from_secs(30),
+            autogen: true,
             lease_lasts: Duration::from_secs(60),
             version: env!("CARGO_PKG_VERSION").into(),
             seed,

@@ -146,6 +146,7 @@ impl Catalogue {
         }
         let applied = match command {
             Command::CreateDatabase { name, policy } => self.create_database(name, policy.as_ref()),
+            Command::CreateBareDatabase { name } => self.create_bare_database(name),
             Command::DropDatabase { name } => Ok(self.drop_database(name)),
             Command::CreateRetentionPolicy { database, spec, make_default } => {
                 self.create_retention_policy(database, spec, *make_default)

@@ -49,6 +49,12 @@ pub enum Command {
         /// Its first and default policy.
         policy: Option<RetentionPolicySpec>,
     },
+    /// Creates a database without any policy, as InfluxDB does with `retention-autocreate = false`: what is written to it
+    /// has to name one, until one is made the default.
+    CreateBareDatabase {
+        /// Name of the database.
+        name: String,
+    },
     /// Removes a database and all its data; unknown names are no error, as in InfluxDB.
     DropDatabase {
         /// Name of the database.
@@ -378,6 +384,15 @@ pub enum Command {
 }
 
 impl Command {
+    /// The same for a node whose databases begin without `autogen`.
+    #[must_use]
+    pub fn without_autogen(self) -> Self {
+        match self {
+            Self::CreateDatabase { name, policy: None } => Self::CreateBareDatabase { name },
+            other => other,
+        }
+    }
+
     /// Whether it may be carried out several times, and late, without harm: whoever needs it soon asks more than one meta node. Of a node
     /// that is noted to be behind too late, its holder finds out that it is not.
     pub const fn is_repeatable(&self) -> bool {

@@ -71,6 +71,7 @@ pub struct CatalogueHost {
     directory: PathBuf,
     current: RwLock<Arc<Catalogue>>,
     writing: Mutex<()>,
+    autogen: bool,
 }
 
 impl CatalogueHost {
@@ -87,7 +88,14 @@ impl CatalogueHost {
             directory: directory.to_path_buf(),
             current: RwLock::new(Arc::new(catalogue)),
             writing: Mutex::new(()),
+            autogen: true,
         })
+    }
+
+    /// Whether databases that are created without a policy begin with `autogen`; they do unless this says otherwise.
+    #[must_use]
+    pub fn with_autogen(self, autogen: bool) -> Self {
+        Self { autogen, ..self }
     }
 
     /// The catalogue as of now; it does not change under the reader.
@@ -99,7 +107,14 @@ impl CatalogueHost {
     pub fn execute(&self, command: &Command) -> Result<Applied, HostError> {
         let _writing = self.writing.lock();
         let mut next = (*self.current()).clone();
-        let applied = next.apply(command)?;
+        let applied = if self.autogen {
+            next.apply(command)?
+        } else {
+            let command = command.clone().without_autogen();
+            // Nobody else reads this catalogue: it need not wait for other nodes to rise to a level.
+            next.apply(&Command::RaiseFeatureLevel { level: command.min_level() })?;
+            next.apply(&command)?
+        };
         if applied.changed {
             self.persist(&next)?;
             *self.current.write() = Arc::new(next);
@@ -159,6 +174,24 @@ mod tests {
         let expected = host.current();
         drop(host);
         assert_eq!(*CatalogueHost::open(directory.path()).unwrap().current(), *expected);
+    }
+
+    #[test]
+    fn without_autogen_databases_begin_bare() {
+        let directory = tempfile::tempdir().unwrap();
+        let host = CatalogueHost::open(directory.path()).unwrap();
+        host.execute(&create_database("before")).unwrap();
+        let host = host.with_autogen(false);
+        assert!(host.execute(&create_database("a")).unwrap().changed);
+        assert!(!host.execute(&create_database("before")).unwrap().changed, "it stays as it is");
+        let policies = |name: &str| {
+            let host = CatalogueHost::open(directory.path()).unwrap().current();
+            host.database(name).unwrap().retention_policies.len()
+        };
+        assert_eq!((policies("before"), policies("a")), (1, 0));
+        let bare =
+            host.current().database("a").unwrap().retention_policy("").map(|policy| policy.name.clone());
+        assert_eq!(bare, None, "no policy is meant where none is named");
     }
 
     #[test]

@@ -23,10 +23,13 @@ use crate::Command;
 use crate::{Catalogue, CatalogueError};
 
 /// The highest level this release knows.
-pub const FEATURE_LEVEL: u32 = WRITE_LOG_LEVEL;
+pub const FEATURE_LEVEL: u32 = BARE_DATABASE_LEVEL;
 
 /// The level of commands about a log that writes go through.
 pub(crate) const WRITE_LOG_LEVEL: u32 = 2;
+
+/// The level of [`Command::CreateBareDatabase`].
+pub(crate) const BARE_DATABASE_LEVEL: u32 = 3;
 
 /// The level of a catalogue whose cluster has never risen, and what a node knows that has announced nothing.
 pub(crate) const FIRST_LEVEL: u32 = 1;
@@ -75,6 +78,7 @@ impl Command {
             | Self::RaiseFeatureLevel { .. }
             | Self::PruneShardGroups { .. } => FIRST_LEVEL,
             Self::AnnounceWriteLog { .. } | Self::CreateLoggedShardGroup { .. } => WRITE_LOG_LEVEL,
+            Self::CreateBareDatabase { .. } => BARE_DATABASE_LEVEL,
         }
     }
 }

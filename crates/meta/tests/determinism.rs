@@ -64,6 +64,7 @@ fn about_databases() -> BoxedStrategy<Command> {
     prop_oneof![
         4 => (name(), prop::option::of(spec()))
             .prop_map(|(name, policy)| Command::CreateDatabase { name, policy }),
+        1 => name().prop_map(|name| Command::CreateBareDatabase { name }),
         1 => name().prop_map(|name| Command::DropDatabase { name }),
         2 => (name(), spec(), any::<bool>()).prop_map(|(database, spec, make_default)| {
             Command::CreateRetentionPolicy { database, spec, make_default }

@@ -98,6 +98,8 @@ pub(crate) struct RunSettings {
     pub(crate) monitor: MonitorSettings,
     pub(crate) coordinator: CoordinatorSettings,
     pub(crate) upkeep: UpkeepSettings,
+    /// Whether databases that are created without a policy begin with `autogen`.
+    pub(crate) autogen: bool,
     pub(crate) continuous: ContinuousSettings,
     pub(crate) subscriber: SubscriberSettings,
     pub(crate) listeners: ListenerSettings,
@@ -157,10 +159,6 @@ struct FileConfig {
 }
 
 impl FileConfig {
-    fn check(&self) -> Result<()> {
-        self.meta.check()
-    }
-
     fn ignored(&self) -> IgnoredKeys {
         let mut keys = IgnoredKeys::default();
         // That nothing is reported to anyone needs no saying.
@@ -191,7 +189,6 @@ impl RunSettings {
             Some(path) => read_file(path)?,
             None => FileConfig::default(),
         };
-        file.check()?;
         let settings = Self::merge(args, file)?;
         settings.check()?;
         Ok(settings)
@@ -207,11 +204,14 @@ impl RunSettings {
     }
 
     fn merge_data(args: &DataArgs, mut file: FileConfig) -> Result<(Self, ClusterSettings)> {
-        file.check()?;
         file.http.bind_unless_bound(DATA_HTTP_PORT);
         file.console.off_unless_enabled();
         let cluster = ClusterSettings::merge(args, &file)?;
-        let settings = Self::merge(&args.as_run(), file)?;
+        let autogen = file.meta.autogen();
+        let mut settings = Self::merge(&args.as_run(), file)?;
+        if !autogen {
+            settings.ignored.add("[meta] retention-autocreate (of the meta nodes it counts)".to_owned());
+        }
         settings.check()?;
         Ok((settings, cluster))
     }
@@ -224,6 +224,7 @@ impl RunSettings {
             http: HttpSettings::merge(args, file.http, &file.tls)?,
             monitor: MonitorSettings::merge(args, file.monitor),
             coordinator: CoordinatorSettings::merge(&file.coordinator),
+            autogen: file.meta.autogen(),
             upkeep: upkeep::merge(&file.retention, &file.shard_precreation)?,
             continuous: ContinuousSettings::merge(&file.continuous),
             subscriber: SubscriberSettings::merge(file.subscriber),
@@ -327,7 +328,7 @@ mod tests {
             Ok(file) => file,
             Err(error) => return error.to_string(),
         };
-        let checked = file.check().and_then(|()| RunSettings::merge(&RunArgs::default(), file)?.check());
+        let checked = RunSettings::merge(&RunArgs::default(), file).and_then(|settings| settings.check());
         format!("{:#}", checked.unwrap_err())
     }
 

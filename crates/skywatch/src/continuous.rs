@@ -157,6 +157,7 @@ mod tests {
             memory: Arc::new(MemoryBudget::unlimited()),
             cardinality: CardinalityLimits::default(),
             limits: Limits::default(),
+            autogen: true,
             upkeep: skywatch_cluster::UpkeepSettings::default(),
             monitor: Arc::default(),
         })

@@ -132,10 +132,8 @@ pub(crate) async fn start_and_wait(settings: RunSettings, place: Option<Place>) 
 
     if !is_member && settings.alerts.is_some() || matches!(settings.agent, AgentChoice::ThisHost) {
         // Rules look at it before the first metric arrives, and a database that is missing is an error.
-        node.executor()
-            .backend()
-            .create_database(AGENT_DATABASE, None)
-            .context("creating the agent's database")?;
+        // With a policy by name: the agent's points name none, also where databases begin without.
+        node.ensure_database(AGENT_DATABASE, "autogen").context("creating the agent's database")?;
     }
 
     let mut banner = Banner::new();
@@ -277,6 +275,7 @@ fn node_config(settings: &RunSettings, memory: Arc<MemoryBudget>, monitor: &Arc<
             max_values_per_tag: settings.data.max_values_per_tag,
         },
         limits: settings.coordinator.limits(settings.http.query_timeout_secs),
+        autogen: settings.autogen,
         upkeep: settings.upkeep.clone(),
         monitor: Arc::clone(monitor),
     }

@@ -16,6 +16,7 @@ fn open(dir: &Path) -> Arc<Node> {
         memory: Arc::new(MemoryBudget::new(1 << 30)),
         cardinality: CardinalityLimits::default(),
         limits: skywatch_query::Limits::default(),
+        autogen: true,
         upkeep: UpkeepSettings::default(),
         monitor: Arc::default(),
     })

@@ -1,10 +1,11 @@
 use std::path::Path;
 
-use skywatch_model::line::Precision;
+use skywatch_model::line::{ParseOptions, Precision, parse};
 use skywatch_query::{CancelToken, OutputColumn, QueryRequest, StatementResult};
+use skywatch_storage::Consumer;
 
-use super::*;
-use crate::{Consistency, Copied, Forwarded, Subscribed};
+use super::{writing::BATCH_PATIENCE, *};
+use crate::{Consistency, Copied, Forwarded, Subscribed, WriteErrorClass};
 
 mod into;
 
@@ -17,6 +18,7 @@ fn open(directory: &Path) -> Result<Arc<Node>, NodeError> {
         memory: Arc::new(MemoryBudget::new(1 << 30)),
         cardinality: CardinalityLimits::default(),
         limits: Limits::default(),
+        autogen: true,
         upkeep: UpkeepSettings::default(),
         monitor: Arc::default(),
     })
@@ -138,6 +140,7 @@ fn open_with(directory: &Path, memory: MemoryBudget, max_series: u64) -> Arc<Nod
         memory: Arc::new(memory),
         cardinality: CardinalityLimits { max_series_per_database: max_series, max_values_per_tag: 0 },
         limits: Limits::default(),
+        autogen: true,
         upkeep: UpkeepSettings::default(),
         monitor: Arc::default(),
     })

@@ -82,6 +82,7 @@ impl Skywatch {
                 memory: Arc::new(MemoryBudget::new(1 << 30)),
                 cardinality: CardinalityLimits::default(),
                 limits: Limits::default(),
+                autogen: true,
                 upkeep: skywatch_cluster::UpkeepSettings::default(),
                 monitor: Arc::default(),
             })

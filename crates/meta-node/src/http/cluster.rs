@@ -213,9 +213,9 @@ pub(super) async fn lease(State(api): State<Api>, Query(parameters): Query<Param
     let lasts = api.node.settings().lease_lasts;
     let question =
         AskLease { name, owner: NodeId(owner), duration_ms: lasts.as_millis() as u64, forwarded: true };
-    let now_ns = api.node.now_ns();
     let answer = api.node.lease(question).await?;
-    let lasts_ns = i64::try_from(answer.lease.duration_ms).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+    let now_ns = api.node.now_ns();
+    let lasts_ns = i64::try_from(api.node.lease_remains(&answer.lease).as_nanos()).unwrap_or(i64::MAX);
     let shown = ShownLease {
         name: answer.lease.name,
         expiration: rfc3339(now_ns.saturating_add(lasts_ns)),

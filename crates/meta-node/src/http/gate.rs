@@ -100,9 +100,8 @@ async fn admit(api: &Api, login: &Login, method: &Method, path: &str) -> Result<
     if !catalogue.has_admin() {
         return match identified {
             Ok(Identified { by_secret: true, .. }) => Ok(()),
-            _ => Err(Problem::invalid(
-                "must create admin user first: POST /user with a token that is signed with shared-secret",
-            )),
+            // To the letter: clients look for it. docs/ctl.md says how.
+            _ => Err(Problem::invalid("must create admin user first")),
         };
     }
     let name = identified.map_err(|refusal| Problem::Unknown(refusal.0))?.name;

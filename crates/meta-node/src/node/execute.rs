@@ -148,6 +148,7 @@ impl MetaNode {
         command: Command,
         deadline: Instant,
     ) -> Result<Option<Outcome>, ExecuteError> {
+        let command = if self.inner.settings.autogen { command } else { command.without_autogen() };
         // What some node of the cluster would not understand never gets into the log.
         let seen = self.seen();
         if let Err(refused) = seen.catalogue.admit(&command) {

@@ -45,6 +45,13 @@ impl Observed {
         self.0.lock().clear();
     }
 
+    /// How much longer a lease stands if its owner does not renew it, as far as this node saw.
+    fn remaining(&self, lease: &Lease) -> Duration {
+        let seen = self.0.lock().get(&lease.name).copied().filter(|seen| seen.renewals == lease.renewals);
+        let stood = seen.map_or(Duration::ZERO, |seen| seen.since.elapsed());
+        Duration::from_millis(lease.duration_ms).saturating_sub(stood)
+    }
+
     /// The count of renewals at which a lease has stood for as long as it lasts, or was given back.
     fn unrenewed(&self, lease: &Lease) -> Option<u64> {
         let is_free = lease.owner == NodeId(0);
@@ -57,6 +64,11 @@ impl Observed {
 }
 
 impl MetaNode {
+    /// How much longer a lease stands if its owner does not renew it; known to the leader, others take it for new.
+    pub fn lease_remains(&self, lease: &Lease) -> Duration {
+        self.inner.leases.remaining(lease)
+    }
+
     /// Asks for a lease, or renews it.
     pub async fn lease(&self, question: AskLease) -> Result<AskedLease, ExecuteError> {
         let deadline = Instant::now() + LIMIT;

@@ -31,6 +31,9 @@ async fn a_lease_goes_to_another_only_after_it_has_run_out() {
     tokio::time::sleep(LASTS / 2).await;
     assert_eq!(ask(&hosts[0], a).await, Some(true), "renewed");
     tokio::time::sleep(LASTS - Duration::from_secs(1)).await;
+    let standing = hosts[0].node().catalogue().1.lease("cq").expect("granted").clone();
+    let left = hosts[leader(&hosts)].node().lease_remains(&standing);
+    assert!((Duration::from_millis(800)..=Duration::from_millis(1_200)).contains(&left), "{left:?}");
     assert_eq!(ask(&hosts[2], b).await, Some(false), "not so long since the renewal");
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(ask(&hosts[2], b).await, Some(true));

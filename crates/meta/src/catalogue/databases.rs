@@ -56,6 +56,22 @@ impl Catalogue {
         Ok(Applied::CHANGED)
     }
 
+    pub(super) fn create_bare_database(&mut self, name: &str) -> Result<Applied, CatalogueError> {
+        if !is_valid_name(name) {
+            return Err(CatalogueError::InvalidName);
+        }
+        if self.database(name).is_some() {
+            return Ok(Applied::default());
+        }
+        self.databases.push(Database {
+            name: name.into(),
+            default_retention_policy: String::new(),
+            retention_policies: Vec::new(),
+            continuous_queries: Vec::new(),
+        });
+        Ok(Applied::CHANGED)
+    }
+
     pub(super) fn drop_database(&mut self, name: &str) -> Applied {
         let Some(index) = self.databases.iter().position(|database| database.name == name) else {
             return Applied::default();

@@ -95,14 +95,9 @@ section! {
 }
 
 impl MetaSection {
-    pub(super) fn check(&self) -> Result<()> {
-        if self.retention_autocreate == Some(false) {
-            bail!(
-                "[meta] retention-autocreate is false: here every database begins with a retention policy; create it \
-                 WITH the one that you want, and take the key away"
-            );
-        }
-        Ok(())
+    /// Whether databases that are created without a policy begin with `autogen`.
+    pub(super) fn autogen(&self) -> bool {
+        self.retention_autocreate != Some(false)
     }
 }
 
@@ -177,8 +172,10 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_done_otherwise_is_refused() {
-        assert!(settings_error("[meta]\nretention-autocreate = false").contains("retention-autocreate"));
+    fn databases_may_begin_without_a_policy() {
+        assert!(settings("").autogen);
+        assert!(settings("[meta]\nretention-autocreate = true").autogen);
+        assert!(!settings("[meta]\nretention-autocreate = false").autogen);
     }
 
     #[test]

@@ -122,12 +122,6 @@ impl MetaSettings {
 
     fn merge(args: &MetaArgs, file: &MetaFile) -> Result<Self> {
         let meta = &file.meta;
-        if meta.retention_autocreate == Some(false) {
-            bail!(
-                "[meta] retention-autocreate is false: here every database begins with a retention policy; create it \
-                 WITH the one that you want, and take the key away"
-            );
-        }
         let text = |key: &Option<String>| key.clone().filter(|text| !text.is_empty());
         let (auth, internal_secret) = (meta.auth_enabled == Some(true), text(&meta.internal_shared_secret));
         if auth && internal_secret.is_none() {
@@ -213,6 +207,7 @@ fn node(args: &MetaArgs, meta: &MetaNodeSection) -> Result<Settings> {
         timing,
         single_server: args.single_server || meta.single_server == Some(true),
         https: meta.https_enabled == Some(true),
+        autogen: meta.retention_autocreate != Some(false),
         gossip_every: span(meta.gossip_frequency, defaults.gossip_every).max(GOSSIP_MIN),
         announcement_lasts: span(meta.announcement_expiration, defaults.announcement_lasts),
         lease_lasts: span(meta.lease_duration, defaults.lease_lasts),
@@ -307,7 +302,6 @@ mod tests {
     fn what_cannot_be_is_refused_in_plain_words() {
         for (text, word) in [
             ("[meta]\nauth-enabled = true", "internal-shared-secret is blank"),
-            ("[meta]\nretention-autocreate = false", "retention-autocreate"),
             ("[meta]\nhttps-enabled = true", "https-certificate"),
             ("[meta]\nheartbeat-timeout = \"1ms\"", "too short"),
             ("[meta]\nelection = \"1s\"", "line 2"),

@@ -195,6 +195,7 @@ fn restore_offline(
         memory: Arc::new(MemoryBudget::unlimited()),
         cardinality: CardinalityLimits::NONE,
         limits: Limits::default(),
+        autogen: true,
         upkeep: skywatch_cluster::UpkeepSettings::default(),
         monitor: Arc::default(),
     })?;
