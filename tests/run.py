@@ -2,37 +2,26 @@
 """Runs every check of the repository and ends with one line of counts.
 
 Steps, in order: formatting, lints, Rust tests, the console's tests, then the end-to-end tests against real
-counterparts. All steps run even when one fails, so that one run tells everything.
+counterparts. All steps run even when one fails, so that one run tells everything; what failed in them is run once
+more by itself (results.py says what that means).
 
     tests/run.py              everything
     tests/run.py rust e2e     only these steps (format, lint, rust, console, e2e)
 """
 
+import json
 import os
-import re
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+
+from results import Tally, add_cargo, add_junit, junit_cases
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "tests" / "out"
-
-
-class Tally:
-    """What passed, failed and was skipped, by name where a name is worth printing."""
-
-    def __init__(self):
-        self.passed = 0
-        self.failed = []
-        self.skipped = []
-
-    def step(self, name, ok):
-        if ok:
-            self.passed += 1
-        else:
-            self.failed.append(name)
+# More failures than this are not the weather: running them again would only take time.
+AGAIN_MAX = 10
 
 
 def announce(text):
@@ -69,13 +58,24 @@ def check_lints(tally):
 def rust_tests(tally):
     announce("Rust unit, property and integration tests")
     code, output = run(["cargo", "test", "--workspace", "--locked", "--no-fail-fast"])
-    results = re.findall(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", output, re.M)
-    tally.passed += sum(int(passed) for passed, _, _ in results)
-    failures = re.findall(r"^test (.+) \.\.\. FAILED$", output, re.M)
-    tally.failed += [f"rust: {name}" for name in failures]
-    tally.skipped += [f"rust: {name}" for name in re.findall(r"^test (.+) \.\.\. ignored", output, re.M)]
-    if not results or (code != 0 and not failures):
-        tally.failed.append("rust: cargo test did not run to its end")
+    add_cargo(tally, output, code)
+    again = failures_of(tally, "rust")
+    if 0 < len(again) <= AGAIN_MAX:
+        announce("what failed of them, by itself")
+        tally.settle({failure.name for failure in again if passes_alone(failure)})
+
+
+def passes_alone(failure):
+    """Whether a Rust test that failed passes when nothing runs beside it. Cargo is not asked: for one package it might
+    build everything anew.
+    """
+    package, executable = failure.target.split(maxsplit=1)
+    metadata = subprocess.check_output(["cargo", "metadata", "--no-deps", "--format-version=1"], cwd=ROOT)
+    manifests = {found["name"]: found["manifest_path"] for found in json.loads(metadata)["packages"]}
+    home = Path(manifests[package]).parent
+    env = dict(os.environ, CARGO_MANIFEST_DIR=str(home))
+    code, output = run([str(ROOT / executable), "--exact", failure.test], home, env)
+    return code == 0 and "test result: ok. 1 passed" in output
 
 
 def console_tests(tally):
@@ -100,47 +100,41 @@ def end_to_end_tests(tally):
     announce("end-to-end tests against real counterparts")
     code, _ = run(["cargo", "build", "--quiet", "--locked", "-p", "skywatch"])
     if code != 0:
-        tally.failed.append("e2e: the binary does not build")
+        tally.step("e2e: the binary does not build", False)
         return
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     built = (ROOT / target / "debug").resolve()
     env = dict(os.environ, SKYWATCH_BIN=str(built / "skywatch"))
     if (driver := built / "examples" / "log_driver").exists():
         env["LOG_DRIVER"] = str(driver)  # The step before this one has built it.
-    report = OUT / "e2e.xml"
+    add_junit(tally, "e2e", *pytest("e2e.xml", env, "--durations=25", *workers()))
+    again = failures_of(tally, "e2e")
+    if 0 < len(again) <= AGAIN_MAX:
+        announce("what failed of them, by itself")
+        report, _ = pytest("e2e-again.xml", env, *(f"{failure.target}::{failure.test}" for failure in again))
+        if report.exists():
+            tally.settle({case.name for case in junit_cases("e2e", report) if case.outcome == "passed"})
+
+
+def pytest(report, env, *options):
+    """Runs end-to-end tests; the path of the report, and the exit code."""
+    report = OUT / report
     report.unlink(missing_ok=True)
-    code, _ = run(
-        [str(ROOT / "tests/.venv/bin/python"), "-m", "pytest", "-ra", f"--junitxml={report}", *workers()],
-        ROOT / "tests",
-        env,
-    )
-    add_junit(tally, "e2e", report, code)
+    command = [str(ROOT / "tests/.venv/bin/python"), "-m", "pytest", "-ra", f"--junitxml={report}"]
+    # Reports of this form tell the file of a test.
+    code, _ = run([*command, "-o", "junit_family=xunit1", *options], ROOT / "tests", env)
+    return report, code
+
+
+def failures_of(tally, kind):
+    """Failed tests of `kind` that can be run by themselves."""
+    return [failure for failure in tally.failed if failure.target and failure.name.startswith(f"{kind}: ")]
 
 
 def workers():
     """Files are run beside each other: most of them wait for servers most of the time."""
     count = os.environ.get("SKYWATCH_TEST_WORKERS", "2")
     return ["-n", count, "--dist", "loadgroup"] if count != "1" else []
-
-
-def add_junit(tally, kind, report, code):
-    """Adds the results of a JUnit XML report; a missing or unreadable report is a failure."""
-    try:
-        cases = list(ElementTree.parse(report).getroot().iter("testcase"))
-    except (OSError, ElementTree.ParseError) as error:
-        tally.failed.append(f"{kind}: no readable report ({error})")
-        return
-    failed_before = len(tally.failed)
-    for case in cases:
-        name = f"{kind}: {case.get('classname')}.{case.get('name')}"
-        if case.find("failure") is not None or case.find("error") is not None:
-            tally.failed.append(name)
-        elif (skip := case.find("skipped")) is not None:
-            tally.skipped.append(f"{name} ({skip.get('message') or 'no reason given'})")
-        else:
-            tally.passed += 1
-    if not cases or (code != 0 and len(tally.failed) == failed_before):
-        tally.failed.append(f"{kind}: the runner ended with exit code {code} after {len(cases)} tests")
 
 
 STEPS = {
@@ -164,11 +158,8 @@ def main():
         STEPS[name](tally)
         print(f"--- {name}: {time.monotonic() - step_began:.0f} s", flush=True)
     announce(f"all of it took {time.monotonic() - began:.0f} s")
-    for name in tally.failed:
-        print(f"FAILED  {name}")
-    for name in tally.skipped:
-        print(f"SKIPPED {name}")
-    print(f"{tally.passed} passed, {len(tally.failed)} failed, {len(tally.skipped)} skipped", flush=True)
+    tally.close()
+    print("\n".join(tally.report()), flush=True)
     sys.exit(1 if tally.failed or tally.passed == 0 else 0)
 
 
