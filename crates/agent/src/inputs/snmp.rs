@@ -97,14 +97,17 @@ async fn collect(
     Ok(())
 }
 
-async fn scalar(session: &mut Session, field: &Field) -> Result<Option<skywatch_model::FieldValue>, String> {
+async fn scalar(
+    session: &mut Session<'_>,
+    field: &Field,
+) -> Result<Option<skywatch_model::FieldValue>, String> {
     match session.get(&field.oid).await? {
         Some(value) => convert::value(&value, &field.conversion),
         None => Ok(None),
     }
 }
 
-async fn read_table(session: &mut Session, table: &Table) -> Result<Rows, String> {
+async fn read_table(session: &mut Session<'_>, table: &Table) -> Result<Rows, String> {
     let mut rows = Rows::default();
     // The table that translates indices has to be known before those that use it.
     let (first, rest): (Vec<_>, Vec<_>) = table.fields.iter().partition(|field| field.secondary_index_table);

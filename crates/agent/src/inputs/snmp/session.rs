@@ -1,7 +1,5 @@
 //! Requests to one agent: repeated when an answer is lost, walks bounded.
 
-use std::time::Duration;
-
 use snmp2::{AsyncSession, Error, Oid, Pdu, Value, Version, snmp};
 
 use super::names::oid_text;
@@ -13,11 +11,13 @@ const WALK_MAX: usize = 200_000;
 const REPETITIONS_MIN: u32 = 1;
 
 /// A session with an agent.
-pub(super) struct Session {
+///
+/// Each attempt after a lost one has a socket of its own: on the old one an answer that is late would be taken for that of
+/// the next request, and so on for ever.
+pub(super) struct Session<'a> {
+    options: &'a Options,
+    agent: &'a Agent,
     session: AsyncSession,
-    timeout: Duration,
-    attempts: u32,
-    max_repetitions: u32,
     dead: bool,
 }
 
@@ -33,37 +33,20 @@ pub(super) enum Variable {
     Oid(String),
 }
 
-impl Session {
+impl<'a> Session<'a> {
     /// Opens a session; with SNMPv3, asks the agent who it is.
-    pub(super) async fn open(options: &Options, agent: &Agent) -> Result<Self, String> {
-        let address = (agent.host.as_str(), agent.port);
-        let first_id = rand::random_range(1..i32::MAX / 2);
-        let community = options.community.as_bytes();
-        let opened = async {
-            match options.version {
-                Version::V1 => AsyncSession::new_v1(address, community, first_id).await,
-                Version::V2C => AsyncSession::new_v2c(address, community, first_id).await,
-                Version::V3 => {
-                    let security = super::security(options).map_err(std::io::Error::other)?;
-                    AsyncSession::new_v3(address, first_id, security).await
-                }
+    pub(super) async fn open(options: &'a Options, agent: &'a Agent) -> Result<Self, String> {
+        let session = socket(options, agent).await?;
+        let mut session = Self { options, agent, session, dead: false };
+        for attempt in 0..session.attempts() {
+            if attempt > 0 {
+                session.session = socket(options, agent).await?;
             }
-        };
-        let session = tokio::time::timeout(options.timeout, opened)
-            .await
-            .map_err(|_| "its name is not resolved in time".to_owned())?
-            .map_err(|error| error.to_string())?;
-        let mut session = Self {
-            session,
-            timeout: options.timeout,
-            attempts: options.retries + 1,
-            max_repetitions: options.max_repetitions,
-            dead: false,
-        };
-        if options.version == Version::V3 {
-            session.discover().await?;
+            if session.discover().await? {
+                return Ok(session);
+            }
         }
-        Ok(session)
+        Err(session.silent())
     }
 
     /// Whether the agent has stopped answering: there is no sense in asking it for more.
@@ -71,20 +54,23 @@ impl Session {
         self.dead
     }
 
-    async fn discover(&mut self) -> Result<(), String> {
-        for _ in 0..self.attempts {
-            match tokio::time::timeout(self.timeout, self.session.init()).await {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(Error::Receive | Error::Send)) | Err(_) => {}
-                Ok(Err(error)) => return Err(error.to_string()),
-            }
+    fn attempts(&self) -> u32 {
+        self.options.retries + 1
+    }
+
+    /// Asks an agent of SNMPv3 who it is and what time it has; whether it answered. The others need not be asked.
+    async fn discover(&mut self) -> Result<bool, String> {
+        match tokio::time::timeout(self.options.timeout, self.session.init()).await {
+            Ok(Ok(())) => Ok(true),
+            Ok(Err(Error::Receive | Error::Send)) | Err(_) => Ok(false),
+            Ok(Err(error)) => Err(error.to_string()),
         }
-        Err(self.silent())
     }
 
     fn silent(&mut self) -> String {
         self.dead = true;
-        format!("no answer to {} requests of {} ms each", self.attempts, self.timeout.as_millis())
+        let timeout = self.options.timeout.as_millis();
+        format!("no answer to {} requests of {timeout} ms each", self.attempts())
     }
 
     /// One variable; `None` if the agent has none of that name.
@@ -102,7 +88,7 @@ impl Session {
             let name = owned(&at)?;
             let request = match self.session.version() {
                 Version::V1 => Request::Next(name),
-                Version::V2C | Version::V3 => Request::Bulk(name, self.max_repetitions),
+                Version::V2C | Version::V3 => Request::Bulk(name, self.options.max_repetitions),
             };
             let variables = self.repeat(&request).await?;
             if variables.is_empty() {
@@ -127,23 +113,52 @@ impl Session {
 
     /// Asks until there is an answer, as often as the options say.
     async fn repeat(&mut self, request: &Request) -> Result<Vec<(Vec<u64>, Option<Variable>)>, String> {
-        let mut repetitions = self.max_repetitions.max(REPETITIONS_MIN);
-        for _ in 0..self.attempts {
-            let answer =
-                tokio::time::timeout(self.timeout, request.send(&mut self.session, repetitions)).await;
-            match answer {
+        let mut repetitions = self.options.max_repetitions.max(REPETITIONS_MIN);
+        let mut lost = false;
+        for _ in 0..self.attempts() {
+            if lost {
+                self.session = socket(self.options, self.agent).await?;
+                if !self.discover().await? {
+                    continue;
+                }
+            }
+            lost = false;
+            let asked = request.send(&mut self.session, repetitions);
+            match tokio::time::timeout(self.options.timeout, asked).await {
                 Ok(Ok(Answer::Variables(variables))) => return Ok(variables),
                 Ok(Ok(Answer::TooBig)) if repetitions > REPETITIONS_MIN => repetitions /= 2,
                 Ok(Ok(Answer::TooBig)) => return Err("an answer is too big for the agent".to_owned()),
                 Ok(Ok(Answer::Refused(why))) => return Err(why),
-                // Lost, late, or the agent's clock has moved on: ask again.
-                Ok(Err(Error::Receive | Error::Send | Error::RequestIdMismatch | Error::AuthUpdated))
-                | Err(_) => {}
+                // The agent's clock has moved on.
+                Ok(Err(Error::AuthUpdated)) => {}
+                // Lost or late.
+                Ok(Err(Error::Receive | Error::Send | Error::RequestIdMismatch)) | Err(_) => lost = true,
                 Ok(Err(error)) => return Err(error.to_string()),
             }
         }
         Err(self.silent())
     }
+}
+
+/// A socket of its own for an agent.
+async fn socket(options: &Options, agent: &Agent) -> Result<AsyncSession, String> {
+    let address = (agent.host.as_str(), agent.port);
+    let first_id = rand::random_range(1..i32::MAX / 2);
+    let community = options.community.as_bytes();
+    let opened = async {
+        match options.version {
+            Version::V1 => AsyncSession::new_v1(address, community, first_id).await,
+            Version::V2C => AsyncSession::new_v2c(address, community, first_id).await,
+            Version::V3 => {
+                let security = super::security(options).map_err(std::io::Error::other)?;
+                AsyncSession::new_v3(address, first_id, security).await
+            }
+        }
+    };
+    tokio::time::timeout(options.timeout, opened)
+        .await
+        .map_err(|_| "its name is not resolved in time".to_owned())?
+        .map_err(|error| error.to_string())
 }
 
 enum Request {

@@ -32,7 +32,9 @@ fn snmpd() -> Option<Snmpd> {
         return None;
     }
     let dir = tempfile::tempdir().expect("temporary directory");
-    let port = UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a port").port();
+    // Below those that the kernel gives to sockets: another test's could have it before the agent does.
+    let free = |port: &u16| UdpSocket::bind(("127.0.0.1", *port)).is_ok();
+    let port = std::iter::repeat_with(|| rand::random_range(20_000..30_000)).find(free).expect("endless");
     let config = "rocommunity public\nsysName machine-1\nsysLocation rack 7\nsysContact ops\n\
                   createUser plain\ncreateUser signed SHA \"authpassword\"\n\
                   createUser sealed SHA-256 \"authpassword\" AES \"privpassword\"\n\
@@ -52,8 +54,12 @@ fn snmpd() -> Option<Snmpd> {
 impl Snmpd {
     /// Gathers until it answers.
     fn gather(&mut self, options: &str) -> (Vec<Metric>, Vec<GatherError>) {
-        let text =
-            format!("agents = ['udp://127.0.0.1:{}']\ntimeout = '1s'\nretries = 0\n{options}", self.port);
+        self.gather_with("timeout = '1s'\nretries = 0", options)
+    }
+
+    /// The same with other limits.
+    fn gather_with(&mut self, limits: &str, options: &str) -> (Vec<Metric>, Vec<GatherError>) {
+        let text = format!("agents = ['udp://127.0.0.1:{}']\n{limits}\n{options}", self.port);
         let mut section = section_for_tests(&text);
         let mut input = build(&mut section, &Context::default()).expect("valid");
         assert!(section.finish().is_ok(), "unknown options in {options}");
@@ -172,6 +178,36 @@ fn an_agent_that_is_silent_costs_its_own_time_only() {
     assert_eq!(errors.len(), 2, "one for each agent, and not for each field: {errors:?}");
     assert!(errors[0].to_string().contains("no answer to 2 requests of 100 ms each"), "{errors:?}");
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn an_answer_that_is_late_costs_one_attempt() {
+    let Some(mut snmpd) = snmpd() else { return };
+    // Between the two stands what makes the agent's second answer late, and every later one prompt.
+    let between = UdpSocket::bind("127.0.0.1:0").expect("bound");
+    let agent = format!("127.0.0.1:{}", snmpd.port);
+    snmpd.port = between.local_addr().expect("bound").port();
+    std::thread::spawn(move || {
+        let mut packet = [0; 65_536];
+        let mut answers = 0;
+        while let Ok((length, client)) = between.recv_from(&mut packet) {
+            let onward = UdpSocket::bind("127.0.0.1:0").expect("bound");
+            onward.set_read_timeout(Some(Duration::from_secs(1))).expect("set");
+            onward.send_to(&packet[..length], &agent).expect("sent");
+            let Ok((length, _)) = onward.recv_from(&mut packet) else { continue };
+            answers += 1;
+            let (answer, reply) = (packet[..length].to_vec(), between.try_clone().expect("cloned"));
+            let late = if answers == 2 { Duration::from_millis(1_500) } else { Duration::ZERO };
+            std::thread::spawn(move || {
+                std::thread::sleep(late);
+                reply.send_to(&answer, client)
+            });
+        }
+    });
+    let (metrics, errors) =
+        snmpd.gather_with("timeout = '1s'\nretries = 1", &format!("{SYSTEM}{INTERFACES}"));
+    assert!(errors.is_empty(), "{errors:?}");
+    assert!(metrics.len() > 1, "{metrics:?}");
 }
 
 #[test]
