@@ -31,10 +31,35 @@ STEPS = [
     "SHOW RETENTION POLICIES ON named",
     "DROP RETENTION POLICY two ON db",
     "SHOW RETENTION POLICIES ON db",
-    ("m v=4 4", {}),
-    "SELECT v FROM m",
     "DROP DATABASE db",
     "SHOW DATABASES",
+]
+
+
+BEFORE_LOOKS = [
+    "CREATE DATABASE db",
+    "CREATE RETENTION POLICY two ON db DURATION INF REPLICATION 1",
+    ("m,h=a v=1 1\nm,h=c w=2i 2", {"rp": "two"}),
+]
+
+# Asked where there is no default policy, as they are and with `rp` in the request: as with writes, that counts.
+LOOKS = [
+    *[f"SHOW {what}" for what in ("SERIES", "FIELD KEYS", "TAG KEYS", "MEASUREMENTS", "TAG VALUES WITH KEY = h")],
+    *[f"SHOW {what} FROM m" for what in ("SERIES", "FIELD KEYS", "TAG KEYS")],
+    *[f"SHOW {what} FROM /m/" for what in ("SERIES", "FIELD KEYS", "TAG KEYS")],
+    *[f"SHOW {what} FROM db.two.m" for what in ("SERIES", "FIELD KEYS", "TAG KEYS")],
+    *[f"SHOW {what} FROM nosuch.m" for what in ("SERIES", "FIELD KEYS")],
+    *[f"SHOW {what} ON db" for what in ("SERIES", "FIELD KEYS")],
+    *[f"SHOW {what} EXACT CARDINALITY" for what in ("SERIES", "MEASUREMENT", "TAG KEY", "FIELD KEY")],
+    "SHOW TAG VALUES EXACT CARDINALITY WITH KEY = h",
+    "SHOW SERIES WHERE h = 'a'",
+    "SHOW SERIES CARDINALITY",
+    "SHOW FIELD KEY CARDINALITY",
+    "SELECT v FROM m",
+    "SELECT v INTO x FROM two.m",
+    "EXPLAIN SELECT v FROM m",
+    "DELETE FROM m WHERE time = 5",
+    "DROP SERIES FROM m WHERE h = 'b'",
 ]
 
 
@@ -61,14 +86,21 @@ def test_databases_begin_without_a_policy(start, skywatch_bin, tmp_path):
         for step in STEPS:
             answers = [done(at, step) for at in (theirs.url, url)]
             assert answers[0] == answers[1], step
+        for step in BEFORE_LOOKS:
+            assert {done(at, step)[0] for at in (theirs.url, url)} <= {200, 204}, step
+        for look in LOOKS:
+            for policy in ({}, {"rp": "two"}, {"rp": "nosuch"}):
+                answers = [done(at, look, **policy) for at in (theirs.url, url)]
+                assert answers[0] == answers[1], (look, policy)
     finally:
         theirs.stop()
         ours.stop()
 
 
-def done(url, step):
+def done(url, step, **more):
     if isinstance(step, str):
-        answer = requests.post(f"{url}/query", params={"db": "db", "epoch": "ns"}, data={"q": step}, timeout=30)
+        params = {"db": "db", "epoch": "ns"} | more
+        answer = requests.post(f"{url}/query", params=params, data={"q": step}, timeout=30)
     else:
         lines, more = step
         answer = requests.post(f"{url}/write", params={"db": "db"} | more, data=lines, timeout=30)

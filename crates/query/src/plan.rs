@@ -32,6 +32,7 @@ pub(crate) use expand::ranked_tags;
 use source::Schema;
 pub(crate) use source::{
     Answer, NamedSource, Outer, RowOrder, SHARDS_AHEAD, SourceContext, Subqueries, expand_measurements,
+    policy_of,
 };
 
 use crate::{

@@ -10,7 +10,7 @@ use skywatch_influxql::{Measurement, MeasurementName, Select, Source};
 use skywatch_model::{FieldType, TimeRange};
 use skywatch_storage::{ReadError, ShardRead, TagPredicate};
 
-use crate::{Backend, BackendError, QueryError, Reading};
+use crate::{Backend, BackendError, QueryError, Reading, RetentionPolicyInfo};
 
 /// A measurement and the shards that may hold it. One name from several retention policies is one source.
 #[derive(Debug)]
@@ -156,19 +156,28 @@ fn shards_of(
     let named = measurement.retention_policy.as_deref().filter(|name| !name.is_empty());
     // As in InfluxDB the request's policy counts in every database.
     let policy = named.or_else(|| Some(context.retention_policy).filter(|name| !name.is_empty()));
-    let policies = context.backend.retention_policies(database)?;
-    let policy = match policy {
-        Some(name) => policies.iter().find(|policy| policy.name == name),
-        None => policies.iter().find(|policy| policy.is_default),
-    }
-    .ok_or_else(|| match policy {
-        Some(name) => QueryError::Backend(BackendError::RetentionPolicyNotFound(name.to_owned())),
-        None => QueryError::invalid(format!("default retention policy not set for: {database}")),
-    })?;
+    let policy = policy_of(context.backend, database, policy)?;
     if range.is_empty() {
         return Ok(Vec::new());
     }
     Ok(context.backend.shards(database, &policy.name, range, context.reading)?)
+}
+
+/// The policy of that name, or the default one where none is named.
+pub(crate) fn policy_of(
+    backend: &dyn Backend,
+    database: &str,
+    name: Option<&str>,
+) -> Result<RetentionPolicyInfo, QueryError> {
+    let mut policies = backend.retention_policies(database)?.into_iter();
+    let found = match name {
+        Some(name) => policies.find(|policy| policy.name == name),
+        None => policies.find(|policy| policy.is_default),
+    };
+    found.ok_or_else(|| match name {
+        Some(name) => QueryError::Backend(BackendError::RetentionPolicyNotFound(name.to_owned())),
+        None => QueryError::invalid(format!("default retention policy not set for: {database}")),
+    })
 }
 
 /// Names of measurements in any of the shards that are wanted, sorted.

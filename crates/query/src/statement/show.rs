@@ -9,7 +9,9 @@ use skywatch_model::{Column, FieldType, TimeRange, Values};
 
 use super::{Context, Shards, cut, integers, schema_condition::Condition, strings, table, union::Union};
 use crate::{
-    BackendError, OutputColumn, QueryError, ResultSeries, executor::Sender, plan::expand_measurements,
+    OutputColumn, QueryError, ResultSeries,
+    executor::Sender,
+    plan::{expand_measurements, policy_of},
 };
 
 pub(super) fn databases(context: &Context<'_>, sender: &mut Sender<'_>) -> Result<(), QueryError> {
@@ -80,7 +82,7 @@ pub(super) fn names(wanted: &MeasurementName, name: &str) -> bool {
 }
 
 /// Measurements with their shards, for statements that InfluxDB answers from one retention policy: that of each
-/// source, or the default one.
+/// source, of the request, or the default one.
 pub(super) fn by_policy(
     context: &Context<'_>,
     database: &str,
@@ -99,17 +101,9 @@ pub(super) fn by_policy(
             return Err(super::unsupported("SHOW FROM a subquery"));
         };
         let database = source.database.as_deref().unwrap_or(database);
-        let policies = context.backend.retention_policies(database)?;
-        let policy = match source.retention_policy.as_deref() {
-            Some(name) => policies
-                .iter()
-                .find(|policy| policy.name == name)
-                .ok_or_else(|| QueryError::Backend(BackendError::RetentionPolicyNotFound(name.to_owned())))?,
-            None => match policies.iter().find(|policy| policy.is_default) {
-                Some(policy) => policy,
-                None => continue,
-            },
-        };
+        let named = source.retention_policy.as_deref().filter(|name| !name.is_empty());
+        let requested = Some(context.request.retention_policy.as_str()).filter(|name| !name.is_empty());
+        let policy = policy_of(context.backend, database, named.or(requested))?;
         let shards = context.backend.shards(database, &policy.name, range, context.reading)?;
         for name in expand_measurements(&shards, |name| from.is_empty() || names(&source.name, name))? {
             found.entry(name).or_default().extend(shards.iter().cloned());
