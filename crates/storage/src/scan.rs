@@ -10,8 +10,6 @@ use std::collections::VecDeque;
 
 use skywatch_model::{Column, FieldValue, RowBlock, TimeRange};
 
-use cut::{Piece, cut};
-
 use crate::{
     BlockStats, BlockStream, End, Order, ReadError, ScanBlock, ScanCost, SpanStats,
     memtable::{MemRows, MemScan},
@@ -20,6 +18,7 @@ use crate::{
     segment::{BlockHead, Segment},
     tombstone::{Fate, Mask, Place, SeriesMasks, fate, mask},
 };
+use cut::{Piece, cut};
 
 /// Something with rows of the series.
 #[derive(Debug)]
@@ -198,22 +197,6 @@ impl<'a> Scan<'a> {
         Self { clusters: Clusters::new(sources), pieces: VecDeque::new(), fields, range, order }
     }
 
-    /// The rows of the next block with the versions of their cells.
-    pub(crate) fn next_versioned(&mut self) -> Result<Option<Rows>, ReadError> {
-        let next = self.clusters.next(self.order);
-        let rows = next.map(|sources| {
-            let sources = match sources {
-                Sources::Alone(source) => vec![source],
-                Sources::Overlapping(sources) => sources,
-            };
-            let decode = |source: &Source<'_>| source.decode(self.range, true);
-            Ok(merge(sources.iter().map(decode).collect::<Result<_, _>>()?, true))
-        });
-        rows.transpose()
-    }
-}
-
-impl<'a> Scan<'a> {
     /// The next sources that overlap with none that come after them, and the range to read them in.
     fn next_piece(&mut self) -> Option<Piece<'a>> {
         loop {
@@ -233,6 +216,20 @@ impl<'a> Scan<'a> {
                 }
             }
         }
+    }
+
+    /// The rows of the next block with the versions of their cells.
+    pub(crate) fn next_versioned(&mut self) -> Result<Option<Rows>, ReadError> {
+        let next = self.clusters.next(self.order);
+        let rows = next.map(|sources| {
+            let sources = match sources {
+                Sources::Alone(source) => vec![source],
+                Sources::Overlapping(sources) => sources,
+            };
+            let decode = |source: &Source<'_>| source.decode(self.range, true);
+            Ok(merge(sources.iter().map(decode).collect::<Result<_, _>>()?, true))
+        });
+        rows.transpose()
     }
 }
 

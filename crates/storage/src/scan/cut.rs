@@ -33,9 +33,7 @@ pub(super) fn cut(sources: Vec<Source<'_>>) -> VecDeque<Piece<'_>> {
     let mut from = i64::MIN;
     for (range, index) in alone {
         pieces.extend(rest(&mut sources, TimeRange::new(from, range.start.saturating_sub(1))));
-        if let Some(block) = sources[index].again() {
-            pieces.push_back((Sources::Alone(block), range));
-        }
+        pieces.extend(sources[index].take().map(|source| (Sources::Alone(source), range)));
         from = range.end.saturating_add(1);
     }
     pieces.extend(rest(&mut sources, TimeRange::new(from, i64::MAX)));
@@ -49,15 +47,15 @@ struct Slot<'a> {
 }
 
 impl<'a> Slot<'a> {
-    /// The same source once more, if it is a block.
-    fn again(&self) -> Option<Source<'a>> {
-        self.source.as_ref().and_then(Source::again)
+    /// The source: a block as often as it is wanted, another once.
+    fn take(&mut self) -> Option<Source<'a>> {
+        let again = self.source.as_ref().and_then(Source::again);
+        again.or_else(|| self.source.take())
     }
 
-    /// What of it may be in a range.
+    /// The source, if any of it may be in a range.
     fn within(&mut self, range: TimeRange) -> Option<Source<'a>> {
-        let has_rows = self.parts.iter().any(|part| part.overlaps(range));
-        if has_rows { self.again().or_else(|| self.source.take()) } else { None }
+        if self.parts.iter().any(|part| part.overlaps(range)) { self.take() } else { None }
     }
 }
 
