@@ -47,18 +47,22 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// The first form of the header's list that is known.
+    /// The form of the header's list that is known and wanted most, by its `q` (RFC 9110, section 12.4.2); of several the
+    /// first.
     pub(crate) fn from_accept(accept: &str) -> Self {
-        accept
-            .split(',')
-            .filter_map(|range| match range.split(';').next().unwrap_or_default().trim() {
-                "application/json" => Some(Self::Json),
-                "application/csv" | "text/csv" => Some(Self::Csv),
-                "application/x-msgpack" => Some(Self::Msgpack),
-                _ => None,
-            })
-            .next()
-            .unwrap_or_default()
+        let known = accept.split(',').filter_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let format = match parts.next().unwrap_or_default() {
+                "application/json" => Self::Json,
+                "application/csv" | "text/csv" => Self::Csv,
+                "application/x-msgpack" => Self::Msgpack,
+                _ => return None,
+            };
+            let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok());
+            Some((quality.unwrap_or(1.0), format))
+        });
+        let better = |best: (f32, Self), next: (f32, Self)| if next.0 > best.0 { next } else { best };
+        known.reduce(better).map(|(_, format)| format).unwrap_or_default()
     }
 
     /// Value of the `Content-Type` header.

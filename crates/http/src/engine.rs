@@ -24,6 +24,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Removes points.
     fn delete(&self, database: &str, request: &DeleteRequest) -> Result<(), BackendError>;
 
+    /// What is wrong with a query at first sight; see [`skywatch_query::Executor::check`].
+    fn check_query(&self, request: &QueryRequest) -> Result<(), QueryError>;
+
     /// Runs a query; see [`skywatch_query::Executor::execute`].
     fn query(
         &self,
@@ -65,6 +68,10 @@ impl Engine for Node {
 
     fn delete(&self, database: &str, request: &DeleteRequest) -> Result<(), BackendError> {
         self.executor().backend().delete(database, request)
+    }
+
+    fn check_query(&self, request: &QueryRequest) -> Result<(), QueryError> {
+        self.executor().check(request)
     }
 
     fn query(

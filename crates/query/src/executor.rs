@@ -131,6 +131,18 @@ impl Executor {
         self.running.kill(id)
     }
 
+    /// What is wrong with a request before any of it is run: its text is no InfluxQL, or its user may not.
+    pub fn check(&self, request: &QueryRequest) -> Result<(), QueryError> {
+        self.admit(request).map(drop)
+    }
+
+    fn admit(&self, request: &QueryRequest) -> Result<Query, QueryError> {
+        let query = skywatch_influxql::parse_query_with(&request.text, &request.params)
+            .map_err(|error| QueryError::Parse(error.to_string()))?;
+        access::authorize(&query, request, self.backend.as_ref())?;
+        Ok(query)
+    }
+
     /// Runs every statement of the request, in order, and sends what they answer. A statement that fails sends
     /// its error in its result, and the later ones are not run, as in InfluxDB. `Err` means that the whole
     /// request failed: before anything was sent, because its text is no InfluxQL, or because the sink closed.
@@ -140,9 +152,7 @@ impl Executor {
         cancel: &CancelToken,
         sink: &mut dyn ResultSink,
     ) -> Result<(), QueryError> {
-        let query = skywatch_influxql::parse_query_with(&request.text, &request.params)
-            .map_err(|error| QueryError::Parse(error.to_string()))?;
-        access::authorize(&query, request, self.backend.as_ref())?;
+        let query = self.admit(request)?;
         let timeout = self.limits.query_timeout;
         let deadline = (!timeout.is_zero()).then(|| Instant::now() + timeout);
         let cancel = deadline.map_or_else(|| cancel.clone(), |deadline| cancel.with_deadline(deadline));

@@ -405,6 +405,10 @@ fn formats_by_accept_header() {
         ("text/html, application/csv; q=0.5, */*", Format::Csv),
         ("application/x-msgpack", Format::Msgpack),
         ("text/plain", Format::Json),
+        ("text/csv, application/json", Format::Csv),
+        ("text/csv;q=0.5, application/json", Format::Json),
+        ("application/json; charset=utf-8; q=0.2, application/x-msgpack ;q=0.3", Format::Msgpack),
+        ("text/csv;q=often, application/json;q=0.9", Format::Csv),
     ];
     for (accept, format) in expected {
         assert_eq!(Format::from_accept(accept), format, "{accept}");

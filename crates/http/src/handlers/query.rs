@@ -59,8 +59,10 @@ pub(crate) async fn query(
     };
     let permit = app.queries.enter().await?;
     if params.is_true("async") {
-        run_unattended(app, job, permit);
-        return Ok(no_content(head.format));
+        return Ok(match run_unattended(app, job, permit).await {
+            Ok(()) => no_content(head.format),
+            Err(failure) => failure.into_answer(head.format, pretty),
+        });
     }
     match run(app, job, permit).await {
         Ok(answer) => Ok(answer),
@@ -282,11 +284,19 @@ fn count_abandoned(app: &App, abandoned: bool) {
     }
 }
 
-/// `async=true`: the answer is nobody's business, only what the query does.
-fn run_unattended(app: &Arc<App>, job: Job, permit: OwnedSemaphorePermit) {
+/// `async=true`: what is wrong at first sight is told; after that the answer is nobody's business, only what the query does.
+async fn run_unattended(app: &Arc<App>, job: Job, permit: OwnedSemaphorePermit) -> Result<(), Failure> {
     let app = Arc::clone(app);
+    let (tell, told) = oneshot::channel();
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
+        let checked = app.engine.check_query(&job.request);
+        let is_wrong = checked.is_err();
+        // A client that has gone meanwhile wants its query all the same.
+        drop(tell.send(checked));
+        if is_wrong {
+            return;
+        }
         let mut log_errors = |result: StatementResult| {
             if let Some(error) = result.error {
                 let query = redacted_query(&job.request.text);
@@ -298,6 +308,8 @@ fn run_unattended(app: &Arc<App>, job: Job, permit: OwnedSemaphorePermit) {
             tracing::warn!(query = %redacted_query(&job.request.text), %error, "an asynchronous query failed");
         }
     });
+    let ended = |_| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "the query ended before it began");
+    told.await.map_err(ended)?.map_err(|error| query_failure(&error))
 }
 
 /// A failed query as its client is told.

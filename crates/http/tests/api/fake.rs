@@ -127,6 +127,10 @@ impl Engine for FakeEngine {
         Ok(())
     }
 
+    fn check_query(&self, request: &QueryRequest) -> Result<(), QueryError> {
+        if request.text == "syntax" { Err(parse_error()) } else { Ok(()) }
+    }
+
     fn query(
         &self,
         request: &QueryRequest,

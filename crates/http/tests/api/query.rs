@@ -208,6 +208,10 @@ async fn asynchronous_queries_run_on() {
     let reply = server.post("/query?q=slow&async=true", "").await;
     assert_eq!((reply.status(), reply.text()), (204, ""));
     eventually("the query runs", || !server.engine.queries.lock().unwrap().is_empty()).await;
+    // What is wrong at first sight is told, and nothing runs.
+    let refused = server.post("/query?q=syntax&async=true", "").await;
+    assert!(refused.status() == 400 && refused.text().contains("error parsing query"), "{}", refused.text());
+    assert_eq!(server.engine.queries.lock().unwrap().len(), 1);
 }
 
 /// A bug in a query is a 500, or a cut connection if the answer had begun: never half an answer that looks whole.
