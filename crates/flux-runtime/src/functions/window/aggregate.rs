@@ -1,0 +1,180 @@
+//! `aggregateWindow`: rows of each window become one, told at the window's time.
+
+use std::{cell::Cell, rc::Rc, sync::Arc};
+
+use super::{
+    bounds::Every,
+    cut::{Cut, Labels, range_of},
+    every_of,
+    slim::Slim,
+};
+use crate::{
+    Call, Column, Context, Error, Function, Kind, ReductionFunction, Stream, Table, Tables, Value, Windows,
+    evaluate::apply_to,
+    functions::{LIBRARIES, group::merged},
+    read::{Reduced, WindowTime, WindowedRead},
+};
+
+/// What is told of a window, and in which columns.
+pub(super) struct Told {
+    pub(super) column: Arc<str>,
+    pub(super) source: Arc<str>,
+    pub(super) time: Arc<str>,
+}
+
+pub(super) fn aggregate_window(call: &mut Call<'_, '_>) -> Result<Value, Error> {
+    let every = every_of(call)?;
+    let function = call.function("fn")?;
+    let told = Told {
+        column: call.string_or("column", "_value")?,
+        source: call.string_or("timeSrc", "_stop")?,
+        time: call.string_or("timeDst", "_time")?,
+    };
+    let create_empty = call.bool_or("createEmpty", true)?;
+    let stream = call.stream("tables")?;
+    if let Some(windowed) = pushed(&every, &function, &told, create_empty) {
+        let read = stream.as_read().and_then(|read| read.reduced(Reduced::Windowed(windowed)));
+        if let Some(read) = read {
+            return Ok(Value::Stream(Stream::read(read)));
+        }
+    }
+    aggregated(call, stream, every, &function, told, create_empty)
+}
+
+/// `timedMovingAverage`: the mean of windows that may overlap.
+pub(super) fn timed_moving_average(call: &mut Call<'_, '_>) -> Result<Value, Error> {
+    let every = every_of(call)?;
+    let mean = LIBRARIES.iter().filter(|library| library.path.is_empty());
+    let mean = mean.flat_map(|library| library.builtins).find(|builtin| builtin.name == "mean");
+    let mean = mean.ok_or_else(|| call.error("there is no function mean"))?;
+    let told =
+        Told { column: call.string_or("column", "_value")?, source: "_stop".into(), time: "_time".into() };
+    let stream = call.stream("tables")?;
+    aggregated(call, stream, every, &Rc::new(Function::Builtin(mean)), told, false)
+}
+
+fn aggregated(
+    call: &mut Call<'_, '_>,
+    stream: Stream,
+    every: Every,
+    function: &Rc<Function>,
+    told: Told,
+    create_empty: bool,
+) -> Result<Value, Error> {
+    let given = stream.range();
+    // Without a call of `range`, the tables themselves say in which time their windows are.
+    let range: Rc<Cell<Option<(i64, i64)>>> = Rc::new(Cell::new(given));
+    let known = Rc::clone(&range);
+    let labels = Labels { time: "_time".into(), start: "_start".into(), stop: "_stop".into() };
+    let cut = Cut { every, labels, create_empty };
+    let slim = Rc::new(Slim::of(function, &told));
+    let told = Rc::new(told);
+    let (column, slimming) = (Arc::clone(&told.column), (Rc::clone(&told), Rc::clone(&slim)));
+    let windows = Stream::step(call.name, call.span, vec![stream], move |context, inputs| {
+        let tables = inputs.first().map_or(&[][..], |tables| tables.as_slice());
+        if given.is_none() {
+            known.set(overall_range(context, tables)?);
+        }
+        let mut made = Tables::new();
+        let (told, slim) = &slimming;
+        for table in tables {
+            let slim = slim.as_ref().as_ref().and_then(|slim| slim.of_table(table, told));
+            let subject = slim.as_ref().unwrap_or(table);
+            made.append(&mut cut.tables(context, table, subject, known.get())?);
+        }
+        Ok(made)
+    });
+    let arguments = vec![(Arc::from("column"), Value::String(column))];
+    let (name, span) = (call.name, call.span);
+    let applied = match apply_to(call.context, function, Value::Stream(windows), arguments, span)? {
+        Value::Stream(applied) => applied,
+        other => {
+            return Err(call.error(format!("fn has to return tables, but returned {}", other.kind().name())));
+        }
+    };
+    let made = Stream::step(name, span, vec![applied], move |context, inputs| {
+        let mut made = Tables::new();
+        let tables = inputs.first().map_or(&[][..], |tables| tables.as_slice());
+        for windows in tables
+            .chunk_by(|one, other| Slim::number(one).is_some() && Slim::number(one) == Slim::number(other))
+        {
+            let whole = slim.as_ref().as_ref().and_then(|slim| slim.whole(windows, &told, range.get()));
+            if let Some(whole) = whole {
+                made.push(whole);
+                continue;
+            }
+            for table in windows {
+                context.check()?;
+                made.push(told.table(context, table, range.get())?);
+            }
+        }
+        merged(context, made)
+    });
+    Ok(Value::Stream(made.with_range(given)))
+}
+
+/// From the first `_start` to the last `_stop`.
+fn overall_range(context: &Context<'_>, tables: &[Table]) -> Result<Option<(i64, i64)>, Error> {
+    let mut range: Option<(i64, i64)> = None;
+    for table in tables {
+        let Some((start, stop)) = range_of(table) else {
+            return Err(context.error("columns _start and _stop do not exist: call range() before"));
+        };
+        range = Some(range.map_or((start, stop), |known| (known.0.min(start), known.1.max(stop))));
+    }
+    Ok(range)
+}
+
+impl Told {
+    /// A window's table with the window's time, and as one of the whole time again.
+    fn table(&self, context: &Context<'_>, table: &Table, range: Option<(i64, i64)>) -> Result<Table, Error> {
+        let Some(source) = table.column(&self.source) else {
+            return Err(context.error(format!("column \"{}\" does not exist", self.source)));
+        };
+        let rows = table.rows();
+        let mut key = table.key().clone();
+        let mut bounds = Vec::with_capacity(2);
+        if let Some((start, stop)) = range {
+            for (label, time) in [("_start", start), ("_stop", stop)] {
+                key = key.with(label.into(), Kind::Time, Value::Time(time));
+                bounds.push(Column::repeat(label.into(), Kind::Time, Value::Time(time), rows));
+            }
+        }
+        let mut columns = bounds;
+        let has = |columns: &[Column], label: &str| columns.iter().any(|known| **known.label() == *label);
+        if !has(&columns, &self.time) {
+            columns.push(source.renamed(Arc::clone(&self.time)));
+        }
+        // Bounds, time and value come first, as in what is read.
+        let value = table.column(&self.column).into_iter();
+        for column in value.chain(table.columns()) {
+            if !has(&columns, column.label()) {
+                columns.push(column.clone());
+            }
+        }
+        Ok(Table::new(key, columns))
+    }
+}
+
+/// The call as the storage can do it, if it can.
+fn pushed(every: &Every, function: &Function, told: &Told, create_empty: bool) -> Option<WindowedRead> {
+    let (every_ns, offset_ns) = every.as_fixed()?;
+    let functions = [
+        ReductionFunction::Count,
+        ReductionFunction::Sum,
+        ReductionFunction::Mean,
+        ReductionFunction::Min,
+        ReductionFunction::Max,
+        ReductionFunction::First,
+        ReductionFunction::Last,
+    ];
+    let function = functions.into_iter().find(|known| function.is_builtin(known.name()))?;
+    let time = match &*told.source {
+        "_start" => WindowTime::Start,
+        "_stop" => WindowTime::Stop,
+        _ => return None,
+    };
+    let usual = *told.column == *"_value" && *told.time == *"_time";
+    let windows = Windows { every_ns, offset_ns };
+    usual.then_some(WindowedRead { function, windows, create_empty, time })
+}
