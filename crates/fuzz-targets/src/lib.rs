@@ -7,6 +7,7 @@
 mod calls;
 mod checksums;
 mod files;
+mod flux;
 mod log;
 mod mutate;
 mod requests;
@@ -46,6 +47,7 @@ impl Target {
 /// All of them.
 pub const TARGETS: &[Target] = &[
     Target::of_text("influxql", text::influxql),
+    Target::of_text("flux", flux::flux),
     Target::of_text("line_protocol", text::line_protocol),
     Target::of_text("snappy", requests::snappy),
     Target::of_text("prometheus_write", requests::prometheus_write),

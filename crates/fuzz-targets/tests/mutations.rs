@@ -90,6 +90,7 @@ macro_rules! targets {
 
 targets! {
     influxql
+    flux
     line_protocol
     snappy
     prometheus_write

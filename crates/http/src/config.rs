@@ -28,6 +28,10 @@ pub struct HttpConfig {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Rows of an answer that is not sent in chunks; what is beyond is left out. 0 means no limit.
     pub max_row_limit: usize,
+    /// Whether queries in Flux are answered.
+    pub flux: bool,
+    /// Whether they are logged.
+    pub flux_log: bool,
     /// Whether `/debug/pprof` answers.
     pub pprof: bool,
     /// Bytes of a request body, compressed or not; larger ones are answered with 413. 0 leaves it to
@@ -87,6 +91,8 @@ impl Default for HttpConfig {
             write_tracing: false,
             headers: Vec::new(),
             max_row_limit: 0,
+            flux: true,
+            flux_log: false,
             pprof: true,
             max_body_size: 25_000_000,
             memory: Arc::new(MemoryBudget::new(1 << 30)),

@@ -16,10 +16,10 @@ use skywatch_query::{SinkClosed, StatementResult};
 pub(crate) use csv::CsvEncoder;
 pub(crate) use json::JsonEncoder;
 pub(crate) use msgpack::{MsgpackEncoder, push_msgpack_error};
-pub(crate) use number::{push_f64_plain, push_u64};
+pub(crate) use number::{push_f64_plain, push_i64, push_u64};
 pub(crate) use outlet::Outlet;
 pub(crate) use text::{push_csv_field, push_json_string};
-pub(crate) use time::TimeFormat;
+pub(crate) use time::{Rfc3339Writer, TimeFormat};
 
 /// Lays out the results of one query, piece by piece.
 pub(crate) trait Encoder: Send {

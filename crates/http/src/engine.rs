@@ -1,13 +1,15 @@
 //! The node behind the API, as far as HTTP needs it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use skywatch_cluster::{
     Accounts, Entropy, Node, NodeStatistics, NotReady, PointsRequest, Purpose, WriteError, WriteRequest,
     WriteSummary, backup::Backups,
 };
 use skywatch_model::line::PointBatch;
-use skywatch_query::{BackendError, CancelToken, DeleteRequest, QueryError, QueryRequest, ResultSink};
+use skywatch_query::{
+    BackendError, CancelToken, DeleteRequest, OuterQuery, QueryError, QueryRequest, ResultSink,
+};
 
 /// Takes writes and answers queries. Every call may block; they are made from threads of their own.
 pub trait Engine: Send + Sync + 'static {
@@ -34,6 +36,16 @@ pub trait Engine: Send + Sync + 'static {
         cancel: &CancelToken,
         sink: &mut dyn ResultSink,
     ) -> Result<(), QueryError>;
+
+    /// Lists a query in another language; see [`skywatch_query::Executor::list_outer`].
+    fn list_query(&self, _text: &str, _cancel: &CancelToken) -> Option<OuterQuery> {
+        None
+    }
+
+    /// How long a query may take; zero means as long as it likes.
+    fn query_timeout(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Whether clients that want this should be sent here.
     fn readiness_for(&self, purpose: Purpose) -> Result<(), NotReady>;
@@ -81,6 +93,14 @@ impl Engine for Node {
         sink: &mut dyn ResultSink,
     ) -> Result<(), QueryError> {
         self.executor().execute(request, cancel, sink)
+    }
+
+    fn list_query(&self, text: &str, cancel: &CancelToken) -> Option<OuterQuery> {
+        Some(self.executor().list_outer(text.to_owned(), cancel.clone()))
+    }
+
+    fn query_timeout(&self) -> Duration {
+        self.executor().limits().query_timeout
     }
 
     fn readiness_for(&self, purpose: Purpose) -> Result<(), NotReady> {

@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod buckets;
 pub(crate) mod debug;
 pub(crate) mod delete;
+pub(crate) mod flux;
 pub(crate) mod introspection;
 pub(crate) mod ping;
 pub(crate) mod prometheus;

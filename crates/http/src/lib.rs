@@ -23,6 +23,7 @@ mod delete_predicate;
 mod encode;
 mod engine;
 mod error;
+mod flux;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gate;

@@ -17,7 +17,9 @@ use crate::{
     auth::{self, Access},
     connection::Busy,
     encode::Format,
-    handlers::{backup, buckets, debug, delete, introspection, ping, prometheus, query, shard_repair, write},
+    handlers::{
+        backup, buckets, debug, delete, flux, introspection, ping, prometheus, query, shard_repair, write,
+    },
     peer::Peer,
     request_id::request_id,
     response::{Answer, Failure, answer, go_text},
@@ -34,6 +36,8 @@ enum Endpoint {
     Health,
     Ready,
     Query,
+    Flux,
+    AnalyzeFlux,
     Write,
     WriteV2,
     DeleteV2,
@@ -56,6 +60,8 @@ impl Endpoint {
             "/health" => Self::Health,
             "/ready" => Self::Ready,
             "/query" => Self::Query,
+            "/api/v2/query" => Self::Flux,
+            "/api/v2/query/analyze" => Self::AnalyzeFlux,
             "/write" => Self::Write,
             "/api/v2/write" => Self::WriteV2,
             "/api/v2/delete" => Self::DeleteV2,
@@ -85,7 +91,11 @@ impl Endpoint {
             | Self::Profiles => "GET, HEAD",
             Self::Query => "GET, POST, OPTIONS",
             Self::Write | Self::WriteV2 => "POST, OPTIONS",
-            Self::DeleteV2 | Self::PrometheusWrite | Self::PrometheusRead => "POST",
+            Self::Flux
+            | Self::AnalyzeFlux
+            | Self::DeleteV2
+            | Self::PrometheusWrite
+            | Self::PrometheusRead => "POST",
             Self::Buckets => "GET, POST",
             Self::Bucket => "GET, DELETE",
             Self::Backup(step) => step.allow(),
@@ -105,6 +115,8 @@ impl Endpoint {
             Self::Query => Access::ByContentAndBody,
             Self::Write
             | Self::WriteV2
+            | Self::Flux
+            | Self::AnalyzeFlux
             | Self::DeleteV2
             | Self::Buckets
             | Self::Bucket
@@ -117,10 +129,17 @@ impl Endpoint {
         }
     }
 
+    /// Whether its clients read what went wrong as InfluxDB 2 tells it. Those that write do as well, but not from 1.8.
+    const fn speaks_v2(self) -> bool {
+        matches!(self, Self::Flux | Self::AnalyzeFlux | Self::DeleteV2 | Self::Buckets | Self::Bucket)
+    }
+
     const fn route(self) -> Route {
         match self {
             Self::Ping | Self::Health | Self::Ready => Route::Ping,
-            Self::Query | Self::DeleteV2 | Self::Buckets | Self::Bucket => Route::Query,
+            Self::Query | Self::Flux | Self::AnalyzeFlux | Self::DeleteV2 | Self::Buckets | Self::Bucket => {
+                Route::Query
+            }
             Self::PrometheusWrite => Route::PrometheusWrite,
             Self::PrometheusRead => Route::PrometheusRead,
             Self::Write | Self::WriteV2 => Route::Write,
@@ -183,12 +202,16 @@ async fn serve(
     let mut head = Head::new(parts, peer);
     let (format, pretty) = (head.format, head.url.is_true("pretty"));
     let outcome = async {
-        head.identity = auth::admit(app, endpoint.access(app), &head).await?;
+        let admitted = auth::admit(app, endpoint.access(app), &head).await;
+        head.identity =
+            admitted.map_err(|refusal| if endpoint.speaks_v2() { refusal.into_v2() } else { refusal })?;
         match endpoint {
             Endpoint::Ping => Ok(ping::ping(&head)),
             Endpoint::Health => Ok(ping::health()),
             Endpoint::Ready => Ok(ping::ready(&app.engine, head.url.get("for"))),
             Endpoint::Query => query::query(app, &head, body).await,
+            Endpoint::Flux => flux::query(app, &head, body).await.map_err(Failure::into_v2),
+            Endpoint::AnalyzeFlux => flux::analyze_query(app, &head, body).await.map_err(Failure::into_v2),
             Endpoint::Write => write::write_v1(app, &head, body).await,
             Endpoint::WriteV2 => write::write_v2(app, &head, body).await,
             Endpoint::DeleteV2 => delete::delete(app, &head, body).await.map_err(Failure::into_v2),
@@ -230,14 +253,7 @@ fn not_found(path: &str) -> Answer {
     if !path.starts_with("/api/v2/") {
         return go_text(StatusCode::NOT_FOUND, "404 page not found\n");
     }
-    let failure = match path {
-        // As InfluxDB answers where Flux is switched off.
-        "/api/v2/query" => Failure::new(
-            StatusCode::FORBIDDEN,
-            "Flux query service disabled: Flux is not served here, send InfluxQL to /query",
-        ),
-        _ => Failure::new(StatusCode::NOT_FOUND, format!("{path} is not served here")),
-    };
+    let failure = Failure::new(StatusCode::NOT_FOUND, format!("{path} is not served here"));
     failure.into_v2().into_answer(Format::Json, false)
 }
 

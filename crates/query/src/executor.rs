@@ -14,7 +14,7 @@ use crate::{
     Backend, BackendError, CancelToken, Identity, Interrupt, Limits, Message, QueryError, Reading,
     ResultSeries, ResultSink, StatementResult, access,
     exec::Pool,
-    running::{Running, RunningQueries, RunningQuery},
+    running::{OuterQuery, Running, RunningQueries, RunningQuery},
     statement,
 };
 
@@ -44,6 +44,9 @@ pub struct QueryRequest {
     pub allows_partial: bool,
     /// See [`Reading::position`].
     pub position: Option<String>,
+    /// SHOW TAG KEYS and SHOW TAG VALUES look at one retention policy, as other statements do; in InfluxQL they are of
+    /// all of a database.
+    pub tags_by_policy: bool,
 }
 
 impl QueryRequest {
@@ -61,6 +64,7 @@ impl QueryRequest {
             node_id: None,
             allows_partial: false,
             position: None,
+            tags_by_policy: false,
         }
     }
 }
@@ -124,6 +128,12 @@ impl Executor {
     /// Queries running now, oldest first.
     pub fn running_queries(&self) -> Vec<RunningQuery> {
         self.running.list()
+    }
+
+    /// Lists a query in another language, which asks this executor and is stopped by `cancel`, until the result is
+    /// dropped.
+    pub fn list_outer(&self, text: String, cancel: CancelToken) -> OuterQuery {
+        self.running.register_outer(text, cancel)
     }
 
     /// Stops a query by its number.

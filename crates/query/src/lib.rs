@@ -35,5 +35,5 @@ pub use memory::{MemoryShard, MemoryStatistics};
 pub use output::{Message, OutputColumn, ResultSeries, ResultSink, SinkClosed, StatementResult};
 pub use plan::tags_match;
 pub use reading::{Reading, RemotePart, RemoteParts};
-pub use running::RunningQuery;
+pub use running::{OuterQuery, RunningQuery};
 pub use skywatch_influxql::{ParamValue, Params, Privilege, SubscriptionMode};

@@ -30,6 +30,8 @@ struct Entry {
     database: String,
     started: Instant,
     cancel: CancelToken,
+    /// Asks others in the list on its behalf, which are counted in its place.
+    is_around_others: bool,
 }
 
 /// A running query as `SHOW QUERIES` lists it.
@@ -45,6 +47,13 @@ pub struct RunningQuery {
     pub elapsed: Duration,
     /// Whether it was told to stop.
     pub is_killed: bool,
+}
+
+/// The place in the list of a query in another language, whose questions in InfluxQL have places of their own; given up
+/// when dropped.
+#[derive(Debug)]
+pub struct OuterQuery {
+    _running: Running,
 }
 
 /// A place in the list, given up when dropped.
@@ -86,10 +95,10 @@ impl RunningQueries {
         max_concurrent: usize,
     ) -> Result<Running, QueryError> {
         let mut queries = self.queries.lock();
-        if max_concurrent > 0 && queries.len() >= max_concurrent {
+        let counted = queries.values().filter(|entry| !entry.is_around_others).count();
+        if max_concurrent > 0 && counted >= max_concurrent {
             return Err(QueryError::LimitExceeded(format!(
-                "max-concurrent-queries limit exceeded({}, {max_concurrent})",
-                queries.len()
+                "max-concurrent-queries limit exceeded({counted}, {max_concurrent})"
             )));
         }
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
@@ -98,9 +107,24 @@ impl RunningQueries {
             database: request.database.clone(),
             started: Instant::now(),
             cancel: cancel.clone(),
+            is_around_others: false,
         };
         queries.insert(id, entry);
         Ok(Running { list: Arc::clone(self), id, cancel })
+    }
+
+    /// Enters a query in another language.
+    pub(crate) fn register_outer(self: &Arc<Self>, text: String, cancel: CancelToken) -> OuterQuery {
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let entry = Entry {
+            text,
+            database: String::new(),
+            started: Instant::now(),
+            cancel: cancel.clone(),
+            is_around_others: true,
+        };
+        self.queries.lock().insert(id, entry);
+        OuterQuery { _running: Running { list: Arc::clone(self), id, cancel } }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -43,6 +43,11 @@ pub(crate) struct Rfc3339Writer {
 }
 
 impl Rfc3339Writer {
+    /// One that has written nothing yet.
+    pub(crate) const fn new() -> Self {
+        Self { date: None }
+    }
+
     /// Appends `time_ns` in UTC, for instance `2017-07-14T02:40:00.5Z`.
     #[inline]
     pub(crate) fn push_utc(&mut self, out: &mut Vec<u8>, time_ns: i64) {

@@ -39,7 +39,7 @@ use crate::{
 const DEFAULT_CHUNK_ROWS: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
 
 /// Parts of an answer made ahead of the client, each of some 64 KiB.
-const PARTS_AHEAD: usize = 4;
+pub(crate) const PARTS_AHEAD: usize = 4;
 
 /// `GET` or `POST /query?q=&db=&rp=&epoch=&pretty=&chunked=&chunk_size=&params=`
 pub(crate) async fn query(
@@ -108,27 +108,11 @@ impl Job {
             .map_err(|error| Failure::bad_request(error.to_string()))?;
         let chunked = params.is_true("chunked");
         let chunk_rows = params.get("chunk_size").parse().unwrap_or(DEFAULT_CHUNK_ROWS);
-        let node_id = match params.get("node_id") {
-            // No node has the number 0: it stands for none, as in InfluxDB.
-            "" | "0" => None,
-            text => {
-                let refused = |_| {
-                    Failure::bad_request(format!("node_id must be the number of a data node, not {text:?}"))
-                };
-                Some(text.parse().map_err(refused)?)
-            }
-        };
-        let position = match params.get("position") {
-            "" => None,
-            text => {
-                let position = text.parse::<PositionToken>();
-                Some(position.map_err(|error| Failure::bad_request(error.to_string()))?.to_string())
-            }
-        };
+        let Reader { node_id, allows_partial, position } = Reader::of(params)?;
         let request = QueryRequest {
             position,
             node_id,
-            allows_partial: params.is_true("partial"),
+            allows_partial,
             params: bound,
             retention_policy: params.get("rp").to_owned(),
             chunk_rows: chunked.then_some(chunk_rows),
@@ -146,10 +130,47 @@ impl Job {
     }
 }
 
+/// Which nodes of a cluster a query reads, whatever its language.
+pub(crate) struct Reader {
+    pub(crate) node_id: Option<u64>,
+    pub(crate) allows_partial: bool,
+    pub(crate) position: Option<String>,
+}
+
+impl Reader {
+    /// `node_id=&partial=&position=`
+    pub(crate) fn of(params: &Params) -> Result<Self, Failure> {
+        let node_id = match params.get("node_id") {
+            // No node has the number 0: it stands for none, as in InfluxDB.
+            "" | "0" => None,
+            text => {
+                let refused = |_| {
+                    Failure::bad_request(format!("node_id must be the number of a data node, not {text:?}"))
+                };
+                Some(text.parse().map_err(refused)?)
+            }
+        };
+        let position = match params.get("position") {
+            "" => None,
+            text => {
+                let position = text.parse::<PositionToken>();
+                Some(position.map_err(|error| Failure::bad_request(error.to_string()))?.to_string())
+            }
+        };
+        Ok(Self { node_id, allows_partial: params.is_true("partial"), position })
+    }
+}
+
 /// Encoded bytes and the memory counted for them.
-struct Part {
+pub(crate) struct Part {
     bytes: Vec<u8>,
     _held: Reservation,
+}
+
+impl Part {
+    pub(crate) const fn new(bytes: Vec<u8>, held: Reservation) -> Self {
+        Self { bytes, _held: held }
+    }
 }
 
 impl AsRef<[u8]> for Part {
@@ -240,7 +261,7 @@ fn work(
             .reserve_within(Consumer::Answers, part.capacity() as u64, patience, &gone)
             .map_err(|_| SinkClosed)?;
         stats.query_bytes.fetch_add(part.len() as u64, Ordering::Relaxed);
-        let part = Bytes::from_owner(Part { bytes: part, _held: held });
+        let part = Bytes::from_owner(Part::new(part, held));
         into.blocking_send(Ok(part)).map_err(|_| SinkClosed)
     });
     let rows = RowLimit::new(if job.options.chunked { 0 } else { app.config.max_row_limit });
@@ -273,12 +294,12 @@ fn work(
     drop(failed.send(failure));
 }
 
-fn break_stream(parts: &mpsc::Sender<StreamItem>) {
+pub(crate) fn break_stream(parts: &mpsc::Sender<StreamItem>) {
     // If the client has left, there is nothing to break.
     drop(parts.blocking_send(Err(StreamBroken)));
 }
 
-fn count_abandoned(app: &App, abandoned: bool) {
+pub(crate) fn count_abandoned(app: &App, abandoned: bool) {
     if abandoned {
         app.stats.queries_abandoned.fetch_add(1, Ordering::Relaxed);
     }

@@ -92,7 +92,7 @@ async fn unknown_paths_and_methods_as_gos_handlers() {
 }
 
 #[tokio::test]
-async fn unknown_v2_paths_are_404_in_json() {
+async fn unknown_v2_paths_are_404_in_json_and_others_know_what_they_need() {
     let server = TestServer::start().await;
     let reply = server.get("/api/v2/orgs").await;
     assert_eq!((reply.status(), reply.header("Content-Type")), (404, "application/json"));
@@ -100,8 +100,9 @@ async fn unknown_v2_paths_are_404_in_json() {
     assert_eq!(body["code"], "not found");
     assert_eq!(body["message"], "/api/v2/orgs is not served here");
     let reply = server.post("/api/v2/query?org=x", "{}").await;
-    assert_eq!(reply.status(), 403);
-    assert!(reply.text().contains("InfluxQL"), "{}", reply.text());
+    assert_eq!(reply.status(), 400);
+    let body: serde_json::Value = serde_json::from_str(reply.text()).unwrap();
+    assert_eq!((&body["code"], &body["message"]), (&"invalid".into(), &"request body requires query".into()));
 }
 
 #[tokio::test]

@@ -19,7 +19,11 @@ pub(super) fn measurements(
     from: &[Source],
     range: TimeRange,
 ) -> Result<(Vec<Arc<str>>, Shards), QueryError> {
-    let shards = context.all_shards(database, range)?;
+    let shards = if context.request.tags_by_policy {
+        of_policy(context, database, from, range)?
+    } else {
+        context.all_shards(database, range)?
+    };
     let wanted = |name: &str| {
         from.is_empty()
             || from.iter().any(|source| match source {
@@ -29,6 +33,24 @@ pub(super) fn measurements(
     };
     let found = plan::expand_measurements(&shards, wanted)?.into_iter().collect();
     Ok((found, shards))
+}
+
+/// The shards of the policy that FROM names first, else of the request's or the default one.
+fn of_policy(
+    context: &Context<'_>,
+    database: &str,
+    from: &[Source],
+    range: TimeRange,
+) -> Result<Shards, QueryError> {
+    let named = match from.first() {
+        Some(Source::Measurement(measurement)) => measurement.retention_policy.as_deref(),
+        _ => None,
+    };
+    let requested = Some(context.request.retention_policy.as_str());
+    let given = |name: &Option<&str>| name.is_some_and(|name| !name.is_empty());
+    let name = [named, requested].into_iter().find(given).flatten();
+    let policy = plan::policy_of(context.backend, database, name)?;
+    Ok(context.backend.shards(database, &policy.name, range, context.reading)?)
 }
 
 pub(super) fn keys(

@@ -19,7 +19,7 @@ const ORIGINAL_META: &str = include_str!("original_meta.toml");
 /// Where defaults of keys that are in no default file are not those of the original: see docs/differences.md.
 const OWN_DATA: &str = "\
     [data]\nmax-series-per-database = 10000000\nmax-values-per-tag = 10000000\n\
-    [http]\nmax-connection-limit = 4096\nlog-enabled = false\npprof-auth-enabled = true\nprom-read-auth-enabled = true\n";
+    [http]\nflux-enabled = true\nmax-connection-limit = 4096\nlog-enabled = false\npprof-auth-enabled = true\nprom-read-auth-enabled = true\n";
 
 /// Keys of `[http]` with two names, of which a file may use one.
 const NAMES: [(&str, &str); 3] = [

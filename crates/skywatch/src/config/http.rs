@@ -32,6 +32,9 @@ pub(crate) struct HttpSettings {
     pub(crate) unix_socket: Option<UnixSocketConfig>,
     pub(crate) access_log: Option<AccessLogConfig>,
     pub(crate) write_tracing: bool,
+    /// Whether queries in Flux are answered, and logged.
+    pub(crate) flux: bool,
+    pub(crate) flux_log: bool,
     pub(crate) pprof: bool,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// `None` lets everybody do everything.
@@ -117,13 +120,8 @@ impl HttpSettings {
                 "[http] enabled is false: the HTTP API cannot be switched off; bind it to 127.0.0.1 instead"
             );
         }
-        if file.flux_enabled == Some(true) {
-            bail!(
-                "[http] flux-enabled is true: Flux is not served; remove the key and send InfluxQL to /query"
-            );
-        }
-        // Switches of what is not there: InfluxDB's second port for profiles, and the log of Flux queries.
-        let _ = (file.flux_log_enabled, file.debug_pprof_enabled);
+        // The switch of what is not there: InfluxDB's second port for profiles.
+        let _ = file.debug_pprof_enabled;
         Ok(Self {
             unix_socket: unix_socket(&file)?,
             access_log: access_log(&file)?,
@@ -141,6 +139,8 @@ impl HttpSettings {
             query_timeout_secs: file.query_timeout_secs.unwrap_or(0),
             max_row_limit: file.max_row_limit.unwrap_or(0),
             write_tracing: file.write_tracing,
+            flux: file.flux_enabled.unwrap_or(true),
+            flux_log: file.flux_log_enabled.unwrap_or(false),
             pprof: file.pprof_enabled.unwrap_or(true),
         })
     }
@@ -165,6 +165,8 @@ impl HttpSettings {
             auth: self.auth.clone(),
             tls: self.tls.clone(),
             max_row_limit: self.max_row_limit,
+            flux: self.flux,
+            flux_log: self.flux_log,
             pprof: self.pprof,
             max_body_size: self.max_body_bytes,
             max_connections: self.max_connections,
@@ -304,6 +306,8 @@ mod tests {
             access-log-status-filters = ["5xx", "404"]
             suppress-write-log = true
             write-tracing = true
+            flux-enabled = false
+            flux-log-enabled = true
             pprof-enabled = false
             [http.headers]
             X-Frame-Options = "DENY""#,
@@ -319,6 +323,7 @@ mod tests {
         let log = server.access_log.unwrap();
         assert_eq!((log.path.as_deref(), log.status_filters.len()), (Some(Path::new("/tmp/access.log")), 2));
         assert!(log.suppress_writes && server.write_tracing && !server.pprof);
+        assert_eq!((server.flux, server.flux_log), (false, true));
         assert_eq!(server.headers[0].1, "DENY");
     }
 
@@ -368,7 +373,6 @@ mod tests {
         for (text, part) in [
             ("max-concurrent-queries = 0", "max-concurrent-queries"),
             ("enabled = false", "switched off"),
-            ("flux-enabled = true", "Flux"),
             ("https-enabled = true", "https-certificate"),
             ("max-row-limit = 0\n[tls]\nmin-version = \"tls1.0\"", "tls1.2"),
             ("realm = 'a\"b'", "realm"),

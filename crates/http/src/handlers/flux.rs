@@ -1,0 +1,365 @@
+//! `/api/v2/query` and `/api/v2/query/analyze`: Flux in, annotated CSV out.
+//!
+//! ```text
+//! POST /api/v2/query            Content-Type: application/vnd.flux   the text
+//! POST /api/v2/query            Content-Type: application/json       {"query": "...", "dialect": {...}, "now": "..."}
+//! POST /api/v2/query/analyze    {"query": "..."}                     -> {"errors": [{"line", "column", "message"}]}
+//! ```
+//!
+//! Organisations are not looked at. `node_id`, `partial` and `position` mean what they do for `/query`.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use hyper::{
+    StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
+};
+use serde::Deserialize;
+use serde_json::json;
+use skywatch_flux_runtime::{Error, ErrorClass, MemoryAccount, NoMemory, Request, analyze, parse_time, run};
+use skywatch_model::wall_clock_ns;
+use skywatch_query::{CancelToken, SinkClosed};
+use skywatch_storage::{Consumer, Reservation};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    app::{App, Head, RequestBody},
+    encode::Outlet,
+    flux::{Annotations, Asker, Buckets, CsvWriter, Dialect, extern_options},
+    handlers::query::{KillOnDrop, PARTS_AHEAD, Part, Reader, break_stream, count_abandoned},
+    request_counts::Kind,
+    response::{Answer, AnswerBody, Failure, StreamItem, answer},
+};
+
+/// A query as a client sends it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Question {
+    query: String,
+    #[serde(rename = "type")]
+    language: Option<String>,
+    dialect: Option<AskedDialect>,
+    now: Option<String>,
+    /// A syntax tree of options, which clients of 2.x can send beside the text.
+    r#extern: Option<serde_json::Value>,
+    params: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A dialect as a client sends it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct AskedDialect {
+    header: Option<bool>,
+    delimiter: Option<String>,
+    annotations: Vec<String>,
+    comment_prefix: Option<String>,
+    date_time_format: Option<String>,
+}
+
+/// A query that can be run.
+struct Job {
+    question: Question,
+    now_ns: i64,
+    dialect: Dialect,
+    asker: Asker,
+    gzip: bool,
+}
+
+/// `POST /api/v2/query`
+pub(crate) async fn query(
+    app: &Arc<App>,
+    head: &Head<'_>,
+    body: &mut RequestBody,
+) -> Result<Answer, Failure> {
+    refuse_if_disabled(app)?;
+    app.requests.count(head.identity.user_name(), head.peer, Kind::Query);
+    let question = question(app, head, body).await?;
+    if app.config.flux_log {
+        let user = head.identity.user_name().unwrap_or_default();
+        tracing::info!(user, query = question.query, "a query in Flux");
+    }
+    let job = Job::new(head, question)?;
+    let permit = app.queries.enter().await?;
+    let cancel = CancelToken::new();
+    let kill = KillOnDrop(cancel.clone());
+    let (parts_in, mut parts) = mpsc::channel(PARTS_AHEAD);
+    let (failed, failure) = oneshot::channel();
+    let gzip = job.gzip;
+    let worker = Arc::clone(app);
+    tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work(&worker, job, &cancel, &parts_in, failed);
+    });
+    let first = match parts.recv().await {
+        Some(Ok(first)) => Some(first),
+        Some(Err(_)) | None => match failure.await {
+            Ok(None) => None,
+            Ok(Some(failure)) => return Err(failure),
+            Err(_) => return Err(broken()),
+        },
+    };
+    let mut body = AnswerBody::stream(first, parts);
+    body.hold(kill);
+    let mut answer = hyper::Response::new(body);
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
+    if gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    Ok(answer)
+}
+
+/// `POST /api/v2/query/analyze`
+pub(crate) async fn analyze_query(
+    app: &Arc<App>,
+    head: &Head<'_>,
+    body: &mut RequestBody,
+) -> Result<Answer, Failure> {
+    refuse_if_disabled(app)?;
+    let question = question(app, head, body).await?;
+    let errors = match analyze(&question.query) {
+        Err(Error::Text(error)) => {
+            let at = error.span.start;
+            vec![json!({"line": at.line, "column": at.column, "character": 0, "message": error.message})]
+        }
+        Err(error) => vec![json!({"line": 0, "column": 0, "character": 0, "message": error.to_string()})],
+        Ok(()) => Vec::new(),
+    };
+    Ok(answer(StatusCode::OK, "application/json; charset=utf-8", json!({"errors": errors}).to_string()))
+}
+
+fn refuse_if_disabled(app: &App) -> Result<(), Failure> {
+    if app.config.flux {
+        return Ok(());
+    }
+    let text =
+        "Flux query service disabled. Verify flux-enabled=true in the [http] section of the configuration";
+    Err(Failure::new(StatusCode::FORBIDDEN, text))
+}
+
+async fn question(app: &Arc<App>, head: &Head<'_>, body: &mut RequestBody) -> Result<Question, Failure> {
+    let mut bytes = app.bodies.read(body).await?;
+    if head.header(&CONTENT_ENCODING).trim().eq_ignore_ascii_case("gzip") {
+        let unpacking = Arc::clone(app);
+        let unpacked = tokio::task::spawn_blocking(move || unpacking.bodies.gunzip(&bytes));
+        bytes = unpacked.await.map_err(|_| broken())??;
+    }
+    let content_type = head.header(&CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
+    let question: Question = if content_type.eq_ignore_ascii_case("application/vnd.flux") {
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|error| Failure::bad_request(format!("the query is not UTF-8: {error}")))?;
+        Question { query: text.to_owned(), ..Question::default() }
+    } else {
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Failure::bad_request(format!(
+                "failed to decode request body: {error}; send JSON, or the text with Content-Type application/vnd.flux"
+            ))
+        })?
+    };
+    if question.query.trim().is_empty() {
+        return Err(Failure::bad_request("request body requires query"));
+    }
+    match question.language.as_deref() {
+        None | Some("" | "flux") => {}
+        Some(other) => {
+            let text = format!("unknown query type: {other}; only flux is answered here, InfluxQL at /query");
+            return Err(Failure::bad_request(text));
+        }
+    }
+    Ok(question)
+}
+
+impl Job {
+    fn new(head: &Head<'_>, question: Question) -> Result<Self, Failure> {
+        names_of(&question)?;
+        let now_ns = match question.now.as_deref().filter(|now| !now.is_empty()) {
+            None => wall_clock_ns(),
+            Some(text) => parse_time(text)
+                .ok_or_else(|| Failure::bad_request(format!("now: {text:?} is not a time of RFC 3339")))?,
+        };
+        let Reader { node_id, allows_partial, position } = Reader::of(&head.url)?;
+        let identity = head.identity.clone();
+        Ok(Self {
+            now_ns,
+            dialect: question.dialect.as_ref().map_or_else(|| Ok(Dialect::default()), dialect)?,
+            question,
+            asker: Asker { identity, now_ns, node_id, allows_partial, position },
+            gzip: head.accepts_gzip(),
+        })
+    }
+}
+
+fn dialect(asked: &AskedDialect) -> Result<Dialect, Failure> {
+    let refused = |text: String| Failure::bad_request(format!("invalid dialect: {text}"));
+    let mut annotations = Annotations::default();
+    for annotation in &asked.annotations {
+        match annotation.as_str() {
+            "datatype" => annotations.datatype = true,
+            "group" => annotations.group = true,
+            "default" => annotations.default = true,
+            other => return Err(refused(format!("unknown annotation {other:?}"))),
+        }
+    }
+    let delimiter = match asked.delimiter.as_deref() {
+        None | Some("") => ',',
+        Some(text) => {
+            let mut characters = text.chars();
+            match (characters.next(), characters.next()) {
+                (Some(one), None) if !matches!(one, '"' | '\r' | '\n') => one,
+                _ => return Err(refused(format!("delimiter {text:?} is not one character"))),
+            }
+        }
+    };
+    let comment_prefix = match asked.comment_prefix.as_deref() {
+        None => "#".to_owned(),
+        Some(text) if text.chars().count() <= 1 => text.to_owned(),
+        Some(text) => return Err(refused(format!("commentPrefix {text:?} is more than one character"))),
+    };
+    let nanoseconds = match asked.date_time_format.as_deref() {
+        None | Some("" | "RFC3339") => false,
+        Some("RFC3339Nano") => true,
+        Some(other) => return Err(refused(format!("unknown dateTimeFormat {other:?}"))),
+    };
+    Ok(Dialect { header: asked.header.unwrap_or(true), delimiter, annotations, comment_prefix, nanoseconds })
+}
+
+/// What comes beside the text: options of `extern`, and the record `params`.
+fn names_of(question: &Question) -> Result<Vec<(Arc<str>, skywatch_flux_runtime::Value)>, Failure> {
+    let mut names = match &question.r#extern {
+        None | Some(serde_json::Value::Null) => Vec::new(),
+        Some(tree) => extern_options(tree).map_err(|reason| {
+            Failure::bad_request(format!("extern: {reason}; write options into the query"))
+        })?,
+    };
+    if !question.params.is_empty() {
+        let params = question.params.iter().map(|(name, value)| (Arc::from(name.as_str()), bound(value)));
+        names.push(("params".into(), skywatch_flux_runtime::Record::new(params).into()));
+    }
+    Ok(names)
+}
+
+/// A parameter of the request as Flux sees it.
+fn bound(value: &serde_json::Value) -> skywatch_flux_runtime::Value {
+    use serde_json::Value as Json;
+    use skywatch_flux_runtime::{Record, Value};
+    match value {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(value), _) => Value::Int(value),
+            (None, Some(value)) => Value::Uint(value),
+            (None, None) => number.as_f64().map_or(Value::Null, Value::Float),
+        },
+        Json::String(text) => Value::text(text),
+        Json::Array(values) => Value::array(values.iter().map(bound).collect()),
+        Json::Object(members) => {
+            let members = members.iter().map(|(name, value)| (Arc::from(name.as_str()), bound(value)));
+            Record::new(members).into()
+        }
+    }
+}
+
+/// Counts a query's memory with that of other queries.
+struct Account(Reservation);
+
+impl MemoryAccount for Account {
+    fn hold(&mut self, bytes: u64) -> Result<(), NoMemory> {
+        if bytes <= self.0.bytes() {
+            self.0.shrink_to(bytes);
+            return Ok(());
+        }
+        self.0.grow_to(bytes).map_err(|full| NoMemory {
+            message: format!("{full}; ask for fewer series, a shorter time, or an aggregate of windows"),
+            is_hopeless: full.is_hopeless(),
+        })
+    }
+}
+
+/// Runs the query on the calling thread; `failed` is told why when nothing was sent.
+fn work(
+    app: &Arc<App>,
+    job: Job,
+    cancel: &CancelToken,
+    parts: &mpsc::Sender<StreamItem>,
+    failed: oneshot::Sender<Option<Failure>>,
+) {
+    let (stats, into) = (Arc::clone(&app.stats), parts.clone());
+    let (memory, patience) = (&app.config.memory, app.config.send_timeout);
+    let outlet = Outlet::new(job.gzip, move |part| {
+        let gone = || into.is_closed() || cancel.is_killed();
+        let held = memory
+            .reserve_within(Consumer::Answers, part.capacity() as u64, patience, &gone)
+            .map_err(|_| SinkClosed)?;
+        stats.query_bytes.fetch_add(part.len() as u64, Ordering::Relaxed);
+        into.blocking_send(Ok(Bytes::from_owner(Part::new(part, held)))).map_err(|_| SinkClosed)
+    });
+    let mut writer = CsvWriter::new(job.dialect, outlet);
+    // All that it asks for together, and what it makes of it.
+    let timeout = app.engine.query_timeout();
+    let bounded = match timeout.is_zero() {
+        true => cancel.clone(),
+        false => cancel.with_deadline(Instant::now() + timeout),
+    };
+    let _listed = app.engine.list_query(&job.question.query, cancel);
+    let storage = Buckets { app, asker: job.asker, cancel: bounded };
+    let account = Account(app.config.memory.empty(Consumer::Queries));
+    // Read on the way in; values of Flux do not change threads.
+    let names = names_of(&job.question).unwrap_or_default();
+    let request = Request { text: &job.question.query, now_ns: job.now_ns, names, memory: Box::new(account) };
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(request, &storage, &mut writer)));
+    let failure = match outcome {
+        Ok(Ok(())) => {
+            count_abandoned(app, writer.finish().is_err());
+            None
+        }
+        Ok(Err(error)) => {
+            count_abandoned(app, writer.is_closed || cancel.is_killed());
+            let failure = failure_of(&error);
+            if writer.has_sent() {
+                writer.error(&error.to_string());
+                // A client that has gone does not miss it.
+                let _gone = writer.finish();
+            }
+            Some(failure)
+        }
+        Err(_panic) => {
+            app.stats.panics.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(query = job.question.query, "a query panicked");
+            if writer.has_sent() {
+                break_stream(parts);
+            }
+            Some(broken())
+        }
+    };
+    // Nobody waits for it once the answer has begun.
+    drop(failed.send(failure));
+}
+
+/// A failed query as its client is told.
+fn failure_of(error: &Error) -> Failure {
+    let text = error.to_string();
+    match error {
+        Error::Text(_)
+        | Error::Run { .. }
+        | Error::Memory(NoMemory { is_hopeless: true, .. })
+        | Error::Storage { class: ErrorClass::Invalid, .. } => Failure::bad_request(text),
+        Error::Storage { class: ErrorClass::NotFound, .. } => Failure::new(StatusCode::NOT_FOUND, text),
+        Error::Storage { class: ErrorClass::Forbidden, .. } => Failure::new(StatusCode::FORBIDDEN, text),
+        Error::Storage { class: ErrorClass::Unavailable, .. } | Error::Memory(_) | Error::Stopped(_) => {
+            Failure::unavailable(text, 1)
+        }
+        Error::Storage { class: ErrorClass::Internal, .. } => {
+            tracing::error!(error = text, "a query failed");
+            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, text)
+        }
+    }
+}
+
+fn broken() -> Failure {
+    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; see the server's log")
+}
