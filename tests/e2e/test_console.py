@@ -3,6 +3,7 @@
 Screenshots are left in tests/out for people to look at.
 """
 
+import json
 import re
 import time
 
@@ -147,6 +148,106 @@ def test_explore_draws_any_query_and_shows_the_position_of_an_error(machines, pa
     page.keyboard.press("Escape")
     page.keyboard.press("Control+Enter")
     page.get_by_text("found FORM, expected FROM").first.wait_for()
+
+
+FLUX_DASHBOARD = {
+    "uid": "flux",
+    "title": "In Flux",
+    "schemaVersion": 42,
+    "time": {"from": "now-15m", "to": "now"},
+    "templating": {
+        "list": [{"name": "bucket", "type": "query", "query": "buckets()", "regex": "/^(telegraf)\\/autogen$/"}]
+    },
+    "panels": [
+        {
+            "id": 1,
+            "type": "timeseries",
+            "title": "Memory",
+            "gridPos": {"x": 0, "y": 0, "w": 24, "h": 10},
+            "targets": [
+                {
+                    "refId": "A",
+                    "query": 'from(bucket: "${bucket}") |> range(start: v.timeRangeStart, stop: v.timeRangeStop)'
+                    ' |> filter(fn: (r) => r._measurement == "libvirt_balloon" and r._field == "rss")',
+                }
+            ],
+        }
+    ],
+}
+
+
+def type_query(page, language, text):
+    """Types a query in place of what is in Explore's editor, and runs it."""
+    page.get_by_role("textbox", name=f"{language} query").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type(text)
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+Enter")
+
+
+def test_explore_speaks_flux_and_marks_an_error_at_its_place(machines, page):
+    page.goto(f"{machines.console_url}/explore?from=now-15m&to=now")
+    page.get_by_text("Flux", exact=True).click()
+    page.wait_for_url(re.compile("lang=flux"))
+    source = "from(bucket: v.bucket) |> range(start: v.timeRangeStart, stop: v.timeRangeStop)"
+    type_query(page, "Flux", f'{source} |> filter(fn: (r) => r._measurement == "libvirt_balloon" and r._field == "rss")')
+    page.locator("canvas").first.wait_for()
+    text = page.locator('section[aria-label="Result"]').inner_text()
+    assert "in 2 series" in text and "web-1" in text and "_value" in text, text
+    page.screenshot(path=OUT / "console-explore-flux.png")
+
+    # The place that the server names lies behind macros, which are longer than what they were typed as.
+    type_query(page, "Flux", f"{source} |> filtr(fn: (r) => true)")
+    page.get_by_text('undefined identifier "filtr"').first.wait_for()
+    marked = page.locator(".cm-lintRange-error")
+    marked.first.wait_for()
+    assert marked.all_inner_texts() == ["filtr"]
+    page.screenshot(path=OUT / "console-explore-flux-error.png")
+
+    # Each language keeps its text, and the history knows which one a query was in.
+    page.get_by_text("InfluxQL", exact=True).click()
+    type_query(page, "InfluxQL", "SHOW MEASUREMENTS")
+    page.get_by_text("libvirt_vcpu_total").last.wait_for()
+    page.get_by_role("button", name="Earlier queries").click()
+    page.get_by_role("menuitem", name=re.compile("libvirt_balloon.*Flux", re.S)).click()
+    page.locator("canvas").first.wait_for()
+    assert "lang=flux" in page.url
+
+
+def test_explore_begins_with_flux_that_works(machines, page):
+    # One point is no line.
+    samples = "SELECT count(usage_idle) FROM cpu WHERE cpu = 'cpu-total'"
+    wait_until(lambda: machines.rows(samples, "telegraf")[0][1] > 1, "a second sample of the host's CPU", 60)
+    page.goto(f"{machines.console_url}/explore?lang=flux&from=now-5m&to=now")
+    editor = page.get_by_role("textbox", name="Flux query")
+    wait_until(lambda: page.wait_for_timeout(100) or "aggregateWindow" in editor.inner_text(), "a text to begin with")
+    editor.click()
+    page.keyboard.press("Control+Enter")
+    page.locator("canvas").first.wait_for()
+
+
+def test_a_dashboard_may_ask_in_flux(start_skywatch, page, tmp_path):
+    dashboards = tmp_path / "dashboards"
+    dashboards.mkdir()
+    (dashboards / "flux.json").write_text(json.dumps(FLUX_DASHBOARD))
+    config = tmp_path / "skywatch.toml"
+    config.write_text(f'[console]\ndashboards-dir = "{dashboards}"\n')
+    server = start_skywatch("--config", config, console=True)
+    server.query("CREATE DATABASE telegraf")
+    now = int(time.time())
+    lines = [f"libvirt_balloon,domain_name=web-1 rss={second + 600} {now + second}" for second in range(-600, 1, 10)]
+    assert server.write("\n".join(lines), "telegraf", precision="s").status_code == 204
+    page.goto(f"{server.console_url}/d/flux")
+    wait_until(lambda: page.wait_for_timeout(200) or drawn_pixels(page, "Memory") > 500, "a drawn chart", 30)
+    assert "web-1" in panel(page, "Memory").inner_text()
+    page.screenshot(path=OUT / "console-dashboard-flux.png")
+    # From the panel to Explore, where the query moves with the clock again.
+    panel(page, "Memory").hover()
+    panel(page, "Memory").get_by_role("button", name="Panel menu").click()
+    page.get_by_role("menuitem", name="Explore query A").click()
+    page.locator("canvas").first.wait_for()
+    assert "lang=flux" in page.url
+    assert "v.timeRangeStart" in page.get_by_role("textbox", name="Flux query").inner_text()
 
 
 def test_light_and_narrow(machines, browser):

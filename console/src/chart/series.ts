@@ -37,6 +37,14 @@ export interface ChartSeries {
   format(value: number): string;
 }
 
+/** What has no place on an axis (NaN, infinities) is a hole. */
 export function toNumbers(values: readonly Cell[]): (number | null)[] {
-  return values.map((value) => (typeof value === 'number' ? value : typeof value === 'boolean' ? Number(value) : null));
+  return values.map((value) => (typeof value === 'number' ? (Number.isFinite(value) ? value : null) : typeof value === 'boolean' ? Number(value) : null));
+}
+
+/** The same points in the order of their times: answers in Flux may have any. Those in order already are not copied. */
+export function ascending<T>(times: readonly number[], values: readonly T[]): [readonly number[], readonly T[]] {
+  if (times.every((time, i) => i === 0 || time >= times[i - 1]!)) return [times, values];
+  const order = times.map((_, i) => i).sort((a, b) => times[a]! - times[b]!);
+  return [order.map((i) => times[i]!), order.map((i) => values[i]!)];
 }

@@ -5,6 +5,7 @@ import { type CSSProperties, useMemo, useRef } from 'react';
 import { useLocation } from 'wouter';
 import { isUnreachable } from '../data/client';
 import { rowCount } from '../data/frame';
+import { LANGUAGE_NAMES } from '../data/language';
 import { isKnownPanel, needsData, PanelBody, showsNothing } from '../panels/PanelBody';
 import { isRelative } from '../time/range';
 import { useTime } from '../time/TimeContext';
@@ -15,7 +16,7 @@ import classes from './dashboard.module.css';
 import type { VariableValue } from './interpolate';
 import { interpolate } from './interpolate';
 import type { Panel } from './model';
-import { type PanelPlan, planPanel, runPlan } from './panelQuery';
+import { movingText, type PanelPlan, planPanel, type PlannedQuery, runPlan } from './panelQuery';
 
 export interface PanelFrameProps {
   panel: Panel;
@@ -72,7 +73,7 @@ export function PanelFrame({ panel, database, variables, style, syncKey, enlarge
         )}
         {query.isFetching && <span className={classes.activity} role="status" aria-label="Loading" />}
         <span className={classes.panelTools}>
-          <PanelMenu plan={plan} enlarged={enlarged} onEnlarge={onEnlarge} onExplore={(q) => navigate(exploreLink(q, plan))} />
+          <PanelMenu plan={plan} enlarged={enlarged} onEnlarge={onEnlarge} onExplore={(query) => navigate(exploreLink(query, plan))} />
         </span>
       </header>
       <div ref={body} className={classes.panelBody}>
@@ -93,7 +94,7 @@ interface ContentProps {
 function Content({ panel, query, size, syncKey, asked }: ContentProps) {
   if (size.width === 0) return null;
   if (!isKnownPanel(panel.type) || !needsData(panel.type)) return <PanelBody panel={panel} frames={[]} {...size} syncKey={syncKey} />;
-  if (!asked) return <Message compact icon="info" title="This panel has no InfluxQL query" />;
+  if (!asked) return <Message compact icon="info" title="This panel has no query in InfluxQL or Flux" />;
   if (query.data) {
     const empty = query.data.frames.every((frame) => rowCount(frame) === 0);
     if (empty && !showsNothing(panel.type)) {
@@ -114,7 +115,7 @@ function Content({ panel, query, size, syncKey, asked }: ContentProps) {
 }
 
 function PanelMenu({ plan, enlarged, onEnlarge, onExplore }: {
-  plan: PanelPlan; enlarged: boolean; onEnlarge(): void; onExplore(q: string): void;
+  plan: PanelPlan; enlarged: boolean; onEnlarge(): void; onExplore(query: PlannedQuery): void;
 }) { // prettier-ignore
   return (
     <>
@@ -128,14 +129,14 @@ function PanelMenu({ plan, enlarged, onEnlarge, onExplore }: {
           <ActionIcon size={22} aria-label="Panel menu"><Icon name="dots" size={14} /></ActionIcon>
         </Menu.Target>
         <Menu.Dropdown>
-          {plan.queries.map(({ q, refId }) => (
-            <Menu.Item key={refId} leftSection={<Icon name="explore" size={14} />} onClick={() => onExplore(q)}>
-              Explore query {refId}
+          {plan.queries.map((query) => (
+            <Menu.Item key={query.refId} leftSection={<Icon name="explore" size={14} />} onClick={() => onExplore(query)}>
+              Explore query {query.refId}
             </Menu.Item>
           ))}
           <Menu.Divider />
-          <Menu.Item leftSection={<Icon name="copy" size={14} />} onClick={() => void navigator.clipboard.writeText(plan.queries.map(({ q }) => q).join(';\n'))}>
-            Copy InfluxQL
+          <Menu.Item leftSection={<Icon name="copy" size={14} />} onClick={() => void navigator.clipboard.writeText(copied(plan.queries))}>
+            Copy {[...new Set(plan.queries.map(({ language }) => LANGUAGE_NAMES[language]))].join(' and ')}
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
@@ -143,13 +144,16 @@ function PanelMenu({ plan, enlarged, onEnlarge, onExplore }: {
   );
 }
 
+/** Statements of InfluxQL are separated by semicolons, queries in Flux are texts of their own. */
+function copied(queries: readonly PlannedQuery[]): string {
+  return queries.map(({ q }) => q).join(queries.some(({ language }) => language === 'flux') ? '\n\n' : ';\n');
+}
+
 /** The range goes along by its own parameters, so that the query may move with the clock there. */
-function exploreLink(q: string, plan: PanelPlan): string {
-  const moving = q
-    .replace(`time >= ${Math.round(plan.range.from)}ms and time <= ${Math.round(plan.range.to)}ms`, '$timeFilter')
-    .replace(/\btime\(\d+(?:ms|[smhd])\)/g, 'time($__interval)');
+function exploreLink(query: PlannedQuery, plan: PanelPlan): string {
   const params = new URLSearchParams(window.location.search);
-  const kept = new URLSearchParams({ q: moving, db: plan.database });
+  const kept = new URLSearchParams({ q: movingText(query, plan), db: query.database });
+  if (query.language === 'flux') kept.set('lang', 'flux');
   for (const key of ['from', 'to', 'refresh']) if (params.has(key)) kept.set(key, params.get(key)!);
   return `/explore?${kept.toString()}`;
 }

@@ -14,7 +14,7 @@ export function StoreNotice({ database }: { database: string }) {
   const info = useInfo();
   const measurements = useQuery({
     queryKey: ['any-measurement', database],
-    queryFn: ({ signal }) => influxQuery({ q: 'SHOW MEASUREMENTS LIMIT 1', db: database }, signal).catch(emptyIfMissing),
+    queryFn: ({ signal }) => influxQuery({ q: 'SHOW MEASUREMENTS LIMIT 1', db: database }, signal).catch(emptyIfMissing({ results: [] })),
     enabled: info.data?.store_error === null,
     refetchInterval: ({ state }) => (state.data?.results?.[0]?.series ? false : EMPTY_RECHECK_MS),
     retry: false,

@@ -6,7 +6,7 @@ import { resolveFieldConfig } from './fieldConfig';
 import { interpolate, mentions, type Scope } from './interpolate';
 import { bands, completed, placement, sections } from './layout';
 import { type Dashboard, type FieldConfig, type Panel, whyNoDashboard } from './model';
-import { planPanel } from './panelQuery';
+import { movingText, planPanel } from './panelQuery';
 import { customOptions, describeSelection, filterOptions, sortOptions, valueOf, valuesOf } from './variables';
 
 const RANGE = { from: 1_690_000_000_000, to: 1_690_003_600_000 };
@@ -53,6 +53,25 @@ describe('interpolation', () => {
     expect(mentions('/^$host$/', 'host')).toBe(true);
     expect(mentions('$hostname', 'host')).toBe(false);
   });
+});
+
+describe('interpolation in Flux', () => {
+  const scope: Scope = { ...SCOPE, bucket: 'te"le' };
+  test.each([
+    ['range(start: v.timeRangeStart, stop:v.timeRangeStop)', 'range(start: 2023-07-22T04:26:40.000Z, stop:2023-07-22T05:26:40.000Z)'],
+    ['aggregateWindow(every: v.windowPeriod, fn: mean)', 'aggregateWindow(every: 20s, fn: mean)'],
+    ['from(bucket: v.bucket) // v.bucket', 'from(bucket: "te\\"le") // v.bucket'],
+    ['v.defaultBucket + v.organization', '"te\\"le" + "-"'],
+    ['"v.bucket ${v.windowPeriod}" v.other x.v.bucket dev.bucket', '"v.bucket ${20s}" v.other x.v.bucket dev.bucket'],
+    ['every: $__interval, n: $__interval_ms, $timeFilter', 'every: 20s, n: 20000, $timeFilter'],
+    ['r.host == "$host"', 'r.host == "hv-01.local"'],
+    ['r.host =~ /^$hosts$/', 'r.host =~ /^(a|b\\/c)$/'],
+    ['x == "${hosts}"', 'x == "{a,b/c}"'],
+    ['set: ${hosts:json}, /${hosts:regex}/', 'set: ["a","b/c"], /(a|b\\/c)/'],
+    ["it's text: \"$quote\"", "it's text: \"it's\""],
+    ['"${unknown}" r["a"]', '"${unknown}" r["a"]'],
+    ['a / b / $host', 'a / b / hv-01.local'],
+  ])('%s', (query, expected) => expect(interpolate(query, scope, 'flux')).toBe(expected));
 });
 
 describe('variables', () => {
@@ -149,6 +168,15 @@ describe('plans', () => {
   test('an absolute range is taken literally', () => expect(planPanel(panel, { ...context, live: false }).range.from).toBe(1_690_000_007_000));
   test('a panel’s own range ends where the page’s does', () => {
     expect(planPanel({ ...panel, timeFrom: '2m' }, { ...context, live: false }).range).toEqual({ from: 1_690_003_487_000, to: 1_690_003_607_000 });
+  });
+  test('a query in Flux is one by its text, and goes to Explore as it may be typed', () => {
+    const flux = 'from(bucket: v.bucket) |> range(start: v.timeRangeStart, stop: v.timeRangeStop) |> aggregateWindow(every: v.windowPeriod, fn: mean)';
+    const influxql = 'SELECT x FROM m WHERE $timeFilter GROUP BY time($__interval)';
+    const plan = planPanel({ ...panel, targets: [{ refId: 'A', query: flux }, { refId: 'B', query: influxql }] }, context);
+    expect(plan.queries.map(({ language }) => language)).toEqual(['flux', 'influxql']);
+    expect(plan.queries[0]!.q).toBe('from(bucket: "telegraf") |> range(start: 2023-07-22T04:26:40.000Z, stop: 2023-07-22T05:26:47.000Z) |> aggregateWindow(every: 20s, fn: mean)');
+    expect(movingText(plan.queries[0]!, plan)).toBe(flux.replace('v.bucket', '"telegraf"'));
+    expect(movingText(plan.queries[1]!, plan)).toBe(influxql);
   });
   test('a few pixels more ask for the same', () => expect(planPanel(panel, { ...context, width: 690 })).toEqual(planPanel(panel, context)));
 });

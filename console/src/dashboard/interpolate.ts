@@ -1,6 +1,10 @@
 /** Variables and macros in a query: `$host`, `${host:csv}`, `[[host]]`, `$timeFilter`, `$__interval`. */
+import type { Language } from '../data/language';
 import { influxDuration } from '../time/duration';
 import type { TimeRange } from '../time/range';
+import { flux, glob, type Grammar, influxql } from './macros';
+
+const GRAMMARS: Readonly<Record<Language, Grammar>> = { influxql, flux };
 
 /** What a variable stands for at the moment. */
 export interface VariableValue {
@@ -15,65 +19,88 @@ export interface Scope {
   range: TimeRange;
   intervalMs: number;
   variables: Readonly<Record<string, VariableValue>>;
+  /** Flux's `v.bucket`. */
+  bucket?: string | undefined;
 }
 
 /** Where in the query a variable stands: it decides what has to be escaped. */
-type Context = 'bare' | 'single' | 'double' | 'regex';
+export type Context = 'bare' | 'single' | 'double' | 'regex' | 'comment';
+
+/** A stretch of the text as typed, and what was put in its place. */
+interface Piece {
+  typedFrom: number;
+  typedTo: number;
+  sentFrom: number;
+  sentTo: number;
+}
+
+/** The query as it is sent, and how to find a place of it in the text as typed. */
+export interface Filled {
+  text: string;
+  pieces: readonly Piece[];
+}
 
 const REFERENCE = /^(?:\$(\w+)|\$\{(\w+)(?::(\w+))?\}|\[\[(\w+)\]\])/;
+const REFERENCE_MAX = 200;
 
-export function interpolate(query: string, scope: Scope): string {
-  let out = '';
+export function interpolate(query: string, scope: Scope, language: Language = 'influxql'): string {
+  return fill(query, scope, language).text;
+}
+
+export function fill(query: string, scope: Scope, language: Language): Filled {
+  const grammar = GRAMMARS[language];
+  const pieces: Piece[] = [];
+  let text = '';
   let context: Context = 'bare';
   for (let at = 0; at < query.length; ) {
-    const char = query[at]!;
-    if (char === '$' || char === '[') {
-      const match = REFERENCE.exec(query.slice(at, at + 200));
-      const name = match?.[1] ?? match?.[2] ?? match?.[4];
-      const value = match && name ? valueOf(name, match[3], context, scope) : undefined;
-      if (match && value !== undefined) {
-        out += value;
-        at += match[0].length;
-        continue;
-      }
-    }
-    if (char === '\\' && context !== 'bare') {
-      out += query.slice(at, at + 2);
-      at += 2;
+    const found = replacement(query, at, context, text, scope, grammar);
+    if (found) {
+      pieces.push({ typedFrom: at, typedTo: at + found.length, sentFrom: text.length, sentTo: text.length + found.by.length });
+      text += found.by;
+      at += found.length;
       continue;
     }
-    context = nextContext(context, char, out);
-    out += char;
-    at += 1;
+    // What is escaped opens and closes nothing.
+    const length = query[at] === '\\' && context !== 'bare' && context !== 'comment' ? 2 : 1;
+    if (length === 1) context = grammar.nextContext(context, query, at);
+    text += query.slice(at, at + length);
+    at += length;
   }
-  return out;
+  return { text, pieces };
 }
 
-function nextContext(context: Context, char: string, before: string): Context {
-  switch (context) {
-    case 'single': return char === "'" ? 'bare' : context;
-    case 'double': return char === '"' ? 'bare' : context;
-    case 'regex': return char === '/' ? 'bare' : context;
-    case 'bare':
-      if (char === "'") return 'single';
-      if (char === '"') return 'double';
-      // A slash is a division unless a regular expression may stand here.
-      return char === '/' && /(?:[=!]~|\b(?:from|measurement|,))\s*$|[(,]\s*$/i.test(before) ? 'regex' : context;
+/** Where in the text as typed the place of the sent text is; what stands in a replacement's stead is its beginning. */
+export function typedOffset({ pieces }: Filled, sent: number): number {
+  let shift = 0;
+  for (const { typedFrom, typedTo, sentFrom, sentTo } of pieces) {
+    if (sent < sentFrom) break;
+    if (sent < sentTo) return typedFrom;
+    shift = typedTo - sentTo;
   }
+  return sent + shift;
 }
 
-function valueOf(name: string, format: string | undefined, context: Context, scope: Scope): string | undefined {
+function replacement(query: string, at: number, context: Context, before: string, scope: Scope, grammar: Grammar): { length: number; by: string } | undefined {
+  const char = query[at]!;
+  if (char === '$' || char === '[') {
+    const match = REFERENCE.exec(query.slice(at, at + REFERENCE_MAX));
+    const name = match?.[1] ?? match?.[2] ?? match?.[4];
+    const by = match && name ? valueOf(name, match[3], context, scope, grammar) : undefined;
+    if (match && by !== undefined) return { length: match[0].length, by };
+  }
+  return grammar.macro(query, at, context, before, scope);
+}
+
+function valueOf(name: string, format: string | undefined, context: Context, scope: Scope, grammar: Grammar): string | undefined {
   // The user's variables come first: a dashboard may well have one called "interval".
   const variable = Object.hasOwn(scope.variables, name) ? scope.variables[name] : undefined;
-  return variable ? writeVariable(variable, format, context) : builtIn(name, scope);
+  return variable ? writeVariable(variable, format, context, grammar) : (grammar.builtIn(name, scope) ?? builtIn(name, scope));
 }
 
+/** What Grafana fills in for every data source. */
 function builtIn(name: string, { range, intervalMs }: Scope): string | undefined {
   const [from, to] = [Math.round(range.from), Math.round(range.to)];
   switch (name) {
-    case 'timeFilter':
-    case '__timeFilter': return `time >= ${from}ms and time <= ${to}ms`;
-    case 'interval':
     case '__interval': return influxDuration(intervalMs);
     case '__interval_ms': return String(intervalMs);
     case '__from': return String(from);
@@ -85,14 +112,15 @@ function builtIn(name: string, { range, intervalMs }: Scope): string | undefined
   }
 }
 
-function writeVariable(variable: VariableValue, format: string | undefined, context: Context): string {
+function writeVariable(variable: VariableValue, format: string | undefined, context: Context, grammar: Grammar): string {
   const { values, all, allValue, multi } = variable;
   if (all && allValue) return allValue;
   if (format) return writeAs(format, values);
   if (context === 'regex') return values.length === 1 ? escapeRegex(values[0]!) : `(${values.map(escapeRegex).join('|')})`;
-  const escape = { single: escapeSingle, double: escapeDouble, bare: (text: string) => text }[context];
+  const plain = (text: string) => text;
+  const escape = { single: escapeSingle, double: escapeDouble, bare: plain, comment: plain }[context];
   if (values.length === 1) return escape(values[0]!);
-  return multi || all ? `(${values.map(escape).join('|')})` : values.map(escape).join(',');
+  return multi || all ? grammar.several(values.map(escape)) : values.map(escape).join(',');
 }
 
 function writeAs(format: string, values: readonly string[]): string {
@@ -102,7 +130,7 @@ function writeAs(format: string, values: readonly string[]): string {
     case 'text': return values.join(',');
     case 'pipe': return values.join('|');
     case 'regex': return values.length === 1 ? escapeRegex(values[0]!) : `(${values.map(escapeRegex).join('|')})`;
-    case 'glob': return values.length === 1 ? values[0]! : `{${values.join(',')}}`;
+    case 'glob': return values.length === 1 ? values[0]! : glob(values);
     case 'json': return JSON.stringify(values);
     case 'singlequote': return values.map((value) => `'${escapeSingle(value)}'`).join(',');
     case 'doublequote': return values.map((value) => `"${escapeDouble(value)}"`).join(',');

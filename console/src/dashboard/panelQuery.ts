@@ -1,22 +1,31 @@
 /** From a panel to its frames: queries with everything filled in, asked side by side, transformed. */
-import { influxQuery } from '../data/client';
+import { fluxQuery, influxQuery } from '../data/client';
+import { fluxFrames } from '../data/flux';
 import type { Frame } from '../data/frame';
-import { toFrames } from '../data/influx';
+import { type ShapeOptions, toFrames } from '../data/influx';
+import { type Language, languageOf } from '../data/language';
 import { transform, type Transformed } from '../data/transform';
-import { parseDuration } from '../time/duration';
+import { influxDuration, parseDuration } from '../time/duration';
 import { bucketMs } from '../time/interval';
 import type { TimeRange } from '../time/range';
 import { emptyIfMissing } from './emptyIfMissing';
 import { interpolate, type VariableValue } from './interpolate';
+import { fluxTime } from './macros';
 import type { Panel, Target } from './model';
 import { minInterval, resolveAuto } from './variables';
+
+export interface PlannedQuery extends ShapeOptions {
+  q: string;
+  language: Language;
+  database: string;
+}
 
 /** A panel's queries, ready to be sent. Equal plans give equal answers, so the plan is the cache key. */
 export interface PanelPlan {
   database: string;
   intervalMs: number;
   range: TimeRange;
-  queries: { q: string; refId: string; format: 'time_series' | 'table'; alias?: string | undefined; database: string }[];
+  queries: PlannedQuery[];
 }
 
 export interface PlanContext {
@@ -44,13 +53,18 @@ export function planPanel(panel: Panel, context: PlanContext): PanelPlan {
     Object.entries(context.variables).map(([name, value]) => [name, resolveAuto(value, intervalMs)]),
   );
   const scope = { range, intervalMs, variables };
-  const queries = (panel.targets ?? []).filter(isAsked).map((target) => ({
-    q: interpolate(target.query ?? '', scope),
-    refId: target.refId,
-    format: target.resultFormat === 'table' ? ('table' as const) : ('time_series' as const),
-    alias: target.alias ? interpolate(target.alias, { ...scope, variables }) : undefined,
-    database: target.database ?? context.database,
-  }));
+  const queries = (panel.targets ?? []).filter(isAsked).map((target): PlannedQuery => {
+    const database = target.database ?? context.database;
+    const language = languageOf(target.query ?? '');
+    return {
+      q: interpolate(target.query ?? '', { ...scope, bucket: database }, language),
+      language,
+      refId: target.refId,
+      format: target.resultFormat === 'table' ? 'table' : 'time_series',
+      alias: target.alias ? interpolate(target.alias, scope) : undefined,
+      database,
+    };
+  });
   return { database: context.database, intervalMs, range, queries };
 }
 
@@ -65,22 +79,48 @@ function isAsked({ hide, query }: Target): boolean {
 }
 
 export interface PanelResult extends Transformed {
-  /** Failures of single queries; the others are still shown. */
+  /** Queries that failed, the others are still shown, or whose answer was too long to be shown in full. */
   errors: { refId: string; message: string }[];
 }
 
 /** Rejects only when every query failed. */
 export async function runPlan(plan: PanelPlan, panel: Panel, signal?: AbortSignal): Promise<PanelResult> {
   const answers = await Promise.allSettled(
-    plan.queries.map(async ({ q, database, ...shape }): Promise<Frame[]> => {
-      const answer = await influxQuery({ q, db: database }, signal).catch(emptyIfMissing);
-      return (answer.results ?? []).flatMap((result) => toFrames(result.series ?? [], shape));
-    }),
+    plan.queries.map((query) => (query.language === 'flux' ? askFlux(query, signal) : askInfluxql(query, signal))),
   );
   const failed = answers.flatMap((answer, i) => (answer.status === 'rejected' ? [{ refId: plan.queries[i]!.refId, reason: answer.reason as unknown }] : []));
   if (failed.length > 0 && failed.length === answers.length) throw failed[0]!.reason;
-  const frames = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+  const frames = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value.frames : []));
   const buckets = { intervalMs: plan.intervalMs, toMs: plan.range.to };
+  const cut = answers.flatMap((answer, i) => (answer.status === 'fulfilled' && answer.value.notice ? [{ refId: plan.queries[i]!.refId, message: answer.value.notice }] : []));
   const errors = failed.map(({ refId, reason }) => ({ refId, message: reason instanceof Error ? reason.message : String(reason) }));
-  return { ...transform(frames, panel.transformations ?? [], buckets), errors };
+  return { ...transform(frames, panel.transformations ?? [], buckets), errors: [...errors, ...cut] };
+}
+
+interface Answered {
+  frames: Frame[];
+  notice?: string | undefined;
+}
+
+async function askInfluxql({ q, database, ...shape }: PlannedQuery, signal?: AbortSignal): Promise<Answered> {
+  const answer = await influxQuery({ q, db: database }, signal).catch(emptyIfMissing({ results: [] }));
+  return { frames: (answer.results ?? []).flatMap((result) => toFrames(result.series ?? [], shape)) };
+}
+
+async function askFlux({ q, refId }: PlannedQuery, signal?: AbortSignal): Promise<Answered> {
+  const { tables, notice } = await fluxQuery(q, signal).catch(emptyIfMissing({ tables: [], notice: undefined }));
+  return { frames: fluxFrames(tables, refId), notice };
+}
+
+/** The query as it would be typed in Explore, where it may move with the clock. */
+export function movingText({ q, language }: PlannedQuery, { range, intervalMs }: PanelPlan): string {
+  if (language === 'flux') {
+    return q
+      .replaceAll(fluxTime(range.from), 'v.timeRangeStart')
+      .replaceAll(fluxTime(range.to), 'v.timeRangeStop')
+      .replaceAll(new RegExp(`\\b(every|period)(\\s*:\\s*)${influxDuration(intervalMs)}\\b`, 'g'), '$1$2v.windowPeriod');
+  }
+  return q
+    .replace(`time >= ${Math.round(range.from)}ms and time <= ${Math.round(range.to)}ms`, '$timeFilter')
+    .replace(/\btime\(\d+(?:ms|[smhd])\)/g, 'time($__interval)');
 }

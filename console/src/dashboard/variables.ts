@@ -1,10 +1,12 @@
 /** Template variables: what they can be, what is chosen, what that stands for in a query. */
-import { influxQuery } from '../data/client';
+import { fluxQuery, influxQuery } from '../data/client';
+import { firstStrings, fluxFrames } from '../data/flux';
+import { languageOf } from '../data/language';
 import { compareCells } from '../data/transform/tables';
 import { influxDuration, parseDuration } from '../time/duration';
 import type { TimeRange } from '../time/range';
 import { emptyIfMissing } from './emptyIfMissing';
-import { interpolate, type VariableValue } from './interpolate';
+import { interpolate, type Scope, type VariableValue } from './interpolate';
 import type { Variable } from './model';
 
 /** Grafana's own word for "everything", in files and URLs. */
@@ -61,16 +63,27 @@ async function optionsOf(
 ): Promise<Option[]> { // prettier-ignore
   switch (variable.type) {
     case 'query': {
-      const q = interpolate(queryText(variable), { range, intervalMs: 60_000, variables: known });
-      if (q.trim() === '') return [];
-      const answer = await influxQuery({ q, db: database }, signal).catch(emptyIfMissing);
-      return sortOptions(filterOptions(valuesOf(answer.results?.[0]?.series ?? []), variable.regex ?? ''), variable.sort ?? 0);
+      const text = queryText(variable);
+      if (text.trim() === '') return [];
+      const values = await valuesFor(text, { range, intervalMs: 60_000, variables: known, bucket: database }, signal);
+      return sortOptions(filterOptions(values, variable.regex ?? ''), variable.sort ?? 0);
     }
     case 'custom': return customOptions(String(variable.query ?? ''));
     case 'interval': return String(variable.query ?? '').split(',').map((text) => plain(text.trim())); // prettier-ignore
     case 'constant': return [plain(String(variable.query ?? ''))];
     default: return [];
   }
+}
+
+async function valuesFor(text: string, scope: Scope, signal?: AbortSignal): Promise<string[]> {
+  const language = languageOf(text);
+  const q = interpolate(text, scope, language);
+  if (language === 'flux') {
+    const { tables } = await fluxQuery(q, signal).catch(emptyIfMissing({ tables: [] }));
+    return firstStrings(fluxFrames(tables, ''));
+  }
+  const answer = await influxQuery({ q, db: scope.bucket }, signal).catch(emptyIfMissing({ results: [] }));
+  return valuesOf(answer.results?.[0]?.series ?? []);
 }
 
 /** Grafana stores the query as text or, from newer editors, as an object. */

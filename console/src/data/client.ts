@@ -1,4 +1,5 @@
 /** Talks to the console's own API. Every call can be cancelled; every failure is an `ApiError` with the server's words. */
+import { type FluxAnswer, FluxFailure, FluxReader } from './annotatedCsv';
 import { errorOf, type InfluxResponse } from './influx';
 
 export class ApiError extends Error {
@@ -68,8 +69,65 @@ export async function influxQuery({ q, db }: QueryRequest, signal?: AbortSignal)
 export async function influxCsv({ q, db }: QueryRequest): Promise<string> {
   const form = new URLSearchParams({ q });
   if (db) form.set('db', db);
-  const response = await request('/api/query', { method: 'POST', body: form, headers: { accept: 'application/csv' } });
-  const text = await response.text();
-  if (!response.ok) throw new ApiError(text.trim(), response.status);
-  return text;
+  return wholeText(await request('/api/query', { method: 'POST', body: form, headers: { accept: 'application/csv' } }));
+}
+
+function postJson(path: string, value: unknown, signal?: AbortSignal): Promise<Response> {
+  return request(path, { method: 'POST', body: JSON.stringify(value), headers: { 'content-type': 'application/json' }, signal: signal ?? null });
+}
+
+function postFlux(query: string, signal?: AbortSignal): Promise<Response> {
+  const body = { query, type: 'flux', dialect: { annotations: ['datatype', 'group', 'default'], header: true, delimiter: ',' } };
+  return postJson('/api/v2/query', body, signal);
+}
+
+/** Read as it arrives; when the page can show no more, the rest is not asked for. Failures inside the answer are thrown. */
+export async function fluxQuery(query: string, signal?: AbortSignal): Promise<FluxAnswer> {
+  const response = await postFlux(query, signal);
+  if (!response.ok || !response.body) throw await refusal(response);
+  const reader = new FluxReader();
+  const pieces = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    for (;;) {
+      const { done, value } = await pieces.read();
+      if (done) return reader.end();
+      if (reader.push(value)) continue;
+      await pieces.cancel();
+      return reader.answer;
+    }
+  } catch (error) {
+    await pieces.cancel().catch(() => undefined);
+    if (error instanceof FluxFailure) throw new ApiError(error.message, response.status);
+    if (signal?.aborted || error instanceof ApiError) throw error;
+    throw new ApiError('The answer broke off. Is the store still running?', 0);
+  }
+}
+
+export interface FluxProblem {
+  line: number;
+  column: number;
+  message: string;
+}
+
+/** What is wrong with a query at first sight, without running it. */
+export async function fluxAnalyze(query: string, signal?: AbortSignal): Promise<FluxProblem[]> {
+  const response = await postJson('/api/v2/query/analyze', { query }, signal);
+  if (!response.ok) throw await refusal(response);
+  return (await body<{ errors?: FluxProblem[] }>(response)).errors ?? [];
+}
+
+/** The answer as it is, for a download. */
+export async function fluxCsv(query: string): Promise<string> {
+  return wholeText(await postFlux(query));
+}
+
+async function wholeText(response: Response): Promise<string> {
+  if (!response.ok) throw await refusal(response);
+  return response.text();
+}
+
+/** What a refused request says: `error` of 1.x and of the console, `message` of 2.x, or its text. */
+async function refusal(response: Response): Promise<ApiError> {
+  const said = await body<{ error?: string; message?: string }>(response);
+  return new ApiError(said.message ?? said.error ?? `HTTP ${response.status}`, response.status);
 }

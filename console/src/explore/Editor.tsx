@@ -1,4 +1,4 @@
-/** The query editor: CodeMirror with InfluxQL's colours, completion from the schema and the server's error marked. */
+/** The query editor: CodeMirror with a language's colours, completion from the schema and the server's error marked. */
 import { autocompletion, closeBrackets, closeBracketsKeymap, type CompletionContext, completionKeymap, type CompletionResult } from '@codemirror/autocomplete';
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands';
 import { bracketMatching } from '@codemirror/language';
@@ -6,16 +6,27 @@ import { type Diagnostic, setDiagnostics } from '@codemirror/lint';
 import { EditorState, Prec } from '@codemirror/state';
 import { EditorView, keymap, placeholder } from '@codemirror/view';
 import { useEffect, useRef } from 'react';
-import { placeAt, suggestionsFor } from './completion';
+import { type Language, LANGUAGE_NAMES } from '../data/language';
+import { influxqlCompletions } from './completion';
+import type { ErrorMark } from './errorPosition';
 import classes from './explore.module.css';
+import { fluxCompletions } from './flux/completion';
+import { fluxSupport } from './flux/language';
 import { influxqlSupport } from './language';
 import type { Schema } from './schema';
+import type { Completer } from './suggestion';
+import { TEXTS } from './texts';
+
+const COMPLETERS: Readonly<Record<Language, Completer>> = { influxql: influxqlCompletions, flux: fluxCompletions };
+const SUPPORT = { influxql: influxqlSupport, flux: fluxSupport };
 
 export interface EditorProps {
+  /** Another language is another editor: give it another key. */
+  language: Language;
   value: string;
   schema: Schema;
   /** Part of the text to mark, with the reason. */
-  error: { from: number; to: number; message: string } | undefined;
+  error: ErrorMark | undefined;
   onChange(value: string): void;
   onRun(): void;
 }
@@ -23,7 +34,7 @@ export interface EditorProps {
 const look = EditorView.theme({
   '&': { fontSize: '13px', backgroundColor: 'transparent', maxHeight: '40vh' },
   '&.cm-focused': { outline: 'none' },
-  '.cm-scroller': { fontFamily: 'var(--sw-mono)', lineHeight: '1.6', minHeight: '84px' },
+  '.cm-scroller': { fontFamily: 'var(--sw-mono)', fontVariantLigatures: 'none', lineHeight: '1.6', minHeight: '84px' },
   '.cm-content': { caretColor: 'var(--sw-text)', padding: '8px 4px' },
   '.cm-cursor': { borderLeftColor: 'var(--sw-text)' },
   '&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground': { background: 'var(--sw-accent-soft)' },
@@ -36,7 +47,7 @@ const look = EditorView.theme({
   '.cm-diagnostic': { borderLeft: 'none', padding: '4px 8px' },
 });
 
-export function Editor({ value, schema, error, onChange, onRun }: EditorProps) {
+export function Editor({ language, value, schema, error, onChange, onRun }: EditorProps) {
   const holder = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | undefined>(undefined);
   const latest = useRef({ schema, onChange, onRun });
@@ -53,12 +64,12 @@ export function Editor({ value, schema, error, onChange, onRun }: EditorProps) {
           history(),
           closeBrackets(),
           bracketMatching(),
-          influxqlSupport,
-          autocompletion({ override: [(context) => complete(context, latest.current.schema)], icons: false, maxRenderedOptions: 200 }),
+          SUPPORT[language],
+          autocompletion({ override: [(context) => complete(context, COMPLETERS[language], latest.current.schema)], icons: false, maxRenderedOptions: 200 }),
           keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...defaultKeymap]),
           EditorView.lineWrapping,
-          EditorView.contentAttributes.of({ 'aria-label': 'InfluxQL query' }),
-          placeholder('SELECT mean("usage_idle") FROM "cpu" WHERE $timeFilter GROUP BY time($__interval), "host"'),
+          EditorView.contentAttributes.of({ 'aria-label': `${LANGUAGE_NAMES[language]} query` }),
+          placeholder(TEXTS[language].placeholder),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) latest.current.onChange(update.state.doc.toString());
           }),
@@ -91,14 +102,12 @@ export function Editor({ value, schema, error, onChange, onRun }: EditorProps) {
   return <div ref={holder} className={classes.editor} />;
 }
 
-async function complete(context: CompletionContext, schema: Schema): Promise<CompletionResult | null> {
+async function complete(context: CompletionContext, completer: Completer, schema: Schema): Promise<CompletionResult | null> {
   const text = context.state.doc.toString();
-  const place = placeAt(text, context.pos);
+  const place = completer(text, context.pos, schema);
   const word = text.slice(place.from, context.pos);
-  // After a space only where something certain is expected; elsewhere a list would pop up with every blank.
-  const eager = place.expects === 'measurement' || place.expects === 'value' || place.expects === 'key';
-  if (!context.explicit && word === '' && !eager) return null;
-  const suggestions = await suggestionsFor(place, schema);
+  if (!context.explicit && word === '' && !place.eager) return null;
+  const suggestions = await place.list();
   if (context.aborted || suggestions.length === 0) return null;
   const quoted = word.startsWith('"') || word.startsWith("'");
   const closing = quoted && text[context.pos] === word[0] ? 1 : 0;
@@ -117,6 +126,6 @@ async function complete(context: CompletionContext, schema: Schema): Promise<Com
           editor.dispatch({ changes: { from: start, to: to + closing, insert }, selection: { anchor: start + insert.length } });
         },
       })),
-    validFor: quoted ? /^[^"']*$/ : /^[$\w.:-]*$/,
+    validFor: quoted ? /^[^"']*$/ : place.word,
   };
 }

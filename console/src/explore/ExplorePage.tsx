@@ -1,11 +1,13 @@
-/** Explore: any InfluxQL, drawn and listed. The query, its database and the range are in the URL. */
-import { ActionIcon, Button, Menu, Select, Tooltip } from '@mantine/core';
+/** Explore: any query in InfluxQL or Flux, drawn and listed. It, its language, its database and the range are in the URL. */
+import { ActionIcon, Button, SegmentedControl, Select, Tooltip } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { useUrlParams } from '../app/url';
 import { useInfo } from '../app/useInfo';
 import { usePageTitle } from '../app/usePageTitle';
-import { influxCsv } from '../data/client';
+import { fluxCsv, influxCsv } from '../data/client';
+import { type Language, LANGUAGE_NAMES } from '../data/language';
+import type { Filled } from '../dashboard/interpolate';
 import { humanDuration } from '../time/duration';
 import { localDateTime } from '../time/range';
 import { TimeControls } from '../time/TimeControls';
@@ -16,13 +18,17 @@ import { errorText, Message } from '../ui/States';
 import { Toolbar } from '../ui/Toolbar';
 import { curlCommand, download } from './curl';
 import { Editor } from './Editor';
-import { errorOffset, errorSpan, isSameUpTo } from './errorPosition';
+import { type ErrorMark, markOf } from './errorPosition';
 import classes from './explore.module.css';
+import { Hints } from './Hints';
 import { type HistoryEntry, loadHistory, remember, saveHistory } from './history';
+import { HistoryMenu } from './HistoryMenu';
 import { Results } from './Results';
-import { fill, run, type RunResult } from './run';
+import { filled, run, type RunResult } from './run';
 import { fetchDatabases, schemaOf } from './schema';
 import { SchemaBrowser } from './SchemaBrowser';
+import { TEXTS } from './texts';
+import { useAnalysis } from './useAnalysis';
 
 export default function ExplorePage() {
   usePageTitle('Explore');
@@ -42,8 +48,10 @@ interface Outcome {
   error?: string;
   /** The text that was in the editor, and the one that was sent. */
   typed?: string;
-  sent?: string;
+  sent?: Filled;
 }
+
+const LANGUAGES = Object.entries(LANGUAGE_NAMES).map(([value, label]) => ({ value, label }));
 
 function Explore({ defaultDb, upstream }: { defaultDb: string; upstream: string }) {
   const [params, setParams] = useUrlParams();
@@ -51,6 +59,7 @@ function Explore({ defaultDb, upstream }: { defaultDb: string; upstream: string 
   const queries = useQueryClient();
   const stored = params.get('q') ?? '';
   const db = params.get('db') ?? defaultDb;
+  const language: Language = params.get('lang') === 'flux' ? 'flux' : 'influxql';
   const [text, setText] = useState(stored);
   const [outcome, setOutcome] = useState<Outcome>({});
   const [running, setRunning] = useState(false);
@@ -66,9 +75,9 @@ function Explore({ defaultDb, upstream }: { defaultDb: string; upstream: string 
       const mine = new AbortController();
       abort.current = mine;
       setRunning(true);
-      const sent = fill(q, time.range);
+      const sent = filled({ q, language, db }, time.range);
       try {
-        const result = await run(q, db, time.range, mine.signal);
+        const result = await run({ q: sent.text, language, db }, mine.signal);
         setOutcome({ result, typed: q, sent });
       } catch (error) {
         if (!mine.signal.aborted) setOutcome({ error: errorText(error), typed: q, sent });
@@ -76,7 +85,7 @@ function Explore({ defaultDb, upstream }: { defaultDb: string; upstream: string 
         if (abort.current === mine) setRunning(false);
       }
     },
-    [db, time.range],
+    [db, language, time.range],
   );
   useEffect(() => () => abort.current?.abort(), []);
 
@@ -92,7 +101,7 @@ function Explore({ defaultDb, upstream }: { defaultDb: string; upstream: string 
     setText(q);
     if (q.trim() === '') return;
     setHistory((before) => {
-      const next = remember(before, { q, db, at: Date.now() });
+      const next = remember(before, { q, db, language, at: Date.now() });
       saveHistory(next);
       return next;
     });
@@ -101,11 +110,35 @@ function Explore({ defaultDb, upstream }: { defaultDb: string; upstream: string 
     else setParams({ q, db });
   };
 
-  const mark = useMemo(() => markOf(outcome, text), [outcome, text]);
-  const copyCurl = () => void navigator.clipboard.writeText(curlCommand(upstream, db, fill(text, time.range)));
+  // Each language keeps its own text while the other is in use.
+  const drafts = useRef<Partial<Record<Language, string>>>({});
+  const choose = (next: Language) => {
+    drafts.current[language] = text;
+    abort.current?.abort();
+    setRunning(false);
+    setOutcome({});
+    shown.current = '';
+    setText(drafts.current[next] ?? '');
+    setParams({ lang: next === 'flux' ? next : undefined, q: undefined });
+  };
+  useEffect(() => {
+    if (text !== '' || stored !== '') return;
+    let gone = false;
+    void TEXTS[language].start(schema).then((start) => {
+      if (!gone) setText((now) => (now === '' ? start : now));
+    });
+    return () => { gone = true; };
+    // An empty editor is filled when it comes to be, not whenever somebody empties it.
+  }, [language, schema]);
+
+  const analysis = useAnalysis({ q: text, language, db });
+  const mark = useMemo(() => markOfOutcome(outcome, text), [outcome, text]) ?? analysis;
+  const sentText = () => filled({ q: text, language, db }, time.range).text;
+  const copyCurl = () => void navigator.clipboard.writeText(curlCommand(upstream, db, sentText(), language));
   const saveCsv = async () => {
     try {
-      download(`skywatch-${localDateTime(Date.now()).replace(/[ :]/g, '-')}.csv`, await influxCsv({ q: fill(text, time.range), db }), 'text/csv');
+      const csv = language === 'flux' ? await fluxCsv(sentText()) : await influxCsv({ q: sentText(), db });
+      download(`skywatch-${localDateTime(Date.now()).replace(/[ :]/g, '-')}.csv`, csv, 'text/csv');
     } catch (error) {
       setOutcome({ error: errorText(error) });
     }
@@ -116,14 +149,15 @@ function Explore({ defaultDb, upstream }: { defaultDb: string; upstream: string 
       <Toolbar title="Explore" sticky>
         <Select data={[...new Set([db, ...(databases.data ?? [])])]} value={db} onChange={(next) => next && setParams({ db: next })}
           aria-label="Database" searchable w={190} leftSection={<span className={classes.dim}>db</span>} leftSectionWidth={34} allowDeselect={false} />
+        <SegmentedControl data={LANGUAGES} value={language} onChange={(next) => choose(next as Language)} aria-label="Language" />
         <span className={classes.spacer} />
         <TimeControls />
       </Toolbar>
       <div className={classes.columns}>
-        <SchemaBrowser schema={schema} db={db} onQuery={submit} />
+        <SchemaBrowser language={language} schema={schema} db={db} onQuery={submit} />
         <div className={classes.work}>
           <div className={classes.editorBox}>
-            <Editor value={text} schema={schema} error={mark} onChange={setText} onRun={() => submit(text)} />
+            <Editor key={language} language={language} value={text} schema={schema} error={mark} onChange={setText} onRun={() => submit(text)} />
             <div className={classes.actions}>
               {running ? (
                 <Button variant="default" leftSection={<Icon name="stop" size={14} />} onClick={() => { abort.current?.abort(); setRunning(false); }}>Stop</Button>
@@ -134,14 +168,14 @@ function Explore({ defaultDb, upstream }: { defaultDb: string; upstream: string 
               )}
               {outcome.result && !running && <span className={`${classes.dim} num`}>{humanDuration(Math.max(1, outcome.result.tookMs))}</span>}
               <span className={classes.spacer} />
-              <HistoryMenu history={history} onPick={(entry) => { setParams({ q: entry.q, db: entry.db }); }} onClear={() => { setHistory([]); saveHistory([]); }} />
+              <HistoryMenu history={history} onPick={(entry) => setParams({ q: entry.q, db: entry.db, lang: entry.language === 'flux' ? 'flux' : undefined })} onClear={() => { setHistory([]); saveHistory([]); }} />
               <Tooltip label="Copy as curl"><ActionIcon onClick={copyCurl} aria-label="Copy as curl"><Icon name="copy" /></ActionIcon></Tooltip>
               <Tooltip label="Download as CSV"><ActionIcon onClick={() => void saveCsv()} aria-label="Download as CSV"><Icon name="download" /></ActionIcon></Tooltip>
             </div>
           </div>
           {outcome.error && <div className={classes.error} role="alert"><Icon name="alert" size={15} /><span>{outcome.error}</span></div>}
           {outcome.result && !outcome.error && <Results result={outcome.result} />}
-          {!outcome.result && !outcome.error && !running && <Hints onQuery={submit} />}
+          {!outcome.result && !outcome.error && !running && <Hints language={language} onQuery={submit} />}
         </div>
       </div>
     </div>
@@ -149,50 +183,8 @@ function Explore({ defaultDb, upstream }: { defaultDb: string; upstream: string 
 }
 
 /** Marks the place the server named, while the text is still the one that was sent. */
-function markOf({ error, typed, sent }: Outcome, text: string): { from: number; to: number; message: string } | undefined {
+function markOfOutcome({ error, typed, sent }: Outcome, text: string): ErrorMark | undefined {
   if (!error || typed !== text || sent === undefined) return undefined;
-  const offset = errorOffset(error, sent);
-  if (offset === undefined || !isSameUpTo(offset, text, sent)) return undefined;
-  const [from, to] = errorSpan(offset, text);
-  return { from, to, message: error };
-}
-
-function HistoryMenu({ history, onPick, onClear }: { history: readonly HistoryEntry[]; onPick(entry: HistoryEntry): void; onClear(): void }) {
-  return (
-    <Menu position="bottom-end" width={560}>
-      <Menu.Target>
-        <Tooltip label="Earlier queries"><ActionIcon aria-label="Earlier queries"><Icon name="history" /></ActionIcon></Tooltip>
-      </Menu.Target>
-      <Menu.Dropdown className={classes.history}>
-        {history.length === 0 && <Menu.Label>Queries that you run are kept here, in this browser</Menu.Label>}
-        {history.map((entry) => (
-          <Menu.Item key={`${entry.at}${entry.q}`} onClick={() => onPick(entry)}>
-            <code className={classes.historyQuery}>{entry.q}</code>
-            <span className={classes.dim}>{localDateTime(entry.at)} · {entry.db}</span>
-          </Menu.Item>
-        ))}
-        {history.length > 0 && <Menu.Divider />}
-        {history.length > 0 && <Menu.Item leftSection={<Icon name="trash" size={14} />} onClick={onClear}>Forget them all</Menu.Item>}
-      </Menu.Dropdown>
-    </Menu>
-  );
-}
-
-const EXAMPLES = [
-  'SELECT 100 - mean("usage_idle") AS "busy" FROM "cpu" WHERE "cpu" = \'cpu-total\' AND $timeFilter GROUP BY time($__interval), "host"',
-  'SELECT last("used_percent") FROM "disk" WHERE $timeFilter GROUP BY "host", "path"',
-  'SELECT * FROM "mem" WHERE $timeFilter ORDER BY time DESC LIMIT 20',
-  'SHOW MEASUREMENTS',
-];
-
-function Hints({ onQuery }: { onQuery(q: string): void }) {
-  return (
-    <div className={classes.hints}>
-      <p>
-        Write InfluxQL and press <kbd>Ctrl</kbd> <kbd>Enter</kbd>, or pick a field on the left. <code>$timeFilter</code> stands for the range
-        above, <code>$__interval</code> for buckets that suit it.
-      </p>
-      {EXAMPLES.map((q) => <button key={q} type="button" onClick={() => onQuery(q)}><code>{q}</code></button>)}
-    </div>
-  );
+  const mark = markOf(error, text, sent);
+  return mark && { ...mark, message: error };
 }

@@ -4,6 +4,7 @@ import { useRef, useState } from 'react';
 import type { Panel } from '../dashboard/model';
 import { DataTable } from '../panels/TablePanel';
 import { TimeSeriesPanel } from '../panels/TimeSeriesPanel';
+import { Icon } from '../ui/Icon';
 import { Message } from '../ui/States';
 import { useSize } from '../ui/useSize';
 import classes from './explore.module.css';
@@ -23,22 +24,25 @@ const PANEL: Panel = {
 
 export function Results({ result }: { result: RunResult }) {
   if (result.statements.length === 0) return <Message compact icon="check" title="Done, nothing to show" />;
-  return result.statements.map((statement, i) => (
-    <Statement key={i} statement={statement} number={result.statements.length > 1 ? i + 1 : undefined} />
-  ));
+  return (
+    <>
+      {result.notice && <div className={classes.notice} role="status"><Icon name="alert" size={15} /><span>{result.notice}</span></div>}
+      {result.statements.map((statement, i) => <Statement key={i} statement={statement} />)}
+    </>
+  );
 }
 
 type View = 'both' | 'chart' | 'table';
 
-function Statement({ statement, number }: { statement: StatementResult; number: number | undefined }) {
+function Statement({ statement }: { statement: StatementResult }) {
   const [view, setView] = useState<View>('both');
-  const { series, tables, rows, seriesCount, messages } = statement;
+  const { title, series, tables, rows, seriesCount, messages } = statement;
   const chartable = series.length > 0;
   const shown = series.slice(0, SERIES_MAX);
   return (
-    <section className={classes.result} aria-label={number ? `Result ${number}` : 'Result'}>
+    <section className={classes.result} aria-label={title ?? 'Result'}>
       <header className={classes.resultHeader}>
-        {number && <strong>Statement {number}</strong>}
+        {title && <strong>{title}</strong>}
         <span className={classes.dim}>
           {rows.toLocaleString()} {rows === 1 ? 'row' : 'rows'} in {seriesCount.toLocaleString()} series
           {series.length > SERIES_MAX && `, the first ${SERIES_MAX} drawn`}

@@ -3,16 +3,19 @@ import { TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Icon } from '../ui/Icon';
+import type { Language } from '../data/language';
 import classes from './explore.module.css';
-import { quoteIdent, type Schema } from './schema';
+import type { Schema } from './schema';
+import { TEXTS } from './texts';
 
 interface SchemaBrowserProps {
+  language: Language;
   schema: Schema;
   db: string;
   onQuery(q: string): void;
 }
 
-export function SchemaBrowser({ schema, db, onQuery }: SchemaBrowserProps) {
+export function SchemaBrowser({ language, schema, db, onQuery }: SchemaBrowserProps) {
   const [filter, setFilter] = useState('');
   const measurements = useQuery({ queryKey: ['schema-list', db], queryFn: () => schema.measurements(), staleTime: 30_000 });
   const shown = (measurements.data ?? []).filter((name) => name.toLowerCase().includes(filter.toLowerCase()));
@@ -22,13 +25,13 @@ export function SchemaBrowser({ schema, db, onQuery }: SchemaBrowserProps) {
         onChange={(event) => setFilter(event.currentTarget.value)} />
       <div className={classes.schemaList}>
         {measurements.data && shown.length === 0 && <p className={classes.dim}>{filter ? 'Nothing like that' : `No measurements in ${db} yet`}</p>}
-        {shown.map((name) => <Measurement key={name} name={name} db={db} schema={schema} onQuery={onQuery} />)}
+        {shown.map((name) => <Measurement key={name} name={name} language={language} db={db} schema={schema} onQuery={onQuery} />)}
       </div>
     </aside>
   );
 }
 
-function Measurement({ name, db, schema, onQuery }: SchemaBrowserProps & { name: string }) {
+function Measurement({ name, language, db, schema, onQuery }: SchemaBrowserProps & { name: string }) {
   const [open, setOpen] = useState(false);
   const details = useQuery({
     queryKey: ['schema-of', db, name],
@@ -36,12 +39,7 @@ function Measurement({ name, db, schema, onQuery }: SchemaBrowserProps & { name:
     enabled: open,
     staleTime: 30_000,
   });
-  const select = (field: string, type: string) => {
-    const numeric = type === 'float' || type === 'integer' || type === 'unsigned';
-    const value = numeric ? `mean(${quoteIdent(field)})` : `last(${quoteIdent(field)})`;
-    const by = details.data?.tags.includes('host') ? ', "host"' : '';
-    onQuery(`SELECT ${value} FROM ${quoteIdent(name)} WHERE $timeFilter GROUP BY time($__interval)${by}${numeric ? '' : ' fill(none)'}`);
-  };
+  const texts = TEXTS[language];
   return (
     <div>
       <button type="button" className={classes.measurement} aria-expanded={open} onClick={() => setOpen(!open)}>
@@ -50,15 +48,15 @@ function Measurement({ name, db, schema, onQuery }: SchemaBrowserProps & { name:
       </button>
       {open && details.data && (
         <div className={classes.members}>
-          {details.data.fields.map(({ name: field, type }) => (
-            <button key={field} type="button" title={`Chart ${field}`} onClick={() => select(field, type)}>
-              <span>{field}</span>
-              <span className={classes.type}>{type}</span>
+          {details.data.fields.map((field) => (
+            <button key={field.name} type="button" title={`Chart ${field.name}`} onClick={() => onQuery(texts.chart(name, field, details.data.tags))}>
+              <span>{field.name}</span>
+              <span className={classes.type}>{field.type}</span>
             </button>
           ))}
           {details.data.tags.map((tag) => (
             <button key={tag} type="button" title={`List the values of ${tag}`}
-              onClick={() => onQuery(`SHOW TAG VALUES FROM ${quoteIdent(name)} WITH KEY = ${quoteIdent(tag)}`)}>
+              onClick={() => onQuery(texts.tagValues(name, tag))}>
               <span>{tag}</span>
               <span className={classes.type}>tag</span>
             </button>

@@ -1,14 +1,7 @@
-/** What may come next in a query: worked out from the text before the cursor, filled from the schema. */
+/** What may come next in a query in InfluxQL: worked out from the text before the cursor, filled from the schema. */
 import { FUNCTIONS, KEYWORDS, STATEMENTS } from './grammar';
 import { quoteIdent, quoteString, type Schema } from './schema';
-
-export interface Suggestion {
-  label: string;
-  /** Text to insert when it differs from the label. */
-  apply?: string;
-  detail?: string;
-  kind: 'keyword' | 'function' | 'field' | 'tag' | 'measurement' | 'value' | 'macro';
-}
+import type { Completer, Suggestion } from './suggestion';
 
 export interface Place {
   /** Where the word being typed begins. */
@@ -72,6 +65,13 @@ function measurementOf(statement: string): string | undefined {
 function unquote(ident: string): string {
   return ident.startsWith('"') ? ident.slice(1, -1).replace(/\\(.)/g, '$1') : ident;
 }
+
+export const influxqlCompletions: Completer = (text, at, schema) => {
+  const place = placeAt(text, at);
+  // After a space only where something certain is expected; elsewhere a list would pop up with every blank.
+  const eager = place.expects === 'measurement' || place.expects === 'value' || place.expects === 'key';
+  return { from: place.from, eager, word: /^[$\w.:-]*$/, list: () => suggestionsFor(place, schema) };
+};
 
 export async function suggestionsFor(place: Place, schema: Schema): Promise<Suggestion[]> {
   const { measurement, tag } = place;

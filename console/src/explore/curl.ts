@@ -1,6 +1,12 @@
 /** A query as a command line for a shell, to go on elsewhere. */
+import type { Language } from '../data/language';
 
-export function curlCommand(upstream: string, db: string | undefined, q: string): string {
+export function curlCommand(upstream: string, db: string | undefined, q: string, language: Language = 'influxql'): string {
+  if (language === 'flux') {
+    // The text as it is needs no second quoting, as it would inside of JSON.
+    const type = shell('Content-Type: application/vnd.flux');
+    return [`curl -s ${shell(`${upstream}/api/v2/query?org=-`)}`, `-H ${type}`, `--data-binary ${shell(q)}`].join(' \\\n  ');
+  }
   const parts = [`curl -sG ${shell(`${upstream}/query`)}`];
   if (db) parts.push(`--data-urlencode ${shell(`db=${db}`)}`);
   parts.push(`--data-urlencode ${shell(`q=${q}`)}`);

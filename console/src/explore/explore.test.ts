@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { placeAt, suggestionsFor } from './completion';
 import { curlCommand } from './curl';
-import { errorOffset, errorSpan, isSameUpTo } from './errorPosition';
+import { fill } from '../dashboard/interpolate';
+import type { Language } from '../data/language';
+import { markOf } from './errorPosition';
 import { remember } from './history';
 import { shape } from './run';
 import { quoteIdent, quoteString, type Schema } from './schema';
@@ -44,6 +46,7 @@ describe('completion', () => {
   });
   test('offers what the schema has, quoted', async () => {
     const schema: Schema = {
+      buckets: async () => ['db'],
       measurements: async () => ['cpu'],
       fields: async () => [{ name: 'usage idle', type: 'float' }],
       tags: async () => ['host'],
@@ -57,20 +60,33 @@ describe('completion', () => {
 });
 
 describe('errors', () => {
+  const scope = { range: { from: 1_690_000_000_000, to: 1_690_003_600_000 }, intervalMs: 10_000, variables: {}, bucket: 'telegraf' };
+  /** What is marked of the text. */
+  const marked = (message: string, typed: string, language: Language = 'influxql') => {
+    const mark = markOf(message, typed, fill(typed, scope, language));
+    return mark && typed.slice(mark.from, mark.to);
+  };
+
   test('are found in the text', () => {
-    const text = 'SELECT x\nFORM cpu';
-    const offset = errorOffset('error parsing query: found FORM, expected FROM at line 2, char 1', text)!;
-    expect(offset).toBe(9);
-    expect(errorSpan(offset, text)).toEqual([9, 13]);
-    expect(errorOffset('database not found: x', text)).toBeUndefined();
+    expect(marked('error parsing query: found FORM, expected FROM at line 2, char 1', 'SELECT x\nFORM cpu')).toBe('FORM');
+    expect(marked('database not found: x', 'SELECT x')).toBeUndefined();
   });
-  test('beyond the end mark the end', () => {
-    expect(errorOffset('found EOF at line 1, char 99', 'abc')).toBe(3);
-    expect(errorSpan(3, 'abc')).toEqual([2, 3]);
+  test('beyond the end mark the end', () => expect(marked('found EOF at line 1, char 99', 'abc')).toBe('c'));
+  test('behind a macro are marked where they were typed', () => {
+    const typed = 'SELECT x FROM m WHERE $timeFilter GRUOP';
+    const sent = fill(typed, scope, 'influxql').text;
+    expect(marked(`found GRUOP at line 1, char ${sent.indexOf('GRUOP') + 1}`, typed)).toBe('GRUOP');
+    expect(marked(`found x at line 1, char ${sent.indexOf('>=') + 1}`, typed), 'in a macro: where it begins').toBe('$');
   });
-  test('behind a macro are not marked in the wrong place', () => {
-    expect(isSameUpTo(7, 'SELECT $x', 'SELECT 15')).toBe(true);
-    expect(isSameUpTo(9, 'SELECT $x FORM', 'SELECT 15 FORM')).toBe(false);
+  test('in Flux span what they are about, whatever was filled in before', () => {
+    const typed = 'from(bucket: v.bucket)\n  |> range(start: v.timeRangeStart) |> filtr(fn: (r) => true)';
+    const column = fill(typed, scope, 'flux').text.split('\n')[1]!.indexOf('filtr') + 1;
+    expect(marked(`compilation failed: error @2:${column}-2:${column + 5}: undefined identifier "filtr"`, typed, 'flux')).toBe('filtr');
+    expect(marked('runtime error @1:1-1:25: from: cannot submit unbounded read', typed, 'flux')).toBe('from(bucket: v.bucket)');
+  });
+  test('count bytes in Flux', () => {
+    expect(marked('error @1:12-1:13: undefined identifier "x"', '"µµµµ" x', 'flux')).toBe('x');
+    expect(marked('error @1:5-1:5: expected `)`', 'f(1 ', 'flux')).toBe(' ');
   });
 });
 
@@ -84,6 +100,9 @@ test('the same query again moves to the top of the history', () => {
 test('a shell gets the query as it is', () => {
   expect(curlCommand('http://h:8086', 'db', "SELECT 'x'")).toBe(
     "curl -sG 'http://h:8086/query' \\\n  --data-urlencode 'db=db' \\\n  --data-urlencode 'q=SELECT '\\''x'\\'''",
+  );
+  expect(curlCommand('http://h:8086', 'db', 'from(bucket: "a")', 'flux')).toBe(
+    "curl -s 'http://h:8086/api/v2/query?org=-' \\\n  -H 'Content-Type: application/vnd.flux' \\\n  --data-binary 'from(bucket: \"a\")'",
   );
 });
 

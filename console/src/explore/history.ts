@@ -1,8 +1,11 @@
 /** Queries that ran, newest first, kept in the browser. */
+import type { Language } from '../data/language';
 
 export interface HistoryEntry {
   q: string;
   db: string;
+  /** Entries from before there was a second one are in InfluxQL. */
+  language?: Language | undefined;
   /** When it last ran, in milliseconds since 1970. */
   at: number;
 }

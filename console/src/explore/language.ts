@@ -1,6 +1,6 @@
 /** InfluxQL's colours in the editor. */
-import { HighlightStyle, StreamLanguage, syntaxHighlighting } from '@codemirror/language';
-import { tags } from '@lezer/highlight';
+import { StreamLanguage } from '@codemirror/language';
+import { colours, tokenTable } from './colours';
 import { FUNCTION_NAMES, WORDS } from './grammar';
 
 const influxql = StreamLanguage.define<{ regexMayFollow: boolean }>({
@@ -30,19 +30,8 @@ const influxql = StreamLanguage.define<{ regexMayFollow: boolean }>({
     stream.next();
     return 'operator';
   },
-  tokenTable: { macro: tags.special(tags.variableName), function: tags.function(tags.variableName) },
+  tokenTable,
   languageData: { closeBrackets: { brackets: ['(', '"', "'"] }, commentTokens: { line: '--' } },
 });
 
-const colours = HighlightStyle.define([
-  { tag: tags.keyword, color: 'var(--sw-code-keyword)', fontWeight: '600' },
-  { tag: tags.function(tags.variableName), color: 'var(--sw-code-function)' },
-  { tag: tags.special(tags.variableName), color: 'var(--sw-code-macro)' },
-  { tag: tags.string, color: 'var(--sw-code-string)' },
-  { tag: tags.regexp, color: 'var(--sw-code-string)' },
-  { tag: tags.number, color: 'var(--sw-code-number)' },
-  { tag: tags.operator, color: 'var(--sw-dim)' },
-  { tag: tags.comment, color: 'var(--sw-faint)', fontStyle: 'italic' },
-]);
-
-export const influxqlSupport = [influxql, syntaxHighlighting(colours)];
+export const influxqlSupport = [influxql, colours];

@@ -12,6 +12,8 @@ export interface FieldInfo {
 
 /** Looks things up for the editor. Answers are empty rather than errors: completion must never be in the way. */
 export interface Schema {
+  /** Databases, and the policies of the one in use as `database/policy`. */
+  buckets(): Promise<string[]>;
   measurements(): Promise<string[]>;
   fields(measurement: string | undefined): Promise<FieldInfo[]>;
   tags(measurement: string | undefined): Promise<string[]>;
@@ -34,6 +36,10 @@ export function schemaOf(queries: QueryClient, db: string): Schema {
   };
   const from = (measurement: string | undefined) => (measurement ? ` FROM ${quoteIdent(measurement)}` : '');
   return {
+    buckets: async () => {
+      const policies = (await ask('SHOW RETENTION POLICIES')).flatMap(({ values }) => values ?? []);
+      return [...valuesOf(await ask('SHOW DATABASES')), ...policies.map(([name]) => `${db}/${String(name)}`)];
+    },
     measurements: async () => valuesOf(await ask('SHOW MEASUREMENTS')),
     tags: async (measurement) => valuesOf(await ask(`SHOW TAG KEYS${from(measurement)}`)),
     tagValues: async (measurement, tag) =>

@@ -1,6 +1,6 @@
 /** A time series panel's frames and options become what the chart draws. */
 import type { ChartSeries, DrawStyle } from '../chart/series';
-import { toNumbers } from '../chart/series';
+import { ascending, toNumbers } from '../chart/series';
 import type { ThresholdLine } from '../chart/options';
 import { nameSeries, type NamedSeries } from '../data/names';
 import type { Frame } from '../data/frame';
@@ -32,12 +32,13 @@ export function toChart(frames: readonly Frame[], source: FieldConfigSource | un
     keys.set(base, count + 1);
     const custom = config.custom ?? {};
     const negative = custom.transform === 'negative-Y';
+    const [times, values] = ascending(timeField(frame)!.values as number[], toNumbers(field.values));
     return {
       key: count === 0 ? base : `${base}/${count}`,
       name: shown,
       color: colorOf(config, hues ? hues.get(labelsKey(field.labels))! : index, scheme),
-      times: timeField(frame)!.values as number[],
-      values: toNumbers(field.values),
+      times,
+      values,
       negative,
       ...look(custom, configured.length),
       stack: stackOf(custom, negative),

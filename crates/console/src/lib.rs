@@ -3,6 +3,7 @@
 //! | path | what |
 //! |---|---|
 //! | `/api/query` | InfluxDB's `/query` of the store, passed through as a stream; leaving the page cancels the query |
+//! | `/api/v2/query`, `/api/v2/query/analyze` | the same for Flux |
 //! | `/api/info` | version, default database, whether the store answers |
 //! | `/api/dashboards`, `/api/dashboards/{uid}` | dashboards (Grafana JSON) that ship and those of a directory |
 //! | `/api/alerts` | rules and their states, supplied through [`AlertsView`] |

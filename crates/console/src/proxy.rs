@@ -1,4 +1,5 @@
-//! `/api/query`: InfluxDB's `/query` of the store, passed through byte by byte.
+//! `/api/query` (InfluxQL), `/api/v2/query` (Flux) and `/api/v2/query/analyze`: those of the store, passed through byte by
+//! byte.
 //!
 //! The answer streams: nothing is held but the piece under way. When the browser goes away, the handler or the body is
 //! dropped, with it the connection to the store, and the store stops the query.
@@ -30,12 +31,30 @@ const RESPONSE_HEADERS: [HeaderName; 7] = [
     HeaderName::from_static("request-id"),
 ];
 
+/// Where the store takes queries.
+#[derive(Debug, Clone, Copy)]
+enum Endpoint {
+    Influxql,
+    Flux,
+    FluxAnalysis,
+}
+
+impl Endpoint {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Influxql => "/query",
+            Self::Flux => "/api/v2/query",
+            Self::FluxAnalysis => "/api/v2/query/analyze",
+        }
+    }
+}
+
 pub(crate) async fn get_query(
     State(console): State<Console>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    forward(&console, Method::GET, query.as_deref(), &headers, Bytes::new()).await
+    forward(&console, Endpoint::Influxql, Method::GET, query.as_deref(), &headers, Bytes::new()).await
 }
 
 pub(crate) async fn post_query(
@@ -44,10 +63,25 @@ pub(crate) async fn post_query(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let body = axum::body::to_bytes(body, QUERY_BYTES_MAX)
-        .await
-        .map_err(|_| ApiError::Body { max_bytes: QUERY_BYTES_MAX })?;
-    forward(&console, Method::POST, query.as_deref(), &headers, body).await
+    post(&console, Endpoint::Influxql, query.as_deref(), &headers, body).await
+}
+
+pub(crate) async fn post_flux(
+    State(console): State<Console>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    post(&console, Endpoint::Flux, query.as_deref(), &headers, body).await
+}
+
+pub(crate) async fn post_flux_analysis(
+    State(console): State<Console>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    post(&console, Endpoint::FluxAnalysis, query.as_deref(), &headers, body).await
 }
 
 /// The store's refusal of a statement of whoever sends these headers, if it refuses.
@@ -57,21 +91,37 @@ pub(crate) async fn refusal(
     statement: &str,
 ) -> Result<Option<Response>, ApiError> {
     let query = format!("q={}", statement.replace(' ', "%20"));
-    let response = forward(console, Method::GET, Some(&query), headers, Bytes::new()).await?;
+    let response =
+        forward(console, Endpoint::Influxql, Method::GET, Some(&query), headers, Bytes::new()).await?;
     Ok(Some(response).filter(|response| !response.status().is_success()))
+}
+
+async fn post(
+    console: &Console,
+    endpoint: Endpoint,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let body = axum::body::to_bytes(body, QUERY_BYTES_MAX)
+        .await
+        .map_err(|_| ApiError::Body { max_bytes: QUERY_BYTES_MAX })?;
+    forward(console, endpoint, Method::POST, query, headers, body).await
 }
 
 async fn forward(
     console: &Console,
+    endpoint: Endpoint,
     method: Method,
     query: Option<&str>,
     headers: &HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let base = console.config.upstream_url.trim_end_matches('/');
+    let path = endpoint.path();
     let url = match query {
-        Some(query) => format!("{base}/query?{query}"),
-        None => format!("{base}/query"),
+        Some(query) => format!("{base}{path}?{query}"),
+        None => format!("{base}{path}"),
     };
     let request = console.http.request(method, url).headers(picked(headers, &REQUEST_HEADERS)).body(body);
     let upstream = request.send().await.map_err(|error| unreachable_store(base, &error))?;

@@ -6,7 +6,7 @@ use axum::{
     Router,
     http::Uri,
     middleware,
-    routing::{any, get},
+    routing::{any, get, post},
 };
 
 use crate::{
@@ -66,6 +66,8 @@ pub fn router(config: ConsoleConfig, alerts: Arc<dyn AlertsView>, cluster: Arc<d
         .layer(middleware::from_fn_with_state(console.clone(), guard::administrators_only));
     let api = Router::new()
         .route("/query", get(proxy::get_query).post(proxy::post_query))
+        .route("/v2/query", post(proxy::post_flux))
+        .route("/v2/query/analyze", post(proxy::post_flux_analysis))
         .route("/info", get(info::serve))
         .merge(ours)
         .merge(administrators)

@@ -132,12 +132,14 @@ mod web_app {
 
     #[tokio::test]
     async fn other_sites_cannot_use_the_api() {
-        let request = Request::post("/api/query")
-            .header("sec-fetch-site", "cross-site")
-            .body(Body::from("q=DROP+DATABASE+telegraf"))
-            .unwrap();
-        let (status, _, _) = send(console("http://127.0.0.1:1"), request).await;
-        assert_eq!(status, StatusCode::FORBIDDEN);
+        for path in ["/api/query", "/api/v2/query", "/api/v2/query/analyze"] {
+            let request = Request::post(path)
+                .header("sec-fetch-site", "cross-site")
+                .body(Body::from("q=DROP+DATABASE+telegraf"))
+                .unwrap();
+            let (status, _, _) = send(console("http://127.0.0.1:1"), request).await;
+            assert_eq!(status, StatusCode::FORBIDDEN, "{path}");
+        }
     }
 }
 
@@ -150,6 +152,7 @@ mod queries {
         method: Method,
         uri: String,
         content_type: Option<HeaderValue>,
+        authorization: Option<HeaderValue>,
         body: String,
     }
 
@@ -162,6 +165,7 @@ mod queries {
             method: parts.method,
             uri: parts.uri.to_string(),
             content_type: parts.headers.get(header::CONTENT_TYPE).cloned(),
+            authorization: parts.headers.get(header::AUTHORIZATION).cloned(),
             body,
         });
         Response::builder()
@@ -207,9 +211,38 @@ mod queries {
                 method: Method::POST,
                 uri: "/query?db=x".into(),
                 content_type: Some(HeaderValue::from_static("application/x-www-form-urlencoded")),
+                authorization: None,
                 body: form.into(),
             }
         );
+    }
+
+    #[tokio::test]
+    async fn flux_and_its_analysis_reach_the_store_with_the_credentials() {
+        let log = Log::default();
+        let store = serve(Router::new().fallback(any(answer)).with_state(log.clone())).await;
+        let body = r#"{"query":"buckets()","type":"flux"}"#;
+        for path in ["/api/v2/query?org=-", "/api/v2/query/analyze"] {
+            let post = Request::post(path)
+                .header(header::CONTENT_TYPE, "application/json")
+                .header(header::AUTHORIZATION, "Basic YTpi")
+                .body(Body::from(body))
+                .unwrap();
+            let (status, headers, _) = send(console(&store), post).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "the store's own status");
+            assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+            let asked = log.lock().unwrap().pop().unwrap();
+            let expected = Asked {
+                method: Method::POST,
+                uri: path.into(),
+                content_type: Some(HeaderValue::from_static("application/json")),
+                authorization: Some(HeaderValue::from_static("Basic YTpi")),
+                body: body.into(),
+            };
+            assert_eq!(asked, expected);
+        }
+        let (status, _, _) = get(console(&store), "/api/v2/query?q=x").await;
+        assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "Flux is posted");
     }
 
     #[tokio::test]
@@ -299,10 +332,12 @@ mod queries {
 
     #[tokio::test]
     async fn a_query_larger_than_any_person_writes_is_refused() {
-        let post = Request::post("/api/query").body(Body::from(vec![b'x'; (1 << 20) + 1])).unwrap();
-        let (status, _, body) = send(console("http://127.0.0.1:1"), post).await;
-        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
-        assert!(json_of(&body)["error"].as_str().unwrap().contains("1048576"));
+        for path in ["/api/query", "/api/v2/query", "/api/v2/query/analyze"] {
+            let post = Request::post(path).body(Body::from(vec![b'x'; (1 << 20) + 1])).unwrap();
+            let (status, _, body) = send(console("http://127.0.0.1:1"), post).await;
+            assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+            assert!(json_of(&body)["error"].as_str().unwrap().contains("1048576"));
+        }
     }
 }
 
