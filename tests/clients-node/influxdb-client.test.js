@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, describe, test } from "node:test";
-import { HttpError, InfluxDB, Point, flux, setLogger } from "@influxdata/influxdb-client";
+import { HttpError, InfluxDB, Point, flux, fluxDuration, setLogger } from "@influxdata/influxdb-client";
 import { DeleteAPI, HealthAPI, PingAPI } from "@influxdata/influxdb-client-apis";
 
 const url = process.env.INFLUXDB_URL;
@@ -213,16 +213,152 @@ describe("the rest of the interface", () => {
             [2, 3],
         );
     });
+});
 
-    test("Flux is refused, saying so", async () => {
-        const query = flux`from(bucket: ${database}) |> range(start: -1h)`;
-        await assert.rejects(
-            client.getQueryApi("-").collectRows(query),
-            (error) => error instanceof HttpError && [403, 404].includes(error.statusCode) && /Flux/.test(error.message),
-        );
-        const told = await new Promise((tell) => {
-            client.getQueryApi("-").queryRows(query, { next: tell, error: tell, complete: tell });
+describe("Flux", () => {
+    const api = client.getQueryApi("-");
+    const range = "range(start: 2023-01-01T00:00:00Z, stop: 2023-01-02T00:00:00Z)";
+    const room = 'a "b" ${c} \\ d';
+
+    before(async () => {
+        const writes = client.getWriteApi("-", database, "ms");
+        for (let n = 0; n < 3; n += 1) {
+            const point = new Point("flux").tag("room", room).floatField("f", n + 0.5).intField("i", n);
+            writes.writePoint(point.booleanField("b", n > 0).stringField("s", `line\n${n}, "x"`).timestamp(start + n * 1000));
+        }
+        writes.writePoint(new Point("flux").tag("room", "other").floatField("f", -1).timestamp(start));
+        await writes.close();
+    });
+
+    /** The values of one field, in the order of time. */
+    const values = async (field) => {
+        const query = flux`from(bucket: ${database}) |> range(start: ${new Date(start)}, stop: ${new Date(start + 60_000)})
+            |> filter(fn: (r) => r._measurement == "flux" and r._field == ${field} and r.room == ${room})`;
+        return (await api.collectRows(query)).map((row) => row._value);
+    };
+
+    test("rows of every type", async () => {
+        assert.deepEqual(await values("f"), [0.5, 1.5, 2.5]);
+        assert.deepEqual(await values("i"), [0, 1, 2]);
+        assert.deepEqual(await values("b"), [false, true, true]);
+        assert.deepEqual(await values("s"), ['line\n0, "x"', 'line\n1, "x"', 'line\n2, "x"']);
+        assert.deepEqual(await values('no "such" field'), []);
+    });
+
+    test("the columns of a row", async () => {
+        const query = flux`from(bucket: ${database}) |> range(start: 2023-01-01T00:00:00Z, stop: 2023-01-02T00:00:00Z)
+            |> filter(fn: (r) => r._measurement == "flux" and r.room == "other")`;
+        assert.deepEqual(await api.collectRows(query), [
+            {
+                result: "_result",
+                table: 0,
+                _start: "2023-01-01T00:00:00Z",
+                _stop: "2023-01-02T00:00:00Z",
+                _time: "2023-01-01T00:00:00Z",
+                _value: -1,
+                _field: "f",
+                _measurement: "flux",
+                room: "other",
+            },
+        ]);
+    });
+
+    test("parameters of the template", async () => {
+        const given = { float: 1.5, int: 2, yes: true, list: ["other", room], when: new Date(start + 1000) };
+        const query = flux`from(bucket: ${database}) |> range(start: 2023-01-01T00:00:00Z, stop: ${fluxDuration("-1d")})
+            |> filter(fn: (r) => r._measurement == "flux" and contains(value: r.room, set: ${given.list}))
+            |> filter(fn: (r) => (r._field == "f" and r._value == ${given.float}) or (r._field == "i" and r._value == ${given.int}))
+            |> filter(fn: (r) => ${given.yes} and r._time >= ${given.when})
+            |> keep(columns: ["_field", "_value"])`;
+        const found = (await api.collectRows(query)).map((row) => [row._field, row._value]);
+        assert.deepEqual(found.sort(), [
+            ["f", 1.5],
+            ["i", 2],
+        ]);
+    });
+
+    test("rows one by one, and their tables' columns", async () => {
+        const query = `from(bucket: "${database}") |> ${range} |> filter(fn: (r) => r._measurement == "flux" and r._field == "f")
+            |> group() |> sort(columns: ["_value"])`;
+        const seen = [];
+        for await (const { values: cells, tableMeta } of api.iterateRows(query)) {
+            assert.equal(tableMeta.column("_value").dataType, "double");
+            assert.equal(tableMeta.column("_time").dataType, "dateTime:RFC3339");
+            assert.deepEqual([tableMeta.column("room").group, tableMeta.column("_value").group], [false, false]);
+            seen.push(tableMeta.get(cells, "_value"));
+        }
+        assert.deepEqual(seen, [-1, 0.5, 1.5, 2.5]);
+    });
+
+    test("results by name, and columns without values", async () => {
+        const query = `data = from(bucket: "${database}") |> range(start: 2023-01-01T00:00:00Z, stop: 2023-01-01T00:00:04Z)
+            |> filter(fn: (r) => r._measurement == "flux" and r._field == "i")
+            data |> sum() |> yield(name: "sum")
+            data |> aggregateWindow(every: 1s, fn: mean) |> yield(name: "means")`;
+        const found = {};
+        for (const row of await api.collectRows(query)) (found[row.result] ??= []).push(row._value);
+        assert.deepEqual(found, { sum: [3], means: [0, 1, 2, null] });
+    });
+
+    test("the text as it comes", async () => {
+        const query = `from(bucket: "${database}") |> ${range} |> filter(fn: (r) => r._measurement == "flux" and r._field == "i") |> last()`;
+        const text = await api.queryRaw(query);
+        assert.match(text, /^#datatype,string,long,/);
+        assert.equal(text.split("\r\n").filter((line) => line && !line.startsWith("#")).length, 2);
+        const lines = [];
+        await new Promise((complete, error) => {
+            api.queryLines(query, { next: (line) => lines.push(line), error, complete });
         });
-        assert.match(told.message, /Flux/);
+        assert.equal(lines.filter((line) => line.startsWith("#")).length, 3);
+    });
+
+    test("compressed answers", async () => {
+        const packed = api.with({ gzip: true, headers: { "X-Own": "header" } });
+        const query = `from(bucket: "${database}") |> ${range} |> filter(fn: (r) => r._measurement == "flux")`;
+        assert.deepEqual(await packed.collectRows(query), await api.collectRows(query));
+    });
+
+    test("the time that counts as now", async () => {
+        const then = api.with({ now: () => new Date(start + 2500).toISOString() });
+        const query = `from(bucket: "${database}") |> range(start: -2s) |> filter(fn: (r) => r._field == "i")`;
+        assert.deepEqual(
+            (await then.collectRows(query)).map((row) => row._value),
+            [1, 2],
+        );
+    });
+
+    for (const [name, query, status, told] of [
+        ["a text that is none", 'from(bucket: "x"', 400, /compilation failed/],
+        ["a function that is unknown", `from(bucket: "${database}") |> range(start: -1h) |> nonsense()`, 400, /nonsense/],
+        ["a bucket that is missing", 'from(bucket: "nothing") |> range(start: -1h)', 404, /nothing/],
+        ["a range that is missing", `from(bucket: "${database}")`, 400, /unbounded/],
+    ]) {
+        test(name, async () => {
+            const refused = (error) => error instanceof HttpError && error.statusCode === status && told.test(error.message);
+            await assert.rejects(api.collectRows(query), refused);
+            await assert.rejects(api.queryRaw(query), refused);
+            const error = await new Promise((tell) => {
+                api.queryRows(query, { next: tell, error: tell, complete: tell });
+            });
+            assert.ok(refused(error), error);
+        });
+    }
+
+    test("an error after the first table", async () => {
+        const query = `import "array"
+            from(bucket: "${database}") |> ${range} |> yield(name: "some")
+            array.from(rows: [{_value: 1}]) |> map(fn: (r) => ({r with _value: 1 / (r._value - 1)})) |> yield(name: "none")`;
+        await assert.rejects(api.collectRows(query), /zero/);
+    });
+
+    test("a query that is given up", async () => {
+        const query = `from(bucket: "${database}") |> ${range}`;
+        const seen = [];
+        for await (const row of api.iterateRows(query)) {
+            seen.push(row);
+            break;
+        }
+        assert.equal(seen.length, 1);
+        assert.deepEqual(await values("i"), [0, 1, 2]);
     });
 });

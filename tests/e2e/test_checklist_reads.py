@@ -4,6 +4,7 @@ import re
 import threading
 import time
 
+import flux_tables
 import prometheus_wire
 import pytest
 import requests
@@ -266,7 +267,7 @@ def test_explain_and_explain_analyze(cluster, single):
     assert "remote_iterator_request" not in str(single.query("EXPLAIN ANALYZE SELECT mean(load) FROM cpu"))
 
 
-def test_prometheus_and_flux_across_nodes(cluster):
+def test_prometheus_and_flux_across_nodes(cluster, single):
     node = cluster.data[0]
     node.query("CREATE DATABASE prom WITH REPLICATION 1", db="")
     series = [({"__name__": "up", "host": f"h{n}"}, [(float(n), 1000)]) for n in range(30)]
@@ -279,10 +280,73 @@ def test_prometheus_and_flux_across_nodes(cluster):
         answer = requests.post(f"{reader.url}/api/v1/prom/read?db=prom", data=question, timeout=10)
         assert answer.status_code == 200, answer.text
         answers.append(sorted(prometheus_wire.read_response(answer.content)[0]))
-        # Flux is off, and says so as InfluxDB does where it is off.
-        flux = requests.post(f"{reader.url}/api/v2/query", data='from(bucket: "prom")', timeout=10)
-        assert flux.status_code == 403 and "Flux" in flux.text, flux.text
     assert len(answers[0]) == 30 and answers[0] == answers[1] == answers[2]
+    flux_is_that_of_a_single_node(cluster, single, ("one", "two"))
+    flux_agrees_with_influxql(cluster)
+    flux_of_one_replica(cluster)
+    away = cluster.data[2]
+    away.kill()
+    try:
+        flux_is_that_of_a_single_node(cluster, single, ("two",))
+        # What has no other copy is an error, unless a part is asked for.
+        answer = flux_tables.post(node.url, LOADS.replace("DB", "one"))
+        assert answer.status_code >= 400 and f"node {away.id}" in answer.json()["message"], answer.text
+        partial = flux_tables.ask(node.url, LOADS.replace("DB", "one"), query="&partial=true")
+        assert 0 < sum(len(table.rows) for table in partial) < HOSTS * WEEKS
+    finally:
+        away.start()
+        cluster.settle(60)
+
+
+FLUX_RANGE = "range(start: 1970-01-01T00:00:00Z, stop: 1970-02-01T00:00:00Z)"
+LOADS = f'from(bucket: "DB") |> {FLUX_RANGE} |> filter(fn: (r) => r._measurement == "cpu" and r._field == "load")'
+FLUX = [
+    LOADS,
+    LOADS.replace(' and r._field == "load"', " and r.rack =~ /r[13]/"),
+    LOADS + " |> mean()",
+    LOADS + " |> last()",
+    LOADS + " |> aggregateWindow(every: 7d, fn: sum, createEmpty: true)",
+    LOADS + ' |> group(columns: ["rack"]) |> count()',
+    LOADS + " |> map(fn: (r) => ({r with _value: r._value * 2.0})) |> max()",
+    'import "influxdata/influxdb/schema"\nschema.tagValues(bucket: "DB", tag: "host", start: 1970-01-01T00:00:00Z)',
+]
+
+
+def flux_is_that_of_a_single_node(cluster, single, databases):
+    for text in FLUX:
+        expected = flux_tables.ask(single.url, text.replace("DB", "db"))
+        assert expected, text
+        for db in databases:
+            for node in cluster.data:
+                if node.running():
+                    assert flux_tables.ask(node.url, text.replace("DB", db)) == expected, (text, db, node.id)
+
+
+def flux_agrees_with_influxql(cluster):
+    """Cell by cell: points, and a mean of each rack."""
+    node = cluster.data[1]
+    tables = flux_tables.ask(node.url, LOADS.replace("DB", "one"))
+    found = {table.key["host"]: [[row["_time"], row["_value"]] for row in table.rows] for table in tables}
+    (result,) = node.query("SELECT load FROM cpu GROUP BY host", db="one", epoch="ns")["results"]
+    assert found == {series["tags"]["host"]: series["values"] for series in result["series"]}
+    tables = flux_tables.ask(node.url, LOADS.replace("DB", "one") + ' |> group(columns: ["rack"]) |> mean()')
+    (result,) = node.query("SELECT mean(load) FROM cpu GROUP BY rack", db="one")["results"]
+    expected = {series["tags"]["rack"]: series["values"][0][1] for series in result["series"]}
+    assert {table.key["rack"]: table.rows[0]["_value"] for table in tables} == pytest.approx(expected)
+
+
+def flux_of_one_replica(cluster):
+    """`node_id`: what that node has by itself, whoever is asked."""
+    totals = {}
+    for db in ("one", "two"):
+        for holder in cluster.data:
+            count = LOADS.replace("DB", db) + " |> group() |> count()"
+            asked = [flux_tables.ask(node.url, count, query=f"&node_id={holder.id}") for node in cluster.data]
+            assert asked[0] == asked[1] == asked[2], (db, holder.id)
+            totals[db] = totals.get(db, 0) + sum(table.rows[0]["_value"] for table in asked[0])
+    assert totals == {"one": HOSTS * WEEKS, "two": 2 * HOSTS * WEEKS}
+    answer = flux_tables.post(cluster.data[0].url, LOADS.replace("DB", "one"), query="&node_id=99")
+    assert answer.status_code == 400 and "node not found: 99" in answer.text, answer.text
 
 
 def test_limits_surface_from_remote_parts_and_in_their_words(start_cluster):

@@ -369,13 +369,6 @@ def test_buckets(client, shared_skywatch, bucket):
     assert missing.value.status == 404
 
 
-def test_flux_is_refused_clearly(client):
-    with pytest.raises(ApiException) as refused:
-        client.query_api().query('from(bucket: "db") |> range(start: -1h)')
-    assert refused.value.status == 403
-    assert "Flux" in refused.value.message and "InfluxQL" in refused.value.message
-
-
 def test_what_is_not_there_is_said(client):
     """Users, tasks, organisations exist in InfluxDB 2 alone."""
     for ask in (client.users_api().me, client.tasks_api().find_tasks, client.organizations_api().find_organizations):

@@ -70,10 +70,6 @@ def test_deletes_by_predicate_stay_within_their_bucket(skywatch, client):
     assert missing.value.status == 404
 
 
-def test_flux_says_that_it_is_not_there(skywatch, client):
-    with pytest.raises(ApiException) as refused:
-        client.query_api().query('from(bucket: "db") |> range(start: -1h)')
-    assert refused.value.status == 403 and "InfluxQL" in refused.value.message
 
 
 def test_write_v2_is_particular_about_its_parameters(skywatch):
