@@ -3,10 +3,12 @@
 mod buckets;
 mod condition;
 mod csv;
+mod dialect;
 mod externs;
 mod gather;
 mod select;
 
 pub(crate) use buckets::{Asker, Buckets};
-pub(crate) use csv::{Annotations, CsvWriter, Dialect};
+pub(crate) use csv::CsvWriter;
+pub(crate) use dialect::{AskedDialect, Dialect};
 pub(crate) use externs::extern_options;

@@ -10,4 +10,5 @@ pub(crate) mod ping;
 pub(crate) mod prometheus;
 pub(crate) mod query;
 pub(crate) mod shard_repair;
+pub(crate) mod streaming;
 pub(crate) mod write;

@@ -16,41 +16,8 @@ use std::sync::Arc;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use skywatch_flux_runtime::{Column, Error, Kind, Results, Table, Value, Values, show};
 
+use super::dialect::{Annotations, Dialect};
 use crate::encode::{Outlet, Rfc3339Writer, push_f64_plain, push_i64, push_u64};
-
-/// How the client wants it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Dialect {
-    /// Whether names of columns are told.
-    pub(crate) header: bool,
-    /// Between cells.
-    pub(crate) delimiter: char,
-    pub(crate) annotations: Annotations,
-    /// What annotations begin with.
-    pub(crate) comment_prefix: String,
-    /// Whether the type of times says that they have nanoseconds; they always do.
-    pub(crate) nanoseconds: bool,
-}
-
-/// What is told of columns.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Annotations {
-    pub(crate) datatype: bool,
-    pub(crate) group: bool,
-    pub(crate) default: bool,
-}
-
-impl Default for Dialect {
-    fn default() -> Self {
-        Self {
-            header: true,
-            delimiter: ',',
-            annotations: Annotations::default(),
-            comment_prefix: "#".to_owned(),
-            nanoseconds: false,
-        }
-    }
-}
 
 /// Writes results.
 pub(crate) struct CsvWriter<'a> {
@@ -66,6 +33,14 @@ pub(crate) struct CsvWriter<'a> {
 }
 
 const LINE_END: &[u8] = b"\r\n";
+
+/// A part of each row of a table.
+enum Piece<'t> {
+    /// Delimiters, and cells that are the same in every row.
+    Same(Vec<u8>),
+    /// A column's own cell.
+    Cells(&'t Column),
+}
 
 impl<'a> CsvWriter<'a> {
     pub(crate) const fn new(dialect: Dialect, outlet: Outlet<'a>) -> Self {
@@ -163,25 +138,45 @@ impl<'a> CsvWriter<'a> {
     }
 
     fn rows(&mut self, result: &str, table: &Table) -> Result<(), Error> {
-        let number = self.table.to_string();
+        let pieces = self.pieces(result, table);
         for row in 0..table.rows() {
-            self.delimiter();
-            if !self.dialect.annotations.default {
-                self.field(result);
+            for piece in &pieces {
+                match piece {
+                    Piece::Same(bytes) => self.outlet.buf.extend_from_slice(bytes),
+                    Piece::Cells(column) => self.cell(column, row),
+                }
             }
-            self.delimiter();
-            self.push(&number);
-            for column in table.columns() {
-                self.delimiter();
-                self.cell(column, row);
-            }
-            self.line_end();
             self.outlet.flush_if_full().map_err(|closed| {
                 self.is_closed = true;
                 Error::Stopped(closed.to_string())
             })?;
         }
         Ok(())
+    }
+
+    /// What each row of a table consists of. Most columns of a table say the same in every row.
+    fn pieces<'t>(&mut self, result: &str, table: &'t Table) -> Vec<Piece<'t>> {
+        // Written where rows are, and taken out again.
+        let begin = self.outlet.buf.len();
+        let mut pieces = Vec::new();
+        self.delimiter();
+        if !self.dialect.annotations.default {
+            self.field(result);
+        }
+        self.delimiter();
+        push_i64(&mut self.outlet.buf, self.table);
+        for column in table.columns() {
+            self.delimiter();
+            if matches!(column.values(), Values::Repeat { .. }) {
+                self.cell(column, 0);
+            } else {
+                pieces.push(Piece::Same(self.outlet.buf.split_off(begin)));
+                pieces.push(Piece::Cells(column));
+            }
+        }
+        self.line_end();
+        pieces.push(Piece::Same(self.outlet.buf.split_off(begin)));
+        pieces
     }
 
     fn cell(&mut self, column: &Column, row: usize) {

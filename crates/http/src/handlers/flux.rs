@@ -14,26 +14,27 @@ use std::{
     time::Instant,
 };
 
-use bytes::Bytes;
 use hyper::{
     StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 use serde::Deserialize;
 use serde_json::json;
 use skywatch_flux_runtime::{Error, ErrorClass, MemoryAccount, NoMemory, Request, analyze, parse_time, run};
 use skywatch_model::wall_clock_ns;
-use skywatch_query::{CancelToken, SinkClosed};
+use skywatch_query::CancelToken;
 use skywatch_storage::{Consumer, Reservation};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     app::{App, Head, RequestBody},
-    encode::Outlet,
-    flux::{Annotations, Asker, Buckets, CsvWriter, Dialect, extern_options},
-    handlers::query::{KillOnDrop, PARTS_AHEAD, Part, Reader, break_stream, count_abandoned},
+    flux::{AskedDialect, Asker, Buckets, CsvWriter, Dialect, extern_options},
+    handlers::{
+        query::Reader,
+        streaming::{KillOnDrop, PARTS_AHEAD, break_stream, broken, count_abandoned, outlet, streamed},
+    },
     request_counts::Kind,
-    response::{Answer, AnswerBody, Failure, StreamItem, answer},
+    response::{Answer, Failure, StreamItem, answer},
 };
 
 /// A query as a client sends it.
@@ -48,17 +49,6 @@ struct Question {
     /// A syntax tree of options, which clients of 2.x can send beside the text.
     r#extern: Option<serde_json::Value>,
     params: serde_json::Map<String, serde_json::Value>,
-}
-
-/// A dialect as a client sends it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct AskedDialect {
-    header: Option<bool>,
-    delimiter: Option<String>,
-    annotations: Vec<String>,
-    comment_prefix: Option<String>,
-    date_time_format: Option<String>,
 }
 
 /// A query that can be run.
@@ -87,7 +77,7 @@ pub(crate) async fn query(
     let permit = app.queries.enter().await?;
     let cancel = CancelToken::new();
     let kill = KillOnDrop(cancel.clone());
-    let (parts_in, mut parts) = mpsc::channel(PARTS_AHEAD);
+    let (parts_in, parts) = mpsc::channel(PARTS_AHEAD);
     let (failed, failure) = oneshot::channel();
     let gzip = job.gzip;
     let worker = Arc::clone(app);
@@ -95,23 +85,7 @@ pub(crate) async fn query(
         let _permit = permit;
         work(&worker, job, &cancel, &parts_in, failed);
     });
-    let first = match parts.recv().await {
-        Some(Ok(first)) => Some(first),
-        Some(Err(_)) | None => match failure.await {
-            Ok(None) => None,
-            Ok(Some(failure)) => return Err(failure),
-            Err(_) => return Err(broken()),
-        },
-    };
-    let mut body = AnswerBody::stream(first, parts);
-    body.hold(kill);
-    let mut answer = hyper::Response::new(body);
-    let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
-    if gzip {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    Ok(answer)
+    streamed(parts, failure, kill, "text/csv; charset=utf-8", gzip).await
 }
 
 /// `POST /api/v2/query/analyze`
@@ -186,46 +160,12 @@ impl Job {
         let identity = head.identity.clone();
         Ok(Self {
             now_ns,
-            dialect: question.dialect.as_ref().map_or_else(|| Ok(Dialect::default()), dialect)?,
+            dialect: question.dialect.as_ref().map_or_else(|| Ok(Dialect::default()), Dialect::of)?,
             question,
             asker: Asker { identity, now_ns, node_id, allows_partial, position },
             gzip: head.accepts_gzip(),
         })
     }
-}
-
-fn dialect(asked: &AskedDialect) -> Result<Dialect, Failure> {
-    let refused = |text: String| Failure::bad_request(format!("invalid dialect: {text}"));
-    let mut annotations = Annotations::default();
-    for annotation in &asked.annotations {
-        match annotation.as_str() {
-            "datatype" => annotations.datatype = true,
-            "group" => annotations.group = true,
-            "default" => annotations.default = true,
-            other => return Err(refused(format!("unknown annotation {other:?}"))),
-        }
-    }
-    let delimiter = match asked.delimiter.as_deref() {
-        None | Some("") => ',',
-        Some(text) => {
-            let mut characters = text.chars();
-            match (characters.next(), characters.next()) {
-                (Some(one), None) if !matches!(one, '"' | '\r' | '\n') => one,
-                _ => return Err(refused(format!("delimiter {text:?} is not one character"))),
-            }
-        }
-    };
-    let comment_prefix = match asked.comment_prefix.as_deref() {
-        None => "#".to_owned(),
-        Some(text) if text.chars().count() <= 1 => text.to_owned(),
-        Some(text) => return Err(refused(format!("commentPrefix {text:?} is more than one character"))),
-    };
-    let nanoseconds = match asked.date_time_format.as_deref() {
-        None | Some("" | "RFC3339") => false,
-        Some("RFC3339Nano") => true,
-        Some(other) => return Err(refused(format!("unknown dateTimeFormat {other:?}"))),
-    };
-    Ok(Dialect { header: asked.header.unwrap_or(true), delimiter, annotations, comment_prefix, nanoseconds })
 }
 
 /// What comes beside the text: options of `extern`, and the record `params`.
@@ -288,17 +228,7 @@ fn work(
     parts: &mpsc::Sender<StreamItem>,
     failed: oneshot::Sender<Option<Failure>>,
 ) {
-    let (stats, into) = (Arc::clone(&app.stats), parts.clone());
-    let (memory, patience) = (&app.config.memory, app.config.send_timeout);
-    let outlet = Outlet::new(job.gzip, move |part| {
-        let gone = || into.is_closed() || cancel.is_killed();
-        let held = memory
-            .reserve_within(Consumer::Answers, part.capacity() as u64, patience, &gone)
-            .map_err(|_| SinkClosed)?;
-        stats.query_bytes.fetch_add(part.len() as u64, Ordering::Relaxed);
-        into.blocking_send(Ok(Bytes::from_owner(Part::new(part, held)))).map_err(|_| SinkClosed)
-    });
-    let mut writer = CsvWriter::new(job.dialect, outlet);
+    let mut writer = CsvWriter::new(job.dialect, outlet(app, job.gzip, cancel, parts));
     // All that it asks for together, and what it makes of it.
     let timeout = app.engine.query_timeout();
     let bounded = match timeout.is_zero() {
@@ -358,8 +288,4 @@ fn failure_of(error: &Error) -> Failure {
             Failure::new(StatusCode::INTERNAL_SERVER_ERROR, text)
         }
     }
-}
-
-fn broken() -> Failure {
-    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; see the server's log")
 }

@@ -23,7 +23,8 @@ use crate::{
     app::{App, Head, RequestBody},
     auth,
     handlers::{
-        query::{KillOnDrop, query_failure},
+        query::query_failure,
+        streaming::{KillOnDrop, broken},
         write::{check_rights, consistency_of, count, failure},
     },
     request_counts::Kind,
@@ -296,8 +297,4 @@ fn too_large() -> Failure {
         "the answer is larger than {READ_ANSWER_BYTES_MAX} bytes: ask for fewer series or a shorter time"
     );
     Failure::new(StatusCode::UNPROCESSABLE_ENTITY, text)
-}
-
-fn broken() -> Failure {
-    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; see the server's log")
 }

@@ -1,7 +1,4 @@
 //! `/query`: InfluxQL in, rows out as they come.
-//!
-//! The query runs on a thread of its own and writes its answer into a bounded channel; the connection empties it.
-//! A slow client thereby holds its query back, one that leaves ends it.
 
 use std::{
     num::NonZeroUsize,
@@ -9,17 +6,12 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use bytes::Bytes;
-use hyper::{
-    Method, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
-};
+use hyper::{Method, StatusCode, header::CONTENT_TYPE};
 use skywatch_cluster::PositionToken;
 use skywatch_model::wall_clock_ns;
 use skywatch_query::{
     CancelToken, Identity, QueryError, QueryErrorClass, QueryRequest, ResultSink, SinkClosed, StatementResult,
 };
-use skywatch_storage::{Consumer, Reservation};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::{
@@ -27,19 +19,19 @@ use crate::{
     auth,
     bind::bound_parameters,
     encode::{EncodeOptions, Encoder, Outlet, TimeFormat},
-    handlers::write::with_causes,
+    handlers::{
+        streaming::{KillOnDrop, PARTS_AHEAD, break_stream, broken, count_abandoned, outlet, streamed},
+        write::with_causes,
+    },
     params::{Params, multipart_boundary, parse_multipart},
     redact::redacted_query,
     request_counts::Kind,
-    response::{Answer, AnswerBody, Failure, StreamBroken, StreamItem, no_content},
+    response::{Answer, Failure, StreamItem, no_content},
     row_limit::RowLimit,
 };
 
 /// Rows of a chunk when the client names no number.
 const DEFAULT_CHUNK_ROWS: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
-
-/// Parts of an answer made ahead of the client, each of some 64 KiB.
-pub(crate) const PARTS_AHEAD: usize = 4;
 
 /// `GET` or `POST /query?q=&db=&rp=&epoch=&pretty=&chunked=&chunk_size=&params=`
 pub(crate) async fn query(
@@ -161,24 +153,6 @@ impl Reader {
     }
 }
 
-/// Encoded bytes and the memory counted for them.
-pub(crate) struct Part {
-    bytes: Vec<u8>,
-    _held: Reservation,
-}
-
-impl Part {
-    pub(crate) const fn new(bytes: Vec<u8>, held: Reservation) -> Self {
-        Self { bytes, _held: held }
-    }
-}
-
-impl AsRef<[u8]> for Part {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
 /// Encodes results into an outlet.
 struct EncodingSink<'a> {
     encoder: Box<dyn Encoder>,
@@ -201,19 +175,10 @@ impl ResultSink for EncodingSink<'_> {
     }
 }
 
-/// Stops the query when the answer is dropped, unless it has ended.
-pub(crate) struct KillOnDrop(pub CancelToken);
-
-impl Drop for KillOnDrop {
-    fn drop(&mut self) {
-        self.0.kill();
-    }
-}
-
 async fn run(app: &Arc<App>, job: Job, permit: OwnedSemaphorePermit) -> Result<Answer, Failure> {
     let cancel = CancelToken::new();
     let kill = KillOnDrop(cancel.clone());
-    let (parts_in, mut parts) = mpsc::channel(PARTS_AHEAD);
+    let (parts_in, parts) = mpsc::channel(PARTS_AHEAD);
     let (failed, failure) = oneshot::channel();
     let (content_type, gzip) = (job.options.format.content_type(), job.gzip);
     let worker = Arc::clone(app);
@@ -221,26 +186,7 @@ async fn run(app: &Arc<App>, job: Job, permit: OwnedSemaphorePermit) -> Result<A
         let _permit = permit;
         work(&worker, &job, &cancel, &parts_in, failed);
     });
-    let first = match parts.recv().await {
-        Some(Ok(first)) => Some(first),
-        // An answer without a byte, such as the CSV of no rows, or none at all.
-        Some(Err(_)) | None => match failure.await {
-            Ok(None) => None,
-            Ok(Some(failure)) => return Err(failure),
-            Err(_) => {
-                let text = "internal error; see the server's log";
-                return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, text));
-            }
-        },
-    };
-    let mut body = AnswerBody::stream(first, parts);
-    body.hold(kill);
-    let mut answer = hyper::Response::new(body);
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if gzip {
-        answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    Ok(answer)
+    streamed(parts, failure, kill, content_type, gzip).await
 }
 
 /// Runs the query on the calling thread. Ends the stream, or breaks it if the query dies half-way; `failed` is told
@@ -252,18 +198,7 @@ fn work(
     parts: &mpsc::Sender<StreamItem>,
     failed: oneshot::Sender<Option<Failure>>,
 ) {
-    let (stats, into) = (Arc::clone(&app.stats), parts.clone());
-    let (memory, patience) = (&app.config.memory, app.config.send_timeout);
-    let outlet = Outlet::new(job.gzip, move |part| {
-        // Counted until the client has it, which may be long after the query has ended.
-        let gone = || into.is_closed() || cancel.is_killed();
-        let held = memory
-            .reserve_within(Consumer::Answers, part.capacity() as u64, patience, &gone)
-            .map_err(|_| SinkClosed)?;
-        stats.query_bytes.fetch_add(part.len() as u64, Ordering::Relaxed);
-        let part = Bytes::from_owner(Part::new(part, held));
-        into.blocking_send(Ok(part)).map_err(|_| SinkClosed)
-    });
+    let outlet = outlet(app, job.gzip, cancel, parts);
     let rows = RowLimit::new(if job.options.chunked { 0 } else { app.config.max_row_limit });
     let mut sink = EncodingSink { encoder: job.options.encoder(), outlet, rows, is_cut: false };
     let outcome = catch_unwind(AssertUnwindSafe(|| app.engine.query(&job.request, cancel, &mut sink)));
@@ -286,23 +221,11 @@ fn work(
             if sink.outlet.has_sent() {
                 break_stream(parts);
             }
-            let text = "internal error; see the server's log";
-            Some(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, text))
+            Some(broken())
         }
     };
     // Nobody waits for it once the answer has begun.
     drop(failed.send(failure));
-}
-
-pub(crate) fn break_stream(parts: &mpsc::Sender<StreamItem>) {
-    // If the client has left, there is nothing to break.
-    drop(parts.blocking_send(Err(StreamBroken)));
-}
-
-pub(crate) fn count_abandoned(app: &App, abandoned: bool) {
-    if abandoned {
-        app.stats.queries_abandoned.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 /// `async=true`: what is wrong at first sight is told; after that the answer is nobody's business, only what the query does.
