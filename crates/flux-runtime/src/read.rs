@@ -1,5 +1,6 @@
 //! What the storage is asked for: `from`, and those steps after it that the storage can do itself.
 
+mod grouped;
 mod predicate;
 mod pushdown;
 mod windows;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use skywatch_flux::Span;
 
+pub(crate) use grouped::{GroupedRead, Grouping};
 pub use predicate::{Comparison, Predicate, Subject};
 pub(crate) use pushdown::{Pushed, push_down};
 pub(crate) use windows::{WindowTime, WindowedRead};

@@ -11,7 +11,11 @@ use std::{
 
 use skywatch_flux::Span;
 
-use crate::{Context, Error, Tables, memory::Charge, read::Read};
+use crate::{
+    Context, Error, Tables,
+    memory::Charge,
+    read::{GroupedRead, Read},
+};
 
 /// A stream; clones are the same, and their tables are made once.
 #[derive(Clone)]
@@ -22,6 +26,8 @@ struct Node {
     /// What `range` said last about the time of its tables, which a table's own columns may no longer tell.
     range: Cell<Option<(i64, i64)>>,
     made: OnceCell<Result<Made, Error>>,
+    /// The read of which these tables are the groups, if they are nothing more.
+    grouped: OnceCell<GroupedRead>,
     /// Steps before it, one after the other.
     depth: u32,
 }
@@ -86,7 +92,13 @@ impl Stream {
                 .filter_map(Self::range)
                 .reduce(|left, right| (left.0.min(right.0), left.1.max(right.1))),
         };
-        Self(Rc::new(Node { plan, range: Cell::new(range), made: OnceCell::new(), depth }))
+        Self(Rc::new(Node {
+            plan,
+            range: Cell::new(range),
+            made: OnceCell::new(),
+            grouped: OnceCell::new(),
+            depth,
+        }))
     }
 
     /// The time that its tables are of, first nanosecond and first after the last, if `range` was called: where
@@ -99,6 +111,19 @@ impl Stream {
     pub(crate) fn with_range(self, range: Option<(i64, i64)>) -> Self {
         self.0.range.set(range);
         self
+    }
+
+    /// Says of which read its tables are the groups, for a stream just made.
+    pub(crate) fn with_grouped(self, grouped: Option<GroupedRead>) -> Self {
+        if let Some(grouped) = grouped {
+            self.0.grouped.get_or_init(|| grouped);
+        }
+        self
+    }
+
+    /// The read of which its tables are the groups, if they are nothing more.
+    pub(crate) fn as_grouped(&self) -> Option<&GroupedRead> {
+        self.0.grouped.get()
     }
 
     /// Whether both are the same.

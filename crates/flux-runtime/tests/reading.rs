@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Points, check_from};
+use common::{Points, check, check_from};
 
 fn cpu() -> Points {
     Points::new(
@@ -31,5 +31,13 @@ fn a_read_without_a_range_is_refused() {
         r#"from(bucket: "b")"#,
         &cpu(),
         r#"runtime error @1:1-1:18: from: cannot submit unbounded read to "b"; try bounding 'from' with a call to 'range'"#,
+    );
+}
+
+#[test]
+fn what_goes_wrong_in_the_librarys_own_text_went_wrong_at_the_call() {
+    check(
+        "import \"array\"\narray.from(rows: [{_value: 1}]) |> highestMax(n: -1, groupColumns: [])",
+        "runtime error @2:36-2:71: top: n must not be negative, but is -1",
     );
 }

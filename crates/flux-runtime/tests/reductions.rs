@@ -49,6 +49,47 @@ fn pushed_down_and_in_memory_are_equal() {
 }
 
 #[test]
+fn groups_are_equal_too() {
+    let groupings = [
+        "group()",
+        r#"group(columns: ["host"])"#,
+        r#"group(columns: ["host", "_start", "nothing"])"#,
+        r#"group(columns: ["_time", "_value", "_field"], mode: "except")"#,
+        r#"group(columns: ["_time"])"#,
+        r#"group(columns: ["host"], mode: "except")"#,
+    ];
+    let windows =
+        |function: &str, arguments: &str| format!("aggregateWindow(every: 90s, fn: {function}{arguments})");
+    for grouping in groupings {
+        for function in ["count", "sum", "mean", "min", "max", "first", "last"] {
+            let steps = [
+                format!("{function}()"),
+                windows(function, ""),
+                windows(function, ", createEmpty: false, offset: 7s"),
+                windows(function, r#", timeSrc: "_start""#),
+            ];
+            for step in steps {
+                // Of one type: values of several cannot stand in one column.
+                for field in ["usage", "idle"] {
+                    let read = format!("{READ} |> filter(fn: (r) => r._field == \"{field}\")");
+                    let pushed = answer_from(&format!("{read} |> {grouping} |> {step}"), &points());
+                    let text = format!("{read} |> {} |> {grouping} |> {step}", IN_MEMORY[0]);
+                    assert_eq!(placeless(&answer_from(&text, &points())), placeless(&pushed), "{text}");
+                }
+            }
+        }
+    }
+}
+
+/// An answer; of an error, what it says.
+fn placeless(answer: &str) -> &str {
+    match answer.strip_prefix("runtime error @") {
+        Some(error) => error.split_once(": ").map_or(error, |(_place, said)| said),
+        None => answer,
+    }
+}
+
+#[test]
 fn other_columns_are_not_pushed_down() {
     check_from(
         &format!(

@@ -11,11 +11,13 @@ mod quantile;
 mod reduce;
 mod totals;
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use crate::{
-    Call, Column, Context, Error, Kind, ReductionFunction, Stream, Table, Value,
+    Call, Column, Context, Error, Function, Kind, ReductionFunction, Stream, Table, Value,
+    evaluate::apply_to,
     function::{Builtin, Parameter, optional, piped, required},
+    functions::group::{Merge, merge, quotient},
     packages::{Library, no_constants},
     read::Reduced,
 };
@@ -125,17 +127,44 @@ pearsonr = (x, y, on) => cov(x: x, y: y, on: on, pearsonr: true)
 "#,
 };
 
-/// The stream of what the storage makes of its points itself, where the input is nothing but a read and the column is
-/// the points' value.
+/// The stream of what the storage makes of its points itself, where the input is nothing but a read, or the groups of
+/// one, and the column is the points' value.
 pub(super) fn reduced_by_storage(
-    call: &Call<'_, '_>,
+    call: &mut Call<'_, '_>,
     function: ReductionFunction,
 ) -> Result<Option<Value>, Error> {
-    let is_value = &*call.string_or("column", "_value")? == "_value";
+    if &*call.string_or("column", "_value")? != "_value" {
+        return Ok(None);
+    }
     let stream = call.stream("tables")?;
-    let read = stream.as_read().filter(|_| is_value);
-    let reduced = read.and_then(|read| read.reduced(Reduced::Whole(function)));
+    if let Some(grouped) = stream.as_grouped() {
+        return match merge(grouped, function, call.span, Reduced::Whole) {
+            Some(merge) => of_groups(call, merge).map(Some),
+            None => Ok(None),
+        };
+    }
+    let reduced = stream.as_read().and_then(|read| read.reduced(Reduced::Whole(function)));
     Ok(reduced.map(|read| Value::Stream(Stream::read(read))))
+}
+
+/// Of values of series, those of the tables that the series are grouped into.
+fn of_groups(call: &mut Call<'_, '_>, merge: Merge) -> Result<Value, Error> {
+    let (name, span) = (call.name, call.span);
+    let mut apply = |function: &Rc<Function>, parts: Stream| {
+        apply_to(call.context, function, Value::Stream(parts), Vec::new(), span)
+    };
+    match merge {
+        Merge::Fold(function, parts) => apply(&function, parts),
+        Merge::Quotient(function, [sums, counts]) => {
+            let (sums, counts) = (apply(&function, sums)?, apply(&function, counts)?);
+            match (sums, counts) {
+                (Value::Stream(sums), Value::Stream(counts)) => {
+                    Ok(Value::Stream(quotient(name, span, sums, counts)))
+                }
+                (other, _) => Ok(other),
+            }
+        }
+    }
 }
 
 /// The stream of a row for each table: what `make` makes of the argument `column`, under its name. `make` tells the

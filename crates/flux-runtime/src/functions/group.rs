@@ -1,16 +1,19 @@
 //! Tables are grouped anew, and those that then have one key become one.
 
 mod gather;
+mod reduced;
 
 use std::sync::Arc;
 
 pub(super) use gather::{Gathered, merged};
+pub(super) use reduced::{Merge, merge, quotient, universal};
 
 use crate::{
-    Call, Column, Context, Error, GroupKey, KeyColumn, Table, Tables, Value,
+    Call, Column, Context, Error, GroupKey, KeyColumn, Stream, Table, Tables, Value,
     column::codes_of,
     function::{Builtin, optional, piped},
     packages::{Library, no_constants},
+    read::{GroupedRead, Grouping},
 };
 
 /// Tables are grouped anew.
@@ -25,24 +28,6 @@ pub(crate) static LIBRARY: Library = Library {
     text: "",
 };
 
-/// What tables are to be grouped by.
-#[derive(Debug, Clone)]
-pub(super) enum Grouping {
-    /// Columns, as far as a table has them.
-    By(Vec<Arc<str>>),
-    /// All columns but these.
-    Except(Vec<Arc<str>>),
-}
-
-impl Grouping {
-    fn takes(&self, label: &str) -> bool {
-        match self {
-            Self::By(labels) => labels.iter().any(|known| **known == *label),
-            Self::Except(labels) => !labels.iter().any(|known| **known == *label),
-        }
-    }
-}
-
 fn group(call: &mut Call<'_, '_>) -> Result<Value, Error> {
     let columns = call.opt_strings("columns")?.unwrap_or_default();
     let grouping = match &*call.string_or("mode", "by")? {
@@ -50,7 +35,12 @@ fn group(call: &mut Call<'_, '_>) -> Result<Value, Error> {
         "except" => Grouping::Except(columns),
         other => return Err(call.error(format!("mode is \"by\" or \"except\", not \"{other}\""))),
     };
-    call.all_tables(move |context, tables| regroup(context, tables, &grouping))
+    let input = call.stream("tables")?;
+    let grouped = input.as_read().and_then(|read| GroupedRead::new(read, &grouping));
+    let stream = Stream::step(call.name, call.span, vec![input], move |context, inputs| {
+        regroup(context, inputs.first().map_or(&[][..], |tables| tables.as_slice()), &grouping)
+    });
+    Ok(Value::Stream(stream.with_grouped(grouped)))
 }
 
 /// The tables grouped by other columns, by key. Rows of one key stay in the order of the tables and in that of each.

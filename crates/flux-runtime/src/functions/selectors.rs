@@ -73,7 +73,7 @@ fn last(call: &mut Call<'_, '_>) -> Result<Value, Error> {
 
 /// One row of each table, the one that `find` finds, if it does; why it cannot, else.
 fn choose(
-    call: &Call<'_, '_>,
+    call: &mut Call<'_, '_>,
     function: ReductionFunction,
     find: fn(&Column) -> Result<Option<usize>, String>,
 ) -> Result<Value, Error> {

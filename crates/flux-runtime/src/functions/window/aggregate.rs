@@ -2,6 +2,8 @@
 
 use std::{cell::Cell, rc::Rc, sync::Arc};
 
+use skywatch_flux::Span;
+
 use super::{
     bounds::Every,
     cut::{Cut, Labels, range_of},
@@ -11,11 +13,12 @@ use super::{
 use crate::{
     Call, Column, Context, Error, Function, Kind, ReductionFunction, Stream, Table, Tables, Value, Windows,
     evaluate::apply_to,
-    functions::{LIBRARIES, group::merged},
-    read::{Reduced, WindowTime, WindowedRead},
+    functions::group::{Merge, merge, merged, quotient, universal},
+    read::{Reduced, WindowTime, WindowedRead, column_of},
 };
 
 /// What is told of a window, and in which columns.
+#[derive(Clone)]
 pub(super) struct Told {
     pub(super) column: Arc<str>,
     pub(super) source: Arc<str>,
@@ -32,25 +35,82 @@ pub(super) fn aggregate_window(call: &mut Call<'_, '_>) -> Result<Value, Error> 
     };
     let create_empty = call.bool_or("createEmpty", true)?;
     let stream = call.stream("tables")?;
-    if let Some(windowed) = pushed(&every, &function, &told, create_empty) {
-        let read = stream.as_read().and_then(|read| read.reduced(Reduced::Windowed(windowed)));
-        if let Some(read) = read {
-            return Ok(Value::Stream(Stream::read(read)));
+    let windowed = pushed(&every, &function, &told, create_empty);
+    if let (Some(windowed), Some(read)) = (&windowed, stream.as_read())
+        && let Some(read) = read.reduced(Reduced::Windowed(windowed.clone()))
+    {
+        return Ok(Value::Stream(Stream::read(read)));
+    }
+    if let (Some(windowed), Some(grouped)) = (&windowed, stream.as_grouped()) {
+        // A row of a series' window is told at its begin, and so lies in it.
+        let of_series = |function| {
+            let time = WindowTime::Start;
+            Reduced::Windowed(WindowedRead { function, create_empty: false, time, ..windowed.clone() })
+        };
+        if let Some(merge) = merge(grouped, windowed.function, call.span, of_series) {
+            return of_groups(call, merge, &every, &told, windowed);
         }
     }
     aggregated(call, stream, every, &function, told, create_empty)
 }
 
+/// Of windows of series, those of the tables that the series are grouped into.
+fn of_groups(
+    call: &mut Call<'_, '_>,
+    merge: Merge,
+    every: &Every,
+    told: &Told,
+    windowed: &WindowedRead,
+) -> Result<Value, Error> {
+    let (name, span, create_empty) = (call.name, call.span, windowed.create_empty);
+    let mut windows = |function: &Rc<Function>, parts: Stream| {
+        aggregated(call, parts, every.clone(), function, told.clone(), create_empty)
+    };
+    match merge {
+        Merge::Fold(function, parts) => {
+            let made = windows(&function, parts)?;
+            match made {
+                // No points are none, though the sum of no counts is null.
+                Value::Stream(sums) if create_empty && windowed.function == ReductionFunction::Count => {
+                    Ok(Value::Stream(zeros(name, span, sums)))
+                }
+                made => Ok(made),
+            }
+        }
+        Merge::Quotient(function, [sums, counts]) => {
+            match (windows(&function, sums)?, windows(&function, counts)?) {
+                (Value::Stream(sums), Value::Stream(counts)) => {
+                    Ok(Value::Stream(quotient(name, span, sums, counts)))
+                }
+                (other, _) => Ok(other),
+            }
+        }
+    }
+}
+
+/// With zero for what has no value.
+fn zeros(name: &'static str, span: Span, counts: Stream) -> Stream {
+    let range = counts.range();
+    let filled = Stream::step(name, span, vec![counts], |_, inputs| {
+        let tables = inputs.iter().flat_map(|tables| tables.iter());
+        let filled = tables.map(|table| {
+            let counts = table.column("_value").into_iter().flat_map(Column::iter);
+            let counts = counts.map(|count| if count.is_null() { Value::Int(0) } else { count });
+            table.clone().with_column(column_of("_value", Kind::Int, counts))
+        });
+        Ok(filled.collect())
+    });
+    filled.with_range(range)
+}
+
 /// `timedMovingAverage`: the mean of windows that may overlap.
 pub(super) fn timed_moving_average(call: &mut Call<'_, '_>) -> Result<Value, Error> {
     let every = every_of(call)?;
-    let mean = LIBRARIES.iter().filter(|library| library.path.is_empty());
-    let mean = mean.flat_map(|library| library.builtins).find(|builtin| builtin.name == "mean");
-    let mean = mean.ok_or_else(|| call.error("there is no function mean"))?;
+    let mean = universal("mean").ok_or_else(|| call.error("there is no function mean"))?;
     let told =
         Told { column: call.string_or("column", "_value")?, source: "_stop".into(), time: "_time".into() };
     let stream = call.stream("tables")?;
-    aggregated(call, stream, every, &Rc::new(Function::Builtin(mean)), told, false)
+    aggregated(call, stream, every, &mean, told, false)
 }
 
 fn aggregated(
