@@ -11,7 +11,7 @@ pub enum Error {
     #[error("compilation failed: {0}")]
     Text(#[from] ParseError),
     /// It ran into something that cannot be done, at a place of the text.
-    #[error("runtime error @{span}: {message}")]
+    #[error("runtime error{}: {message}", place(*span))]
     Run {
         /// The call or the operation.
         span: Span,
@@ -47,6 +47,11 @@ pub enum ErrorClass {
     Unavailable,
     /// The server's.
     Internal,
+}
+
+/// A place, if there is one: of what concerns the whole text there is none.
+fn place(span: Span) -> String {
+    if span == Span::default() { String::new() } else { format!(" @{span}") }
 }
 
 impl Error {

@@ -41,3 +41,9 @@ fn what_goes_wrong_in_the_librarys_own_text_went_wrong_at_the_call() {
         "runtime error @2:36-2:71: top: n must not be negative, but is -1",
     );
 }
+
+#[test]
+fn a_text_without_a_result_is_refused() {
+    let got = common::answer("x = 1");
+    assert!(got.starts_with("runtime error: this Flux script returns no streaming data."), "{got}");
+}
