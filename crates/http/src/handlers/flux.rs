@@ -73,6 +73,7 @@ pub(crate) async fn query(
         let user = head.identity.user_name().unwrap_or_default();
         tracing::info!(user, query = question.query, "a query in Flux");
     }
+    let tree = tree_memory(app, &question.query)?;
     let job = Job::new(head, question)?;
     let permit = app.queries.enter().await?;
     let cancel = CancelToken::new();
@@ -82,7 +83,7 @@ pub(crate) async fn query(
     let gzip = job.gzip;
     let worker = Arc::clone(app);
     tokio::task::spawn_blocking(move || {
-        let _permit = permit;
+        let _held = (permit, tree);
         work(&worker, job, &cancel, &parts_in, failed);
     });
     streamed(parts, failure, kill, "text/csv; charset=utf-8", gzip).await
@@ -96,7 +97,13 @@ pub(crate) async fn analyze_query(
 ) -> Result<Answer, Failure> {
     refuse_if_disabled(app)?;
     let question = question(app, head, body).await?;
-    let errors = match analyze(&question.query) {
+    let _tree = tree_memory(app, &question.query)?;
+    let permit = app.queries.enter().await?;
+    let analyzed = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        analyze(&question.query)
+    });
+    let errors = match analyzed.await.map_err(|_| broken())? {
         Err(Error::Text(error)) => {
             let at = error.span.start;
             vec![json!({"line": at.line, "column": at.column, "character": 0, "message": error.message})]
@@ -105,6 +112,16 @@ pub(crate) async fn analyze_query(
         Ok(()) => Vec::new(),
     };
     Ok(answer(StatusCode::OK, "application/json; charset=utf-8", json!({"errors": errors}).to_string()))
+}
+
+/// Memory for the syntax tree of a text, which is much larger than the text.
+fn tree_memory(app: &App, text: &str) -> Result<Reservation, Failure> {
+    const TREE_BYTES_PER_BYTE: u64 = 64;
+    let bytes = TREE_BYTES_PER_BYTE * text.len() as u64;
+    app.config.memory.reserve(Consumer::Queries, bytes).map_err(|full| match full.is_hopeless() {
+        true => Failure::bad_request(format!("the query is too long: {full}")),
+        false => Failure::unavailable(full.to_string(), 1),
+    })
 }
 
 fn refuse_if_disabled(app: &App) -> Result<(), Failure> {
