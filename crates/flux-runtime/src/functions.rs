@@ -62,6 +62,7 @@ pub(crate) static LIBRARIES: &[&Library] = &[
     &schema::INFLUXDB,
     &schema::LIBRARY,
     &schema::V1,
+    &schema::DATABASES,
     &selectors::LIBRARY,
     &series::LIBRARY,
     &sources::LIBRARY,

@@ -154,13 +154,13 @@ impl Names for Known<'_> {
     }
 }
 
-fn member_names(path: &str) -> impl Iterator<Item = String> {
+fn member_names(path: &str) -> impl Iterator<Item = &'static str> {
     let libraries = LIBRARIES.iter().filter(move |library| library.path == path);
     libraries.flat_map(|library| {
-        let builtins = library.builtins.iter().map(|builtin| builtin.name.to_owned());
-        let constants = (library.constants)().into_iter().map(|(name, _)| name.to_owned());
+        let builtins = library.builtins.iter().map(|builtin| builtin.name);
+        let constants = (library.constants)().into_iter().map(|(name, _)| name);
         let written = texts().get(library.text).into_iter().flat_map(assignments);
-        builtins.chain(constants).chain(written.map(|assignment| assignment.name.to_string()))
+        builtins.chain(constants).chain(written.map(|assignment| &*assignment.name))
     })
 }
 
@@ -177,7 +177,7 @@ mod tests {
         }
         let paths: std::collections::BTreeSet<&str> = LIBRARIES.iter().map(|library| library.path).collect();
         for path in paths {
-            let mut names: Vec<String> = member_names(path).collect();
+            let mut names: Vec<&str> = member_names(path).collect();
             let all = names.len();
             names.sort();
             names.dedup();

@@ -21,41 +21,40 @@ const PREDICATE: &[Parameter] =
 const MEASUREMENT: &[Parameter] =
     &[required("bucket"), required("measurement"), optional("start"), optional("stop")];
 
-const MEASUREMENTS: Builtin =
-    Builtin { name: "measurements", parameters: BUCKET, run: |call| told(call, Names::Measurements) };
-const FIELD_KEYS: Builtin =
-    Builtin { name: "fieldKeys", parameters: PREDICATE, run: |call| told(call, Names::FieldKeys) };
-const TAG_KEYS: Builtin =
-    Builtin { name: "tagKeys", parameters: PREDICATE, run: |call| told(call, Names::TagKeys) };
-const TAG_VALUES: Builtin = Builtin {
-    name: "tagValues",
-    parameters: &[
-        required("bucket"),
-        required("tag"),
-        optional("predicate"),
-        optional("start"),
-        optional("stop"),
-    ],
-    run: tag_values,
-};
-const MEASUREMENT_FIELD_KEYS: Builtin = Builtin {
-    name: "measurementFieldKeys",
-    parameters: MEASUREMENT,
-    run: |call| told(call, Names::FieldKeys),
-};
-const MEASUREMENT_TAG_KEYS: Builtin =
-    Builtin { name: "measurementTagKeys", parameters: MEASUREMENT, run: |call| told(call, Names::TagKeys) };
-const MEASUREMENT_TAG_VALUES: Builtin = Builtin {
-    name: "measurementTagValues",
-    parameters: &[
-        required("bucket"),
-        required("measurement"),
-        required("tag"),
-        optional("start"),
-        optional("stop"),
-    ],
-    run: tag_values,
-};
+/// Functions that both packages have.
+static NAMES: [Builtin; 7] = [
+    Builtin { name: "measurements", parameters: BUCKET, run: |call| told(call, Names::Measurements) },
+    Builtin { name: "fieldKeys", parameters: PREDICATE, run: |call| told(call, Names::FieldKeys) },
+    Builtin { name: "tagKeys", parameters: PREDICATE, run: |call| told(call, Names::TagKeys) },
+    Builtin {
+        name: "tagValues",
+        parameters: &[
+            required("bucket"),
+            required("tag"),
+            optional("predicate"),
+            optional("start"),
+            optional("stop"),
+        ],
+        run: tag_values,
+    },
+    Builtin {
+        name: "measurementFieldKeys",
+        parameters: MEASUREMENT,
+        run: |call| told(call, Names::FieldKeys),
+    },
+    Builtin { name: "measurementTagKeys", parameters: MEASUREMENT, run: |call| told(call, Names::TagKeys) },
+    Builtin {
+        name: "measurementTagValues",
+        parameters: &[
+            required("bucket"),
+            required("measurement"),
+            required("tag"),
+            optional("start"),
+            optional("stop"),
+        ],
+        run: tag_values,
+    },
+];
 
 const FIELDS_AS_COLUMNS: &str = r#"
 fieldsAsCols = (tables=<-) => tables |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")
@@ -64,15 +63,7 @@ fieldsAsCols = (tables=<-) => tables |> pivot(rowKey: ["_time"], columnKey: ["_f
 /// Names of what a bucket holds.
 pub(crate) static LIBRARY: Library = Library {
     path: "influxdata/influxdb/schema",
-    builtins: &[
-        MEASUREMENTS,
-        FIELD_KEYS,
-        TAG_KEYS,
-        TAG_VALUES,
-        MEASUREMENT_FIELD_KEYS,
-        MEASUREMENT_TAG_KEYS,
-        MEASUREMENT_TAG_VALUES,
-    ],
+    builtins: &NAMES,
     constants: no_constants,
     text: FIELDS_AS_COLUMNS,
 };
@@ -80,22 +71,21 @@ pub(crate) static LIBRARY: Library = Library {
 /// The same for buckets of InfluxDB 1.
 pub(crate) static V1: Library = Library {
     path: "influxdata/influxdb/v1",
-    builtins: &[
-        Builtin {
-            name: "databases",
-            parameters: &[optional("host"), optional("org"), optional("orgID"), optional("token")],
-            run: databases::databases,
-        },
-        MEASUREMENTS,
-        FIELD_KEYS,
-        TAG_KEYS,
-        TAG_VALUES,
-        MEASUREMENT_FIELD_KEYS,
-        MEASUREMENT_TAG_KEYS,
-        MEASUREMENT_TAG_VALUES,
-    ],
+    builtins: &NAMES,
     constants: no_constants,
     text: FIELDS_AS_COLUMNS,
+};
+
+/// What only InfluxDB 1 has.
+pub(crate) static DATABASES: Library = Library {
+    path: "influxdata/influxdb/v1",
+    builtins: &[Builtin {
+        name: "databases",
+        parameters: &[optional("host"), optional("org"), optional("orgID"), optional("token")],
+        run: databases::databases,
+    }],
+    constants: no_constants,
+    text: "",
 };
 
 /// Package influxdata/influxdb, as far as it is not there without an import.

@@ -18,7 +18,7 @@ use skywatch_storage::Consumer;
 use super::{
     condition::{Of, Residual, quoted, residual},
     gather::Gathered,
-    select::{Field, Select, selects},
+    select::{Field, Select, selects, source},
 };
 use crate::{app::App, bucket::Bucket};
 
@@ -323,13 +323,6 @@ fn either(one: Residual, other: Residual) -> Residual {
         (one, Residual::Never) => one,
         (one, other) if one == other => one,
         (Residual::When(one), Residual::When(other)) => Residual::When(format!("{one} OR {other}")),
-    }
-}
-
-fn source(bucket: &Bucket, measurement: &str) -> String {
-    match bucket.retention_policy.as_str() {
-        "" => quoted(measurement),
-        policy => format!("{}.{}", quoted(policy), quoted(measurement)),
     }
 }
 

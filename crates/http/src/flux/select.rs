@@ -109,10 +109,7 @@ pub(super) fn selects(
             }
         }
     }
-    let source = match bucket.retention_policy.as_str() {
-        "" => quoted(measurement),
-        policy => format!("{}.{}", quoted(policy), quoted(measurement)),
-    };
+    let source = source(bucket, measurement);
     let select = |alike: Alike| Select {
         text: alike.text(request, &source),
         params: params.clone(),
@@ -120,6 +117,14 @@ pub(super) fn selects(
         refused: alike.refused,
     };
     alike.into_iter().map(select).collect()
+}
+
+/// A measurement of a bucket as FROM names it.
+pub(super) fn source(bucket: &Bucket, measurement: &str) -> String {
+    match bucket.retention_policy.as_str() {
+        "" => quoted(measurement),
+        policy => format!("{}.{}", quoted(policy), quoted(measurement)),
+    }
 }
 
 /// Fields that are asked for in one SELECT.
