@@ -81,3 +81,41 @@ def test_a_data_node_goes_with_the_leading_meta_node(start_cluster, number, how)
     cluster.settle()
     last = left.rows("SELECT v FROM m")
     wait_until(lambda: gone.rows("SELECT v FROM m", node_id=gone.id) == last, "the node that was gone to have everything")
+
+
+def set_aside(cluster):
+    """The files of points that gave way to another type, of all nodes."""
+    return sorted(path for node in cluster.data for path in (node.directory / "data").rglob("set-aside/*.lp"))
+
+
+def test_points_of_two_types_acknowledged_by_owners_in_turns_are_answered_or_kept(start_cluster):
+    """Each owner takes, while the other is away, the first points of a field, in another type: both were acknowledged."""
+    cluster = start_cluster(metas=1, data=2)
+    first, second = cluster.data
+    first.query("CREATE DATABASE db WITH REPLICATION 2", db="")
+    # There is a shard, which does not know of the field.
+    assert first.write("m,host=a other=1i 1", consistency="all").status_code == 204
+    second.kill()
+    wait_until(lambda: first.write("m,host=a v=0.5 2\nm,host=b v=1.5 3").status_code == 204, "a write to the first")
+    first.kill()
+    second.start()
+    wait_until(lambda: second.write('m,host=a v="x y" 2\nm,host=c v="\\"q\\"" 4').status_code == 204, "a write to the second")
+    first.start()
+    cluster.settle()
+    older = [[2, "a", None, 0.5], [3, "b", None, 1.5]]
+    wait_until(
+        lambda: all(rows[1:] == older for rows in cluster.everywhere("SELECT host, other, v FROM m", epoch="ns").values()),
+        "both owners to have the points of the older type",
+    )
+    (file,) = set_aside(cluster)
+    assert second.directory in file.parents
+    comment, *lines = file.read_text().splitlines()
+    assert comment.startswith("# Points of shard ") and 'field "v" of measurement "m" is string here' in comment, comment
+    assert lines == ['m,host=a v="x y" 2', 'm,host=c v="\\"q\\"" 4']
+    assert str(file) in second.output()
+    assert "skywatch_set_aside_files 1" in second.session.get(f"{second.url}/metrics", timeout=5).text
+    # Under another name they can be had back, as they stand.
+    assert first.write(file.read_text().replace(" v=", " v_string="), consistency="all").status_code == 204
+    assert first.rows("SELECT v_string FROM m", epoch="ns") == [[2, "x y"], [4, '"q"']]
+    file.unlink()
+    assert "skywatch_set_aside_files 0" in second.session.get(f"{second.url}/metrics", timeout=5).text

@@ -22,7 +22,7 @@ use std::{
 use jiff::Timestamp;
 use skywatch_influxql::{format_duration, quote_ident};
 use skywatch_meta::{CatalogueHost, Database, HostError, RetentionPolicy};
-use skywatch_model::{FieldRef, FieldValue, RowBlock, TimeRange, line::PointBatch};
+use skywatch_model::{TimeRange, serialize::append_rows};
 use skywatch_storage::{
     OpenError, Order, ReadError, ScanRequest, ShardId, ShardRead, Store, StoreOptions, TagPredicate,
 };
@@ -206,7 +206,7 @@ impl Exporter<'_> {
                 let mut blocks = scanner.scan(series, self.options.range, Order::Ascending)?;
                 while let Some(block) = blocks.next_block()? {
                     let rows = block.decode()?;
-                    append_lines(&key, &fields, &rows, &mut lines);
+                    append_rows(&mut lines, &key, &fields, &rows);
                     self.summary.points += rows.times.len() as u64;
                     self.out.write_all(lines.as_bytes()).map_err(ExportError::Output)?;
                     lines.clear();
@@ -214,29 +214,6 @@ impl Exporter<'_> {
             }
         }
         Ok(())
-    }
-}
-
-fn append_lines(key: &str, fields: &[Arc<str>], rows: &RowBlock, out: &mut String) {
-    let mut batch = PointBatch::new();
-    let mut values: Vec<(&str, FieldValue)> = Vec::with_capacity(fields.len());
-    for (row, time) in rows.times.iter().enumerate() {
-        values.clear();
-        let cells = fields.iter().zip(&rows.columns);
-        values.extend(cells.filter_map(|(name, column)| Some((&**name, column.as_ref()?.get(row)?))));
-        let pushed = batch.push(key, *time, values.iter().map(|(name, value)| (*name, field_ref(value))));
-        debug_assert!(pushed.is_ok(), "what was stored can be written");
-    }
-    batch.points().for_each(|point| point.append_line(out));
-}
-
-fn field_ref(value: &FieldValue) -> FieldRef<'_> {
-    match value {
-        FieldValue::Float(value) => FieldRef::Float(*value),
-        FieldValue::Integer(value) => FieldRef::Integer(*value),
-        FieldValue::Unsigned(value) => FieldRef::Unsigned(*value),
-        FieldValue::String(value) => FieldRef::String(value),
-        FieldValue::Boolean(value) => FieldRef::Boolean(*value),
     }
 }
 

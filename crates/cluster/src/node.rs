@@ -275,6 +275,7 @@ impl Node {
             statistics.wal_bytes += shard.log_bytes;
             statistics.memtable_bytes += shard.memory_bytes;
             statistics.damaged_segments += shard.damaged_segments;
+            statistics.set_aside_files += shard.set_aside_files;
             statistics.index_memory_bytes += shard.index_memory_bytes;
             statistics.tombstones += shard.tombstones;
             statistics.flush_queue += shard.flush_queue;

@@ -62,6 +62,8 @@ pub struct NodeStatistics {
     pub segments: u64,
     /// Of which unreadable; queries that need them fail.
     pub damaged_segments: u64,
+    /// Fields of which points gave way to older ones of another type and are kept in a file.
+    pub set_aside_files: u64,
     /// Bytes of series, tags and fields in memory, about.
     pub index_memory_bytes: u64,
     /// Deletes that merges have not carried out yet.

@@ -1,14 +1,15 @@
 //! Points as line protocol text: for other servers as Telegraf writes it ([`append_point`]), and for Skywatch
-//! itself without loss ([`PointRef::append_line`]).
+//! itself without loss ([`PointRef::append_line`], [`append_rows`]).
 //!
 //! Telegraf's form differs from the lossless one where not every receiver follows the protocol to the letter:
 //! unsigned values are written as integers unless asked otherwise, and control characters in names and tags
 //! become letters (`\n`, `\t`, `\r`, `\f`), which no receiver turns back.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use crate::{
-    line::{FieldRef, PointRef},
+    FieldValue, RowBlock,
+    line::{FieldRef, PointBatch, PointRef},
     series,
 };
 
@@ -231,6 +232,23 @@ impl PointRef<'_> {
         let written = writeln!(out, " {}", self.time());
         debug_assert!(written.is_ok(), "a String takes everything");
     }
+}
+
+/// Appends rows of a series, given by its canonical key, as lines as of [`PointRef::append_line`]; a name for each of their columns.
+/// Rows without a value are left out.
+pub fn append_rows(out: &mut String, key: &str, fields: &[Arc<str>], rows: &RowBlock) {
+    let mut batch = PointBatch::new();
+    let mut values: Vec<(&str, FieldValue)> = Vec::with_capacity(fields.len());
+    for (row, time) in rows.times.iter().enumerate() {
+        values.clear();
+        let cells = fields.iter().zip(&rows.columns);
+        values.extend(cells.filter_map(|(name, column)| Some((&**name, column.as_ref()?.get(row)?))));
+        if !values.is_empty() {
+            let pushed = batch.push(key, *time, values.iter().map(|(name, value)| (*name, value.as_ref())));
+            debug_assert!(pushed.is_ok(), "what was stored can be written");
+        }
+    }
+    batch.points().for_each(|point| point.append_line(out));
 }
 
 /// A canonical key is nearly as it must be written; only a measurement with a backslash before `"` or `=`

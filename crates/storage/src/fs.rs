@@ -158,21 +158,46 @@ impl FsError {
     }
 }
 
-/// Writes a whole file so that after a crash the name shows the old content or all of the new:
-/// temporary file, sync, rename, sync of the directory.
+/// Writes a whole file so that after a crash the name shows the old content or all of the new: see [`Replacement`].
 pub fn replace_file(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> Result<(), FsError> {
-    let temporary = temporary_name(path);
-    if let Err(error) = fs.remove_file(&temporary)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(FsError { action: "remove", path: temporary, source: error });
+    let replacement = Replacement::begin(fs, path)?;
+    replacement.append(bytes)?;
+    replacement.finish()
+}
+
+/// A file that is written under a temporary name and takes its own, whole and durable, when it is finished: temporary file,
+/// sync, rename, sync of the directory.
+#[derive(Debug)]
+pub(crate) struct Replacement<'a> {
+    fs: &'a dyn Fs,
+    path: &'a Path,
+    temporary: PathBuf,
+    file: Arc<dyn File>,
+}
+
+impl<'a> Replacement<'a> {
+    /// What was begun before for this name is gone.
+    pub(crate) fn begin(fs: &'a dyn Fs, path: &'a Path) -> Result<Self, FsError> {
+        let temporary = temporary_name(path);
+        if let Err(error) = fs.remove_file(&temporary)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(FsError { action: "remove", path: temporary, source: error });
+        }
+        let file = fs.create(&temporary).map_err(FsError::on("create", &temporary))?;
+        Ok(Self { fs, path, temporary, file })
     }
-    let file = fs.create(&temporary).map_err(FsError::on("create", &temporary))?;
-    file.append(bytes).map_err(FsError::on("write", &temporary))?;
-    file.sync().map_err(FsError::on("sync", &temporary))?;
-    fs.rename(&temporary, path).map_err(FsError::on("rename", &temporary))?;
-    let dir = path.parent().unwrap_or(Path::new("."));
-    fs.sync_dir(dir).map_err(FsError::on("sync", dir))
+
+    pub(crate) fn append(&self, bytes: &[u8]) -> Result<(), FsError> {
+        self.file.append(bytes).map_err(FsError::on("write", &self.temporary))
+    }
+
+    pub(crate) fn finish(self) -> Result<(), FsError> {
+        self.file.sync().map_err(FsError::on("sync", &self.temporary))?;
+        self.fs.rename(&self.temporary, self.path).map_err(FsError::on("rename", &self.temporary))?;
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        self.fs.sync_dir(dir).map_err(FsError::on("sync", dir))
+    }
 }
 
 /// Files whose name ends thus are leftovers of a crash and are removed at open.

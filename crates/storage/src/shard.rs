@@ -1,7 +1,7 @@
 //! A shard: a range of time of one retention policy, with its log, memtables, segments and index.
 //!
 //! [`write`] takes points in, [`delete`] takes them out, [`snapshot`] lets them be read, [`recover`] opens what a stop left, [`upkeep`] flushes
-//! and compacts, [`work`] counts. [`digest`], [`survey`], [`exchange`], [`forget`] and [`types`] are for other owners of the same shard.
+//! and compacts, [`work`] counts. [`digest`], [`survey`], [`exchange`], [`forget`] and [`types`] are for other owners of the same shard; [`set_aside`] keeps what was given up for them.
 //!
 //! Lock order, outermost first; none is held while waiting for a sync of the log:
 //! `digesting`, `flushing` or `compacting`, `manifest`, `gate`, `tables`, `index`, `known`, the log's own.
@@ -13,6 +13,7 @@ mod exchange;
 mod export;
 mod forget;
 mod recover;
+mod set_aside;
 mod snapshot;
 mod survey;
 mod types;
@@ -92,6 +93,8 @@ pub struct ShardStats {
     pub log_tail_bytes: u64,
     /// Memory of unflushed points.
     pub memory_bytes: u64,
+    /// Fields of which points gave way to older ones of another type and are kept in a file.
+    pub set_aside_files: u64,
     /// Deletes that compaction has not carried out yet.
     pub tombstones: u64,
     /// Memory of the index, about.
@@ -260,6 +263,7 @@ impl Shard {
         let mut stats = ShardStats { series: self.index.read().series_count(), ..ShardStats::default() };
         stats.index_bytes = self.manifest.lock().index_files.iter().map(|file| file.size_bytes).sum();
         stats.log_bytes = self.log_bytes();
+        stats.set_aside_files = self.set_aside_files();
         stats.log_tail_bytes = self.log.tail_bytes();
         stats.index_memory_bytes = self.index_memory.lock().bytes();
         stats.compaction_backlog_bytes = self.compaction_backlog_bytes();

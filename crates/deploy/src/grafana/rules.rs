@@ -158,6 +158,16 @@ fn of_data_nodes() -> Vec<Rule> {
             ..warning()
         },
         Rule {
+            uid: "skywatch-set-aside",
+            title: "Points set aside",
+            query: newest(r#"last("gauge")"#, "skywatch_set_aside_files", "", r#""host""#),
+            than: 0.0,
+            hold: "0s",
+            summary: "{{ $labels.host }} gave up points of {{ $values.B.Value }} fields in favour of another type, and keeps them: \
+                      set-aside/ of the shards, see docs/replication.md.",
+            ..warning()
+        },
+        Rule {
             uid: "skywatch-failed-writes",
             title: "Writes fail",
             query: growth("skywatch_write_failed_total"),

@@ -3,8 +3,9 @@
 //! A field has one type in a shard. Owners that get the first points of a field through different nodes, or in another order,
 //! could each take another type for it and refuse for ever what the others have. So points of another type are not just
 //! refused: the type that counts is that of the oldest cell there is, by its version. A field all of whose cells are younger than
-//! points of another type gives way to them: it is retired, with its cells, whose writers have been told of a conflict by some owner.
-//! All owners end with the same, in whatever order they hear of it.
+//! points of another type gives way to them: it is retired, with its cells. Their writers have mostly been told of a conflict by some
+//! owner, but not if the owners were away in turns: so the cells are kept as text first ([`set_aside`](super::set_aside)). All owners end
+//! with the same, in whatever order they hear of it.
 //!
 //! Where all owners apply the same operations in the same order, the type that came first counts ([`Precedence::Arrival`]).
 
@@ -18,7 +19,7 @@ use skywatch_model::{FieldType, TimeRange, Version, series::parse_measurement};
 
 use super::{Shard, snapshot::Snapshot};
 use crate::{
-    Order, ReadError, TagPredicate, WriteError,
+    MaintenanceError, Order, ReadError, TagPredicate, WriteError,
     cells::CellBatch,
     index::{Index, Retired, select_ids},
     rows::{FieldId, SeriesId},
@@ -45,6 +46,8 @@ pub(super) struct Claim {
     /// Whether they count where some cell is of the same version. Lines of one body may have two types: each owner keeps the one
     /// that it finds first, and of two owners that found different ones one has to give way.
     pub(super) wins_ties: bool,
+    /// Their type.
+    pub(super) field_type: FieldType,
 }
 
 impl Shard {
@@ -74,15 +77,11 @@ impl Shard {
             let Some(field) = self.index.read().field(*id).cloned() else { continue };
             match snapshot.elder(&field, *claim) {
                 Ok(Some(elder)) => drop(self.elders.lock().insert(*id, elder)),
-                Ok(None) => {
-                    let FieldDefinition { measurement, name, field_type, .. } = &field;
-                    tracing::warn!(
-                        shard = self.id.0, %measurement, field = %name, kind = field_type.name(),
-                        "points of this field in another type are older: what was stored of it is given up"
-                    );
+                Ok(None) if self.sets_aside(&snapshot, &field, *claim)? => {
                     young.insert(id.0);
-                    measurements.insert(Arc::from(&**measurement));
+                    measurements.insert(Arc::from(&*field.measurement));
                 }
+                Ok(None) => {}
                 // What cannot be read may be older.
                 Err(error) => {
                     tracing::warn!(shard = self.id.0, field = %field.name, %error, "which type of a field is older cannot be found out");
@@ -94,6 +93,34 @@ impl Shard {
             self.touch_times(self.range);
         }
         Ok(measurements)
+    }
+
+    /// Keeps what is stored of a field, so that it can give way; false if that cannot be read.
+    fn sets_aside(
+        &self,
+        snapshot: &Snapshot,
+        field: &FieldDefinition,
+        claim: Claim,
+    ) -> Result<bool, WriteError> {
+        let FieldDefinition { measurement, name, field_type, .. } = field;
+        let (kind, other) = (field_type.name(), claim.field_type.name());
+        match self.set_aside(snapshot, field, claim.field_type) {
+            Ok(Some(file)) => tracing::error!(
+                shard = self.id.0, %measurement, field = %name, kind, other, file = %file.display(),
+                "a field gives way to older points of another type; what was stored of it is no longer answered and kept in this \
+                 file, as line protocol: look whether it is needed, then remove the file"
+            ),
+            Ok(None) => {}
+            Err(MaintenanceError::Io(error)) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(
+                    shard = self.id.0, %measurement, field = %name, kind, other, %error,
+                    "a field does not give way to older points of another type: what is stored of it cannot be read"
+                );
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether a field is known to have a cell that is no younger than this: then it does not give way.
@@ -112,7 +139,7 @@ impl Shard {
                 let Some(version) = piece.rows.cell_versions(column).min() else { continue };
                 let is_lesser = |field: &FieldDefinition| (*kind as u8) < field.field_type as u8;
                 let wins_ties = index.field(id).is_some_and(is_lesser);
-                let claim = contested.entry(id).or_insert(Claim { version, wins_ties });
+                let claim = contested.entry(id).or_insert(Claim { version, wins_ties, field_type: *kind });
                 claim.version = claim.version.min(version);
             }
         }

@@ -206,10 +206,12 @@ impl Shard {
             is_refused(&shapes[point.shape_ordinal() as usize]) && self.range.contains(point.time())
         });
         for point in refused {
-            let others = stored_fields(point)
-                .filter_map(|(name, kind)| other_type(&index, (point.measurement(), name), kind));
-            let young = others.filter(|id| id.0 < known && !self.has_known_elder(*id, version));
-            contested.extend(young.map(|id| (id, Claim { version, wins_ties: false })));
+            let others = stored_fields(point).filter_map(|(name, kind)| {
+                Some((other_type(&index, (point.measurement(), name), kind)?, kind))
+            });
+            let young = others.filter(|(id, _)| id.0 < known && !self.has_known_elder(*id, version));
+            contested
+                .extend(young.map(|(id, field_type)| (id, Claim { version, wins_ties: false, field_type })));
         }
         contested
     }

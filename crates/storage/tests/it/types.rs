@@ -1,7 +1,10 @@
 //! Points of two types for one field: owners choose the same one, in whatever order they hear of them.
 
 use proptest::prelude::*;
-use skywatch_model::{FieldValue, TimeRange, Version};
+use skywatch_model::{
+    FieldValue, TimeRange, Version,
+    line::{self, ParseOptions, PointBatch, Precision},
+};
 use skywatch_storage::{Precedence, TagPredicate};
 
 use crate::{
@@ -69,6 +72,85 @@ fn series_that_had_nothing_else_are_gone_with_it() {
         assert_eq!(left, ["m,host=h0", "m,host=h2"], "before {what:?}");
         owner.then(what);
     }
+}
+
+/// The file that a field's points are kept in when it gives way.
+fn set_aside(owner: &Owner, field: u32) -> Option<String> {
+    let path = owner.shard().dir().join(format!("set-aside/field-{field}.lp"));
+    owner.fs.read(&path).ok().map(|bytes| String::from_utf8(bytes).unwrap())
+}
+
+#[test]
+fn what_gives_way_is_kept_as_line_protocol() {
+    let mut owner = Owner::new();
+    let younger = [float(1, 0.5), point(1, 2, FieldValue::Float(1e300))];
+    assert_eq!(rejected(&owner, &younger, 4), (0, false));
+    owner.then(Then::Flush);
+    assert_eq!(rejected(&owner, &[float(3, -0.0)], 5), (0, false));
+    owner.shard().delete(&["m".into()], &TagPredicate::All, TimeRange::new(2, 2), Version(6)).unwrap();
+    assert_eq!(set_aside(&owner, 0), None);
+    assert_eq!(rejected(&owner, &[integer(1, 7)], 1), (0, true));
+    let head = "# Points of shard 7 whose field \"v\" of measurement \"m\" is float here: it has given way to older points, \
+                which have it as integer.\n";
+    let kept = format!("{head}m,host=h0 v=0.5 1\nm,host=h0 v=-0 3\n");
+    for what in [Then::Nothing, Then::Flush, Then::Compact, Then::Restart] {
+        owner.then(what);
+        assert_eq!(set_aside(&owner, 0).as_deref(), Some(&*kept), "{what:?}");
+        assert_eq!(owner.shard().stats().set_aside_files, 1, "{what:?}");
+    }
+    assert_eq!(owner.cells(), of(&[integer(1, 7)]));
+    // It can be written as it is, where the field has no other type.
+    let options = ParseOptions { precision: Precision::Nanosecond, default_time_ns: 0 };
+    let mut again = PointBatch::new();
+    assert_eq!(line::parse(kept.as_bytes(), options, &mut again), []);
+    assert_eq!(again.len(), 2);
+}
+
+#[test]
+fn a_field_without_points_leaves_no_file() {
+    let owner = Owner::new();
+    let other = ("m,host=h0".to_owned(), 4, vec![("w".to_owned(), FieldValue::Float(1.0))]);
+    assert_eq!(rejected(&owner, &[float(1, 0.5), other], 5), (0, false));
+    owner.shard().delete(&["m".into()], &TagPredicate::All, TimeRange::new(1, 1), Version(6)).unwrap();
+    assert_eq!(rejected(&owner, &[integer(3, 7)], 1), (0, true));
+    assert_eq!(set_aside(&owner, 0), None);
+    assert_eq!(owner.shard().stats().set_aside_files, 0);
+}
+
+#[test]
+fn without_room_for_what_would_be_given_up_the_older_points_wait() {
+    let steps = {
+        let owner = Owner::new();
+        assert_eq!(rejected(&owner, &[float(1, 0.5)], 5), (0, false));
+        let before = owner.fs.operations();
+        assert_eq!(rejected(&owner, &[integer(1, 7)], 1), (0, true));
+        owner.fs.operations() - before
+    };
+    let mut refused = 0;
+    for step in 0..steps {
+        let mut owner = Owner::new();
+        assert_eq!(rejected(&owner, &[float(1, 0.5)], 5), (0, false));
+        owner.fs.fill_disk_at(owner.fs.operations() + step);
+        let written = write(&owner.shard(), &[integer(1, 7)], 1);
+        owner.fs.free_space();
+        match written {
+            Ok(report) => assert!(report.gave_way && report.rejected.is_empty(), "{report:?}"),
+            Err(error) => {
+                assert!(error.to_string().ends_with("no storage space"), "{error}");
+                refused += 1;
+                // Nothing of the younger type is gone before it is kept.
+                assert!(
+                    owner.cells() == of(&[float(1, 0.5)]) || set_aside(&owner, 0).is_some(),
+                    "step {step}"
+                );
+                owner.then(Then::Restart);
+                assert_eq!(rejected(&owner, &[integer(1, 7)], 1).0, 0, "step {step}");
+            }
+        }
+        assert_eq!(owner.cells(), of(&[integer(1, 7)]));
+        assert!(set_aside(&owner, 0).unwrap().ends_with("\nm,host=h0 v=0.5 1\n"), "step {step}");
+    }
+    assert!(refused > 3, "{refused} of {steps} steps");
 }
 
 #[test]
