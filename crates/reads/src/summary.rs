@@ -11,7 +11,10 @@ use skywatch_storage::{
     BlockStats, Order, ReadError, RegularWindows, ScanBlock, Scanner, SeriesRef, SpanStats, Sum, WantedStats,
 };
 
-use crate::{server::Work, windows::Window};
+use crate::{
+    server::Work,
+    windows::{Points, Window},
+};
 
 /// Summarises series after series.
 #[derive(Debug)]
@@ -31,7 +34,8 @@ impl Summariser {
         wanted: impl Iterator<Item = WantedStats>,
     ) -> Self {
         let descends = order == Order::Descending;
-        let field = |wanted| Field { wanted, descends, window: TimeRange::ALL, done: Vec::new() };
+        let field =
+            |wanted| Field { wanted, descends, window: TimeRange::ALL, done: Vec::new(), fits: Vec::new() };
         Self { windows, order, fields: wanted.map(field).collect(), runs: Vec::new() }
     }
 
@@ -53,7 +57,7 @@ impl Summariser {
                 self.take_rows(&work.rows(block, filter)?);
                 continue;
             }
-            let rows = match self.missing(block) {
+            let rows = match self.look_at(block) {
                 None => RowBlock::default(),
                 Some(missing) if missing.covers(block.time_range()) => {
                     self.take_rows(&work.rows(block, None)?);
@@ -72,9 +76,10 @@ impl Summariser {
     }
 
     /// The times of the rows without which some field is not known; `None` if statistics suffice for all of them.
-    fn missing(&self, block: &dyn ScanBlock) -> Option<TimeRange> {
-        let missing = |(index, field): (usize, &Field)| field.missing(self.windows, block, index);
-        self.fields.iter().enumerate().filter_map(missing).reduce(TimeRange::hull)
+    fn look_at(&mut self, block: &dyn ScanBlock) -> Option<TimeRange> {
+        let windows = self.windows;
+        let missing = |(index, field): (usize, &mut Field)| field.look_at(windows, block, index);
+        self.fields.iter_mut().enumerate().filter_map(missing).reduce(TimeRange::hull)
     }
 
     /// Takes all rows of a block.
@@ -129,6 +134,14 @@ struct Field {
     /// Times of the window that was begun last.
     window: TimeRange,
     done: Vec<Window>,
+    /// The window of each piece of the block that was looked at last, in the order of the scan; `None` of one whose rows are
+    /// needed.
+    fits: Vec<Option<TimeRange>>,
+}
+
+/// Whether single values of a window are wanted.
+const fn has_points(wanted: WantedStats) -> bool {
+    wanted.min || wanted.max || wanted.first || wanted.last
 }
 
 /// What a block tells of a field without being decoded, piece by piece.
@@ -174,20 +187,20 @@ impl Known<'_> {
             Self::Spans(spans) => (spans[place].count, &spans[place].first, &spans[place].last),
         };
         let some_time = |value: &Option<FieldValue>| value.clone().map(|value| (times.start, value));
-        let (min, max) = match self {
-            Self::Block(stats) => (stats.min.clone(), stats.max.clone()),
-            Self::Spans(spans) => (some_time(&spans[place].min), some_time(&spans[place].max)),
+        let points = || {
+            let (min, max) = match self {
+                Self::Block(stats) => (stats.min.clone(), stats.max.clone()),
+                Self::Spans(spans) => (some_time(&spans[place].min), some_time(&spans[place].max)),
+            };
+            Box::new(Points {
+                min: min.filter(|_| wanted.min),
+                max: max.filter(|_| wanted.max),
+                first: wanted.first.then(|| first.clone()),
+                last: wanted.last.then(|| last.clone()),
+            })
         };
-        Window {
-            times,
-            field_type: first.1.field_type(),
-            count,
-            sum,
-            min: min.filter(|_| wanted.min),
-            max: max.filter(|_| wanted.max),
-            first: wanted.first.then(|| first.clone()),
-            last: wanted.last.then(|| last.clone()),
-        }
+        let field_type = first.1.field_type();
+        Window { times, field_type, count, sum, points: has_points(wanted).then(points) }
     }
 }
 
@@ -198,16 +211,13 @@ impl Field {
         block: &'a dyn ScanBlock,
         index: usize,
     ) -> Option<Known<'a>> {
-        match (block.stats(index), block.spans(index)) {
-            (Some(stats), _) if around(windows, stats.first.0).contains(stats.last.0) => {
-                Some(Known::Block(stats))
-            }
-            // When extremes of parts occur is not known.
-            (_, Some(spans)) if self.wanted.untimed || !self.wanted.min && !self.wanted.max => {
-                Some(Known::Spans(spans))
-            }
-            _ => None,
+        let stats = block.stats(index);
+        if let Some(stats) = stats.filter(|it| around(windows, it.first.0).contains(it.last.0)) {
+            return Some(Known::Block(stats));
         }
+        // When extremes of parts occur is not known.
+        let parts_suffice = self.wanted.untimed || !self.wanted.min && !self.wanted.max;
+        block.spans(index).filter(|_| parts_suffice).map(Known::Spans)
     }
 
     fn continues(&self, time: i64) -> bool {
@@ -243,13 +253,15 @@ impl Field {
         (!self.done.is_empty()).then_some(self.window)
     }
 
-    /// The times of the rows in whose place statistics of a block do not suffice; `None` if they do for all.
-    fn missing(
-        &self,
+    /// Finds the windows of a block's pieces; the times of the rows in whose place its statistics do not suffice, `None` if they
+    /// do for all.
+    fn look_at(
+        &mut self,
         windows: Option<RegularWindows>,
         block: &dyn ScanBlock,
         index: usize,
     ) -> Option<TimeRange> {
+        self.fits.clear();
         let Some(known) = self.known(windows, block, index) else {
             return (!block.lacks(index)).then(|| block.time_range());
         };
@@ -260,13 +272,14 @@ impl Field {
             if fit.is_none() {
                 missing = Some(missing.map_or(times, |missing: TimeRange| missing.hull(times)));
             }
+            self.fits.push(fit);
             let last = if self.descends { times.start } else { times.end };
             before = fit.or_else(|| Some(around(windows, last)));
         }
         missing
     }
 
-    /// Takes a block by its statistics, and by those of its rows that [`Self::missing`] has named.
+    /// Takes the block that was looked at, by its statistics, and by those of its rows that [`Self::look_at`] has named.
     fn take_pieces(
         &mut self,
         windows: Option<RegularWindows>,
@@ -275,9 +288,9 @@ impl Field {
         rows: &RowBlock,
     ) {
         let Some(known) = self.known(windows, block, index) else { return };
-        for place in self.places(known.len()) {
-            if self.fit(windows, self.begun(), (&known, place)).is_some() {
-                self.take(windows, known.window(place, self.wanted));
+        for (number, place) in self.places(known.len()).enumerate() {
+            if let Some(window) = self.fits[number] {
+                self.take(window, known.window(place, self.wanted));
             } else if let Some(Some(column)) = rows.columns.get(index) {
                 let (times, _) = known.outline(place);
                 let start = rows.times.partition_point(|time| *time < times.start);
@@ -293,9 +306,9 @@ impl Field {
     }
 
     /// Takes statistics that come after those taken in the order of the scan, of one window.
-    fn take(&mut self, windows: Option<RegularWindows>, piece: Window) {
+    fn take(&mut self, window: TimeRange, piece: Window) {
         if !self.continues(piece.times.start) {
-            self.window = around(windows, piece.times.start);
+            self.window = window;
             self.done.push(piece);
             return;
         }
@@ -309,6 +322,7 @@ impl Field {
             (Sum::Unsigned(own), Sum::Unsigned(more)) => Sum::Unsigned(own.wrapping_add(more)),
             (own, _) => own,
         };
+        let (Some(own), Some(piece)) = (&mut own.points, piece.points) else { return };
         take_extreme(&mut own.min, piece.min, descends, is_less);
         take_extreme(&mut own.max, piece.max, descends, |a, b| is_less(b, a));
         if descends {
@@ -343,21 +357,20 @@ impl Field {
                     Values::Unsigned(_) => Sum::Unsigned(0),
                     Values::String(_) | Values::Boolean(_) => Sum::None,
                 },
-                min: None,
-                max: None,
-                first: None,
-                last: None,
+                points: has_points(wanted).then(Box::default),
             });
         }
         let descends = self.descends;
         let Some(own) = self.done.last_mut() else { return };
         own.times = own.times.hull(TimeRange::new(times[first], times[last]));
         own.count += count as u64;
-        if wanted.first && (descends || own.first.is_none()) {
-            own.first = Some(point(first));
-        }
-        if wanted.last && (!descends || own.last.is_none()) {
-            own.last = Some(point(last));
+        if let Some(own) = &mut own.points {
+            if wanted.first && (descends || own.first.is_none()) {
+                own.first = Some(point(first));
+            }
+            if wanted.last && (!descends || own.last.is_none()) {
+                own.last = Some(point(last));
+            }
         }
         let is_dense = count == last + 1 - first;
         let rows = Rows { times, column, range: first..last + 1, is_dense, descends };
@@ -438,6 +451,7 @@ impl Rows<'_> {
             let found = valid.map(|row| (row, values[row])).reduce(better);
             found.map(|(row, found)| (self.times[row], value(found)))
         };
+        let Some(own) = &mut own.points else { return };
         if wanted.min {
             take_extreme(&mut own.min, extreme(T::lt), self.descends, is_less);
         }
@@ -522,7 +536,8 @@ mod tests {
             let (answer, decoded) = summarised(&*parts, order, untimed);
             let values = |all: &[Vec<Window>]| -> Vec<_> {
                 let value = |point: &Option<(i64, FieldValue)>| point.as_ref().map(|point| point.1.clone());
-                all.iter().flatten().map(|it| (value(&it.min), value(&it.max), it.count)).collect()
+                let points = |it: &Window| it.points.as_deref().map(|it| (value(&it.min), value(&it.max)));
+                all.iter().flatten().map(|it| (points(it), it.count)).collect()
             };
             assert_eq!(values(&answer), values(&timed));
             assert!(decoded == 0 && by_rows > 0, "{decoded} and {by_rows} decoded");

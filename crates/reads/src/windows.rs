@@ -20,6 +20,13 @@ pub(crate) struct Window {
     /// At least 1.
     pub(crate) count: u64,
     pub(crate) sum: Sum,
+    /// Where any of them is wanted.
+    pub(crate) points: Option<Box<Points>>,
+}
+
+/// Single values of a window, those that are wanted.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Points {
     pub(crate) min: WindowPoint,
     pub(crate) max: WindowPoint,
     pub(crate) first: WindowPoint,
@@ -28,52 +35,66 @@ pub(crate) struct Window {
 
 /// Added to the number of the type: times and counts are those of the field before.
 const REPEATED: u8 = 0x80;
+/// Added to the number of the type: integers take as many bytes as they need.
+const SHORT: u8 = 0x40;
 
-type PointOf = fn(&Window) -> &WindowPoint;
+/// What whoever asked can read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Known {
+    /// [`REPEATED`].
+    pub(crate) repeats: bool,
+    /// [`SHORT`].
+    pub(crate) short: bool,
+}
+
+type PointOf = fn(&Points) -> &WindowPoint;
 
 /// Writes windows of field after field.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    /// Whether who asked knows [`REPEATED`].
-    pub(crate) repeats: bool,
+    known: Known,
     /// Those of the last field that had any.
     before: Vec<(TimeRange, u64)>,
 }
 
 impl Writer {
-    pub(crate) const fn new(repeats: bool) -> Self {
-        Self { repeats, before: Vec::new() }
+    pub(crate) const fn new(known: Known) -> Self {
+        Self { known, before: Vec::new() }
     }
 
     /// Appends one field's statistics.
     pub(crate) fn put(&mut self, out: &mut Vec<u8>, windows: &[Window], wanted: WantedStats) {
         put_varint(out, windows.len() as u64);
         let Some(first) = windows.first() else { return };
-        let is_repeated = self.repeats
+        let Known { repeats, short } = self.known;
+        let is_repeated = repeats
             && windows.iter().map(|window| (window.times, window.count)).eq(self.before.iter().copied());
+        let kind = first.field_type as u8 | if short { SHORT } else { 0 };
         if is_repeated {
-            out.push(first.field_type as u8 | REPEATED);
+            out.push(kind | REPEATED);
         } else {
-            out.push(first.field_type as u8);
+            out.push(kind);
             self.put_times(out, windows);
         }
         if wanted.sum {
-            let word = |sum: &Sum| match sum {
-                Sum::Float(sum) => sum.to_bits(),
-                Sum::Integer(sum) => *sum as u64,
-                Sum::Unsigned(sum) => *sum,
-                Sum::None => 0,
-            };
-            windows.iter().for_each(|window| out.extend(word(&window.sum).to_le_bytes()));
+            windows.iter().for_each(|window| match window.sum {
+                Sum::Float(sum) => out.extend(sum.to_bits().to_le_bytes()),
+                Sum::Integer(sum) => put_integer(out, sum, short),
+                Sum::Unsigned(sum) => put_unsigned(out, sum, short),
+                Sum::None => put_unsigned(out, 0, short),
+            });
         }
         let points: [(bool, PointOf); 4] = [
-            (wanted.min, |window| &window.min),
-            (wanted.max, |window| &window.max),
-            (wanted.first, |window| &window.first),
-            (wanted.last, |window| &window.last),
+            (wanted.min, |points| &points.min),
+            (wanted.max, |points| &points.max),
+            (wanted.first, |points| &points.first),
+            (wanted.last, |points| &points.last),
         ];
         for (_, of) in points.iter().filter(|(is_wanted, _)| *is_wanted) {
-            windows.iter().for_each(|window| put_point(out, window.times.start, of(window).as_ref()));
+            for window in windows {
+                let point = window.points.as_deref().and_then(|points| of(points).as_ref());
+                put_point(out, window.times.start, point, short);
+            }
         }
     }
 
@@ -85,35 +106,55 @@ impl Writer {
             previous = window.times.start;
         }
         windows.iter().for_each(|window| put_varint(out, window.count));
-        if self.repeats {
+        if self.known.repeats {
             self.before.clear();
             self.before.extend(windows.iter().map(|window| (window.times, window.count)));
         }
     }
 }
 
-fn put_point(out: &mut Vec<u8>, start: i64, point: Option<&(i64, FieldValue)>) {
+fn put_integer(out: &mut Vec<u8>, value: i64, short: bool) {
+    if short { put_signed(out, value) } else { out.extend(value.to_le_bytes()) }
+}
+
+fn put_unsigned(out: &mut Vec<u8>, value: u64, short: bool) {
+    if short { put_varint(out, value) } else { out.extend(value.to_le_bytes()) }
+}
+
+fn take_integer(reader: &mut Reader<'_>, short: bool) -> Result<i64, Malformed> {
+    if short { reader.signed() } else { reader.u64().map(|word| word as i64) }
+}
+
+fn take_unsigned(reader: &mut Reader<'_>, short: bool) -> Result<u64, Malformed> {
+    if short { reader.varint() } else { reader.u64() }
+}
+
+fn put_point(out: &mut Vec<u8>, start: i64, point: Option<&(i64, FieldValue)>, short: bool) {
     let Some((time, value)) = point else { return out.push(0) };
     out.push(1);
     put_signed(out, time.wrapping_sub(start));
     match value {
         FieldValue::Float(value) => out.extend(value.to_bits().to_le_bytes()),
-        FieldValue::Integer(value) => out.extend(value.to_le_bytes()),
-        FieldValue::Unsigned(value) => out.extend(value.to_le_bytes()),
+        FieldValue::Integer(value) => put_integer(out, *value, short),
+        FieldValue::Unsigned(value) => put_unsigned(out, *value, short),
         FieldValue::String(value) => put_bytes(out, value.as_bytes()),
         FieldValue::Boolean(value) => out.push(u8::from(*value)),
     }
 }
 
-fn take_point(reader: &mut Reader<'_>, field_type: FieldType, start: i64) -> Result<WindowPoint, Malformed> {
+fn take_point(
+    reader: &mut Reader<'_>,
+    (field_type, short): (FieldType, bool),
+    start: i64,
+) -> Result<WindowPoint, Malformed> {
     if reader.u8()? == 0 {
         return Ok(None);
     }
     let time = start.wrapping_add(reader.signed()?);
     let value = match field_type {
         FieldType::Float => FieldValue::Float(f64::from_bits(reader.u64()?)),
-        FieldType::Integer => FieldValue::Integer(reader.u64()? as i64),
-        FieldType::Unsigned => FieldValue::Unsigned(reader.u64()?),
+        FieldType::Integer => FieldValue::Integer(take_integer(reader, short)?),
+        FieldType::Unsigned => FieldValue::Unsigned(take_unsigned(reader, short)?),
         FieldType::String => FieldValue::String(reader.str()?.into()),
         FieldType::Boolean => FieldValue::Boolean(reader.u8()? != 0),
     };
@@ -158,7 +199,8 @@ impl Windows {
             return Ok(());
         }
         let kind = reader.u8()?;
-        field.field_type = type_of(kind & !REPEATED)?;
+        let short = kind & SHORT != 0;
+        field.field_type = type_of(kind & !(REPEATED | SHORT))?;
         field.at = match self.before {
             _ if kind & REPEATED == 0 => self.take_times(reader, count)?,
             Some((at, len)) if len == count => at,
@@ -169,12 +211,14 @@ impl Windows {
         if wanted.sum {
             field.sums = Some(end(self.sums.len())?);
             for _ in 0..count {
-                let word = reader.u64()?;
                 self.sums.push(match field.field_type {
-                    FieldType::Float => Sum::Float(f64::from_bits(word)),
-                    FieldType::Integer => Sum::Integer(word as i64),
-                    FieldType::Unsigned => Sum::Unsigned(word),
-                    FieldType::String | FieldType::Boolean => Sum::None,
+                    FieldType::Float => Sum::Float(f64::from_bits(reader.u64()?)),
+                    FieldType::Integer => Sum::Integer(take_integer(reader, short)?),
+                    FieldType::Unsigned => Sum::Unsigned(take_unsigned(reader, short)?),
+                    FieldType::String | FieldType::Boolean => {
+                        take_unsigned(reader, short)?;
+                        Sum::None
+                    }
                 });
             }
         }
@@ -183,7 +227,7 @@ impl Windows {
             *place = Some(end(self.points.len())?);
             for window in field.at..field.at + count {
                 let start = self.times[window as usize].start;
-                self.points.push(take_point(reader, field.field_type, start)?);
+                self.points.push(take_point(reader, (field.field_type, short), start)?);
             }
         }
         self.fields.push(field);
@@ -240,10 +284,12 @@ mod tests {
             field_type: FieldType::Float,
             count,
             sum: Sum::Float(sum),
-            min: Some((start, FieldValue::Float(sum - 1.0))),
-            max: None,
-            first: Some((start, FieldValue::Float(sum))),
-            last: Some((start + 3, FieldValue::Float(-sum))),
+            points: Some(Box::new(Points {
+                min: Some((start, FieldValue::Float(sum - 1.0))),
+                max: None,
+                first: Some((start, FieldValue::Float(sum))),
+                last: Some((start + 3, FieldValue::Float(-sum))),
+            })),
         }
     }
 
@@ -253,17 +299,18 @@ mod tests {
         WantedStats { sum: true, min: true, max: true, first: true, last: true, untimed: false };
 
     fn is_same(read: WindowStats<'_>, written: &[Window], wanted: WantedStats) {
-        let points = |is_wanted: bool, of: fn(&Window) -> &WindowPoint| -> Vec<WindowPoint> {
-            written.iter().filter(|_| is_wanted).map(|window| of(window).clone()).collect()
+        let points = |is_wanted: bool, of: PointOf| -> Vec<WindowPoint> {
+            let of = |window: &Window| of(window.points.as_ref().expect("there are")).clone();
+            written.iter().filter(|_| is_wanted).map(of).collect()
         };
         assert!(read.times.iter().copied().eq(written.iter().map(|window| window.times)));
         assert!(read.counts.iter().copied().eq(written.iter().map(|window| window.count)));
         let sums: Vec<Sum> = written.iter().filter(|_| wanted.sum).map(|window| window.sum).collect();
         assert_eq!(read.sums, sums);
-        assert_eq!(read.min, points(wanted.min, |window| &window.min));
-        assert_eq!(read.max, points(wanted.max, |window| &window.max));
-        assert_eq!(read.first, points(wanted.first, |window| &window.first));
-        assert_eq!(read.last, points(wanted.last, |window| &window.last));
+        assert_eq!(read.min, points(wanted.min, |points| &points.min));
+        assert_eq!(read.max, points(wanted.max, |points| &points.max));
+        assert_eq!(read.first, points(wanted.first, |points| &points.first));
+        assert_eq!(read.last, points(wanted.last, |points| &points.last));
     }
 
     #[test]
@@ -281,7 +328,8 @@ mod tests {
         for wanted in [SUM, ALL, WantedStats::default()] {
             let mut sizes = Vec::new();
             for repeats in [false, true] {
-                let (mut writer, mut out) = (Writer::new(repeats), Vec::new());
+                let known = Known { repeats, short: repeats };
+                let (mut writer, mut out) = (Writer::new(known), Vec::new());
                 all.iter().for_each(|windows| writer.put(&mut out, windows, wanted));
                 let (mut read, mut reader) = (Windows::default(), Reader::new(&out));
                 all.iter().for_each(|_| read.take(&mut reader, wanted).expect("it was written here"));
@@ -302,8 +350,37 @@ mod tests {
     }
 
     #[test]
+    fn integers_take_as_many_bytes_as_they_need_for_those_who_can_read_them() {
+        let of = |field_type, sum, value: FieldValue| Window {
+            field_type,
+            sum,
+            points: Some(Box::new(Points { max: Some((1, value)), ..Points::default() })),
+            ..window(0, 5, 0.0)
+        };
+        let integer = |sum| of(FieldType::Integer, Sum::Integer(sum), FieldValue::Integer(sum));
+        let unsigned = |sum| of(FieldType::Unsigned, Sum::Unsigned(sum), FieldValue::Unsigned(sum));
+        let text = of(FieldType::String, Sum::None, FieldValue::String("a".into()));
+        let windows = [integer(-3), integer(i64::MIN), unsigned(7), unsigned(u64::MAX), text];
+        let wanted = WantedStats { sum: true, max: true, ..WantedStats::default() };
+        let mut sizes = Vec::new();
+        for short in [false, true] {
+            for window in &windows {
+                let mut out = Vec::new();
+                let window = std::slice::from_ref(window);
+                Writer::new(Known { repeats: false, short }).put(&mut out, window, wanted);
+                let (mut read, mut reader) = (Windows::default(), Reader::new(&out));
+                read.take(&mut reader, wanted).expect("it was written here");
+                assert_eq!(reader.finish(), Ok(()));
+                is_same(read.field(0).expect("it is there"), window, wanted);
+                sizes.push(out.len());
+            }
+        }
+        assert_eq!((sizes[0] - sizes[5], sizes[2] - sizes[7]), (14, 14), "{sizes:?}");
+    }
+
+    #[test]
     fn what_is_damaged_is_refused_or_means_something() {
-        let (mut writer, mut out) = (Writer::new(true), Vec::new());
+        let (mut writer, mut out) = (Writer::new(Known { repeats: true, short: true }), Vec::new());
         for sum in [1.0, 2.0] {
             writer.put(&mut out, &[window(0, 5, sum), window(10, 2, sum)], ALL);
         }

@@ -174,6 +174,9 @@ pub(crate) struct SummaryQuestion {
     /// Times and counts that are those of the field before need not be told again.
     #[serde(default)]
     pub(crate) repeats: bool,
+    /// Integers may take as many bytes as they need.
+    #[serde(default)]
+    pub(crate) short: bool,
 }
 
 impl SummaryQuestion {

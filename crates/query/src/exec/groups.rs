@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use rustc_hash::FxHashMap;
-use skywatch_storage::{ReadError, SeriesRef, ShardRead, TagPredicate};
+use skywatch_storage::{SeriesRef, ShardRead, TagPredicate};
 
 use super::{Usage, block::Layout};
 use crate::{
@@ -46,9 +46,7 @@ pub(super) fn build(
     usage: &Usage<'_>,
 ) -> Result<Vec<Group>, QueryError> {
     let predicate = plan.condition.as_ref().map_or(TagPredicate::All, Condition::series_predicate);
-    let binder = Binder::new(plan, source);
-    // What is asked of the index for each series: the dimensions, then what is shown.
-    let keys: Vec<Arc<str>> = plan.dimensions.iter().chain(&layout.tags).cloned().collect();
+    let reader = MemberReader::new(plan, source, layout);
     let mut collected = Collected::default();
     let mut held = 0;
     let expect = |shard: &Arc<dyn ShardRead>| shard.expect_series(&source.name, &predicate);
@@ -56,27 +54,20 @@ pub(super) fn build(
     for cluster in clusters(&source.shards) {
         let later = |shard: usize| source.shards.get(shard + SHARDS_AHEAD);
         cluster.clone().filter_map(later).for_each(expect);
-        for (shard, series) in select(source, cluster.clone(), &predicate)? {
-            held += MEMBER_BYTES + keys.len() * TAG_BYTES;
-            if held >= HOLD_STEP_BYTES {
-                usage.cancel.check()?;
-                usage.hold(std::mem::take(&mut held))?;
+        for shard in cluster.clone() {
+            for series in source.shards[shard].select_series(&source.name, &predicate)? {
+                held += MEMBER_BYTES + reader.keys.len() * TAG_BYTES;
+                if held >= HOLD_STEP_BYTES {
+                    usage.cancel.check()?;
+                    usage.hold(std::mem::take(&mut held))?;
+                }
+                if let Some((values, member)) = reader.read(shard, series) {
+                    collected.group(&plan.dimensions, &values).push(member, cluster.start);
+                }
             }
-            let rows = binder.bind(shard, series);
-            if matches!(rows, Bound::Nothing) {
-                continue;
-            }
-            let mut values =
-                if keys.is_empty() { Vec::new() } else { source.shards[shard].tag_values_of(series, &keys) };
-            let shown = values.drain(plan.dimensions.len()..);
-            // An empty tag is no tag, unless a subquery was grouped by it.
-            let is_tag = |value: &Arc<str>, key: &Arc<str>| {
-                !value.is_empty() || (source.is_answer && has_tag(source, shard, series, key))
-            };
-            let shown =
-                shown.zip(&layout.tags).map(|(value, key)| is_tag(&value, key).then_some(value)).collect();
-            let member = Member { shard, series, shown, rows };
-            collected.group(&plan.dimensions, &values).push(member, cluster.start);
+        }
+        if cluster.len() > 1 {
+            collected.groups.iter_mut().for_each(|group| group.order(source, cluster.start));
         }
     }
     let mut groups = collected.sorted();
@@ -86,10 +77,6 @@ pub(super) fn build(
     }
     usage.hold(held)?;
     Ok(groups)
-}
-
-fn has_tag(source: &NamedSource, shard: usize, series: SeriesRef, key: &str) -> bool {
-    source.shards[shard].series_tags(series).iter().any(|(tag, _)| &**tag == key)
 }
 
 /// About what a member takes besides the values of its tags, and such a value; its text is the index's own.
@@ -166,6 +153,17 @@ impl Group {
         }
         self.members.push(member);
     }
+
+    /// Brings members of the cluster that begins at shard `cluster_start`, which come by shard, into the order of their keys.
+    fn order(&mut self, source: &NamedSource, cluster_start: usize) {
+        let Some(range) = self.clusters.last().filter(|range| range.len() > 1) else { return };
+        let members = &mut self.members[range.clone()];
+        let is_of_one = members.iter().all(|member| member.shard == members[0].shard);
+        if members[0].shard >= cluster_start && !is_of_one {
+            // Stable: the same series of an earlier shard stays before that of a later one.
+            members.sort_by_cached_key(|member| source.shards[member.shard].series_key(member.series));
+        }
+    }
 }
 
 /// Runs of shards whose ranges overlap, directly or through others. Shards are sorted by the start of their range.
@@ -183,53 +181,56 @@ fn clusters(shards: &[Arc<dyn ShardRead>]) -> Vec<Range<usize>> {
     clusters
 }
 
-/// Series of a cluster that satisfy the predicate, by series key, then by shard.
-fn select(
-    source: &NamedSource,
-    cluster: Range<usize>,
-    predicate: &TagPredicate,
-) -> Result<Vec<(usize, SeriesRef)>, ReadError> {
-    if let [shard] = &source.shards[cluster.clone()] {
-        let series = shard.select_series(&source.name, predicate)?;
-        return Ok(series.into_iter().map(|series| (cluster.start, series)).collect());
-    }
-    let mut keyed: Vec<(Arc<str>, usize, SeriesRef)> = Vec::new();
-    for index in cluster {
-        let shard = &source.shards[index];
-        for series in shard.select_series(&source.name, predicate)? {
-            keyed.push((shard.series_key(series), index, series));
-        }
-    }
-    keyed.sort();
-    Ok(keyed.into_iter().map(|(_, shard, series)| (shard, series)).collect())
-}
-
-/// Applies the condition to series.
-struct Binder<'a> {
+/// Applies the condition to series, and reads their tags.
+struct MemberReader<'a> {
     source: &'a NamedSource,
+    layout: &'a Layout,
+    /// What is asked of the index for each series: the dimensions, then what is shown.
+    keys: Vec<Arc<str>>,
+    dimensions: usize,
     /// Where it depends on the series.
     condition: Option<&'a Condition>,
     /// What it means where it does not.
     shared: Bound,
 }
 
-impl<'a> Binder<'a> {
-    fn new(plan: &'a SelectPlan, source: &'a NamedSource) -> Self {
-        match &plan.condition {
-            None => Self { source, condition: None, shared: Bound::All },
-            Some(condition) if !condition.needs_tags() => {
-                Self { source, condition: None, shared: condition.bind(&source.name, &[]) }
-            }
-            Some(condition) => Self { source, condition: Some(condition), shared: Bound::Nothing },
-        }
+impl<'a> MemberReader<'a> {
+    fn new(plan: &'a SelectPlan, source: &'a NamedSource, layout: &'a Layout) -> Self {
+        let (condition, shared) = match &plan.condition {
+            None => (None, Bound::All),
+            Some(condition) if !condition.needs_tags() => (None, condition.bind(&source.name, &[])),
+            Some(condition) => (Some(condition), Bound::Nothing),
+        };
+        let keys = plan.dimensions.iter().chain(&layout.tags).cloned().collect();
+        Self { source, layout, keys, dimensions: plan.dimensions.len(), condition, shared }
     }
 
-    fn bind(&self, shard: usize, series: SeriesRef) -> Bound {
-        match self.condition {
+    /// A series as a member of the group with these values of the dimensions; `None` if none of its rows counts.
+    fn read(&self, shard: usize, series: SeriesRef) -> Option<(Vec<Arc<str>>, Member)> {
+        let rows = match self.condition {
             None => self.shared.clone(),
-            Some(condition) => {
-                condition.bind(&self.source.name, &self.source.shards[shard].series_tags(series))
-            }
+            Some(condition) => condition.bind(&self.source.name, &self.shard(shard).series_tags(series)),
+        };
+        if matches!(rows, Bound::Nothing) {
+            return None;
         }
+        let mut values = match self.keys.as_slice() {
+            [] => Vec::new(),
+            keys => self.shard(shard).tag_values_of(series, keys),
+        };
+        let shown = values.drain(self.dimensions..).zip(&self.layout.tags);
+        let shown = shown.map(|(value, key)| self.is_tag(shard, series, (key, &value)).then_some(value));
+        let member = Member { shard, series, shown: shown.collect(), rows };
+        Some((values, member))
+    }
+
+    /// An empty tag is no tag, unless a subquery was grouped by it.
+    fn is_tag(&self, shard: usize, series: SeriesRef, (key, value): (&str, &str)) -> bool {
+        let has_tag = || self.shard(shard).series_tags(series).iter().any(|(tag, _)| &**tag == key);
+        !value.is_empty() || (self.source.is_answer && has_tag())
+    }
+
+    fn shard(&self, shard: usize) -> &dyn ShardRead {
+        &*self.source.shards[shard]
     }
 }

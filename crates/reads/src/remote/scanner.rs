@@ -131,6 +131,7 @@ impl<'a> RemoteScanner<'a> {
                 windows: summary.windows.map(|windows| (windows.every, windows.offset)),
                 wanted: summary.wanted.iter().map(|wanted| bits_of(*wanted)).collect(),
                 repeats: true,
+                short: true,
             },
             wanted: summary.wanted.to_vec(),
         });
