@@ -4,7 +4,7 @@
 
 `SKYWATCH_PREVIOUS_BIN` names one that is there already. Otherwise it is built, once for each commit, from a checkout of its own
 in a target directory beside the usual one. Libraries are taken from there compiled, so that only the workspace's own crates are
-compiled again; that takes minutes, and `SKYWATCH_PREVIOUS_BIN=skip` saves them.
+compiled again, without optimisation: what is asked of it is little. That takes minutes, and `SKYWATCH_PREVIOUS_BIN=skip` saves them.
 """
 
 import fcntl
@@ -19,6 +19,8 @@ from conftest import ROOT
 # What a binary is made of.
 SOURCES = ["crates", "Cargo.toml", "Cargo.lock"]
 BUILD_SECONDS_MAX = 1500
+# Of the workspace's own crates; the profile of the others is their own.
+QUICKLY = {"CARGO_PROFILE_DEV_OPT_LEVEL": "0", "CARGO_PROFILE_DEV_DEBUG": "0"}
 
 
 def git(*arguments):
@@ -74,7 +76,7 @@ def build(commit, usual, place, binary):
         shutil.copytree(ROOT / "console" / "dist", checkout / "console" / "dist", dirs_exist_ok=True)
     if not target.exists() and (usual / "debug").exists():
         take_libraries(usual / "debug", target / "debug")
-    env = dict(os.environ, CARGO_TARGET_DIR=str(target))
+    env = dict(os.environ, CARGO_TARGET_DIR=str(target), **QUICKLY)
     command = ["cargo", "build", "--quiet", "--locked", "-p", "skywatch"]
     built = subprocess.run(
         command, cwd=checkout, env=env, capture_output=True, text=True, timeout=BUILD_SECONDS_MAX

@@ -41,21 +41,61 @@ pub(crate) fn cold_bytes(idle: Duration) -> u64 {
     COLD_BYTES_LEAST.max(idle.as_secs().saturating_mul(COLD_BYTES_PER_SEC))
 }
 
+/// How long a shard has got no writes, as far as it matters to [`plan`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// It gets some.
+    Busy,
+    /// As long as an idle shard waits for its flush: maybe only until agents write again.
+    Pausing,
+    /// It is cold, and may have so many bytes merged: see [`cold_bytes`].
+    Cold(u64),
+}
+
 /// Which neighbouring segments to merge next, oldest first; `None` for nothing to do. `usable` tells which can be
-/// read. A cold shard, one that gets no more writes, is merged into as few as `max_bytes` and what it may have merged
-/// (see [`cold_bytes`]) allow.
+/// read. A cold shard is merged into as few as `max_bytes` and what it may have merged allow; one that pauses has merged what
+/// queries would else merge time and again.
 pub(crate) fn plan(
     segments: &[SegmentMeta],
     usable: &[bool],
-    cold: Option<u64>,
+    rest: Rest,
     max_bytes: u64,
 ) -> Option<Range<usize>> {
-    best(segments, usable, true, max_bytes).or_else(|| best(segments, usable, false, max_bytes.min(cold?)))
+    let best = |kind, max_bytes| best(segments, usable, kind, max_bytes);
+    best(Kind::Alike, max_bytes).or_else(|| match rest {
+        Rest::Busy => None,
+        Rest::Pausing => best(Kind::AlikeAndOverlapping, max_bytes),
+        Rest::Cold(bytes) => best(Kind::Any, max_bytes.min(bytes)),
+    })
 }
 
-/// As [`plan`], of segments of about the same size or of any.
-fn best(segments: &[SegmentMeta], usable: &[bool], of_a_size: bool, max_bytes: u64) -> Option<Range<usize>> {
-    let least = if of_a_size { FAN_IN } else { 2 };
+/// What segments are merged with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// So many of about the same size that each byte is rewritten once for each factor.
+    Alike,
+    /// Any number of about the same size, if two of them have times in common: each query of these times merges and decodes them.
+    AlikeAndOverlapping,
+    Any,
+}
+
+impl Kind {
+    fn fits(self, segments: &[SegmentMeta]) -> bool {
+        match self {
+            Self::Alike => segments.len() >= FAN_IN,
+            Self::AlikeAndOverlapping => {
+                let ranges = || segments.iter().map(|segment| segment.range);
+                ranges()
+                    .enumerate()
+                    .any(|(place, range)| ranges().skip(place + 1).any(|it| it.overlaps(range)))
+            }
+            Self::Any => segments.len() >= 2,
+        }
+    }
+}
+
+/// The cheapest merge of one kind.
+fn best(segments: &[SegmentMeta], usable: &[bool], kind: Kind, max_bytes: u64) -> Option<Range<usize>> {
     let size = |segment: &SegmentMeta| segment.size_bytes.max(TIER_FLOOR_BYTES);
     let mut found: Option<(u64, Range<usize>)> = None;
     for start in 0..segments.len() {
@@ -65,14 +105,14 @@ fn best(segments: &[SegmentMeta], usable: &[bool], of_a_size: bool, max_bytes: u
             low = low.min(size(added));
             high = high.max(size(added));
             total += added.size_bytes;
-            let alike = !of_a_size || high <= low.saturating_mul(TIER_FACTOR);
+            let alike = kind == Kind::Any || high <= low.saturating_mul(TIER_FACTOR);
             if !usable[end - 1] || !alike || total > max_bytes {
                 break;
             }
             // The cheapest merge that removes the most files: least bytes a file.
             let files = end - start;
             let cost = total / files as u64;
-            if files >= least
+            if kind.fits(&segments[start..end])
                 && found.as_ref().is_none_or(|(least, range)| (files, *least) > (range.len(), cost))
             {
                 found = Some((cost, start..end));

@@ -2,11 +2,11 @@
 //!
 //! A source is a block of a segment or a piece of a memtable, or what deletes leave of one. Sources that overlap in
 //! time are merged when decoded; one that stands alone is handed out as it is, with its statistics, and so is what a block
-//! has outside of the time that it shares with others.
+//! has where no other has anything.
 
 mod cut;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Deref, sync::Arc};
 
 use skywatch_model::{Column, FieldValue, RowBlock, TimeRange};
 
@@ -24,14 +24,37 @@ use cut::{Piece, cut};
 #[derive(Debug)]
 pub(crate) enum Source<'a> {
     /// A block on disk.
-    Block(&'a Segment, BlockHead<'a>),
+    Block(&'a Segment, Head<'a>),
     /// Rows in memory.
     Memory(&'a MemScan, MemRows),
     /// One of these, partly deleted.
     Masked(Box<Source<'a>>, Vec<Mask>),
 }
 
-impl Source<'_> {
+/// What is known of a block: statistics are decoded once, also if it is read in several pieces.
+#[derive(Debug)]
+pub(crate) enum Head<'a> {
+    Own(BlockHead<'a>),
+    Shared(Arc<BlockHead<'a>>),
+}
+
+impl<'a> Deref for Head<'a> {
+    type Target = BlockHead<'a>;
+
+    fn deref(&self) -> &BlockHead<'a> {
+        match self {
+            Self::Own(head) => head,
+            Self::Shared(head) => head,
+        }
+    }
+}
+
+impl<'a> Source<'a> {
+    /// A block on disk.
+    pub(crate) const fn block(segment: &'a Segment, head: BlockHead<'a>) -> Self {
+        Self::Block(segment, Head::Own(head))
+    }
+
     /// First and last time of its rows.
     pub(crate) fn time_range(&self) -> TimeRange {
         match self {
@@ -67,11 +90,21 @@ impl Source<'_> {
         }
     }
 
-    /// The same once more, if it is a block.
+    /// The same, of which [`Self::again`] can be had if it is a block.
+    fn shared(self) -> Self {
+        match self {
+            Self::Block(segment, Head::Own(head)) => Self::Block(segment, Head::Shared(Arc::new(head))),
+            source => source,
+        }
+    }
+
+    /// The same once more, if it is a block that is shared.
     fn again(&self) -> Option<Self> {
         match self {
-            Self::Block(segment, block) => Some(Self::Block(segment, block.clone())),
-            Self::Memory(..) | Self::Masked(..) => None,
+            Self::Block(segment, Head::Shared(head)) => {
+                Some(Self::Block(segment, Head::Shared(Arc::clone(head))))
+            }
+            _ => None,
         }
     }
 
@@ -258,7 +291,7 @@ struct Cluster<'a> {
 
 impl<'a> Cluster<'a> {
     /// The block on disk that it is, if it is one.
-    const fn block(&self) -> Option<&BlockHead<'a>> {
+    fn block(&self) -> Option<&BlockHead<'a>> {
         match &self.sources {
             Sources::Alone(Source::Block(_, block)) => Some(block),
             Sources::Alone(Source::Memory(..) | Source::Masked(..)) | Sources::Overlapping(_) => None,

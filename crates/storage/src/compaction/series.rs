@@ -43,7 +43,7 @@ impl<'a> Input<'a> {
         let mut heads: Vec<BlockHead<'a>> = Vec::new();
         while self.blocks.is_empty() && self.columns.next_run(&mut self.runs, TimeRange::ALL, &mut heads)? {
             let segment = self.columns.segment;
-            let sources = heads.drain(..).filter_map(|head| Source::Block(segment, head).masked(masks));
+            let sources = heads.drain(..).filter_map(|head| Source::block(segment, head).masked(masks));
             self.blocks.extend(sources);
         }
         Ok(self.blocks.front().map(|block| block.time_range().start))

@@ -30,7 +30,8 @@ fn segments(sizes_mb: &[u64]) -> Vec<SegmentMeta> {
 }
 
 fn plan_of(sizes_mb: &[u64], cold: bool) -> Option<Range<usize>> {
-    plan(&segments(sizes_mb), &vec![true; sizes_mb.len()], cold.then_some(u64::MAX), 1000 * MB)
+    let rest = if cold { Rest::Cold(u64::MAX) } else { Rest::Busy };
+    plan(&segments(sizes_mb), &vec![true; sizes_mb.len()], rest, 1000 * MB)
 }
 
 #[test]
@@ -55,20 +56,56 @@ fn a_cold_shard_becomes_one_segment_within_the_limit() {
 fn a_late_point_beside_much_waits_until_the_shard_has_been_idle_for_long() {
     let after = |seconds| {
         let cold = cold_bytes(Duration::from_secs(seconds));
-        plan(&segments(&[600, 1]), &[true; 2], Some(cold), 1000 * MB)
+        plan(&segments(&[600, 1]), &[true; 2], Rest::Cold(cold), 1000 * MB)
     };
     assert_eq!(after(60), None);
     assert_eq!(after(601), Some(0..2));
-    let small = plan(&segments(&[40, 1]), &[true; 2], Some(cold_bytes(Duration::from_secs(60))), 1000 * MB);
+    let cold = Rest::Cold(cold_bytes(Duration::from_secs(60)));
+    let small = plan(&segments(&[40, 1]), &[true; 2], cold, 1000 * MB);
     assert_eq!(small, Some(0..2));
+}
+
+#[test]
+fn what_overlaps_and_is_alike_is_merged_in_a_pause() {
+    let of = |rest, all: &[(u64, i64, i64)]| {
+        let mut segments = segments(&all.iter().map(|(size, ..)| *size).collect::<Vec<_>>());
+        for (segment, (_, start, end)) in segments.iter_mut().zip(all) {
+            segment.range = TimeRange::new(*start, *end);
+        }
+        plan(&segments, &vec![true; all.len()], rest, 1000 * MB)
+    };
+    let shared = [(400, 0, 9), (2, 10, 20), (3, 20, 30)];
+    assert_eq!(of(Rest::Pausing, &shared), Some(1..3));
+    assert_eq!(of(Rest::Busy, &shared), None);
+    assert_eq!(of(Rest::Pausing, &[(400, 0, 9), (2, 10, 19), (3, 20, 30)]), None, "they follow each other");
+    assert_eq!(of(Rest::Pausing, &[(400, 0, 30), (2, 10, 19)]), None, "much would be rewritten for little");
+    assert_eq!(of(Rest::Pausing, &[(5, 0, 9), (2, 20, 29), (3, 5, 6)]), Some(0..3), "of neighbours");
+}
+
+#[test]
+fn pauses_rewrite_little() {
+    // A megabyte for each pause, always with a late point.
+    let (mut sizes, mut written): (Vec<u64>, u64) = (Vec::new(), 0);
+    for _ in 0..1000 {
+        sizes.push(1);
+        loop {
+            // `segments` overlap all.
+            let next = plan(&segments(&sizes), &vec![true; sizes.len()], Rest::Pausing, 10_000 * MB);
+            let Some(range) = next else { break };
+            let merged = sizes[range.clone()].iter().sum();
+            written += merged;
+            sizes.splice(range, [merged]);
+        }
+    }
+    assert!(sizes.len() < 20 && written < 16_000, "{written} MB written for 1000: {sizes:?}");
 }
 
 #[test]
 fn what_cannot_be_read_is_left_alone() {
     let segments = segments(&[10; 6]);
     let usable = [true, true, false, true, true, true];
-    assert_eq!(plan(&segments, &usable, None, 1000 * MB), None);
-    assert_eq!(plan(&segments, &usable, Some(u64::MAX), 1000 * MB), Some(3..6));
+    assert_eq!(plan(&segments, &usable, Rest::Busy, 1000 * MB), None);
+    assert_eq!(plan(&segments, &usable, Rest::Cold(u64::MAX), 1000 * MB), Some(3..6));
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Cutting sources that overlap where they do not: most overlap by little, as files that were filled one after the other by
-//! several clients do, and what lies outside need be neither merged nor decoded.
+//! several clients do, or in places, as where points came late. What lies outside need be neither merged nor decoded.
 //!
 //! ```text
-//!   older block    [ part | part | part | part ]
-//!   younger block                     [ part | part | part ]
-//!   pieces         [ of the older  ][  merged  ][ younger's ]
+//!   older block    [ part | part | part ]         [ part | part ]
+//!   younger block                [ part ]  [ part ]              [ part | part ]
+//!   pieces         [ older's    ][merged][ younger's ][ older's ][ younger's   ]
 //! ```
 //!
 //! A block is cut between its parts alone (`segment/spans.rs`), so that it still has statistics of each.
@@ -18,95 +18,82 @@ use super::{Source, Sources};
 /// What can be read without regard to the rest: sources, and the range in which they are to be read.
 pub(super) type Piece<'a> = (Sources<'a>, TimeRange);
 
+/// Pieces that a cluster is cut into at most: each reads its blocks anew. Of one that would need more, all between the first and
+/// the last is merged.
+const PIECES_MAX: usize = 16;
+
 /// Pieces of sources that overlap, oldest source first; the pieces ascend in time and together are all of them.
 pub(super) fn cut(sources: Vec<Source<'_>>) -> VecDeque<Piece<'_>> {
-    let shared = shared(sources.iter().map(Source::time_range).collect());
     let parts: Vec<Vec<TimeRange>> = sources.iter().map(Source::parts).collect();
-    let mut alone: Vec<(TimeRange, usize)> = Vec::new();
-    for (index, parts) in parts.iter().enumerate() {
-        alone.extend(apart(parts, &shared).into_iter().map(|range| (range, index)));
-    }
-    alone.sort_by_key(|(range, _)| range.start);
-    let mut sources: Vec<Slot<'_>> =
-        sources.into_iter().zip(parts).map(|(source, parts)| Slot { source: Some(source), parts }).collect();
-    let mut pieces = VecDeque::new();
-    let mut from = i64::MIN;
-    for (range, index) in alone {
-        pieces.extend(rest(&mut sources, TimeRange::new(from, range.start.saturating_sub(1))));
-        pieces.extend(sources[index].take().map(|source| (Sources::Alone(source), range)));
-        from = range.end.saturating_add(1);
-    }
-    pieces.extend(rest(&mut sources, TimeRange::new(from, i64::MAX)));
-    pieces
-}
-
-/// A source that has not been taken, and where it may be cut.
-struct Slot<'a> {
-    source: Option<Source<'a>>,
-    parts: Vec<TimeRange>,
-}
-
-impl<'a> Slot<'a> {
-    /// The source: a block as often as it is wanted, another once.
-    fn take(&mut self) -> Option<Source<'a>> {
-        let again = self.source.as_ref().and_then(Source::again);
-        again.or_else(|| self.source.take())
-    }
-
-    /// The source, if any of it may be in a range.
-    fn within(&mut self, range: TimeRange) -> Option<Source<'a>> {
-        if self.parts.iter().any(|part| part.overlaps(range)) { self.take() } else { None }
-    }
-}
-
-/// Where two or more of these ranges are, in order of time.
-fn shared(mut ranges: Vec<TimeRange>) -> Vec<TimeRange> {
-    ranges.sort_by_key(|range| range.start);
-    let mut shared: Vec<TimeRange> = Vec::new();
-    let mut end = None;
-    for range in ranges {
-        if let Some(end) = end.filter(|end| range.start <= *end) {
-            let both = TimeRange::new(range.start, range.end.min(end));
-            match shared.last_mut().filter(|last| both.start <= last.end) {
-                Some(last) => last.end = last.end.max(both.end),
-                None => shared.push(both),
+    let stretches = bounded(stretches(&parts));
+    let mut sources: Vec<Option<Source<'_>>> = sources.into_iter().map(|it| Some(it.shared())).collect();
+    let piece = |Stretch { range, of }: Stretch| {
+        let mut taken: Vec<Source<'_>> = match of {
+            Some(index) => take(&mut sources[index]).into_iter().collect(),
+            None => {
+                let is_inside = |parts: &Vec<TimeRange>| parts.iter().any(|part| part.overlaps(range));
+                let inside = sources.iter_mut().zip(&parts).filter(|(_, parts)| is_inside(parts));
+                inside.filter_map(|(source, _)| take(source)).collect()
             }
+        };
+        match taken.len() {
+            0 => None,
+            1 => taken.pop().map(|source| (Sources::Alone(source), range)),
+            _ => Some((Sources::Overlapping(taken), range)),
         }
-        end = end.max(Some(range.end));
-    }
-    shared
+    };
+    stretches.into_iter().filter_map(piece).collect()
 }
 
-/// Runs of parts of one source that share no time, nor the time between them, with another.
-fn apart(parts: &[TimeRange], shared: &[TimeRange]) -> Vec<TimeRange> {
-    // Those that end before the part begins.
-    let before = |part: &TimeRange| shared.partition_point(|range| range.end < part.start);
-    let mut runs: Vec<TimeRange> = Vec::new();
-    let mut run_before = None;
-    for part in parts {
-        let place = before(part);
-        if shared.get(place).is_some_and(|range| range.start <= part.end) {
-            run_before = None;
-            continue;
-        }
-        match runs.last_mut().filter(|_| run_before == Some(place)) {
-            Some(run) => run.end = part.end,
-            None => runs.push(*part),
-        }
-        run_before = Some(place);
-    }
-    runs
+/// The source: a block as often as it is wanted, another, which has but one part, once.
+fn take<'a>(source: &mut Option<Source<'a>>) -> Option<Source<'a>> {
+    source.as_ref().and_then(Source::again).or_else(|| source.take())
 }
 
-/// What of the sources lies in a range between pieces of blocks alone, if there is anything. Only blocks lie on both sides of
-/// such a piece: other sources are taken out.
-fn rest<'a>(sources: &mut [Slot<'a>], range: TimeRange) -> Option<Piece<'a>> {
-    let mut taken: Vec<_> = sources.iter_mut().filter_map(|slot| slot.within(range)).collect();
-    match taken.len() {
-        0 => None,
-        1 => taken.pop().map(|source| (Sources::Alone(source), range)),
-        _ => Some((Sources::Overlapping(taken), range)),
+/// A range with parts of one source, or of several that have to be merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stretch {
+    range: TimeRange,
+    /// The only source that has parts in it.
+    of: Option<usize>,
+}
+
+/// Where parts of sources lie, in order of time: those that overlap, directly or through others, in one stretch, as are those of
+/// one source between which there is nothing of another. No part lies in two.
+fn stretches(parts: &[Vec<TimeRange>]) -> Vec<Stretch> {
+    let of_source = |(index, parts): (usize, &Vec<TimeRange>)| {
+        parts.iter().map(|range| Stretch { range: *range, of: Some(index) }).collect::<Vec<_>>()
+    };
+    let mut all: Vec<Stretch> = parts.iter().enumerate().flat_map(of_source).collect();
+    all.sort_by_key(|stretch| stretch.range.start);
+    let mut apart: Vec<Stretch> = Vec::new();
+    for next in all {
+        match apart.last_mut().filter(|last| next.range.start <= last.range.end) {
+            Some(last) => {
+                last.range = last.range.hull(next.range);
+                last.of = last.of.filter(|of| next.of == Some(*of));
+            }
+            None => apart.push(next),
+        }
     }
+    let mut joined: Vec<Stretch> = Vec::new();
+    for next in apart {
+        match joined.last_mut().filter(|last| last.of == next.of) {
+            Some(last) => last.range = last.range.hull(next.range),
+            None => joined.push(next),
+        }
+    }
+    joined
+}
+
+/// At most so many as there may be.
+fn bounded(mut stretches: Vec<Stretch>) -> Vec<Stretch> {
+    let len = stretches.len();
+    if len > PIECES_MAX {
+        let range = stretches[1].range.hull(stretches[len - 2].range);
+        stretches.splice(1..len - 1, [Stretch { range, of: None }]);
+    }
+    stretches
 }
 
 #[cfg(test)]
@@ -117,29 +104,41 @@ mod tests {
         ends.iter().map(|(start, end)| TimeRange::new(*start, *end)).collect()
     }
 
-    #[test]
-    fn times_that_two_have() {
-        let shared = |ends: &[(i64, i64)]| shared(ranges(ends));
-        assert_eq!(shared(&[(0, 9), (10, 19)]), ranges(&[]));
-        assert_eq!(shared(&[(0, 10), (10, 19)]), ranges(&[(10, 10)]));
-        assert_eq!(shared(&[(15, 30), (0, 100), (10, 20)]), ranges(&[(10, 30)]));
-        assert_eq!(
-            shared(&[(0, 100), (10, 20), (30, 40), (90, 200)]),
-            ranges(&[(10, 20), (30, 40), (90, 100)])
-        );
+    fn of(parts: &[&[(i64, i64)]]) -> Vec<(i64, i64, Option<usize>)> {
+        let parts: Vec<_> = parts.iter().map(|parts| ranges(parts)).collect();
+        stretches(&parts).iter().map(|it| (it.range.start, it.range.end, it.of)).collect()
     }
 
     #[test]
-    fn parts_that_nothing_else_touches() {
-        let parts = ranges(&[(0, 9), (10, 19), (20, 29), (40, 49)]);
-        assert_eq!(apart(&parts, &[]), ranges(&[(0, 49)]));
-        assert_eq!(apart(&parts, &ranges(&[(29, 60)])), ranges(&[(0, 19)]));
-        assert_eq!(apart(&parts, &ranges(&[(12, 13)])), ranges(&[(0, 9), (20, 49)]));
+    fn only_parts_that_overlap_are_merged() {
         assert_eq!(
-            apart(&parts, &ranges(&[(32, 35)])),
-            ranges(&[(0, 29), (40, 49)]),
-            "something lies between them"
+            of(&[&[(0, 9), (10, 19)], &[(15, 25), (30, 39)]]),
+            [(0, 9, Some(0)), (10, 25, None), (30, 39, Some(1))]
         );
-        assert_eq!(apart(&parts, &ranges(&[(0, 49)])), ranges(&[]));
+        assert_eq!(of(&[&[(0, 9)], &[(10, 19)]]), [(0, 9, Some(0)), (10, 19, Some(1))]);
+        assert_eq!(of(&[&[(0, 10)], &[(10, 19)]]), [(0, 19, None)]);
+        assert_eq!(of(&[&[(0, 9), (20, 29)]]), [(0, 29, Some(0))], "of one alone");
+    }
+
+    #[test]
+    fn what_came_late_is_taken_from_where_it_is() {
+        let (older, younger) = ([(0, 9), (10, 15), (20, 29), (30, 39)], [(16, 19), (40, 49), (50, 59)]);
+        assert_eq!(
+            of(&[&older, &younger]),
+            [(0, 15, Some(0)), (16, 19, Some(1)), (20, 39, Some(0)), (40, 59, Some(1))]
+        );
+        assert_eq!(of(&[&[(0, 99)], &[(10, 19)], &[(50, 59), (90, 120)]]), [(0, 120, None)]);
+    }
+
+    #[test]
+    fn where_there_would_be_many_all_between_the_ends_is_merged() {
+        let every_other =
+            |offset: i64| (0..20).map(|at| TimeRange::new(at * 10 + offset, at * 10 + offset + 4)).collect();
+        let all = stretches(&[every_other(0), every_other(5)]);
+        assert_eq!(all.len(), 40);
+        let (first, last) = (all[0], all[39]);
+        assert_eq!(bounded(all), [first, Stretch { range: TimeRange::new(5, 194), of: None }, last]);
+        let few = stretches(&[ranges(&[(0, 1), (20, 21)]), ranges(&[(10, 11), (30, 31)])]);
+        assert_eq!(bounded(few.clone()), few);
     }
 }

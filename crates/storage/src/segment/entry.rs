@@ -18,7 +18,7 @@
 //! and versions, then field by field each group's values. A length leaves out the CRC-32C that follows the chunk,
 //! unless it says otherwise.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use skywatch_model::{FieldType, TimeRange, Version};
 
@@ -74,8 +74,8 @@ pub(super) struct FieldBlock<'a> {
     pub(super) field_type: FieldType,
     /// Position among the fields of its block, for versions by cell.
     pub(super) position: usize,
-    stats: OnceCell<Option<BlockStats>>,
-    spans: OnceCell<Option<Vec<SpanStats>>>,
+    stats: OnceLock<Option<BlockStats>>,
+    spans: OnceLock<Option<Vec<SpanStats>>>,
 }
 
 /// As an entry describes it.
@@ -372,8 +372,8 @@ impl<'a> Entry<'a> {
                         cell,
                         field_type,
                         position: here,
-                        stats: OnceCell::new(),
-                        spans: OnceCell::new(),
+                        stats: OnceLock::new(),
+                        spans: OnceLock::new(),
                     });
                 }
             }

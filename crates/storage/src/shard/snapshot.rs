@@ -227,7 +227,7 @@ impl<'a> SeriesScanner<'a> {
                 Prepared::Columns(columns) => {
                     columns.blocks(series, range, &mut blocks)?;
                     let segment = columns.segment;
-                    sources.extend(blocks.drain(..).map(|block| Source::Block(segment, block)));
+                    sources.extend(blocks.drain(..).map(|block| Source::block(segment, block)));
                 }
                 Prepared::Damaged { path, reason } => {
                     let (file, reason) = (path.display().to_string(), (*reason).to_owned());

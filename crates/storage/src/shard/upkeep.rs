@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Consumer, MaintenanceError, Reservation, VersionPolicy, WriteError,
-    compaction::{self, Merge, Pace},
+    compaction::{self, Merge, Pace, Rest},
     flush,
     fs::FsError,
     index::{self, Bounds, IndexFileMeta, WriteIndexError},
@@ -328,9 +328,9 @@ impl Shard {
         let slots = Arc::clone(&self.tables.read().segments);
         let metas: Vec<SegmentMeta> = slots.iter().map(|slot| slot.meta().clone()).collect();
         let usable: Vec<bool> = slots.iter().map(SegmentSlot::is_intact).collect();
-        let cold = self.cold_for().map(compaction::cold_bytes);
-        let merge = compaction::plan(&metas, &usable, cold, self.options.max_segment_bytes);
-        let range = merge.or_else(|| self.worth_rewriting(&slots, cold.is_some()));
+        let rest = self.rest();
+        let merge = compaction::plan(&metas, &usable, rest, self.options.max_segment_bytes);
+        let range = merge.or_else(|| self.worth_rewriting(&slots, matches!(rest, Rest::Cold(_))));
         (slots, range)
     }
 
@@ -348,11 +348,18 @@ impl Shard {
         working
     }
 
-    /// How long the shard has been idle, if that is long enough to call it cold.
-    fn cold_for(&self) -> Option<Duration> {
+    /// Whether the shard is idle for long enough to tidy up.
+    fn rest(&self) -> Rest {
+        let idle = self.idle_for();
         let tables = self.tables.read();
         let is_flushed = tables.frozen.is_empty() && tables.active.table.is_empty();
-        Some(self.idle_for()).filter(|idle| is_flushed && *idle >= self.options.cold_after)
+        if is_flushed && idle >= self.options.cold_after {
+            Rest::Cold(compaction::cold_bytes(idle))
+        } else if idle >= self.options.flush_idle {
+            Rest::Pausing
+        } else {
+            Rest::Busy
+        }
     }
 
     /// Since the last write, or since it was opened.

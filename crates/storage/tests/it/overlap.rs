@@ -69,17 +69,19 @@ proptest! {
 
     #[test]
     fn all_cells_are_there_once_whatever_overlaps(
-        files in prop::collection::vec((rows(), prop::bool::weighted(0.8)), 2..6),
+        files in prop::collection::vec((prop::collection::vec(rows(), 1..4), prop::bool::weighted(0.8)), 2..6),
         deleted in prop::option::of((0..40_i64, 1..5_i64)),
         cut in (0..30 * 60_i64, 1..600_i64),
     ) {
         let store = open(&SimFs::new(1), manual());
         let shard = shard(&store);
         let mut want = Cells::new();
-        for (number, (rows, is_flushed)) in files.iter().enumerate() {
-            let points = rows.points(number as f64 * 1000.0);
-            write(&shard, &points, number as u64 + 1).unwrap();
-            put(&mut want, &points);
+        for (number, (runs, is_flushed)) in files.iter().enumerate() {
+            for (place, rows) in runs.iter().enumerate() {
+                let points = rows.points(number as f64 * 1000.0 + place as f64 * 0.01);
+                write(&shard, &points, number as u64 + 1).unwrap();
+                put(&mut want, &points);
+            }
             if number == 1 && let Some((hour, hours)) = deleted {
                 let gone = TimeRange::new(hour * HOUR, (hour + hours) * HOUR);
                 shard.delete(&["m".into()], &TagPredicate::All, gone, Version(2)).unwrap();
@@ -135,4 +137,30 @@ fn what_lies_outside_of_the_overlap_keeps_its_statistics() {
     let (known, unknown) = known_and_not(&shard);
     assert_eq!(known, 9 * 360 + 3600 - 6 - 354, "the last hour of the second has to be merged");
     assert_eq!(unknown, 360 + 354 + 100 - 6, "12 of the rows in memory replace others");
+}
+
+#[test]
+fn what_came_late_is_merged_with_what_is_around_it_alone() {
+    let store = open(&SimFs::new(1), manual());
+    let shard = shard(&store);
+    let regular = |start, count| Rows { start, step: 10 * SECOND, count, gaps: 0, jitter: 0 }.points(0.0);
+    let (late, minute) = (5 * HOUR + 600 * SECOND, 60 * SECOND);
+    // Ten hours without a minute, which comes with the ten hours after them.
+    write(&shard, &regular(0, 1860), 1).unwrap();
+    write(&shard, &regular(late + minute, 3600 - 1866), 2).unwrap();
+    shard.flush().unwrap();
+    write(&shard, &regular(10 * HOUR, 3600), 3).unwrap();
+    write(&shard, &regular(late, 6), 4).unwrap();
+    shard.flush().unwrap();
+    assert_eq!(known_and_not(&shard), (7200 - 360, 360));
+    // A whole hour that comes late is merged with nothing.
+    let store = open(&SimFs::new(1), manual());
+    let shard = crate::support::shard(&store);
+    write(&shard, &regular(0, 1800), 1).unwrap();
+    write(&shard, &regular(6 * HOUR, 1440), 2).unwrap();
+    shard.flush().unwrap();
+    write(&shard, &regular(10 * HOUR, 3600), 3).unwrap();
+    write(&shard, &regular(5 * HOUR, 360), 4).unwrap();
+    shard.flush().unwrap();
+    assert_eq!(known_and_not(&shard), (7200, 0));
 }
