@@ -14,7 +14,7 @@ use skywatch_storage::{
 use crate::{
     predicate,
     summary::Summariser,
-    windows::{Known, Writer},
+    windows::{Readable, Writer},
     wire::{
         COST, CostAnswer, CostQuestion, PAGE_BYTES, SCAN, SCHEMA, SERIES, ScanAnswer, ScanQuestion,
         SchemaAnswer, SchemaQuestion, SeriesAnswer, SeriesCost, SeriesQuestion, SummaryQuestion, pack,
@@ -174,8 +174,9 @@ fn scan(source: &dyn ShardSource, question: &ScanQuestion, body: &[u8], work_max
                 let of_fields = summary.wanted.iter().map(|bits| wanted_of(*bits));
                 Summariser::new(summary.regular(), wanted.order, of_fields)
             });
-            let known = |summary: &SummaryQuestion| Known { repeats: summary.repeats, short: summary.short };
-            let mut writer = Writer::new(wanted.summary.map(known).unwrap_or_default());
+            let readable =
+                |summary: &SummaryQuestion| Readable { repeats: summary.repeats, short: summary.short };
+            let mut writer = Writer::new(wanted.summary.map(readable).unwrap_or_default());
             let range = TimeRange::new(question.start, question.end);
             for (place, series) in found.into_iter().enumerate() {
                 if place > 0 && wanted.is_divisible && work.done >= work_max {

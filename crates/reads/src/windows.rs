@@ -40,7 +40,7 @@ const SHORT: u8 = 0x40;
 
 /// What whoever asked can read.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Known {
+pub(crate) struct Readable {
     /// [`REPEATED`].
     pub(crate) repeats: bool,
     /// [`SHORT`].
@@ -52,21 +52,21 @@ type PointOf = fn(&Points) -> &WindowPoint;
 /// Writes windows of field after field.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    known: Known,
+    readable: Readable,
     /// Those of the last field that had any.
     before: Vec<(TimeRange, u64)>,
 }
 
 impl Writer {
-    pub(crate) const fn new(known: Known) -> Self {
-        Self { known, before: Vec::new() }
+    pub(crate) const fn new(readable: Readable) -> Self {
+        Self { readable, before: Vec::new() }
     }
 
     /// Appends one field's statistics.
     pub(crate) fn put(&mut self, out: &mut Vec<u8>, windows: &[Window], wanted: WantedStats) {
         put_varint(out, windows.len() as u64);
         let Some(first) = windows.first() else { return };
-        let Known { repeats, short } = self.known;
+        let Readable { repeats, short } = self.readable;
         let is_repeated = repeats
             && windows.iter().map(|window| (window.times, window.count)).eq(self.before.iter().copied());
         let kind = first.field_type as u8 | if short { SHORT } else { 0 };
@@ -106,7 +106,7 @@ impl Writer {
             previous = window.times.start;
         }
         windows.iter().for_each(|window| put_varint(out, window.count));
-        if self.known.repeats {
+        if self.readable.repeats {
             self.before.clear();
             self.before.extend(windows.iter().map(|window| (window.times, window.count)));
         }
@@ -328,8 +328,8 @@ mod tests {
         for wanted in [SUM, ALL, WantedStats::default()] {
             let mut sizes = Vec::new();
             for repeats in [false, true] {
-                let known = Known { repeats, short: repeats };
-                let (mut writer, mut out) = (Writer::new(known), Vec::new());
+                let readable = Readable { repeats, short: repeats };
+                let (mut writer, mut out) = (Writer::new(readable), Vec::new());
                 all.iter().for_each(|windows| writer.put(&mut out, windows, wanted));
                 let (mut read, mut reader) = (Windows::default(), Reader::new(&out));
                 all.iter().for_each(|_| read.take(&mut reader, wanted).expect("it was written here"));
@@ -367,7 +367,7 @@ mod tests {
             for window in &windows {
                 let mut out = Vec::new();
                 let window = std::slice::from_ref(window);
-                Writer::new(Known { repeats: false, short }).put(&mut out, window, wanted);
+                Writer::new(Readable { repeats: false, short }).put(&mut out, window, wanted);
                 let (mut read, mut reader) = (Windows::default(), Reader::new(&out));
                 read.take(&mut reader, wanted).expect("it was written here");
                 assert_eq!(reader.finish(), Ok(()));
@@ -380,7 +380,7 @@ mod tests {
 
     #[test]
     fn what_is_damaged_is_refused_or_means_something() {
-        let (mut writer, mut out) = (Writer::new(Known { repeats: true, short: true }), Vec::new());
+        let (mut writer, mut out) = (Writer::new(Readable { repeats: true, short: true }), Vec::new());
         for sum in [1.0, 2.0] {
             writer.put(&mut out, &[window(0, 5, sum), window(10, 2, sum)], ALL);
         }

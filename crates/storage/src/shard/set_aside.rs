@@ -59,7 +59,9 @@ impl Shard {
                     self.fs.create_dir_all(&dir).map_err(FsError::on("create", &dir))?;
                     file = Some(Replacement::begin(&*self.fs, &path)?);
                 }
-                file.as_ref().map_or(Ok(()), |file| file.append(text.as_bytes()))?;
+                if let Some(file) = &file {
+                    file.append(text.as_bytes())?;
+                }
                 text.clear();
             }
         }
