@@ -255,3 +255,10 @@ def test_a_cluster_is_backed_up_and_restored_whole(start_cluster, skywatch_bin, 
     told = ctl("backup", "-db", "db", directory, code=1)
     assert f"holds all of shard {shard}" in told and f"data node {second.id}: " in told, told
     ctl("backup", "-db", "other", directory)
+    # Nor does what nobody holds keep the rest of its database from being backed up.
+    held = [n for n, owners in shards(cluster).items() if n not in restored and first.id in owners]
+    assert held and shard not in held, shards(cluster)
+    for part in (["-shard", held[0]], ["-strategy", "only-meta"]):
+        ctl("backup", "-db", "db", *part, directory.with_name("rest"))
+    told = ctl("backup", "-db", "db", "-shard", shard, directory, code=1)
+    assert f"holds all of shard {shard}" in told, told

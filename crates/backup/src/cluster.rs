@@ -1,8 +1,8 @@
 //! A whole cluster as one place to back up and restore to: its data nodes, each of which holds some of the shards.
 //!
 //! A backup takes each shard from the owner of the lowest number that holds all of it, so that the next backup finds the
-//! same files there. A shard that no node which answers holds whole is an error: a backup that lacks points would not be
-//! told from one that has all.
+//! same files there. A shard that no node which answers holds whole cannot be backed up: a backup that lacks points would not be
+//! told from one that has all. Others can, if only these are wanted.
 //!
 //! A restore sends a database to one node. It owns all of it at first, and the cluster makes the other copies.
 
@@ -182,26 +182,19 @@ impl Backups for Cluster {
         let heard = self.begin_everywhere(wanted)?;
         let mut spread = Spread { sessions: heard.sessions(), sources: BTreeMap::new() };
         let databases = heard.databases();
-        let mut listed = Vec::new();
+        let (mut listed, mut unheld) = (Vec::new(), BTreeMap::new());
         for shard in shards(&databases) {
             match self.source(shard, &heard) {
                 Ok((place, files)) => {
                     spread.sources.insert(shard.id, place);
                     listed.extend(files.cloned());
                 }
-                Err(reason) => {
-                    self.end(&spread.sessions);
-                    let text = format!(
-                        "nobody who answers holds all of shard {}, and a backup without it would lack points ({reason})",
-                        shard.id
-                    );
-                    return Err(BackupError::Inconsistent(text));
-                }
+                Err(reason) => drop(unheld.insert(shard.id, reason)),
             }
         }
         let session = spread.sessions.values().map(String::as_str).collect::<Vec<_>>().join("+");
         self.sessions.lock().insert(session.clone(), spread);
-        Ok(Listing { session, databases, shards: listed, ..Listing::default() })
+        Ok(Listing { session, databases, shards: listed, unheld, ..Listing::default() })
     }
 
     fn read_file(&self, file: FileRef<'_>, sink: ByteSink<'_>) -> Result<(), BackupError> {

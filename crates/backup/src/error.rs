@@ -79,6 +79,17 @@ pub enum Error {
         "this is data node {0} of a cluster and holds a part of it only; back the whole up with -bind and a meta node: skywatch ctl -bind meta1:8091 backup DIR"
     )]
     PartOfCluster(u64),
+    /// Owners of a shard are away or behind.
+    #[error(
+        "nobody who answers holds all of shard {shard}, and a backup without it would lack points ({reason}); of the rest there can be a \
+         backup: see --db, --rp and --shard"
+    )]
+    Unheld {
+        /// The shard.
+        shard: u64,
+        /// Why, for each of its owners.
+        reason: String,
+    },
     /// The node refused or failed.
     #[error(transparent)]
     Node(#[from] BackupError),

@@ -28,7 +28,7 @@ impl Part {
         *self == Self::default()
     }
 
-    /// Leaves the part of what a node lists. A policy or a shard that is not there is an error.
+    /// Leaves the part of what a node lists. A policy or a shard that is not there is an error, as is one that nobody holds.
     pub(crate) fn choose(&self, listing: &mut Listing) -> Result<(), Error> {
         if !self.policies.is_empty() {
             listing.databases.iter_mut().try_for_each(|database| keep_policies(database, &self.policies))?;
@@ -43,7 +43,10 @@ impl Part {
         let kept = shards_of(&listing.databases);
         let is_wanted = |id: u64| kept.contains(&id) && (self.shards.is_empty() || self.shards.contains(&id));
         listing.shards.retain(|shard| is_wanted(shard.id));
-        Ok(())
+        match listing.unheld.iter().find(|(id, _)| is_wanted(**id)) {
+            Some((shard, reason)) => Err(Error::Unheld { shard: *shard, reason: reason.clone() }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -141,6 +144,20 @@ mod tests {
         assert_eq!(of_one.shards.iter().map(|shard| shard.id).collect::<Vec<_>>(), [12]);
         let none = policy.choose(&mut listing()).unwrap_err().to_string();
         assert_eq!(none, "the backup has no retention policy \"week\"; it has autogen");
+    }
+
+    #[test]
+    fn a_shard_that_nobody_holds_matters_to_those_who_want_it() {
+        let mut listing = listing();
+        listing.shards.retain(|shard| shard.id != 12);
+        listing.unheld.insert(12, "data node 4: gone".to_owned());
+        let of = |part: Part| part.choose(&mut listing.clone()).map_err(|error| error.to_string());
+        let refused = "nobody who answers holds all of shard 12, and a backup without it would lack points (data node 4: gone); of the \
+                       rest there can be a backup: see --db, --rp and --shard";
+        assert_eq!(of(Part::default()), Err(refused.to_owned()));
+        assert_eq!(of(Part { shards: vec![12], ..Part::default() }), Err(refused.to_owned()));
+        assert_eq!(of(Part { shards: vec![11, 13], ..Part::default() }), Ok(()));
+        assert_eq!(of(Part { metadata_only: true, ..Part::default() }), Ok(()));
     }
 
     #[test]

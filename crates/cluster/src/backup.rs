@@ -10,6 +10,8 @@ mod desk;
 mod export;
 mod import;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use skywatch_meta::Database;
 
@@ -37,6 +39,9 @@ pub struct Listing {
     /// Shards that the node owns and does not hold all of, which are not among the others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lacking: Vec<u64>,
+    /// Of a whole cluster: shards that no node which answers holds all of, and why; they are not among the others either.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unheld: BTreeMap<u64, String>,
 }
 
 /// The files of a shard.

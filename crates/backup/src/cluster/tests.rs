@@ -28,6 +28,7 @@ impl Prepared {
             shards: shards.collect(),
             node: Some(id),
             lacking: lacking.to_vec(),
+            ..Listing::default()
         };
         Self { listing: Some(listing), open: Arc::default() }
     }
@@ -145,16 +146,18 @@ fn a_node_that_is_away_is_made_up_for_by_others() {
 }
 
 #[test]
-fn a_shard_that_nobody_holds_whole_is_an_error_that_says_why() {
-    let databases = database(&[(1, &[4, 5, 6])]);
-    let five = Prepared::new(5, databases, &[], &[1]);
+fn of_a_shard_that_nobody_holds_whole_it_is_said_why() {
+    let databases = database(&[(1, &[4, 5, 6]), (2, &[5])]);
+    let five = Prepared::new(5, databases, &[2], &[1]);
     // It has not heard of the database yet.
     let six = Prepared::new(6, Vec::new(), &[], &[]);
     let cluster = cluster(&[(4, &Prepared::away()), (5, &five), (6, &six)]);
-    let told = cluster.begin_backup(&[]).unwrap_err().to_string();
-    assert!(told.contains("holds all of shard 1"), "{told}");
-    assert!(told.contains("data node 4: connection refused"), "{told}");
-    assert!(told.contains("data node 5: it does not hold all of it now; data node 6: it does not"), "{told}");
+    let listing = cluster.begin_backup(&[]).unwrap();
+    assert_eq!(sources(&listing), [(2, "of-node-5")]);
+    let why = "data node 4: connection refused; data node 5: it does not hold all of it now; \
+               data node 6: it does not hold all of it now";
+    assert_eq!(listing.unheld, [(1, why.to_owned())].into());
+    cluster.end_backup(&listing.session).unwrap();
     assert!(five.open.lock().is_empty() && six.open.lock().is_empty(), "no session is left open");
 }
 

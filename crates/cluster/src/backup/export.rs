@@ -48,7 +48,8 @@ impl NodeCore {
             }
         }
         let session = self.desk.backups.begin(wall_clock_ns() as u64, pinned)?;
-        Ok(Listing { session, databases, shards, node: self.host.number_in_cluster(), lacking })
+        let node = self.host.number_in_cluster();
+        Ok(Listing { session, databases, shards, node, lacking, ..Listing::default() })
     }
 
     /// The databases named, or all; their deleted groups left out.
