@@ -158,7 +158,7 @@ fn of_data_nodes() -> Vec<Rule> {
             ..warning()
         },
         Rule {
-            uid: "skywatch-set-aside",
+            uid: "skywatch-points-set-aside",
             title: "Points set aside",
             query: newest(r#"last("gauge")"#, "skywatch_set_aside_files", "", r#""host""#),
             than: 0.0,

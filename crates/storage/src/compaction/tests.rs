@@ -86,18 +86,17 @@ fn what_overlaps_and_is_alike_is_merged_in_a_pause() {
 fn pauses_rewrite_little() {
     // A megabyte for each pause, always with a late point.
     let (mut sizes, mut written): (Vec<u64>, u64) = (Vec::new(), 0);
-    for _ in 0..1000 {
-        sizes.push(1);
-        loop {
-            // `segments` overlap all.
-            let next = plan(&segments(&sizes), &vec![true; sizes.len()], Rest::Pausing, 10_000 * MB);
-            let Some(range) = next else { break };
+    for size in std::iter::repeat_n(1, 1000) {
+        sizes.push(size);
+        // Those that `segments` makes overlap all.
+        while let Some(range) = plan(&segments(&sizes), &vec![true; sizes.len()], Rest::Pausing, 10_000 * MB)
+        {
             let merged = sizes[range.clone()].iter().sum();
             written += merged;
             sizes.splice(range, [merged]);
         }
     }
-    assert!(sizes.len() < 20 && written < 16_000, "{written} MB written for 1000: {sizes:?}");
+    assert!(sizes.len() < 20 && written < 12_500, "{written} MB written for 1000: {sizes:?}");
 }
 
 #[test]
