@@ -55,7 +55,7 @@ pub(super) enum VersionsAt {
 }
 
 /// One block as its entry describes it, with the wanted fields only. Statistics are decoded when asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct BlockHead<'a> {
     pub(super) rows: usize,
     pub(super) range: TimeRange,
@@ -68,7 +68,7 @@ pub(crate) struct BlockHead<'a> {
 }
 
 /// One field of a block.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct FieldBlock<'a> {
     pub(super) cell: Cell<'a>,
     pub(super) field_type: FieldType,

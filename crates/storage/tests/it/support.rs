@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use skywatch_model::{Column, FieldRef, FieldValue, RowBlock, TimeRange, Version, line::PointBatch};
+use skywatch_model::{Column, FieldValue, RowBlock, TimeRange, Version, line::PointBatch};
 use skywatch_storage::{
     BlockStats, End, Order, ReadError, ScanBlock, ScanRequest, Shard, ShardId, ShardRead, SpanStats, Store,
     StoreOptions, Sum, TagPredicate, WriteError, WriteReport, fs::SimFs,
@@ -32,23 +32,13 @@ pub(crate) fn shard(store: &Store) -> Arc<Shard> {
     store.create_shard(SHARD, TimeRange::ALL).unwrap()
 }
 
-pub(crate) fn field_ref(value: &FieldValue) -> FieldRef<'_> {
-    match value {
-        FieldValue::Float(value) => FieldRef::Float(*value),
-        FieldValue::Integer(value) => FieldRef::Integer(*value),
-        FieldValue::Unsigned(value) => FieldRef::Unsigned(*value),
-        FieldValue::String(value) => FieldRef::String(value),
-        FieldValue::Boolean(value) => FieldRef::Boolean(*value),
-    }
-}
-
 /// One point: series key, time, fields.
 pub(crate) type Point = (String, i64, Vec<(String, FieldValue)>);
 
 pub(crate) fn batch(points: &[Point]) -> PointBatch<'static> {
     let mut batch = PointBatch::new();
     for (key, time, fields) in points {
-        batch.push(key, *time, fields.iter().map(|(name, value)| (name.as_str(), field_ref(value)))).unwrap();
+        batch.push(key, *time, fields.iter().map(|(name, value)| (name.as_str(), value.as_ref()))).unwrap();
     }
     batch
 }
