@@ -24,7 +24,7 @@ use skywatch_model::{FieldType, TimeRange, Version};
 
 use super::{
     MAX_BLOCK_ROWS,
-    spans::{self, Layout},
+    spans::{self, Layout, Part},
     stats::{self, TimeScale},
 };
 use crate::{
@@ -63,6 +63,8 @@ pub(crate) struct BlockHead<'a> {
     pub(super) times: Option<Chunk>,
     pub(super) versions: VersionsAt,
     pub(super) layout: Layout<'a>,
+    /// Where `layout` says that the parts are: the same for all fields, so found out once; `None` if it cannot be read.
+    parts: OnceLock<Option<Box<[Part]>>>,
     /// By place among the wanted ones.
     pub(super) fields: Box<[Option<FieldBlock<'a>>]>,
 }
@@ -103,8 +105,15 @@ impl BlockHead<'_> {
 
     /// Where its parts are: the whole of it, if it is not divided.
     pub(crate) fn parts(&self) -> Vec<TimeRange> {
-        let parts = self.layout.parts(self.rows, self.range).unwrap_or_default();
-        if parts.is_empty() { vec![self.range] } else { parts.iter().map(|part| part.range).collect() }
+        match self.known_parts() {
+            None | Some([]) => vec![self.range],
+            Some(parts) => parts.iter().map(|part| part.range).collect(),
+        }
+    }
+
+    fn known_parts(&self) -> Option<&[Part]> {
+        let find = || self.layout.parts(self.rows, self.range).ok().map(Vec::into_boxed_slice);
+        self.parts.get_or_init(find).as_deref()
     }
 
     /// The version of all its cells, if they have the same.
@@ -164,7 +173,7 @@ impl BlockHead<'_> {
         let field = self.fields.get(index)?.as_ref()?;
         let decode = || {
             let frame = spans::Frame {
-                parts: &self.layout.parts(self.rows, self.range).ok()?,
+                parts: self.known_parts()?,
                 unit: self.unit(),
                 has_nulls: field.cell.count < self.rows,
                 block: self.stats(index)?,
@@ -449,7 +458,7 @@ fn take_group<'a>(
         _ => return Err(Malformed("unknown kind of versions")),
     };
     let layout = if version > 1 { spans::take_layout(reader, times.is_none())? } else { Layout::Whole };
-    Ok(BlockHead { rows, range, times, versions, layout, fields: Box::default() })
+    Ok(BlockHead { rows, range, times, versions, layout, parts: OnceLock::new(), fields: Box::default() })
 }
 
 fn take_cell<'a>(
