@@ -62,7 +62,7 @@ pub struct NodeStatistics {
     pub segments: u64,
     /// Of which unreadable; queries that need them fail.
     pub damaged_segments: u64,
-    /// Fields of which points gave way to older ones of another type and are kept in a file.
+    /// Files of points that gave way to older ones of another type, or were refused after they had been acknowledged.
     pub set_aside_files: u64,
     /// Bytes of series, tags and fields in memory, about.
     pub index_memory_bytes: u64,

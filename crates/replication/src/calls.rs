@@ -22,6 +22,10 @@ pub struct ApplyQuestion {
     /// Whether this is catching up, for which no client waits.
     #[serde(default)]
     pub late: bool,
+    /// Positions of writes that were acknowledged before any owner had looked at them: what of them cannot be stored is kept
+    /// aside, since nobody was told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<u32>,
 }
 
 /// Answer to [`APPLY`].

@@ -259,12 +259,16 @@ impl Coordinator {
             let copy = result.map_or_else(|error| missed(&error), Copy::Stored);
             outcome.own_is_missing = outcome.take(copy, counts(&self.me)).is_some();
         }
+        let mut missing = Vec::new();
         for (owner, copy) in sent {
             outcome.stored_elsewhere += usize::from(matches!(copy, Copy::Stored(_)));
-            if outcome.take(copy, counts(&owner)).is_some()
-                && let Some(encoded) = encoded
-            {
-                self.keep(owner, encoded, &mut outcome).await;
+            missing.extend(outcome.take(copy, counts(&owner)).map(|()| owner));
+        }
+        if let Some(encoded) = encoded.filter(|_| !missing.is_empty()) {
+            let is_seen = outcome.stored + outcome.stored_elsewhere > 0;
+            let kept = if is_seen { encoded.clone() } else { encoded.unseen() };
+            for owner in missing {
+                self.keep(owner, &kept, &mut outcome).await;
             }
         }
         outcome.is_gone = outcome.owners == 0 && outcome.problem.is_none();

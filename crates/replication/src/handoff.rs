@@ -13,7 +13,7 @@ use crate::{
     hints::{Hints, Queue},
     offload,
     offload::offload_quietly,
-    operation::peek,
+    operation::{peek, waiting},
     rate::Rate,
     standing::{RETELL_EVERY, Standing},
 };
@@ -146,15 +146,11 @@ impl Handoff {
         else {
             return false;
         };
-        let answer: Result<(ApplyAnswer, _), CallError> = ask(
-            &*self.transport,
-            &address,
-            APPLY,
-            &ApplyQuestion { late: true },
-            join(entries),
-            DELIVERY_LIMIT,
-        )
-        .await;
+        let (operations, are_unseen): (Vec<Bytes>, Vec<bool>) = entries.iter().map(waiting).unzip();
+        let unseen = (0..).zip(are_unseen).filter_map(|(place, is_unseen)| is_unseen.then_some(place)).collect();
+        let question = ApplyQuestion { late: true, unseen };
+        let answer: Result<(ApplyAnswer, _), CallError> =
+            ask(&*self.transport, &address, APPLY, &question, join(&operations), DELIVERY_LIMIT).await;
         let outcomes = match answer {
             Ok((answer, _)) if answer.outcomes.len() == entries.len() => answer.outcomes,
             Ok(_) => return false,

@@ -318,7 +318,7 @@ impl Member {
             })
             .on(APPLY, move |question: ApplyQuestion, body: Bytes| {
                 let member = Arc::clone(&applying);
-                async move { Ok((member.apply(&body, question.late)?, Bytes::new())) }
+                async move { Ok((member.apply(&body, &question)?, Bytes::new())) }
             })
             .on(HELLO, move |question: HelloQuestion, _| {
                 let member = Arc::clone(&greeted);
@@ -333,7 +333,7 @@ impl Member {
             })
     }
 
-    fn apply(&self, body: &Bytes, is_late: bool) -> Result<ApplyAnswer, Failure> {
+    fn apply(&self, body: &Bytes, question: &ApplyQuestion) -> Result<ApplyAnswer, Failure> {
         let invalid = |error: skywatch_storage::wire::Malformed| Failure::new(FailureKind::Invalid, error);
         let operations = split(body).map_err(invalid)?;
         if operations.len() > OPERATIONS_MAX {
@@ -341,8 +341,8 @@ impl Member {
             return Err(Failure::new(FailureKind::Invalid, text));
         }
         let catalogue = self.catalogues.current();
-        let apply = || self.owner.apply_all(&catalogue, &operations);
-        let results = if is_late { offload_quietly(apply) } else { offload(apply) };
+        let apply = || self.owner.apply_all(&catalogue, &operations, &question.unseen);
+        let results = if question.late { offload_quietly(apply) } else { offload(apply) };
         let [requests, points, failed] = &self.applied;
         let outcome = |result: Result<Report, Failure>| {
             requests.fetch_add(1, Ordering::Relaxed);

@@ -11,8 +11,12 @@ use skywatch_storage::{
 };
 
 const FORMAT: u8 = 1;
+/// Where the kind is.
+const KIND: usize = 1;
 const WRITE: u8 = 1;
 const DELETE: u8 = 2;
+/// A write that waits for an owner, and that no owner had looked at when it was acknowledged. It travels as [`WRITE`].
+const UNSEEN_WRITE: u8 = 3;
 
 /// An operation on one shard, for whoever owns it.
 #[derive(Debug)]
@@ -49,6 +53,27 @@ pub struct Encoded {
     pub points: u64,
     /// What [`decode`] reads.
     pub bytes: Bytes,
+}
+
+impl Encoded {
+    /// As it is kept for an owner where no owner could say whether it takes the points. See [`waiting`].
+    pub(crate) fn unseen(&self) -> Self {
+        let mut bytes = self.bytes.to_vec();
+        if bytes[KIND] == WRITE {
+            bytes[KIND] = UNSEEN_WRITE;
+        }
+        Self { bytes: bytes.into(), ..self.clone() }
+    }
+}
+
+/// An operation that was kept for an owner, as it travels; and whether no owner had looked at it by then.
+pub(crate) fn waiting(bytes: &Bytes) -> (Bytes, bool) {
+    if bytes.get(KIND) != Some(&UNSEEN_WRITE) {
+        return (bytes.clone(), false);
+    }
+    let mut travelling = bytes.to_vec();
+    travelling[KIND] = WRITE;
+    (travelling.into(), true)
 }
 
 /// Where an operation goes.
@@ -182,7 +207,7 @@ pub fn decode(bytes: &[u8]) -> Result<Operation, Malformed> {
 
 /// Whether an operation deletes, without reading it.
 pub(crate) fn is_delete(bytes: &[u8]) -> bool {
-    bytes.get(1) == Some(&DELETE)
+    bytes.get(KIND) == Some(&DELETE)
 }
 
 /// The shard and the version of an operation, without reading the rest.

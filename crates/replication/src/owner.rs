@@ -126,8 +126,14 @@ impl Owner {
         self.wall.now_ms()
     }
 
-    /// Applies operations that another node sent; what they write to a shard becomes durable together. Blocks.
-    pub fn apply_all(&self, catalogue: &Catalogue, operations: &[Bytes]) -> Vec<Result<Report, Failure>> {
+    /// Applies operations that another node sent; what they write to a shard becomes durable together. Of those at the places
+    /// `unseen` what is refused is kept aside: [`ApplyQuestion::unseen`](crate::calls::ApplyQuestion::unseen). Blocks.
+    pub fn apply_all(
+        &self,
+        catalogue: &Catalogue,
+        operations: &[Bytes],
+        unseen: &[u32],
+    ) -> Vec<Result<Report, Failure>> {
         let mut results: Vec<Result<Report, Failure>> =
             operations.iter().map(|_| Ok(Report::default())).collect();
         let mut writes: BTreeMap<u64, Writes> = BTreeMap::new();
@@ -161,7 +167,28 @@ impl Owner {
         }
         writes.values_mut().for_each(|writes| writes.finish(&mut results));
         writes.iter().filter(|(_, writes)| writes.gave_way).for_each(|(shard, _)| self.lacks(*shard));
+        for place in unseen.iter().map(|place| *place as usize) {
+            if let (Some(bytes), Some(Ok(report))) = (operations.get(place), results.get(place))
+                && let Err(failure) = self.keep_refused(bytes, report)
+            {
+                results[place] = Err(failure);
+            }
+        }
         results
+    }
+
+    /// Keeps aside what was refused of a write; it stays with whoever sent it while that cannot be done.
+    fn keep_refused(&self, bytes: &[u8], report: &Report) -> Result<(), Failure> {
+        let Some((_, reason)) = report.rejected.first() else { return Ok(()) };
+        let operation = decode(bytes).map_err(|error| Failure::new(FailureKind::Invalid, error))?;
+        let (Some(shard), Action::Write(batch)) =
+            (self.store.shard(ShardId(operation.shard)), operation.action)
+        else {
+            return Ok(());
+        };
+        let points: Vec<u32> = report.rejected.iter().map(|(point, _)| *point).collect();
+        let kept = shard.set_refused_aside(&batch, &points, operation.version, reason);
+        kept.map_err(|error| Failure::new(FailureKind::Unavailable, error))
     }
 
     /// Fields of a shard have given way to others of an older type. What was refused before in their favour is to be fetched from

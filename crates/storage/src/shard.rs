@@ -93,7 +93,7 @@ pub struct ShardStats {
     pub log_tail_bytes: u64,
     /// Memory of unflushed points.
     pub memory_bytes: u64,
-    /// Fields of which points gave way to older ones of another type and are kept in a file.
+    /// Files of points that gave way to older ones of another type, or were refused after they had been acknowledged.
     pub set_aside_files: u64,
     /// Deletes that compaction has not carried out yet.
     pub tombstones: u64,

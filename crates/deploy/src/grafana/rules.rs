@@ -163,8 +163,8 @@ fn of_data_nodes() -> Vec<Rule> {
             query: newest(r#"last("gauge")"#, "skywatch_set_aside_files", "", r#""host""#),
             than: 0.0,
             hold: "0s",
-            summary: "{{ $labels.host }} gave up points of {{ $values.B.Value }} fields in favour of another type, and keeps them: \
-                      set-aside/ of the shards, see docs/replication.md.",
+            summary: "{{ $labels.host }} gave up points in favour of another type, or refused them too late, and keeps them in \
+                      {{ $values.B.Value }} files: set-aside/ of the shards, see docs/replication.md.",
             ..warning()
         },
         Rule {

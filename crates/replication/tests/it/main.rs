@@ -7,3 +7,4 @@ mod entropy;
 mod log;
 mod settle;
 mod support;
+mod unseen;
