@@ -262,3 +262,43 @@ def test_a_cluster_is_backed_up_and_restored_whole(start_cluster, skywatch_bin, 
         ctl("backup", "-db", "db", *part, directory.with_name("rest"))
     told = ctl("backup", "-db", "db", "-shard", shard, directory, code=1)
     assert f"holds all of shard {shard}" in told, told
+
+
+def test_whoever_is_named_is_who_is_meant(start_cluster, tmp_path):
+    """Removed without being asked, moved under another name, frozen during a backup: nobody loses or waits for more than was said."""
+    cluster = start_cluster(metas=1, data=2)
+    first, second = cluster.data
+    first.query("CREATE DATABASE db WITH REPLICATION 2")
+    write_weeks(first, weeks=2)
+    rows = first.rows("SELECT * FROM m")
+    wait_until(lambda: has(second, rows), "both nodes to answer")
+
+    # What the other one holds suffices, and the one that is frozen is not waited for.
+    second.freeze()
+    try:
+        began = time.monotonic()
+        cluster.ctl("-timeout", "3s", "backup", "-db", "db", str(tmp_path / "backup"))
+        assert time.monotonic() - began < 30
+    finally:
+        second.thaw()
+    wait_until(second.is_ready, "the node that was frozen to be back")
+    unknown = cluster.try_ctl("backup", "-from", "nobody:8088", str(tmp_path / "backup"))
+    assert unknown.returncode == 1 and f"there are {first.tcp}, {second.tcp}" in unknown.stderr, unknown
+
+    # A fresh node under a name that is not its own takes its own address with it, once.
+    alias = second.tcp.replace("127.0.0.1", "localhost")
+    moved = cluster.ctl("update-data", second.tcp, alias)
+    assert moved == f"Updated data node {second.id} to {second.tcp}\n"
+    assert [row[:2] for row in table(cluster.ctl("show"), "Data Nodes")[1:]] == [
+        [str(node.id), node.tcp] for node in (first, second)
+    ]
+    assert has(second, rows)
+
+    # Forced out, it keeps what it has, says so when it is to come back, and answers nothing in between.
+    cluster.ctl("remove-data", "-force", second.tcp)
+    time.sleep(3)
+    assert list((second.directory / "data").rglob("MANIFEST")), "its disk is as it was"
+    assert "error" in second.query("SELECT * FROM m")["results"][0]
+    back = cluster.try_ctl("add-data", second.tcp)
+    assert back.returncode == 1 and f"removed as data node {second.id} without being asked" in back.stderr, back
+    assert has(first, rows)

@@ -1,6 +1,6 @@
 //! A node reached over HTTP.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use skywatch_client::{Client, ClientError, Connection, Method, RequestBuilder, Response};
@@ -11,6 +11,10 @@ use tokio::runtime::{Builder, Runtime};
 
 /// Longest JSON answer: the listing of a node with a million files has some 100 MB.
 const JSON_BYTES_MAX: usize = 1 << 30;
+
+/// Longest time without a byte of an answer: a server flushes before it lists, and reads a whole file before it tells its
+/// checksum. One that is frozen would be waited for without end.
+const SILENCE: Duration = Duration::from_secs(120);
 
 /// See the module's header. Backups are made by threads that wait; the requests run on a runtime of its own.
 #[derive(Debug, Clone)]
@@ -30,8 +34,9 @@ struct SessionBody {
 }
 
 impl HttpServer {
-    /// The server of a connection. Requests may take as long as they take: a server flushes before it lists.
-    pub fn new(connection: Connection) -> Result<Self, ClientError> {
+    /// The server of a connection. Requests may take as long as they take, as long as something comes within [`SILENCE`].
+    pub fn new(mut connection: Connection) -> Result<Self, ClientError> {
+        connection.silence.get_or_insert(SILENCE);
         let client = Client::new(connection)?;
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
             ClientError::Options(format!("no asynchronous runtime can be started: {error}"))

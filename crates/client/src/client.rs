@@ -47,6 +47,9 @@ impl Client {
         if let Some(timeout) = connection.timeout {
             builder = builder.timeout(timeout);
         }
+        if let Some(silence) = connection.silence {
+            builder = builder.read_timeout(silence);
+        }
         if is_local {
             builder = builder.no_proxy();
         }
@@ -162,27 +165,33 @@ impl Client {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> ClientError {
-        let server = self.server();
         if error.is_builder() {
             return ClientError::Options(innermost(error));
         }
-        match self.connection.timeout {
-            Some(timeout) if error.is_timeout() && !error.is_connect() => {
-                ClientError::TimedOut { server, seconds: timeout.as_secs() }
-            }
-            _ if error.is_timeout() => {
-                ClientError::Unreachable { server, reason: "nobody answers".to_owned() }
-            }
-            _ => ClientError::Unreachable { server, reason: innermost(error) },
-        }
+        let reason = if error.is_timeout() { "nobody answers".to_owned() } else { innermost(error) };
+        let unreachable = ClientError::Unreachable { server: self.server(), reason };
+        if error.is_connect() { unreachable } else { self.in_time(error).unwrap_or(unreachable) }
     }
 
     fn broken(&self, error: &reqwest::Error) -> ClientError {
-        match self.connection.timeout {
-            Some(timeout) if error.is_timeout() => {
-                ClientError::TimedOut { server: self.server(), seconds: timeout.as_secs() }
+        let broken = || ClientError::BrokenAnswer { server: self.server(), reason: innermost(error) };
+        self.in_time(error).unwrap_or_else(broken)
+    }
+
+    /// That an answer has not come in time, if that is what happened.
+    fn in_time(&self, error: &reqwest::Error) -> Option<ClientError> {
+        let Connection { timeout, silence, .. } = self.connection;
+        let server = || self.server();
+        match (timeout, silence) {
+            _ if !error.is_timeout() => None,
+            // Whichever ends first has ended it.
+            (_, Some(silence)) if timeout.is_none_or(|timeout| silence < timeout) => {
+                Some(ClientError::Silent { server: server(), seconds: silence.as_secs() })
             }
-            _ => ClientError::BrokenAnswer { server: self.server(), reason: innermost(error) },
+            (Some(timeout), _) => {
+                Some(ClientError::TimedOut { server: server(), seconds: timeout.as_secs() })
+            }
+            (None, _) => None,
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct Connection {
     pub connect_timeout: Duration,
     /// Time for a whole request; `None` for as long as it takes.
     pub timeout: Option<Duration>,
+    /// Longest time in which nothing arrives of an answer that is awaited; `None` for as long as it takes.
+    pub silence: Option<Duration>,
 }
 
 /// Who asks.
@@ -71,6 +73,7 @@ impl Connection {
             insecure: false,
             connect_timeout: CONNECT_TIMEOUT,
             timeout: None,
+            silence: None,
         })
     }
 }

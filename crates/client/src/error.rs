@@ -20,6 +20,14 @@ pub enum ClientError {
         /// How long was waited.
         seconds: u64,
     },
+    /// The server took the request, and then nothing came any more.
+    #[error("{server} has said nothing for {seconds} s: is it frozen, or cut off?")]
+    Silent {
+        /// The server.
+        server: String,
+        /// How long was waited.
+        seconds: u64,
+    },
     /// The connection broke in the middle of an answer.
     #[error("the answer of {server} broke off: {reason}")]
     BrokenAnswer {
@@ -71,7 +79,7 @@ impl ClientError {
             | Self::NotInfluxDb { .. }
             | Self::Certificates { .. }
             | Self::Options(_) => true,
-            Self::TimedOut { .. } | Self::BrokenAnswer { .. } | Self::Refused(_) => false,
+            Self::TimedOut { .. } | Self::Silent { .. } | Self::BrokenAnswer { .. } | Self::Refused(_) => false,
         }
     }
 }

@@ -314,6 +314,9 @@ fn not_a_node(address: &str, kind: Kind, reason: String) -> CtlError {
 fn refusal_reason(status: StatusCode, path: &str) -> String {
     match status {
         StatusCode::NOT_FOUND => format!("it does not know {path}"),
+        StatusCode::BAD_REQUEST => {
+            format!("HTTP {status} for {path}, as of a server that speaks TLS: -bind-tls does")
+        }
         other => format!("HTTP {other} for {path}"),
     }
 }
@@ -372,6 +375,8 @@ fn tls_advice(reason: &str) -> Option<&'static str> {
         Some("it seems to speak HTTP without TLS: leave -bind-tls out")
     } else if reason.contains("invalid HTTP version") || reason.contains("connection closed before message") {
         Some("it may speak TLS: try -bind-tls")
+    } else if reason.to_lowercase().contains("reset by peer") {
+        Some("with -bind-tls it has to speak TLS, without it must not")
     } else if reason.to_lowercase().contains("certificate") {
         Some("trust its issuer with -ca FILE, or any certificate with -k")
     } else {

@@ -1,11 +1,16 @@
 //! Where the data nodes' HTTP APIs are, for commands that talk to them directly.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use crate::{
     CtlError, Environment,
     client::{Call, Client},
     flags::Flags,
     options::{Auth, GLOBAL, Options},
     records::Cluster,
+    token::sign,
 };
 
 /// A data node's HTTP API.
@@ -13,7 +18,9 @@ use crate::{
 pub struct DataApi {
     /// The node's number.
     pub id: u64,
-    /// Where it is.
+    /// Its address as `show` prints it.
+    pub tcp_addr: String,
+    /// Where its API is.
     pub url: String,
 }
 
@@ -22,9 +29,36 @@ pub struct DataApi {
 pub struct DataApis {
     /// In the order of their numbers.
     pub nodes: Vec<DataApi>,
-    /// User and password, if the options give them.
-    pub login: Option<(String, String)>,
+    /// Who asks, if the options say so.
+    pub login: Option<Login>,
+    /// Certificates (PEM) that are trusted besides the well-known ones.
+    pub ca: Option<String>,
+    /// Whether any certificate will do.
+    pub insecure: bool,
+    /// Longest time to wait for something of an answer, if the options say so.
+    pub timeout: Option<Duration>,
 }
+
+/// How to log in at data nodes.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Login {
+    /// A user and a password.
+    Password(String, String),
+    /// A token that is signed with the shared secret, for as long as a backup may take.
+    Token(String),
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Password(..) => "Password(..)",
+            Self::Token(_) => "Token(..)",
+        })
+    }
+}
+
+/// How long a token is good for that goes to data nodes.
+const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// Asks the meta nodes of `-bind`; `options` are those of every command.
 pub async fn data_apis(options: &[String], environment: &Environment) -> Result<DataApis, CtlError> {
@@ -36,13 +70,17 @@ pub async fn data_apis(options: &[String], environment: &Environment) -> Result<
         .into_iter()
         .map(|node| {
             let scheme = if node.http_scheme.is_empty() { "http" } else { &node.http_scheme };
-            DataApi { id: node.id, url: format!("{scheme}://{}", node.http_addr) }
+            DataApi { id: node.id, tcp_addr: node.tcp_addr, url: format!("{scheme}://{}", node.http_addr) }
         })
         .collect();
     nodes.sort_by_key(|node| node.id);
     let login = match options.auth {
-        Auth::Basic { user, password } => Some((user, password)),
-        Auth::None | Auth::Jwt { .. } => None,
+        Auth::Basic { user, password } => Some(Login::Password(user, password)),
+        Auth::Jwt { user, secret } => {
+            Some(Login::Token(sign(&secret, &user, Timestamp::now().as_second(), TOKEN_LIFE)?))
+        }
+        Auth::None => None,
     };
-    Ok(DataApis { nodes, login })
+    let timeout = flags.text("timeout").map(|_| options.timeout);
+    Ok(DataApis { nodes, login, ca: options.ca, insecure: options.insecure, timeout })
 }

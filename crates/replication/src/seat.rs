@@ -68,6 +68,9 @@ pub struct Identity {
     pub node: NodeId,
     /// HTTP addresses of meta nodes.
     pub meta_addrs: Vec<String>,
+    /// Which cluster theirs is: they may have been set up anew at the same addresses. 0 where that is not said.
+    #[serde(default)]
+    pub cluster_id: u64,
 }
 
 /// Head of [`JOIN`].
@@ -229,7 +232,7 @@ impl Seat {
         Router::new()
             .on(JOIN, move |question: JoinQuestion, _| {
                 let seat = Arc::clone(&joining);
-                async move { Ok((seat.join(question.meta_addrs).await?, Bytes::new())) }
+                async move { Ok((seat.join(question).await?, Bytes::new())) }
             })
             .on(LEAVE, move |_: Empty, _| {
                 let seat = Arc::clone(&leaving);
@@ -241,7 +244,8 @@ impl Seat {
             })
     }
 
-    async fn join(&self, meta_addrs: Vec<String>) -> Result<JoinAnswer, Failure> {
+    async fn join(&self, question: JoinQuestion) -> Result<JoinAnswer, Failure> {
+        let JoinQuestion { meta_addrs, cluster_id } = question;
         let answer = |id| JoinAnswer {
             id,
             tcp_addr: self.profile.tcp_addr.clone(),
@@ -252,10 +256,16 @@ impl Seat {
         }
         if let Some(identity) = self.identity() {
             let shares = |address: &String| meta_addrs.contains(address);
-            if self.follower.meta_addrs().iter().chain(&identity.meta_addrs).any(shares) {
-                return Ok(answer(identity.node));
+            if !self.follower.meta_addrs().iter().chain(&identity.meta_addrs).any(shares) {
+                return Err(Failure::new(FailureKind::Conflict, "already joined to cluster"));
             }
-            return Err(Failure::new(FailureKind::Conflict, "already joined to cluster"));
+            if let Some(reason) = self.is_elsewhere(identity.node, cluster_id) {
+                let text = format!(
+                    "{reason}, and still holds what it had there: stop it, empty its directories, and start it before it is added"
+                );
+                return Err(Failure::new(FailureKind::Conflict, text));
+            }
+            return Ok(answer(identity.node));
         }
         self.check_reachable(&meta_addrs)?;
         self.follower.use_meta_addrs(meta_addrs.clone());
@@ -284,6 +294,18 @@ impl Seat {
         .map_err(|error| Failure::internal(format!("cannot keep who this node is: {error}")))?;
         self.identity.send_replace(Some(identity));
         Ok(answer(node))
+    }
+
+    /// Why this node, which is number `node` somewhere, is no member of the cluster of whoever asks, if so.
+    fn is_elsewhere(&self, node: NodeId, cluster_id: u64) -> Option<String> {
+        let catalogue = self.follower.current();
+        let own_id = catalogue.cluster_id();
+        if own_id != 0 && cluster_id != 0 && own_id != cluster_id {
+            let text = "already joined to cluster: this node belongs to one that other meta nodes had at these addresses";
+            return Some(text.to_owned());
+        }
+        let is_known = self.follower.index() == 0 || catalogue.data_node(node).is_some();
+        (!is_known).then(|| format!("this node was removed as data node {} without being asked", node.0))
     }
 
     /// A node that says it is at `localhost` would be looked for by others on their own machines.

@@ -10,6 +10,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use skywatch_client::{Connection, Credentials};
 
+use crate::config::go_duration::{BadDuration, GoDuration};
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct ConnectionArgs {
@@ -34,9 +36,17 @@ pub(crate) struct ConnectionArgs {
     /// Most seconds to wait for the server to be there
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub(crate) connect_timeout: u64,
-    /// Most seconds to wait for a whole answer [default: as long as it takes]
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) timeout: Option<u64>,
+    /// Most seconds to wait for a whole answer, or a duration such as 1m30s [default: as long as it takes]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// A number of seconds, or a duration with units.
+fn seconds(text: &str) -> Result<Duration, BadDuration> {
+    match text.parse() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => text.parse().map(|GoDuration(duration)| duration),
+    }
 }
 
 impl ConnectionArgs {
@@ -49,7 +59,7 @@ impl ConnectionArgs {
         connection.ca.clone_from(&self.ca);
         connection.insecure = self.insecure;
         connection.connect_timeout = Duration::from_secs(self.connect_timeout);
-        connection.timeout = self.timeout.map(Duration::from_secs);
+        connection.timeout = self.timeout;
         Ok(connection)
     }
 

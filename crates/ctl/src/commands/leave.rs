@@ -14,23 +14,43 @@ pub(crate) async fn run(context: &mut Context<'_, '_>) -> Result<(), CtlError> {
         with_port(context.flags.text(name).unwrap_or(&context.environment.hostname), port)
     };
     let (meta, data) = (place("meta", META_HTTP_PORT), place("data", DATA_TCP_PORT));
-    let data_left = leave(context, Kind::Data, &data).await?;
-    let meta_left = leave(context, Kind::Meta, &meta).await?;
-    if !data_left && !meta_left {
-        return context.streams.print("No nodes removed from cluster.");
+    let data_left = leave(context, Kind::Data, &data).await;
+    // One node that cannot leave does not keep the other one.
+    let meta_left = leave(context, Kind::Meta, &meta).await;
+    if let (Err(_), Err(error)) = (&data_left, &meta_left) {
+        context.streams.tell(&format!("leave: the meta node {meta} was not removed: {error}"));
     }
-    context.streams.print("\nSuccessfully left cluster\n")?;
-    for (name, address, left) in [("data", &data, data_left), ("meta", &meta, meta_left)] {
-        context.streams.print(&match left {
-            true => format!("  * Removed {name} node {address} from cluster"),
-            false => format!("  * No {name} node removed from cluster"),
-        })?;
+    let (data_left, meta_left) = (data_left?, meta_left?);
+    if [data_left, meta_left].contains(&Left::Removed) {
+        context.streams.print("\nSuccessfully left cluster\n")?;
+        for (name, address, left) in [("data", &data, data_left), ("meta", &meta, meta_left)] {
+            context.streams.print(&match left {
+                Left::Removed => format!("  * Removed {name} node {address} from cluster"),
+                Left::Absent | Left::Declined => format!("  * No {name} node removed from cluster"),
+            })?;
+        }
+    } else {
+        context.streams.print("No nodes removed from cluster.")?;
     }
-    Ok(())
+    match [data_left, meta_left].contains(&Left::Declined) {
+        true => Err(CtlError::local("not confirmed, not everything was removed (-y answers for a script)")),
+        false => Ok(()),
+    }
 }
 
-/// Whether a node was there and is out of its cluster now.
-async fn leave(context: &mut Context<'_, '_>, kind: Kind, address: &str) -> Result<bool, CtlError> {
+/// What became of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// It is out of its cluster.
+    Removed,
+    /// There was none to remove.
+    Absent,
+    /// The question was not answered with yes.
+    Declined,
+}
+
+/// Takes a node out of its cluster, if it is in one.
+async fn leave(context: &mut Context<'_, '_>, kind: Kind, address: &str) -> Result<Left, CtlError> {
     let name = if kind == Kind::Meta { "meta" } else { "data" };
     context.streams.print(&format!("Searching for {name} node on {address}..."))?;
     let status = match context.client.at(kind, address, &Call::get("/status", &[])).await {
@@ -41,7 +61,7 @@ async fn leave(context: &mut Context<'_, '_>, kind: Kind, address: &str) -> Resu
     };
     let Some(status) = status else {
         context.streams.print(&format!("  * No {name} node found."))?;
-        return Ok(false);
+        return Ok(Left::Absent);
     };
     let is_joined = match kind {
         Kind::Meta => !status.leader.is_empty() || !status.peers.is_empty(),
@@ -50,11 +70,11 @@ async fn leave(context: &mut Context<'_, '_>, kind: Kind, address: &str) -> Resu
     if !is_joined {
         let title = if kind == Kind::Meta { "Meta" } else { "Data" };
         context.streams.print(&format!("  * {title} node at {address} is not part of a cluster"))?;
-        return Ok(false);
+        return Ok(Left::Absent);
     }
     let question = format!("Remove {name} node {address} from the cluster");
     if !context.flags.is_set("y") && !context.streams.confirm(&question)? {
-        return Ok(false);
+        return Ok(Left::Declined);
     }
     match kind {
         Kind::Meta => {
@@ -63,7 +83,7 @@ async fn leave(context: &mut Context<'_, '_>, kind: Kind, address: &str) -> Resu
         Kind::Data => remove_data(context, address, &status).await?,
     }
     context.streams.print(&format!("Removed {address} from the cluster"))?;
-    Ok(true)
+    Ok(Left::Removed)
 }
 
 /// The data node knows its meta nodes; the first that can does it.

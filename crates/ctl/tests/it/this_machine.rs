@@ -2,11 +2,6 @@
 
 use crate::backstage::{Reply, StandIn};
 
-const META_STATUS: &str = r#"{"nodeType":"meta","leader":"","httpAddr":"","raftAddr":"","peers":[]}"#;
-const META_MEMBER: &str =
-    r#"{"nodeType":"meta","leader":"m:8089","httpAddr":"","raftAddr":"","peers":["m:8089"]}"#;
-const DATA_STATUS: &str = r#"{"nodeType":"data","tcpAddr":"","nodeStatus":"disjoined","metaAddrs":[]}"#;
-
 fn node(id: u64) -> String {
     format!(r#"{{"id":{id},"addr":"","tcpAddr":""}}"#)
 }
@@ -14,7 +9,7 @@ fn node(id: u64) -> String {
 #[tokio::test]
 async fn the_first_machine_creates_the_cluster() {
     let meta = StandIn::start(&[
-        ("GET /status", Reply::ok(META_STATUS)),
+        ("GET /status", Reply::ok(META_MEMBER)),
         ("GET /show-cluster", Reply::error(503, "no leader")),
         ("POST /join", Reply::ok(&node(1))),
         ("POST /add-data", Reply::ok(&node(2))),
@@ -158,4 +153,26 @@ async fn a_machine_without_nodes_has_none_to_remove() {
         )
     );
     assert_eq!(ran.status, 0);
+}
+
+#[tokio::test]
+async fn whoever_does_not_say_yes_is_told_by_the_exit_status() {
+    let meta = StandIn::start(&[("GET /status", Reply::ok(META_MEMBER))]).await;
+    let m = &meta.address;
+    let ran = meta.ctl_answering(&format!("leave -meta {m} -data 127.0.0.1:1"), "n\n").await;
+    assert!(ran.out.ends_with("No nodes removed from cluster.\n"), "{}", ran.out);
+    assert_eq!((ran.status, meta.posts().len()), (1, 0));
+    assert!(ran.err.contains("not confirmed"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn a_data_node_that_cannot_leave_does_not_keep_the_meta_node() {
+    let meta = StandIn::start(&[("GET /status", Reply::ok(META_MEMBER)), ("POST /leave", Reply::no_content())]).await;
+    let joined = r#"{"nodeType":"data","tcpAddr":"d1:8088","nodeStatus":"joined","metaAddrs":[]}"#;
+    let data = StandIn::start(&[("GET /status", Reply::ok(joined))]).await;
+    let (m, d) = (&meta.address, &data.address);
+    let ran = meta.ctl(&format!("leave -y -meta {m} -data {d}")).await;
+    assert!(ran.out.ends_with(&format!("Removed {m} from the cluster\n")), "{}", ran.out);
+    assert_eq!((ran.status, meta.posts()), (1, vec!["POST /leave".to_owned()]));
+    assert!(ran.err.contains("knows no meta node"), "{}", ran.err);
 }

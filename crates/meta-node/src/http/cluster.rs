@@ -190,11 +190,25 @@ pub(super) async fn leave(State(api): State<Api>) -> Answer {
 pub(super) async fn remove(State(api): State<Api>, Fields(form): Fields) -> Answer {
     let addr = required(&form, "httpAddr", "httpAddr is required")?;
     if flag(&form, "force") {
+        check_raft_addr(&api, addr, optional(&form, "tcpAddr"))?;
         api.node.remove(addr).await?;
     } else {
         api.node.ask_to_leave(addr).await?;
     }
     done()
+}
+
+/// Whoever names both addresses of a meta node means the one that has both.
+fn check_raft_addr(api: &Api, http_addr: &str, raft_addr: Option<&str>) -> Result<(), Problem> {
+    let catalogue = api.node.catalogue().1;
+    let known = catalogue.meta_nodes().iter().find(|node| node.http_addr == http_addr);
+    match (known, raft_addr) {
+        (Some(known), Some(given)) if known.raft_addr != given => Err(Problem::invalid(format!(
+            "meta node {http_addr} has the Raft address {}, not {given}: nothing was removed",
+            known.raft_addr
+        ))),
+        _ => Ok(()),
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -206,8 +220,8 @@ struct ShownLease {
 }
 
 pub(super) async fn lease(State(api): State<Api>, Query(parameters): Query<Parameters>) -> Answer {
-    let name = required(&parameters, "name", "name is required")?.to_owned();
-    let owner = required(&parameters, "nodeid", "nodeid is required")?;
+    let name = required(&parameters, "name", "lease name required")?.to_owned();
+    let owner = required(&parameters, "nodeid", "node ID required")?;
     let owner: u64 = owner.parse().map_err(|_| Problem::invalid(format!("invalid node ID {owner}")))?;
     api.node.lead().await?;
     let lasts = api.node.settings().lease_lasts;

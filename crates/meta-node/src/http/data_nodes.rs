@@ -33,9 +33,11 @@ impl Api {
     }
 
     async fn ask_to_join(&self, addr: &str) -> Result<JoinAnswer, Problem> {
-        let meta_addrs: Vec<String> =
-            self.node.catalogue().1.meta_nodes().iter().map(|node| node.http_addr.clone()).collect();
-        let question = JoinQuestion { meta_addrs };
+        let catalogue = self.node.catalogue().1;
+        let question = JoinQuestion {
+            meta_addrs: catalogue.meta_nodes().iter().map(|node| node.http_addr.clone()).collect(),
+            cluster_id: catalogue.cluster_id(),
+        };
         tell(self.node.to_data_nodes(), addr, JOIN, &question, JOIN_LIMIT).await.map_err(
             |error| match error {
                 CallError::TimedOut { .. } => {
@@ -107,15 +109,19 @@ pub(super) async fn remove(State(api): State<Api>, Fields(form): Fields) -> Answ
         }
     }
     api.change(Command::DeleteDataNode { id: node.id, at_ns: api.node.now_ns() }).await?;
+    if is_forced {
+        // Nobody talks to it: what it holds stays there.
+        return done();
+    }
     let told: Result<Empty, CallError> =
         tell(api.node.to_data_nodes(), addr, LEAVE, &Empty::default(), LEAVE_LIMIT).await;
     match told {
-        Err(error) if !is_forced => Err(Problem::internal(format!(
+        Err(error) => Err(Problem::internal(format!(
             "data node {} is removed from the cluster, but did not empty its disk: {error}; do that before it is added \
              again",
             node.id.0
         ))),
-        _ => done(),
+        Ok(_) => done(),
     }
 }
 
@@ -146,6 +152,9 @@ fn refuse_loss(catalogue: &Catalogue, node: &DataNode) -> Result<(), Problem> {
 pub(super) async fn update(State(api): State<Api>, Fields(form): Fields) -> Answer {
     let old = required(&form, "oldAddr", "oldAddr is required")?;
     let new = required(&form, "newAddr", "newAddr is required")?;
+    if old == new {
+        return Err(Problem::invalid("newAddr and oldAddr are the same"));
+    }
     api.node.lead().await?;
     let catalogue = api.node.catalogue().1;
     let Some(node) = catalogue.data_node_at(old) else {
@@ -160,14 +169,21 @@ pub(super) async fn update(State(api): State<Api>, Fields(form): Fields) -> Answ
     if status.id.is_some_and(|id| id != node.id) {
         return Err(Problem::internal("already joined to cluster"));
     }
+    // What it calls itself, which others reach it by; it was asked under a name that may be another one.
+    let tcp_addr = status.profile.tcp_addr;
+    if catalogue.data_node_at(&tcp_addr).is_some_and(|other| other.id != node.id) {
+        return Err(Problem::invalid(format!(
+            "cannot update data node {old} to {new}; {tcp_addr}, which it calls itself, is already part of cluster"
+        )));
+    }
     api.change(Command::UpdateDataNode {
         id: node.id,
-        tcp_addr: new.to_owned(),
+        tcp_addr,
         http_addr: status.profile.http_addr,
         https: status.profile.https,
     })
     .await?;
-    // By the address it finds itself in the catalogue, and is who it was.
+    // By its address it finds itself in the catalogue, and is who it was.
     api.ask_to_join(new).await?;
     api.show_node(node.id)
 }

@@ -361,7 +361,7 @@ pub(super) async fn remove(State(api): State<Api>, Fields(form): Fields) -> Answ
 }
 
 pub(super) async fn truncate(State(api): State<Api>, Fields(form): Fields) -> Answer {
-    let text = optional(&form, "delay").unwrap_or("1m");
+    let text = required(&form, "delay", "delay is required: a duration such as 1m0s")?;
     let delay: SignedDuration = text.parse().map_err(|error| {
         Problem::invalid(format!("delay {text}: {error}; a duration such as 1m0s is expected"))
     })?;

@@ -102,7 +102,7 @@ fn permissions_of(user: &User) -> Permissions {
 pub(super) async fn change(State(api): State<Api>, Content(change): Content<Change>) -> Answer {
     let Named { name, password, permissions } = change.user.unwrap_or_default();
     if name.is_empty() {
-        return Err(Problem::invalid("username required"));
+        return Err(Problem::invalid("invalid user: username required"));
     }
     api.node.lead().await?;
     match change.action.as_str() {
@@ -112,7 +112,11 @@ pub(super) async fn change(State(api): State<Api>, Content(change): Content<Chan
             let admin = is_first || wanted.contains(&Wish::Admin);
             let password = hash(&api, password).await?;
             api.change(Command::CreateUser { name: name.clone(), password, admin }).await?;
-            apply(&api, &name, &wanted, true).await?;
+            if let Err(problem) = apply(&api, &name, &wanted, true).await {
+                // Either with all permissions or not at all, so that it can be tried again.
+                drop(api.change(Command::DropUser { name }).await);
+                return Err(problem);
+            }
         }
         "delete" => {
             api.change(Command::DropUser { name }).await?;
@@ -125,7 +129,7 @@ pub(super) async fn change(State(api): State<Api>, Content(change): Content<Chan
         "remove-permissions" => apply(&api, &name, &wishes(&permissions)?, false).await?,
         other => {
             return Err(Problem::invalid(format!(
-                "unknown action {other:?}: expected create, delete, change-password, add-permissions or remove-permissions"
+                "invalid action: {other}: expected create, delete, change-password, add-permissions or remove-permissions"
             )));
         }
     }

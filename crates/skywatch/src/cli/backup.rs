@@ -60,6 +60,9 @@ pub(crate) struct BackupArgs {
     /// Back up this shard only, as `ctl show-shards` numbers them; may be given several times
     #[arg(long, value_name = "ID")]
     pub(crate) shard: Vec<u64>,
+    /// Of a cluster: the data node to take shards from, as `ctl show` names it, where it holds all of them; others otherwise
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) from: Option<String>,
     /// Say how much there is to back up, and copy nothing
     #[arg(long)]
     pub(crate) estimate: bool,

@@ -1,6 +1,10 @@
 //! `skywatch ctl backup` and `skywatch ctl restore`: the command line around `skywatch-backup`.
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -10,7 +14,7 @@ use skywatch_backup::{
 };
 use skywatch_client::{Connection, Credentials, Place};
 use skywatch_cluster::{Node, NodeConfig, backup::Backups};
-use skywatch_ctl::{Environment, data_apis};
+use skywatch_ctl::{DataApi, Environment, Login, data_apis};
 use skywatch_query::Limits;
 use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
 
@@ -22,7 +26,8 @@ use crate::{
 
 /// `global` are the options of every command of `ctl`; without any it is about a single server.
 pub(crate) fn run(command: CtlCommand, global: &[String], program: &str) -> Result<ExitCode> {
-    let cluster = |connection: &ConnectionArgs| reach(connection, global, program);
+    let cluster =
+        |connection: &ConnectionArgs, from: Option<&str>| reach(connection, from, global, program);
     match command {
         CtlCommand::Backup(args) => match args.command {
             Some(BackupCommand::Verify { dir, quiet }) => run_verify(&dir, quiet),
@@ -36,29 +41,62 @@ pub(crate) fn run(command: CtlCommand, global: &[String], program: &str) -> Resu
 /// What is backed up or restored to, and what it is called.
 type Reached = (Box<dyn Backups>, String);
 
-/// The server of `--url`, or the data nodes that the meta nodes of `-bind` name.
-fn reach(connection: &ConnectionArgs, global: &[String], program: &str) -> Result<Reached> {
+/// Finds it; the second is the data node that is preferred.
+type Reach<'a> = dyn Fn(&ConnectionArgs, Option<&str>) -> Result<Reached> + 'a;
+
+/// Has the data node with this address asked first for every shard that it holds.
+fn prefer(known: &[DataApi], from: Option<&str>, nodes: &mut [(u64, Box<dyn Backups>)]) -> Result<()> {
+    let Some(from) = from else { return Ok(()) };
+    let Some(preferred) = known.iter().find(|api| api.tcp_addr == from) else {
+        let addresses: Vec<&str> = known.iter().map(|api| api.tcp_addr.as_str()).collect();
+        bail!("--from {from}: no data node has this address; there are {}", addresses.join(", "));
+    };
+    nodes.sort_by_key(|(id, _)| *id != preferred.id);
+    Ok(())
+}
+
+/// The server of `--url`, or the data nodes that the meta nodes of `-bind` name, that of `from` before the others.
+fn reach(
+    connection: &ConnectionArgs,
+    from: Option<&str>,
+    global: &[String],
+    program: &str,
+) -> Result<Reached> {
     let server = connection.connection()?;
     if global.is_empty() {
+        if from.is_some() {
+            bail!("--from names a node of a cluster: it goes with -bind");
+        }
         let place = server.place.to_string();
         return Ok((Box::new(HttpServer::new(server)?), place));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let apis = runtime.block_on(data_apis(global, &Environment::of_this_machine(program)))?;
-    let login = apis.login.map(|(user, password)| Credentials::Password { user, password });
+    let login = apis.login.map(|login| match login {
+        Login::Password(user, password) => Credentials::Password { user, password },
+        Login::Token(token) => Credentials::Token(token),
+    });
     let mut nodes: Vec<(u64, Box<dyn Backups>)> = Vec::new();
     for api in &apis.nodes {
         let Connection { place, .. } = Connection::to(&api.url)?;
         // The options of this command come first: the data nodes may know other users than the meta nodes.
         let credentials = server.credentials.clone().or_else(|| login.clone());
-        let connection = Connection { place: Place::clone(&place), credentials, ..server.clone() };
+        let connection = Connection {
+            place: Place::clone(&place),
+            credentials,
+            ca: server.ca.clone().or_else(|| apis.ca.clone().map(PathBuf::from)),
+            insecure: server.insecure || apis.insecure,
+            silence: apis.timeout,
+            ..server.clone()
+        };
         nodes.push((api.id, Box::new(HttpServer::new(connection)?)));
     }
+    prefer(&apis.nodes, from, &mut nodes)?;
     let urls: Vec<&str> = apis.nodes.iter().map(|api| api.url.as_str()).collect();
     Ok((Box::new(Cluster::new(nodes)), urls.join(" ")))
 }
 
-fn run_backup(args: BackupArgs, reach: &dyn Fn(&ConnectionArgs) -> Result<Reached>) -> Result<ExitCode> {
+fn run_backup(args: BackupArgs, reach: &Reach<'_>) -> Result<ExitCode> {
     let dir = args.dir.context("a directory is needed")?;
     if let Some(other @ (BackupStrategy::Incremental | BackupStrategy::OnlyMeta)) =
         args.strategy.filter(|_| args.full)
@@ -71,7 +109,7 @@ fn run_backup(args: BackupArgs, reach: &dyn Fn(&ConnectionArgs) -> Result<Reache
         shards: args.shard,
         metadata_only: args.strategy == Some(BackupStrategy::OnlyMeta),
     };
-    let (node, source) = reach(&args.connection)?;
+    let (node, source) = reach(&args.connection, args.from.as_deref())?;
     if args.estimate {
         let sum = estimate(&*node, &args.db, &part)?;
         print(&format!("{} databases: {} files, {} bytes", sum.databases, sum.files, sum.bytes))?;
@@ -148,7 +186,7 @@ fn described(backup: &Verification, state: &str) -> String {
     )
 }
 
-fn run_restore(args: &RestoreArgs, reach: &dyn Fn(&ConnectionArgs) -> Result<Reached>) -> Result<ExitCode> {
+fn run_restore(args: &RestoreArgs, reach: &Reach<'_>) -> Result<ExitCode> {
     let duration_ns = args.new_duration.map(|duration| i64::try_from(duration.0.as_nanos())).transpose();
     let selection = Selection {
         database: args.db.clone(),
@@ -164,7 +202,7 @@ fn run_restore(args: &RestoreArgs, reach: &dyn Fn(&ConnectionArgs) -> Result<Rea
     };
     let progress = Progress::detect(args.quiet);
     let summary = match &args.data_dir {
-        None => restore(&*reach(&args.connection)?.0, &args.dir, &selection, progress)?,
+        None => restore(&*reach(&args.connection, None)?.0, &args.dir, &selection, progress)?,
         Some(data_dir) => restore_offline(data_dir, &args.dir, &selection, progress)?,
     };
     if !args.quiet {
