@@ -137,7 +137,9 @@ impl Ingredients<'_> {
         let labels = Value::texts(self.data_labels);
         let values = Value::map(self.values.iter().map(|(name, value)| {
             let number = value.map_or(Value::Missing, Value::Number);
-            (name.clone(), Value::map([("Value", number), ("Labels", labels.clone())]))
+            let text = value.map_or_else(|| number.to_text(), crate::template::format_decimal);
+            let fields = [("Value".to_owned(), number), ("Labels".to_owned(), labels.clone())];
+            (name.clone(), Value::Printed(text, fields.into()))
         }));
         let number = self.shown.unwrap_or(f64::NAN);
         let text = if self.rule.plain_value {

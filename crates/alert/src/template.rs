@@ -6,12 +6,13 @@
 
 mod evaluate;
 mod functions;
+mod layout;
 mod parse;
 mod value;
 
 use std::collections::BTreeMap;
 
-pub(crate) use functions::{format_number, humanize, humanize_1024};
+pub(crate) use functions::{format_decimal, format_number, humanize, humanize_1024};
 pub(crate) use value::Value;
 
 /// What a template may refer to at its top level.
@@ -104,13 +105,14 @@ pub(crate) struct RenderError(String);
 #[derive(Debug, Clone, PartialEq)]
 pub struct Template {
     source: String,
+    scope: Scope,
     nodes: Vec<parse::Node>,
 }
 
 impl Template {
     /// Parses and checks a template.
     pub(crate) fn parse(source: &str, scope: Scope) -> Result<Self, TemplateError> {
-        Ok(Self { source: source.to_owned(), nodes: parse::parse(source, scope)? })
+        Ok(Self { source: source.to_owned(), scope, nodes: parse::parse(source, scope)? })
     }
 
     /// The text it was parsed from.
@@ -124,7 +126,7 @@ impl Template {
         root: &Value,
         variables: &BTreeMap<&'static str, Value>,
     ) -> Result<String, RenderError> {
-        evaluate::render(&self.nodes, root, variables)
+        evaluate::render(&self.nodes, self.scope, root, variables)
     }
 
     /// Renders; a failure becomes part of the text, so that an alert is never lost for want of a template.

@@ -10,11 +10,13 @@ use crate::limits::{RENDERED_BYTES_MAX, TEMPLATE_STEPS_MAX};
 
 pub(super) fn render(
     nodes: &[Node],
+    scope: Scope,
     root: &Value,
     variables: &BTreeMap<&'static str, Value>,
 ) -> Result<String, RenderError> {
     let mut machine = Machine {
         root,
+        scope,
         variables: variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
         out: String::new(),
         steps: 0,
@@ -25,6 +27,7 @@ pub(super) fn render(
 
 struct Machine<'a> {
     root: &'a Value,
+    scope: Scope,
     /// Innermost last; a block drops what it declared.
     variables: Vec<(String, Value)>,
     out: String,
@@ -95,7 +98,7 @@ impl Machine<'_> {
                 let source = named(name).unwrap_or_default();
                 let nodes =
                     parse::parse(source, Scope::Notice).map_err(|error| RenderError(error.to_string()))?;
-                let text = render(&nodes, &data, &BTreeMap::new())?;
+                let text = render(&nodes, Scope::Notice, &data, &BTreeMap::new())?;
                 self.out.push_str(&text);
             }
         }
@@ -117,6 +120,7 @@ impl Machine<'_> {
                 entries.iter().map(|(key, item)| (Value::Text(key.clone()), item.clone())).collect()
             }
             Value::Missing => Vec::new(),
+            Value::Text(text) if text.is_empty() => Vec::new(),
             other => return Err(RenderError(format!("range: {:?} is no list", other.to_text()))),
         };
         if entries.is_empty() {
@@ -152,20 +156,33 @@ impl Machine<'_> {
                         .find(|(known, _)| known == name)
                         .map_or(&Value::Missing, |(_, value)| value),
                 };
-                follow(start, fields)
+                self.follow(start, fields)
             }
-            Expr::Chain(inner, fields) => follow(&self.value(inner, dot)?, fields),
+            Expr::Chain(inner, fields) => {
+                let inner = self.value(inner, dot)?;
+                self.follow(&inner, fields)
+            }
+            Expr::Method(receiver, name, args) => {
+                let receiver = self.value(receiver, dot)?;
+                let args = args.iter().map(|arg| self.value(arg, dot)).collect::<Result<Vec<_>, _>>()?;
+                functions::method(&receiver, name, &args)?
+            }
             Expr::Call(name, args) => {
                 let args = args.iter().map(|arg| self.value(arg, dot)).collect::<Result<Vec<_>, _>>()?;
                 functions::call(name, &args)?
             }
         })
     }
-}
 
-fn follow(start: &Value, fields: &[String]) -> Value {
-    match fields.split_first() {
-        None => start.clone(),
-        Some((first, rest)) => rest.iter().fold(start.field(first), |value, name| value.field(name)),
+    /// What is not there is an empty text in a notice, as Grafana's notification templates have it, and says so in a rule.
+    fn follow(&self, start: &Value, fields: &[String]) -> Value {
+        let found = match fields.split_first() {
+            None => start.clone(),
+            Some((first, rest)) => rest.iter().fold(start.field(first), |value, name| value.field(name)),
+        };
+        match found {
+            Value::Missing if self.scope == Scope::Notice => Value::Text(String::new()),
+            found => found,
+        }
     }
 }

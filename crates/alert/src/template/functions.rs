@@ -1,10 +1,11 @@
 //! The functions a template may call.
 
-use super::{RenderError, Value};
+use super::{RenderError, Value, layout};
 
 /// Name, least and most arguments of every function.
 pub(super) const FUNCTIONS: &[(&str, usize, usize)] = &[
     ("and", 1, usize::MAX),
+    ("date", 2, 2),
     ("eq", 2, usize::MAX),
     ("ge", 2, 2),
     ("gt", 2, 2),
@@ -26,12 +27,19 @@ pub(super) const FUNCTIONS: &[(&str, usize, usize)] = &[
     ("printf", 1, usize::MAX),
     ("reReplaceAll", 3, 3),
     ("safeHtml", 1, 1),
+    ("stringSlice", 0, usize::MAX),
+    ("stripDomain", 1, 1),
     ("stripPort", 1, 1),
     ("title", 1, 1),
     ("toLower", 1, 1),
+    ("toTime", 1, 1),
     ("toUpper", 1, 1),
     ("trimSpace", 1, 1),
+    ("tz", 2, 2),
 ];
+
+/// Methods that take an argument.
+pub(super) const METHODS: &[&str] = &["Format", "Remove"];
 
 fn fail<T>(text: impl Into<String>) -> Result<T, RenderError> {
     Err(RenderError(text.into()))
@@ -56,7 +64,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Result<Value, RenderError> {
         "humanize1024" => Value::Text(humanize_1024(number(name, first)?)),
         "humanizePercentage" => Value::Text(format!("{}%", significant(number(name, first)? * 100.0))),
         "humanizeDuration" => Value::Text(humanize_duration(number(name, first)?)),
-        "humanizeTimestamp" => Value::Text(timestamp(number(name, first)?)?),
+        "humanizeTimestamp" => Value::Text(seconds(name, first)?.to_iso()),
         "index" => args[1..].iter().try_fold(first.clone(), |value, key| index(&value, key))?,
         "join" => join(first, &args[1])?,
         "len" => match first {
@@ -74,12 +82,37 @@ pub(super) fn call(name: &str, args: &[Value]) -> Result<Value, RenderError> {
         "printf" => Value::Text(printf(&text(0), &args[1..])?),
         "safeHtml" => Value::Text(text(0)),
         "stripPort" => Value::Text(strip_port(&text(0))),
+        "stripDomain" => Value::Text(strip_domain(&text(0))),
         "title" => Value::Text(title(&text(0))),
         "toLower" => Value::Text(text(0).to_lowercase()),
+        "toTime" => Value::moment(seconds(name, first)?),
         "toUpper" => Value::Text(text(0).to_uppercase()),
         "trimSpace" => Value::Text(text(0).trim().to_owned()),
+        "date" => method(&args[1], "Format", &args[..1])?,
+        "stringSlice" => Value::List(args.to_vec()),
+        "tz" => match &args[1] {
+            Value::Moment(at) => Value::Moment(
+                at.in_tz(&text(0)).map_err(|_| RenderError(format!("tz: {} is no time zone", text(0))))?,
+            ),
+            other => return fail(format!("tz: {:?} is no time", other.to_text())),
+        },
         other => return fail(format!("function {other:?} is not known")),
     })
+}
+
+/// Calls a method: `Format` of times, and `Remove` of labels and annotations, which leaves out those that are named.
+pub(super) fn method(receiver: &Value, name: &str, args: &[Value]) -> Result<Value, RenderError> {
+    match (receiver, name, args) {
+        (Value::Moment(at), "Format", [layout]) => Ok(Value::Text(layout::format(at, &layout.to_text()))),
+        // The end of what has not ended.
+        (Value::Text(text), "Format", [_]) if text.is_empty() => Ok(Value::Text(String::new())),
+        (Value::Map(entries), "Remove", [Value::List(names)]) => {
+            let is_named = |key: &String| names.iter().any(|name| name.to_text() == *key);
+            let left = entries.iter().filter(|(key, _)| !is_named(key));
+            Ok(Value::Map(left.map(|(key, value)| (key.clone(), value.clone())).collect()))
+        }
+        _ => fail(format!("{:?} has no method {name} for what it is given", receiver.to_text())),
+    }
 }
 
 fn equal(a: &Value, b: &Value) -> bool {
@@ -115,7 +148,14 @@ fn regex(pattern: &str) -> Result<regex::Regex, RenderError> {
 
 fn index(value: &Value, key: &Value) -> Result<Value, RenderError> {
     match (value, key) {
-        (Value::Map(entries), key) => Ok(entries.get(&key.to_text()).cloned().unwrap_or(Value::Missing)),
+        (Value::Map(entries), key) => Ok(match entries.get(&key.to_text()) {
+            Some(value) => value.clone(),
+            // Of texts, as labels are: Go's function has the empty one for what is not there, which its fields have not.
+            None if entries.values().all(|value| matches!(value, Value::Text(_))) => {
+                Value::Text(String::new())
+            }
+            None => Value::Missing,
+        }),
         (Value::List(items), key) => match key.number() {
             Some(at) if at >= 0.0 && (at as usize) < items.len() => Ok(items[at as usize].clone()),
             _ => fail(format!("index: {} is outside the list", key.to_text())),
@@ -154,11 +194,23 @@ fn strip_port(text: &str) -> String {
     }
 }
 
-fn timestamp(seconds: f64) -> Result<String, RenderError> {
-    if !seconds.is_finite() || seconds.abs() > 1e11 {
-        return fail(format!("humanizeTimestamp: {seconds} is no time"));
+/// The host alone of a name with a domain; addresses are left as they are.
+fn strip_domain(text: &str) -> String {
+    let host = strip_port(text);
+    if host.parse::<std::net::IpAddr>().is_ok() {
+        return text.to_owned();
     }
-    Ok(crate::Time::from_millis((seconds * 1000.0) as i64).to_iso())
+    let port = text.strip_prefix(&host).unwrap_or_default();
+    format!("{}{port}", host.split('.').next().unwrap_or_default())
+}
+
+/// The instant so many seconds after 1970.
+fn seconds(name: &str, value: &Value) -> Result<crate::Time, RenderError> {
+    let seconds = number(name, value)?;
+    if !seconds.is_finite() || seconds.abs() > 1e11 {
+        return fail(format!("{name}: {seconds} is no time"));
+    }
+    Ok(crate::Time::from_millis((seconds * 1000.0) as i64))
 }
 
 /// A number as Go prints it with `%v`: the shortest text that reads back the same.
@@ -184,6 +236,11 @@ pub(crate) fn format_number(value: f64) -> String {
         }
         None => text,
     }
+}
+
+/// A number without an exponent, whatever its size.
+pub(crate) fn format_decimal(value: f64) -> String {
+    if value.is_finite() { value.to_string() } else { format_number(value) }
 }
 
 /// Four significant digits, without trailing zeros (`%.4g`).

@@ -1,6 +1,10 @@
 //! From text to a checked tree: texts and actions, actions to tokens, tokens to expressions.
 
-use super::{Scope, TemplateError, Value, functions::FUNCTIONS, named};
+use super::{
+    Scope, TemplateError, Value,
+    functions::{FUNCTIONS, METHODS},
+    named,
+};
 use crate::limits::YAML_DEPTH_MAX as DEPTH_MAX;
 
 /// One piece of a template.
@@ -32,6 +36,8 @@ pub(super) enum Expr {
     Path(Root, Vec<String>),
     Chain(Box<Expr>, Vec<String>),
     Call(String, Vec<Expr>),
+    /// A method with arguments.
+    Method(Box<Expr>, String, Vec<Expr>),
 }
 
 /// Parses and checks a whole template.
@@ -440,7 +446,19 @@ impl Parser {
         if piped.is_some() {
             return syntax("only a function can follow |");
         }
-        self.operand(cursor)
+        let first = self.operand(cursor)?;
+        if !cursor.peek().is_some_and(starts_operand) {
+            return Ok(first);
+        }
+        let Ok((receiver, name)) = method_of(first.clone()) else { return Ok(first) };
+        let mut args = Vec::new();
+        while cursor.peek().is_some_and(starts_operand) {
+            args.push(self.operand(cursor)?);
+        }
+        match args.len() {
+            1 => Ok(Expr::Method(Box::new(receiver), name, args)),
+            count => syntax(format!("{name} is given {count} arguments and takes 1")),
+        }
     }
 
     fn operand(&mut self, cursor: &mut Cursor<'_>) -> Result<Expr, TemplateError> {
@@ -519,6 +537,22 @@ struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     fn peek(&self) -> Option<&'a Token> {
         self.tokens.get(self.at)
+    }
+}
+
+/// A path that ends in the name of a method, taken apart; any other expression as it was.
+fn method_of(expr: Expr) -> Result<(Expr, String), Expr> {
+    let is_method = |fields: &[String]| fields.last().is_some_and(|name| METHODS.contains(&name.as_str()));
+    match expr {
+        Expr::Path(root, mut fields) if is_method(&fields) => {
+            let name = fields.pop().unwrap_or_default();
+            Ok((Expr::Path(root, fields), name))
+        }
+        Expr::Chain(inner, mut fields) if is_method(&fields) => {
+            let name = fields.pop().unwrap_or_default();
+            Ok((Expr::Chain(inner, fields), name))
+        }
+        other => Err(other),
     }
 }
 

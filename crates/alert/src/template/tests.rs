@@ -4,7 +4,8 @@ use super::*;
 
 fn rule_data() -> (Value, BTreeMap<&'static str, Value>) {
     let labels = Value::map([("host", Value::Text("web-1".into())), ("disk", Value::Text("/var".into()))]);
-    let b = Value::map([("Value", Value::Number(93.456)), ("Labels", labels.clone())]);
+    let fields = [("Value".to_owned(), Value::Number(93.456)), ("Labels".to_owned(), labels.clone())];
+    let b = Value::Printed("93.456".into(), fields.into());
     let values = Value::map([("B", b)]);
     let value = Value::Quantity(93.456, "93.456".into());
     let root = Value::map([("Labels", labels.clone()), ("Values", values.clone()), ("Value", value.clone())]);
@@ -52,11 +53,57 @@ fn values_labels_and_functions() {
         ("{{ $x := len $labels }}{{ $x }} labels", "2 labels"),
         ("a  {{- 1 -}}  b {{/* a }} comment */}}c", "a1b c"),
         ("{{ $labels.nope }}", "[no value]"),
+        ("{{ index $labels \"nope\" }}-", "-"),
+        ("{{ $values.B }} {{ humanize $values.B }}", "93.456 93.46"),
+        ("{{ stripDomain \"web.example.org:80\" }} {{ stripDomain \"10.0.0.1\" }}", "web:80 10.0.0.1"),
+        ("{{ (toTime 0).Format \"2006-01-02\" }}", "1970-01-01"),
         ("{{ index $labels \"host\" }} {{ (index $values \"B\").Value }}", "web-1 93.456"),
         ("{{ `raw }} text` }}", "raw }} text"),
         ("{{ 1e21 }} {{ 0.00001 }} {{ 1000000 }}", "1e+21 1e-05 1000000"),
     ] {
         assert_eq!(rule(source), Ok(expected.to_owned()), "{source}");
+    }
+}
+
+#[test]
+fn notices_have_what_grafanas_have() {
+    let at = crate::Time::from_millis(1_709_622_489_120);
+    let labels = Value::map([("host", Value::Text("web-1".into())), ("rack", Value::Text("r2".into()))]);
+    let alert = Value::map([
+        ("Labels", labels.clone()),
+        ("StartsAt", Value::moment(at)),
+        ("EndsAt", Value::Text("".into())),
+    ]);
+    let group = Value::map([("host", Value::Text("web-1".into()))]);
+    let root =
+        Value::map([("Alerts", Value::List(vec![alert])), ("CommonLabels", labels), ("GroupLabels", group)]);
+    for (source, expected) in [
+        ("[{{ .CommonLabels.nope }}]", "[]"),
+        ("[{{ toUpper .CommonLabels.nope }}{{ .CommonLabels.nope | printf \"%s\" }}]", "[]"),
+        ("{{ if eq .CommonLabels.nope \"\" }}none{{ end }}{{ range .CommonLabels.nope }}x{{ end }}", "none"),
+        ("{{ join \",\" .CommonLabels.SortedPairs.Names }}", "host,rack"),
+        ("{{ join \",\" .CommonLabels.SortedPairs.Values }}", "web-1,r2"),
+        ("{{ (.CommonLabels.Remove .GroupLabels.Names).Values }}", "[r2]"),
+        ("{{ with .CommonLabels.Remove (stringSlice \"rack\") }}{{ .Names | join \" \" }}{{ end }}", "host"),
+        ("{{ range .Alerts }}{{ .StartsAt }}{{ end }}", "2024-03-05T07:08:09.120Z"),
+        ("{{ range .Alerts }}{{ .StartsAt.Format \"02 Jan 2006 15:04\" }}{{ end }}", "05 Mar 2024 07:08"),
+        ("{{ range .Alerts }}{{ .StartsAt.Unix }} {{ .EndsAt.Format \"15:04\" }}.{{ end }}", "1709622489 ."),
+        (
+            "{{ range .Alerts }}{{ .StartsAt | tz \"Europe/Berlin\" | date \"15:04 MST\" }}{{ end }}",
+            "08:08 CET",
+        ),
+        ("{{ range .Alerts }}{{ (.StartsAt | tz \"Asia/Tokyo\").Format \"15:04\" }}{{ end }}", "16:08"),
+    ] {
+        let template = Template::parse(source, Scope::Notice).unwrap();
+        assert_eq!(template.render(&root, &BTreeMap::new()), Ok(expected.to_owned()), "{source}");
+    }
+    for (source, needle) in [
+        ("{{ .CommonLabels.Remove 1 }}", "no method Remove"),
+        ("{{ range .Alerts }}{{ .StartsAt | tz \"Nowhere\" }}{{ end }}", "no time zone"),
+    ] {
+        let template = Template::parse(source, Scope::Notice).unwrap();
+        let error = template.render(&root, &BTreeMap::new()).unwrap_err().to_string();
+        assert!(error.contains(needle), "{error}");
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Zoned;
+
 use super::functions::format_number;
 
 /// A value of a template. Maps are sorted by key, as Go prints and ranges over them.
@@ -17,6 +19,10 @@ pub(crate) enum Value {
     Text(String),
     /// A number that prints as a text of its own (`$value`).
     Quantity(f64, String),
+    /// An instant, as its method `Format` wants it.
+    Moment(Zoned),
+    /// Named values that print as a text of their own (`$values.B`).
+    Printed(String, BTreeMap<String, Value>),
     /// A list.
     List(Vec<Value>),
     /// Named values.
@@ -32,6 +38,14 @@ impl Value {
         Self::map(entries.iter().map(|(key, value)| (key.clone(), Self::Text(value.clone()))))
     }
 
+    /// An instant in UTC.
+    pub(crate) fn moment(at: crate::Time) -> Self {
+        match jiff::Timestamp::from_millisecond(at.millis()) {
+            Ok(at) => Self::Moment(at.to_zoned(jiff::tz::TimeZone::UTC)),
+            Err(_) => Self::Text(at.to_iso()),
+        }
+    }
+
     /// Go's truth: empty texts, lists and maps, zero and nothing are false.
     pub(crate) fn is_true(&self) -> bool {
         match self {
@@ -41,6 +55,7 @@ impl Value {
             Self::Text(text) => !text.is_empty(),
             Self::List(items) => !items.is_empty(),
             Self::Map(entries) => !entries.is_empty(),
+            Self::Moment(_) | Self::Printed(..) => true,
         }
     }
 
@@ -49,7 +64,8 @@ impl Value {
         match self {
             Self::Number(value) | Self::Quantity(value, _) => Some(*value),
             Self::Text(text) => text.trim().parse().ok(),
-            Self::Missing | Self::Bool(_) | Self::List(_) | Self::Map(_) => None,
+            Self::Printed(_, fields) => fields.get("Value")?.number(),
+            Self::Missing | Self::Bool(_) | Self::Moment(_) | Self::List(_) | Self::Map(_) => None,
         }
     }
 
@@ -60,6 +76,17 @@ impl Value {
                 Some(value) => value.clone(),
                 None => method_of_map(entries, name),
             },
+            Self::Printed(_, fields) => fields.get(name).cloned().unwrap_or(Self::Missing),
+            Self::Moment(at) => match name {
+                "UTC" => Self::Moment(at.with_time_zone(jiff::tz::TimeZone::UTC)),
+                "Unix" => Self::Number(at.timestamp().as_second() as f64),
+                _ => Self::Missing,
+            },
+            // Of the pairs that `SortedPairs` makes.
+            Self::List(items) if name == "Names" || name == "Values" => {
+                let of_pair = name.trim_end_matches('s');
+                Self::List(items.iter().map(|item| item.field(of_pair)).collect())
+            }
             Self::List(items) if name == "Firing" || name == "Resolved" => {
                 let status = name.to_lowercase();
                 let is = |item: &&Self| item.field("Status") == Self::Text(status.clone());
@@ -75,7 +102,8 @@ impl Value {
             Self::Missing => "[no value]".to_owned(),
             Self::Bool(value) => value.to_string(),
             Self::Number(value) => format_number(*value),
-            Self::Text(text) | Self::Quantity(_, text) => text.clone(),
+            Self::Text(text) | Self::Quantity(_, text) | Self::Printed(text, _) => text.clone(),
+            Self::Moment(at) => format!("{:.3}", at.timestamp()),
             Self::List(items) => {
                 format!("[{}]", items.iter().map(Self::to_text).collect::<Vec<_>>().join(" "))
             }
