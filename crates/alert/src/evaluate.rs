@@ -1,11 +1,11 @@
 //! From query results to one result per label set: runs the nodes of a rule. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Time,
     expression::LabelledNumber,
-    labels::{Labels, contains, to_text},
+    labels::{Labels, METRIC, contains, to_text},
     limits::SERIES_PER_RULE_MAX,
     rule::{NodeKind, QueryNode, Rule},
     source::Series,
@@ -73,8 +73,13 @@ pub fn evaluate(
                     let max = SERIES_PER_RULE_MAX;
                     return Err(EvaluationError::TooManySeries { found: series.len(), max });
                 }
+                let by_name = are_told_apart_by_name(series);
                 let reduce = |series: &Series| LabelledNumber {
-                    labels: series.labels.clone(),
+                    labels: if by_name {
+                        [(METRIC.to_owned(), series.name.clone())].into()
+                    } else {
+                        series.labels.clone()
+                    },
                     value: reducer.reduce(&series.points, *mode, now),
                 };
                 let reduced: Vec<LabelledNumber> = series.iter().map(reduce).collect();
@@ -112,6 +117,13 @@ pub fn evaluate(
         return Ok(Evaluation::NoData);
     }
     Ok(Evaluation::Samples(decided.iter().map(|number| sample(rule, number, &numbers)).collect()))
+}
+
+/// Whether there are several series and none has a label, as columns of one series are: then, as in Grafana, the name of the
+/// column is one.
+fn are_told_apart_by_name(series: &[Series]) -> bool {
+    let names: BTreeSet<&str> = series.iter().map(|series| series.name.as_str()).collect();
+    series.len() > 1 && names.len() == series.len() && series.iter().all(|series| series.labels.is_empty())
 }
 
 fn sample(rule: &Rule, decided: &LabelledNumber, numbers: &BTreeMap<&str, Vec<LabelledNumber>>) -> Sample {
@@ -157,4 +169,38 @@ fn interval_text(step: std::time::Duration) -> String {
         }
     }
     format!("{millis}ms")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Point, ProcessEnvironment, Sources};
+
+    #[test]
+    fn columns_without_labels_are_told_apart_by_name() {
+        let text = "rules: [{name: X, query: q, above: 5}]";
+        let config = Sources::from_texts([("a.yaml", text)]).parse(&ProcessEnvironment).unwrap();
+        let now = Time::from_millis(1_000);
+        let series = |name: &str, labels: Labels| Series {
+            name: name.to_owned(),
+            labels,
+            points: vec![Point { time: now, value: Some(7.0) }],
+        };
+        let labels_of = |series: Vec<Series>| {
+            let results = [("query".to_owned(), series)].into();
+            evaluate(&config.rules[0], &results, &|_| false, now).map(|evaluation| match evaluation {
+                Evaluation::Samples(samples) => {
+                    samples.iter().map(|sample| to_text(&sample.labels)).collect()
+                }
+                Evaluation::NoData => Vec::new(),
+            })
+        };
+        let plain = |name| series(name, Labels::new());
+        let both = labels_of(vec![plain("cpu.user"), plain("cpu.system")]);
+        assert_eq!(both.unwrap(), ["{__name__=cpu.user}", "{__name__=cpu.system}"]);
+        assert_eq!(labels_of(vec![plain("cpu.user")]).unwrap(), ["{}"], "one needs no name");
+        let host = Labels::from([("host".to_owned(), "a".to_owned())]);
+        let of_host = vec![series("cpu.user", host.clone()), series("cpu.system", host)];
+        assert!(matches!(labels_of(of_host), Err(EvaluationError::DuplicateLabels { .. })));
+    }
 }

@@ -7,6 +7,8 @@ pub type Labels = BTreeMap<String, String>;
 
 /// Label that names the rule.
 pub(crate) const ALERTNAME: &str = "alertname";
+/// Label that names what was measured, where nothing else tells series apart.
+pub(crate) const METRIC: &str = "__name__";
 /// Label that names the folder of the rule.
 pub(crate) const FOLDER: &str = "grafana_folder";
 

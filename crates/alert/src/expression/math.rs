@@ -4,7 +4,10 @@
 //! greater set. Comparisons and logic give 0 or 1. A null makes the result null.
 
 use super::LabelledNumber;
-use crate::{labels::contains, limits::YAML_DEPTH_MAX as DEPTH_MAX};
+use crate::{
+    labels::{Labels, contains},
+    limits::YAML_DEPTH_MAX as DEPTH_MAX,
+};
 
 /// A parsed expression.
 #[derive(Debug, Clone, PartialEq)]
@@ -201,6 +204,12 @@ fn join(operator: Operator, left: Operand, right: Operand) -> Operand {
                     };
                     out.push(LabelledNumber { labels: labels.clone(), value: apply(a.value, b.value) });
                 }
+            }
+            // As in Grafana, one number on either side go together whatever they are of, and nothing is left of that.
+            if out.is_empty()
+                && let ([a], [b]) = (left.as_slice(), right.as_slice())
+            {
+                out.push(LabelledNumber { labels: Labels::new(), value: apply(a.value, b.value) });
             }
             Operand::Numbers(out)
         }
@@ -446,6 +455,18 @@ mod tests {
             ]
         );
         assert_eq!(expr.references(), ["A", "B"]);
+    }
+
+    #[test]
+    fn two_numbers_of_different_things_go_together() {
+        let (a, b) = (number(&[("host", "x")], Some(6.0)), number(&[("disk", "/")], Some(2.0)));
+        let expr = MathExpr::parse("$A / $B").unwrap();
+        let evaluate = |a: &[LabelledNumber], b: &[LabelledNumber]| {
+            expr.evaluate(&|name| if name == "A" { a } else { b }).to_vec()
+        };
+        assert_eq!(evaluate(std::slice::from_ref(&a), std::slice::from_ref(&b)), [number(&[], Some(3.0))]);
+        let two = [a, number(&[("host", "y")], Some(1.0))];
+        assert_eq!(evaluate(&two, &[b]), [], "of several, nobody knows which belong together");
     }
 
     #[test]
