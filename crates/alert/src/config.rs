@@ -5,8 +5,10 @@
 
 mod grafana;
 mod interpolate;
+mod language;
 mod reader;
 mod short;
+mod visual;
 mod yaml;
 
 use std::{
@@ -108,9 +110,12 @@ impl Sources {
         Self { files: files.into_iter().map(|(name, text)| (name.into(), text.into())).collect() }
     }
 
-    /// A hash of names and texts, to notice changes.
-    pub fn fingerprint(&self) -> u64 {
-        hash(self.files.iter().flat_map(|(name, text)| [name.as_str(), text.as_str()]))
+    /// A hash of names and texts, and of the files that these take values from, to notice changes.
+    pub fn fingerprint(&self, environment: &dyn Environment) -> u64 {
+        let named = self.files.iter().flat_map(|(_, text)| interpolate::files_in(text));
+        let values: Vec<String> = named.map(|path| environment.file(path).unwrap_or_default()).collect();
+        let texts = self.files.iter().flat_map(|(name, text)| [name.as_str(), text.as_str()]);
+        hash(texts.chain(values.iter().map(String::as_str)))
     }
 
     /// Parses and checks everything.

@@ -104,6 +104,8 @@ pub struct AlertHandle {
 #[derive(Debug)]
 struct Shared {
     core: Mutex<Core>,
+    /// Of rules that name none.
+    database: String,
     /// Everything of the status that is not the core's.
     status: Mutex<StatusView>,
 }
@@ -151,7 +153,12 @@ impl AlertEngine {
         );
         let core = Core::new(Arc::new(config), options.console_url.clone(), loaded.snapshot, now);
         let status = StatusView { state_problem: loaded.problem, ..StatusView::default() };
-        let shared = Arc::new(Shared { core: Mutex::new(core), status: Mutex::new(status) });
+        let shared = Arc::new(Shared {
+            core: Mutex::new(core),
+            database: options.database.clone(),
+            status: Mutex::new(status),
+        });
+        let loaded = sources.fingerprint(options.environment.as_ref());
         let (stop, stopped) = watch::channel(false);
         let (events, inbox) = mpsc::unbounded_channel();
         let runtime = Runtime {
@@ -161,7 +168,7 @@ impl AlertEngine {
             clock,
             client,
             store,
-            loaded: sources.fingerprint(),
+            loaded,
             slots: Arc::new(Semaphore::new(EVALUATIONS_CONCURRENT_MAX)),
             evaluations: JoinSet::new(),
             posts: JoinSet::new(),
@@ -175,7 +182,7 @@ impl AlertEngine {
 impl AlertHandle {
     /// Every rule with its instances, in the order of the files.
     pub fn rules(&self) -> Vec<RuleView> {
-        self.shared.core().rule_views()
+        self.shared.core().rule_views(&self.shared.database)
     }
 
     /// Contact points, delivery log, state changes and problems.
@@ -349,7 +356,7 @@ impl<S: QuerySource, C: Clock> Runtime<S, C> {
         let loaded = self.loaded;
         let result = blocking(move || {
             let sources = Sources::read(&path)?;
-            let fingerprint = sources.fingerprint();
+            let fingerprint = sources.fingerprint(environment.as_ref());
             if fingerprint == loaded {
                 return Ok(None);
             }

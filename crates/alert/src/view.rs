@@ -27,6 +27,8 @@ pub struct RuleView {
     pub state: &'static str,
     /// Text of its first query.
     pub query: String,
+    /// The database that it asks.
+    pub database: String,
     /// When it fires, in words.
     pub condition: String,
     /// How long the condition must hold.

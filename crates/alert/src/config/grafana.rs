@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{
-    Draft, Position, order_nodes,
+    Draft, Position, language, order_nodes,
     reader::{Reader, Table},
     short::{self, Defaults},
+    visual,
     yaml::{Node, Value},
 };
 use crate::{
@@ -287,13 +288,7 @@ fn query(
     interval: Duration,
     defaults: &Defaults,
 ) -> Option<NodeKind> {
-    let text = reader.raw_text(model, "query").filter(|text| !text.trim().is_empty());
-    let Some(text) = text else {
-        let message = "\"model\" needs \"query\", the raw InfluxQL text; queries of the visual editor are not supported yet \
-                       (in Grafana, switch the query to raw before exporting the rule)";
-        reader.problem(model.at, message);
-        return None;
-    };
+    let text = query_text(reader, model)?;
     let mapped = defaults.datasources.get(&datasource);
     let database = mapped.and_then(|(database, _)| database.clone()).or_else(|| defaults.database.clone());
     let policy = reader.raw_text(model, "policy").filter(|policy| !policy.is_empty() && policy != "default");
@@ -305,6 +300,30 @@ fn query(
         _ => interval,
     };
     Some(NodeKind::Query(QueryNode { text, database, retention_policy, datasource, from, to, step }))
+}
+
+/// What Grafana would ask: the text with `rawQuery`, or else what the visual editor holds; a text that is there beside it is
+/// one of before. Data sources in Flux have no editor and say nothing of it.
+fn query_text(reader: &mut Reader<'_>, model: &Table<'_>) -> Option<String> {
+    let text = reader.raw_text(model, "query").filter(|text| !text.trim().is_empty());
+    let is_raw = reader.flag(model, "rawQuery");
+    let measurement = reader.raw_text(model, "measurement").filter(|name| !name.is_empty());
+    match (text, is_raw, measurement) {
+        (Some(text), Some(true), _) | (Some(text), None, None) => match language::refuse_flux(&text) {
+            None => Some(text),
+            Some(why) => {
+                reader.problem(model.position("query"), why);
+                None
+            }
+        },
+        (_, _, Some(measurement)) => visual::text(reader, model, &measurement),
+        (_, _, None) => {
+            let message = "\"model\" needs a query: \"query\", the text in InfluxQL, with \"rawQuery\" true, or \"measurement\" \
+                           and \"select\", as the visual editor keeps it";
+            reader.problem(model.at, message);
+            None
+        }
+    }
 }
 
 fn expression(reader: &mut Reader<'_>, model: &Table<'_>) -> Option<NodeKind> {

@@ -61,6 +61,11 @@ pub(super) fn interpolate(text: &str, environment: &dyn Environment) -> Result<S
     Ok(out)
 }
 
+/// The paths that a text may take values from.
+pub(super) fn files_in(text: &str) -> impl Iterator<Item = &str> {
+    text.split("$__file{").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
+}
+
 fn braced<'a>(text: &'a str, open: &str) -> Result<Option<(&'a str, &'a str)>, String> {
     match text.strip_prefix(open) {
         None => Ok(None),

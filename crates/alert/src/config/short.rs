@@ -17,7 +17,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Draft, Position,
+    Draft, Position, language,
     reader::{Reader, Table},
     yaml::Node,
 };
@@ -142,6 +142,9 @@ fn rule(reader: &mut Reader<'_>, node: &Node, defaults: &Defaults) -> Option<Rul
         reader.problem(table.at, "a rule needs \"query\", an InfluxQL SELECT");
     }
     let query = reader.raw_text(&table, "query").filter(|text| !text.trim().is_empty());
+    if let Some(why) = query.as_deref().and_then(language::refuse_flux) {
+        reader.problem(table.position("query"), why);
+    }
     let evaluator = threshold(reader, &table);
     let recovery = evaluator.and_then(|evaluator| recovery(reader, &table, evaluator));
     let reducer = reducer(reader, &table);

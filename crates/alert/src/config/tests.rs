@@ -180,6 +180,56 @@ fn grafanas_files() {
     assert_eq!(child.routes[0].matchers[0].to_string(), "host!=\"db\"");
 }
 
+/// The model of a rule whose query was drawn, and beside it what was typed before; `more` is added.
+fn drawn(more: &str) -> String {
+    let query = r#"query: SELECT mean("usage_user") FROM "cpu" WHERE $timeFilter GROUP BY time($__interval), "host" fill(null)"#;
+    let visual = format!(
+        "query: SELECT stale FROM before
+              measurement: cpu
+              orderByTime: ASC
+              resultFormat: time_series
+              policy: default
+              {more}"
+    );
+    GRAFANA.replace(query, &visual).replace("rawQuery: true", "rawQuery: false")
+}
+
+#[test]
+fn a_query_of_the_visual_editor_is_put_into_words() {
+    let select = |parts: &str| format!("select: [[{parts}]]");
+    let field = "{type: field, params: [usage]}";
+    for (more, expected) in [
+        (
+            format!(
+                "groupBy: [{{type: time, params: [$__interval]}}, {{type: tag, params: [\"host::tag\"]}}, {{type: fill, params: [\"null\"]}}]
+              {}
+              tags: [{{key: \"cpu::tag\", operator: '=', value: cpu-total}}]",
+                select(&format!("{field}, {{type: mean, params: []}}, {{type: math, params: [' / 100']}}, {{type: alias, params: [busy]}}"))
+            ),
+            r#"SELECT mean("usage")  / 100 AS "busy" FROM "cpu" WHERE "cpu"::tag = 'cpu-total' AND $timeFilter GROUP BY time($__interval), "host"::tag fill(null) ORDER BY time ASC"#,
+        ),
+        (
+            format!(
+                "tags: [{{key: a, value: /x.*/}}, {{key: b, operator: '!=', value: \"o'k\", condition: OR}}, {{key: 'c::field', operator: '>', value: \"5\"}}, {{key: d, operator: Is, value: 'True'}}, {{key: 'e::tag', operator: Is Not, value: \"1\"}}, {{key: f, operator: '=', value: '/^whole$/'}}]
+              {}
+              limit: \"10\"
+              slimit: 5
+              tz: Europe/Berlin",
+                select(&format!("{field}, {{type: percentile, params: [95]}}], [{{type: field, params: ['*']}}"))
+            ),
+            r#"SELECT percentile("usage", 95), * FROM "cpu" WHERE ("a" =~ /x.*/ OR "b" != 'o\'k' AND "c"::field > 5 AND "d" = true AND "e"::tag != '1' AND "f" = 'whole') AND $timeFilter ORDER BY time ASC limit 10 slimit 5 tz('Europe/Berlin')"#,
+        ),
+    ] {
+        let config = parse(&drawn(&more)).unwrap();
+        assert_eq!(config.rules[0].first_query().unwrap().1.text, expected);
+    }
+    let regex = drawn(&select(field)).replace("measurement: cpu", "measurement: /^cpu/");
+    let text = parse(&regex).unwrap().rules[0].first_query().unwrap().1.text.clone();
+    assert_eq!(text, r#"SELECT "usage" FROM /^cpu/ WHERE $timeFilter ORDER BY time ASC"#);
+    let problems = parse(&drawn(&select("{type: sqrt, params: []}"))).unwrap_err().join("\n");
+    assert!(problems.contains("\"sqrt\" is no part of a column"), "{problems}");
+}
+
 #[test]
 fn both_forms_in_one_file_and_several_files() {
     let sources = Sources::from_texts([("a.yaml", SHORT.to_owned()), ("b.yaml", GRAFANA.to_owned())]);
@@ -238,7 +288,11 @@ fn problems_say_where_what_and_what_is_allowed() {
         (GRAFANA.replace("type: threshold", "type: classic_conditions"), vec!["reduce, math and threshold"]),
         (GRAFANA.replace("type: gt", "type: above"), vec!["gt, lt"]),
         (GRAFANA.replace("reducer: mean", "reducer: best"), vec!["no reducer"]),
-        (GRAFANA.replace("query: SELECT", "measurement: SELECT"), vec!["raw InfluxQL"]),
+        (GRAFANA.replace("query: SELECT", "measurement: SELECT"), vec!["needs \"select\""]),
+        (GRAFANA.replace("query: SELECT", "queries: SELECT"), vec!["needs a query", "\"measurement\""]),
+        (GRAFANA.replace("query: SELECT mean(\"usage_user\") FROM", "query: from(bucket:\"telegraf\")"), vec!["is in Flux", "write the query in InfluxQL"]),
+        (GRAFANA.replace("rawQuery: true", "rawQuery: false"), vec!["needs a query"]),
+        (rule("").replace("SELECT 1", "from(bucket:\"telegraf\")"), vec!["alerts.yaml:3:12", "is in Flux"]),
         (GRAFANA.replace("isPaused", "paused"), vec!["unknown key \"paused\""]),
         (GRAFANA.replace("receiver: discord", "receiver: nobody"), vec!["no contact point is named \"nobody\"; there are discord"]),
         (GRAFANA.replace("\"=~\", \"crit.*\"", "\"=~\", \"(\""), vec!["no regular expression"]),
@@ -282,6 +336,25 @@ fn texts_may_change_without_another_fingerprint_and_conditions_may_not() {
         let other = parse(&SHORT.replace(from, to)).unwrap().rules[0].fingerprint();
         assert_eq!(base == other, same, "{to}");
     }
+}
+
+/// A webhook that was mended in its own file is one that is used.
+#[test]
+fn a_file_that_values_come_from_is_part_of_the_fingerprint() {
+    struct Hook(&'static str);
+    impl Environment for Hook {
+        fn variable(&self, _: &str) -> Option<String> {
+            None
+        }
+        fn file(&self, path: &str) -> std::io::Result<String> {
+            assert_eq!(path, "/hook");
+            Ok(self.0.to_owned())
+        }
+    }
+    let sources = Sources::from_texts([("a.yaml", GRAFANA)]);
+    let with = |hook| sources.fingerprint(&Hook(hook));
+    assert_eq!(with("https://a"), with("https://a"));
+    assert_ne!(with("https://a"), with("https://b"));
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn a_firing_alert_is_neither_told_again_nor_forgotten_by_a_restart() {
         rig.restart(down, RULES);
         rig.run(300);
         assert_eq!(rig.told(), [""; 0], "down for {down} s");
-        assert_eq!(rig.core.rule_views()[0].state, "firing");
+        assert_eq!(rig.core.rule_views("telegraf")[0].state, "firing");
     }
     // It ends while the engine is away: people hear of it after the start.
     rig.set(&[("a", 5.0)]);
@@ -163,7 +163,7 @@ fn pending_goes_on_counting_across_a_restart() {
     rig.set(&[("a", 95.0)]);
     rig.run(40);
     rig.restart(5, &rules);
-    assert_eq!(rig.core.rule_views()[0].state, "pending");
+    assert_eq!(rig.core.rule_views("telegraf")[0].state, "pending");
     rig.run(30);
     assert_eq!(rig.told(), ["ops: 🔴 Firing: High CPU"]);
 }
@@ -222,7 +222,7 @@ fn all_rules_gone_still_ends_what_fired() {
     rig.restart(1, &none);
     rig.run(100);
     assert_eq!(rig.told(), ["ops: ✅ Resolved: High CPU"]);
-    assert_eq!(rig.core.rule_views(), []);
+    assert_eq!(rig.core.rule_views("telegraf"), []);
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn mending_a_text_resets_nothing() {
     rig.event(Event::Configured(config(&edited)));
     rig.run(100);
     assert_eq!(rig.told(), [""; 0]);
-    assert_eq!(rig.core.rule_views()[0].instances[0].annotations["summary"], "now with a text");
+    assert_eq!(rig.core.rule_views("telegraf")[0].instances[0].annotations["summary"], "now with a text");
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn thousands_of_instances_and_a_flood_beyond_the_limit() {
     assert!(snapshot.len() < 8 << 20, "{}", snapshot.len());
     rig.data = (0..10_001).map(|at| (format!("host-{at:05}"), 95.0)).collect();
     rig.run(20);
-    let view = &rig.core.rule_views()[0];
+    let view = &rig.core.rule_views("telegraf")[0];
     assert!(view.last_error.as_ref().unwrap().contains("10001 series"), "{:?}", view.last_error);
 }
 
@@ -294,7 +294,7 @@ fn missed_evaluations_are_skipped_in_phase_and_counted() {
     let mut rig = Rig::new(RULES);
     rig.set(&[("a", 5.0)]);
     rig.run(20);
-    let phase = rig.core.rule_views()[0].next_evaluation.unwrap().millis() % 10_000;
+    let phase = rig.core.rule_views("telegraf")[0].next_evaluation.unwrap().millis() % 10_000;
     // The machine slept for five minutes.
     rig.now = rig.now.plus(Duration::from_secs(300));
     let before = rig.core.metrics().evaluations;
@@ -302,7 +302,7 @@ fn missed_evaluations_are_skipped_in_phase_and_counted() {
     let metrics = rig.core.metrics();
     assert_eq!(metrics.evaluations, before + 1);
     assert!((28..=31).contains(&metrics.evaluations_missed), "{}", metrics.evaluations_missed);
-    let next = rig.core.rule_views()[0].next_evaluation.unwrap();
+    let next = rig.core.rule_views("telegraf")[0].next_evaluation.unwrap();
     assert_eq!(next.millis() % 10_000, phase);
     assert!(next > rig.now);
 }
@@ -325,7 +325,7 @@ fn answers_of_rules_that_have_changed_meanwhile_are_ignored() {
         Event::Evaluated { uid: "high-cpu".into(), at, took: Duration::ZERO, outcome },
         &mut commands,
     );
-    assert_eq!(rig.core.rule_views()[0].instances, []);
+    assert_eq!(rig.core.rule_views("telegraf")[0].instances, []);
 }
 
 #[test]

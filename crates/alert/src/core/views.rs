@@ -8,9 +8,9 @@ use crate::{
 };
 
 impl Core {
-    /// Every rule with its instances, in the order of the files.
-    pub(crate) fn rule_views(&self) -> Vec<RuleView> {
-        let view = |rule: &Rule| Some(rule_view(rule, self.rules.get(&rule.uid)?));
+    /// Every rule with its instances, in the order of the files; those that name no database ask `database`.
+    pub(crate) fn rule_views(&self, database: &str) -> Vec<RuleView> {
+        let view = |rule: &Rule| Some(rule_view(rule, self.rules.get(&rule.uid)?, database));
         self.config.rules.iter().filter_map(view).collect()
     }
 
@@ -35,7 +35,7 @@ impl Core {
     }
 }
 
-fn rule_view(rule: &Rule, running: &Running) -> RuleView {
+fn rule_view(rule: &Rule, running: &Running, database: &str) -> RuleView {
     let mut instances: Vec<InstanceView> = running
         .state
         .instances()
@@ -55,6 +55,7 @@ fn rule_view(rule: &Rule, running: &Running) -> RuleView {
         if rule.paused { "paused" } else { instances.first().map_or("normal", |instance| instance.state) };
     let labels: Labels =
         rule.labels.iter().map(|(name, template)| (name.clone(), template.source().to_owned())).collect();
+    let query = rule.first_query().map(|(_, query)| query);
     RuleView {
         uid: rule.uid.clone(),
         name: rule.title.clone(),
@@ -62,7 +63,8 @@ fn rule_view(rule: &Rule, running: &Running) -> RuleView {
         group: rule.group.clone(),
         file: rule.file.clone(),
         state,
-        query: rule.first_query().map(|(_, query)| query.text.clone()).unwrap_or_default(),
+        query: query.map(|query| query.text.clone()).unwrap_or_default(),
+        database: query.and_then(|query| query.database.clone()).unwrap_or_else(|| database.to_owned()),
         condition: rule.condition_text(),
         hold_seconds: rule.hold.as_secs_f64(),
         interval_seconds: rule.interval.as_secs_f64(),
