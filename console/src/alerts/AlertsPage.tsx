@@ -6,24 +6,13 @@ import { useAlerts } from '../app/Shell';
 import { useNow } from '../app/useNow';
 import { usePageTitle } from '../app/usePageTitle';
 import type { AlertInstance, AlertRule, AlertState } from '../data/api';
-import { formatValue } from '../format/units';
 import { ago, humanDuration } from '../time/duration';
 import { localDateTime } from '../time/range';
 import { Icon } from '../ui/Icon';
 import { Failure, Loading, Message } from '../ui/States';
 import { Toolbar } from '../ui/Toolbar';
 import classes from './alerts.module.css';
-
-const STATES: readonly { state: AlertState; text: string }[] = [
-  { state: 'firing', text: 'Firing' },
-  { state: 'error', text: 'Error' },
-  { state: 'no_data', text: 'No data' },
-  { state: 'pending', text: 'Pending' },
-  { state: 'normal', text: 'Normal' },
-];
-
-const RANK = new Map(STATES.map(({ state }, i) => [state, i]));
-const NAME = new Map(STATES.map(({ state, text }) => [state, text]));
+import { exploreLink, NAME, RANK, shown, STATES } from './rules';
 
 export default function AlertsPage() {
   usePageTitle('Alerts');
@@ -60,14 +49,6 @@ export default function AlertsPage() {
   );
 }
 
-function shown(rules: readonly AlertRule[], state: AlertState | 'all', filter: string): AlertRule[] {
-  const wanted = filter.trim().toLowerCase();
-  const text = (rule: AlertRule) => [rule.title, rule.group, rule.query, ...rule.instances.flatMap(({ labels }) => labels.flat())].join('\n').toLowerCase();
-  return rules
-    .filter((rule) => (state === 'all' || rule.state === state) && (wanted === '' || text(rule).includes(wanted)))
-    .sort((a, b) => RANK.get(a.state)! - RANK.get(b.state)!);
-}
-
 function Problem({ children }: { children: React.ReactNode }) {
   return <div className={classes.problem} role="alert"><Icon name="alert" size={15} /><span>{children}</span></div>;
 }
@@ -102,7 +83,7 @@ function Rule({ rule }: { rule: AlertRule }) {
             Group {rule.group}, evaluated every {humanDuration(rule.interval_secs * 1000)}
             {rule.evaluated_ms !== null && `, last ${ago(rule.evaluated_ms, now)}`}
             {' · '}
-            <Link href={`/explore?q=${encodeURIComponent(rule.query)}`}>Explore this query</Link>
+            <Link href={exploreLink(rule)}>Explore this query</Link>
           </p>
         </div>
       )}
@@ -123,7 +104,7 @@ function Instances({ instances, now }: { instances: readonly AlertInstance[]; no
               <span key={key} className={classes.label}><span>{key}</span>{value}</span>
             ))}</td>
             <td><StateBadge state={instance.state} /></td>
-            <td className={classes.right}>{instance.value === null ? '–' : formatValue(instance.value)}</td>
+            <td className={classes.right}>{instance.value_text || '–'}</td>
             <td className={classes.right} title={instance.since_ms === null ? undefined : localDateTime(instance.since_ms)}>
               {instance.since_ms === null ? '–' : humanDuration(Math.max(1_000, now - instance.since_ms))}
             </td>

@@ -18,12 +18,14 @@ export interface DashboardSummary {
   error: string | null;
 }
 
-export type AlertState = 'normal' | 'pending' | 'no_data' | 'error' | 'firing';
+export type AlertState = 'paused' | 'normal' | 'pending' | 'no_data' | 'error' | 'firing';
 
 export interface AlertInstance {
   labels: [string, string][];
   state: AlertState;
   value: number | null;
+  /** The value with its unit; empty where there is none. */
+  value_text: string;
   since_ms: number | null;
 }
 
@@ -32,6 +34,7 @@ export interface AlertRule {
   title: string;
   group: string;
   query: string;
+  database: string;
   condition: string;
   interval_secs: number;
   summary: string | null;

@@ -56,6 +56,8 @@ pub struct AlertRule {
     pub group: String,
     /// InfluxQL of its query.
     pub query: String,
+    /// The database that it asks.
+    pub database: String,
     /// When it fires, in words, such as `last > 90 for 5m`.
     pub condition: String,
     /// Seconds between evaluations.
@@ -83,6 +85,8 @@ pub struct AlertInstance {
     pub state: AlertState,
     /// Value of the latest evaluation.
     pub value: Option<f64>,
+    /// That value with its unit; empty where there is none.
+    pub value_text: String,
     /// When it entered that state, in milliseconds since 1970.
     pub since_ms: Option<i64>,
 }
@@ -91,6 +95,8 @@ pub struct AlertInstance {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertState {
+    /// The rule is not evaluated, for its file says so.
+    Paused,
     /// The condition does not hold.
     Normal,
     /// It holds, but not for long enough yet.

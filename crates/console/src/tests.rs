@@ -468,6 +468,7 @@ async fn alerts_are_what_the_view_says_now() {
             title: "CPU is busy".into(),
             group: "hosts".into(),
             query: "SELECT 1".into(),
+            database: "telegraf".into(),
             condition: "last > 90 for 5m".into(),
             interval_secs: 60,
             summary: None,
@@ -479,6 +480,7 @@ async fn alerts_are_what_the_view_says_now() {
                 labels: vec![("host".into(), "a".into())],
                 state: AlertState::Firing,
                 value: Some(95.5),
+                value_text: "95.5 %".into(),
                 since_ms: None,
             }],
         }],
@@ -495,6 +497,8 @@ async fn alerts_are_what_the_view_says_now() {
     assert_eq!(json["rules"][0]["state"], "no_data");
     assert_eq!(json["rules"][0]["instances"][0]["labels"], json!([["host", "a"]]));
     assert_eq!(json["rules"][0]["instances"][0]["state"], "firing");
+    assert_eq!(json["rules"][0]["instances"][0]["value_text"], "95.5 %");
+    assert_eq!(json["rules"][0]["database"], "telegraf");
 
     let (_, _, body) = get(console("http://127.0.0.1:1"), "/api/alerts").await;
     assert_eq!(json_of(&body)["rules"], json!([]));

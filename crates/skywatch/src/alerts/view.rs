@@ -22,14 +22,18 @@ pub(super) fn snapshot(handle: &AlertHandle, rules: &Path) -> AlertsSnapshot {
 }
 
 fn rule(rule: RuleView) -> AlertRule {
-    let state = rule.instances.iter().map(|instance| state(instance.state)).max();
-    let state =
-        state.unwrap_or(if rule.last_error.is_some() { AlertState::Error } else { AlertState::Normal });
+    let state = match rule.instances.iter().map(|instance| state(instance.state)).max() {
+        _ if rule.state == "paused" => AlertState::Paused,
+        Some(worst) => worst,
+        None if rule.last_error.is_some() => AlertState::Error,
+        None => AlertState::Normal,
+    };
     AlertRule {
         uid: rule.uid,
         title: rule.name,
         group: rule.group,
         query: rule.query,
+        database: rule.database,
         condition: rule.condition,
         interval_secs: rule.interval_seconds as u64,
         summary: rule
@@ -57,6 +61,7 @@ fn instance(instance: &InstanceView) -> AlertInstance {
         labels: instance.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
         state: state(instance.state),
         value: instance.value,
+        value_text: instance.value_text.clone(),
         since_ms: Some(instance.since.millis()),
     }
 }
