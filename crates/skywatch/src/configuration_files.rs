@@ -67,9 +67,9 @@ fn check(file: &Path) -> Result<&'static str> {
         Some("conf") if config::is_server_file(file) => {
             config::check_file(file).map(|()| "configuration of InfluxDB, for skywatch run")
         }
-        Some("yaml" | "yml") => alerts::check(file).map(|_| "alert rules"),
+        Some("yaml" | "yml" | "json") => alerts::check(file).map(|_| "alert rules"),
         _ => bail!(
-            "{}: the name does not say what it is: expected .toml (skywatch run, skywatch meta), .conf (agent) or .yaml (alerts)",
+            "{}: the name does not say what it is: expected .toml (skywatch run, skywatch meta), .conf (agent), .yaml or .json (alerts)",
             file.display()
         ),
     }

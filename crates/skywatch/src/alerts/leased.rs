@@ -62,12 +62,23 @@ async fn supervise(
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut running: Option<Alerts> = None;
+    // Why the last start failed: it is tried again at each look, and said once.
+    let mut complaint = String::new();
     loop {
         let is_over = *stopped.borrow_and_update();
         match (holder.is_held() && !is_over, running.take()) {
             (true, None) => match Alerts::start(rules.clone(), Arc::clone(&node), &state_dir, None).await {
-                Ok(alerts) => running = Some(alerts),
-                Err(error) => tracing::error!("alert rules cannot be evaluated: {error:#}"),
+                Ok(alerts) => {
+                    complaint.clear();
+                    running = Some(alerts);
+                }
+                Err(error) => {
+                    let why = format!("{error:#}");
+                    if why != complaint {
+                        tracing::error!("alert rules cannot be evaluated: {why}");
+                        complaint = why;
+                    }
+                }
             },
             (false, Some(alerts)) => alerts.stop().await,
             (_, unchanged) => running = unchanged,
