@@ -103,6 +103,29 @@ fn random_clouds_are_rendered_or_refused_in_words() {
     assert!(rendered > 20, "only {rendered} of 300 were inventories: the test tests nothing");
 }
 
+/// Grafana finds the database in its data source; a data node has only the file.
+#[test]
+fn rules_of_data_nodes_name_the_database_of_the_agents() {
+    let text = |grafana: &str| {
+        format!(
+            "[cloud]\nname = \"small\"\n[sites]\neast = [\"r0\"]\n[hosts]\n\
+             a = {{ address = \"10.1.0.1\", site = \"east\", rack = \"r0\", roles = [\"meta\", \"data\"] }}\n{grafana}\
+             [databases.hosts]\nreplication = 1\n[agents]\ndatabase = \"hosts\"\n\
+             [alerts]\ndiscord-webhook = \"https://discord.com/api/webhooks/1/x\"\n"
+        )
+    };
+    let grafana = "g = { address = \"10.1.0.2\", site = \"east\", rack = \"r0\", roles = [\"grafana\"] }\n";
+    for grafana in ["", grafana] {
+        let files = render(&plan(&text(grafana)).expect("an inventory"));
+        let of = |end: &str| files.iter().find(|file| file.path.ends_with(end)).map(|file| &file.text);
+        let rules = of("etc/skywatch/alerts.yaml").expect("data nodes have rules");
+        assert!(rules.contains("\napiVersion: 1\ndatabase: 'hosts'\ngroups:\n"), "{rules}");
+        let theirs = of("alerting/skywatch.yaml");
+        assert_eq!(theirs.is_some(), !grafana.is_empty());
+        assert!(theirs.is_none_or(|rules| !rules.contains("database:")), "{theirs:?}");
+    }
+}
+
 proptest! {
     /// Damaged copies of a good inventory: pieces lost, doubled, replaced, moved.
     #[test]

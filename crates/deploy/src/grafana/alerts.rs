@@ -13,26 +13,32 @@ use crate::{
 /// All rules, evaluated by Grafana.
 pub(super) fn of_grafana(plan: &Plan) -> String {
     let what = "Alert rules of Grafana, and whom they go to";
-    file(&plan.cloud, what, &rules::all(&plan.cloud))
+    file(&plan.cloud, what, "", &rules::all(&plan.cloud))
 }
 
-/// What data nodes watch: everything; where there is a Grafana, that one, so that nobody is told twice.
+/// What data nodes watch: everything; where there is a Grafana, that one, so that nobody is told twice. They know nothing of
+/// Grafana's data sources and are told the database that these would name.
 pub(super) fn of_data_nodes(plan: &Plan) -> String {
     let cloud = &plan.cloud;
+    let database = format!("database: {}\n", quoted(&cloud.agents.database));
     match cloud.with(Role::Grafana).next() {
         Some(grafana) => {
             let what = "Alert rules of the data nodes: Grafana watches the rest, and they watch Grafana";
-            file(cloud, what, &[rules::silent_host(&grafana.name)])
+            file(cloud, what, &database, &[rules::silent_host(&grafana.name)])
         }
-        None => file(cloud, "Alert rules of the data nodes; one of them evaluates", &rules::all(cloud)),
+        None => {
+            let what = "Alert rules of the data nodes; one of them evaluates";
+            file(cloud, what, &database, &rules::all(cloud))
+        }
     }
 }
 
-fn file(cloud: &Cloud, what: &str, rules: &[Rule]) -> String {
+/// `for_all` is what its reader is told of all rules together.
+fn file(cloud: &Cloud, what: &str, for_all: &str, rules: &[Rule]) -> String {
     let mut text = format!(
         "{head}
 apiVersion: 1
-groups:
+{for_all}groups:
   - orgId: 1
     name: {cloud}
     folder: {FOLDER}
@@ -53,9 +59,11 @@ groups:
 
 fn one(rule: &Rule) -> String {
     let Rule { uid, title, query, seconds, bad, than, hold, severity, summary } = rule;
-    let kind = match bad {
-        Bad::Above => "gt",
-        Bad::Below => "lt",
+    let (kind, params) = match bad {
+        Bad::Above => ("gt", than.to_string()),
+        Bad::Below => ("lt", than.to_string()),
+        // What Grafana has been able to compare for longer than whether two numbers are equal.
+        Bad::At => ("within_range", format!("{}, {}", than - 0.5, than + 0.5)),
     };
     format!(
         "      - uid: {uid}
@@ -88,7 +96,7 @@ fn one(rule: &Rule) -> String {
               type: threshold
               expression: B
               conditions:
-                - evaluator: {{ type: {kind}, params: [{than}] }}
+                - evaluator: {{ type: {kind}, params: [{params}] }}
 ",
         summary = quoted(summary),
         query = quoted(query),

@@ -9,6 +9,8 @@ pub(super) enum Bad {
     Above,
     /// Below.
     Below,
+    /// At it: of whole numbers, of which others mean something else.
+    At,
 }
 
 /// A rule.
@@ -85,9 +87,10 @@ pub(super) fn all(cloud: &Cloud) -> Vec<Rule> {
         rules.push(Rule {
             uid: "skywatch-vm-crashed",
             title: "Virtual machine crashed",
-            // 6 is libvirt's word for it.
+            // 6 is libvirt's word for it; 7 is a machine that its guest has suspended.
             query: newest(r#"last("state")"#, "libvirt_state", "", r#""host", "domain_name""#),
-            than: 5.5,
+            bad: Bad::At,
+            than: 6.0,
             hold: "0s",
             severity: "critical",
             summary: "{{ $labels.domain_name }} on {{ $labels.host }} has crashed.",
