@@ -47,15 +47,15 @@ impl Filter {
         let drop_separators = section.string("namedrop_separator")?.unwrap_or_default();
         Ok(Self {
             name: Rule {
-                pass: globs(section, &["namepass", "pass"], &pass_separators)?,
-                drop: globs(section, &["namedrop", "drop"], &drop_separators)?,
+                pass: globs(section, &["namepass"], &pass_separators)?,
+                drop: globs(section, &["namedrop"], &drop_separators)?,
             },
             tag_pass: tag_globs(section, "tagpass")?,
             tag_drop: tag_globs(section, "tagdrop")?,
             metric_pass: metric_pass(section)?,
             fields: Rule {
-                pass: globs(section, &["fieldinclude", "fieldpass"], "")?,
-                drop: globs(section, &["fieldexclude", "fielddrop"], "")?,
+                pass: globs(section, &["pass", "fieldpass", "fieldinclude"], "")?,
+                drop: globs(section, &["drop", "fielddrop", "fieldexclude"], "")?,
             },
             tags: Rule {
                 pass: globs(section, &["taginclude"], "")?,
@@ -96,7 +96,7 @@ impl Filter {
     }
 }
 
-/// The globs under the first of the names that is set; an empty list filters nothing.
+/// The globs under all of the names together, old ones and the present one; an empty list filters nothing.
 fn globs(
     section: &mut Section,
     names: &[&'static str],
@@ -172,7 +172,6 @@ mod tests {
         assert!(!filter("namepass = ['cpu']").selects(&metric()));
         assert!(!filter("namedrop = ['dis?']").selects(&metric()));
         assert!(!filter("namepass = ['d*']\nnamedrop = ['disk']").selects(&metric()));
-        assert!(filter("pass = ['disk']").selects(&metric()), "the old name works");
     }
 
     #[test]
@@ -208,6 +207,16 @@ mod tests {
         filter("fielddrop = ['*']\ntaginclude = ['path']").modify(&mut m);
         assert!(m.fields().is_empty());
         assert_eq!(m.tags().len(), 1);
+    }
+
+    #[test]
+    fn the_oldest_names_are_about_fields() {
+        let old = filter("pass = ['used', 'free']\nfieldinclude = ['inodes']\ndrop = ['free']");
+        assert!(old.selects(&metric()), "whatever the measurement is called");
+        let mut m = metric().field("inodes", 3_u64).field("total", 4_u64);
+        old.modify(&mut m);
+        let fields: Vec<_> = m.fields().iter().map(|(key, _)| key.to_string()).collect();
+        assert_eq!(fields, ["used", "inodes"]);
     }
 
     #[test]
