@@ -130,10 +130,10 @@ pub struct InputOptions {
 
 impl InputOptions {
     pub(crate) fn from_section(section: &mut Section) -> Result<Self, ConfigError> {
-        let options = Self {
+        Ok(Self {
             alias: section.string("alias")?.filter(|alias| !alias.is_empty()),
             log_level: LogLevel::from_section(section)?,
-            interval: section.common_duration("interval")?,
+            interval: section.common_duration("interval")?.filter(|&every| every > 0),
             precision: section.common_duration("precision")?.filter(|&unit| unit > 0),
             collection_jitter: section.common_duration("collection_jitter")?,
             collection_offset: section.common_duration("collection_offset")?.filter(|&offset| offset > 0),
@@ -142,11 +142,7 @@ impl InputOptions {
             rename: Rename::from_section(section)?,
             tags: section.string_table("tags")?.unwrap_or_default(),
             filter: Filter::from_section(section)?,
-        };
-        if options.interval == Some(0) {
-            return Err(section.bad("interval", "must be above zero"));
-        }
-        Ok(options)
+        })
     }
 }
 

@@ -149,7 +149,7 @@ fn old_forms_still_load() {
 #[test]
 fn every_fault_is_named_with_its_line() {
     let text = "[agent]\n  intervall = '10s'\n[[inputs.cpu]]\n  percpu = 'yes'\n[[inputs.smart]]\n[[outputs.loki]]\n\
-                [[processors.lua]]\n[wrong]\n[[inputs.mem]]\n  colect = true\n  interval = '0s'\n";
+                [[processors.lua]]\n[wrong]\n[[aggregators.minmax]]\n  period = '0s'\n";
     let errors = errors(text);
     assert!(
         errors[0].starts_with("telegraf.conf:2: unknown option `intervall` in [agent] (did you mean `interval`?); options that exist: ")
@@ -162,14 +162,20 @@ fn every_fault_is_named_with_its_line() {
         [
             Some("telegraf.conf:4: `percpu` in [inputs.cpu] must be true or false, not a string"),
             Some("telegraf.conf:5: unknown plugin inputs.smart; inputs"),
-            Some("telegraf.conf:11: `interval` in [inputs.mem]: must be above zero"),
             Some("telegraf.conf:6: unknown plugin outputs.loki; outputs"),
             Some("telegraf.conf:7: unknown plugin processors.lua; processors"),
+            Some("telegraf.conf:10: `period` in [aggregators.minmax]: must be above zero"),
             Some(
                 "telegraf.conf:8: unknown table [wrong]; known are [agent], [global_tags], [[inputs.NAME]], [[processors.NAME]], [[aggregators.NAME]], [[outputs.NAME]]"
             ),
         ]
     );
+}
+
+#[test]
+fn an_inputs_interval_of_nothing_is_the_agents() {
+    let config = parse("[[inputs.mem]]\n  interval = '0s'\n").expect("valid");
+    assert_eq!(config.inputs[0].options.interval, None);
 }
 
 #[test]
