@@ -49,11 +49,13 @@ impl InputShape {
 
     /// The metric as it goes into the buffers; `None` where the filters leave nothing of it.
     ///
-    /// 1. Selectors see the original name and the input's own tags.
-    /// 2. The name changes.
-    /// 3. The plugin's `tags`, then the global tags fill in what is absent.
-    /// 4. Modifiers see all of it.
+    /// 1. The time is rounded.
+    /// 2. Selectors see the original name and the input's own tags.
+    /// 3. The name changes.
+    /// 4. The plugin's `tags`, then the global tags fill in what is absent.
+    /// 5. Modifiers see all of it.
     pub(crate) fn apply(&self, mut metric: Metric) -> Option<Metric> {
+        metric.time_ns = round_time(metric.time_ns, self.precision);
         if !self.options.filter.selects(&metric) {
             return None;
         }
@@ -69,7 +71,6 @@ impl InputShape {
                 fill(&mut metric, &self.global_tags);
             }
         }
-        metric.time_ns = round_time(metric.time_ns, self.precision);
         (!metric.fields().is_empty()).then_some(metric)
     }
 }
@@ -147,6 +148,12 @@ mod tests {
             .apply(metric())
             .expect("passes");
         assert_eq!(tags(&m), ["dc=north", "host=own"]);
+    }
+
+    #[test]
+    fn selectors_see_the_rounded_time() {
+        let at_two = "metricpass = \"time == timestamp('1970-01-01T00:00:02Z')\"";
+        assert!(shape(at_two, "").apply(metric()).is_some(), "of 1.6 s two are made");
     }
 
     #[test]
