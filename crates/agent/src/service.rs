@@ -27,6 +27,8 @@ pub trait Service: Send + fmt::Debug {
 pub(crate) enum Report {
     /// Metrics, in order.
     Metrics(Vec<Metric>),
+    /// Metrics of a collection, whose times are the agent's and rounded as those of other inputs.
+    Collected(Vec<Metric>),
     /// A problem that does not end the service.
     Error(GatherError),
 }
@@ -50,11 +52,21 @@ impl Feed {
     }
 
     /// Hands metrics on, waiting while there is no room. Metrics without fields are left out.
-    pub async fn send(&self, mut metrics: Vec<Metric>) {
+    pub async fn send(&self, metrics: Vec<Metric>) {
+        self.send_as(Report::Metrics, metrics).await;
+    }
+
+    /// Like [`send`](Self::send), for what is reported at a [`tick`](Self::tick): its times are rounded to the interval's
+    /// precision, as those of the inputs that are asked.
+    pub async fn send_collected(&self, metrics: Vec<Metric>) {
+        self.send_as(Report::Collected, metrics).await;
+    }
+
+    async fn send_as(&self, report: fn(Vec<Metric>) -> Report, mut metrics: Vec<Metric>) {
         metrics.retain(|metric| !metric.fields().is_empty());
         if !metrics.is_empty() {
             // The agent is gone only when nobody waits for the metrics any more.
-            self.reports.send(Report::Metrics(metrics)).await.ok();
+            self.reports.send(report(metrics)).await.ok();
         }
     }
 

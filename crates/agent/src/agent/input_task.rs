@@ -69,6 +69,11 @@ impl Times {
         }
     }
 
+    /// The unit of what is gathered at these times.
+    pub(super) fn precision(&self, options: &InputOptions, setting: &Setting<'_>) -> i64 {
+        precision(options.precision.unwrap_or(setting.agent.precision), self.interval)
+    }
+
     /// Their beginning, now.
     pub(super) fn schedule(&self) -> Schedule {
         Schedule::new(self.interval, self.offset, self.is_aligned, wall_clock_ns())
@@ -98,7 +103,7 @@ impl InputTask {
         entrance: Entrance,
     ) -> std::io::Result<Self> {
         let times = Times::new(&options, setting);
-        let unit = precision(options.precision.unwrap_or(setting.agent.precision), times.interval);
+        let unit = times.precision(&options, setting);
         let is_probed = options.startup_errors == StartupErrors::Probe;
         let is_delta = input.is_delta();
         Ok(Self {

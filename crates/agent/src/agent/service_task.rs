@@ -21,6 +21,7 @@ use crate::config::{InputOptions, PluginId, StartupErrors};
 use crate::guard;
 use crate::input::GatherError;
 use crate::metric::Metric;
+use crate::schedule::round_time;
 use crate::service::{Feed, Report, Service};
 use crate::shape::InputShape;
 use crate::statistics::{Counters, Stat};
@@ -56,6 +57,8 @@ pub(super) struct ServiceTask {
 #[derive(Debug)]
 struct Hand {
     shape: InputShape,
+    /// The unit of the times of collections.
+    collected_unit: i64,
     entrance: Entrance,
     complaints: Complaints,
     counters: Arc<Counters>,
@@ -72,12 +75,14 @@ impl ServiceTask {
         entrance: Entrance,
     ) -> Self {
         let times = Times::new(&options, setting);
-        // A service's own times are kept to the nanosecond unless its table has a `precision`.
+        // A service's own times are kept to the nanosecond unless its table has a `precision`, unlike those of collections.
+        let collected_unit = times.precision(&options, setting);
         let unit = options.precision.unwrap_or(1);
         Self {
             startup_errors: options.startup_errors,
             hand: Hand {
                 shape: InputShape::new(options, Arc::clone(setting.global_tags), setting.agent, unit),
+                collected_unit,
                 entrance,
                 complaints: Complaints::new(id.to_string()),
                 counters,
@@ -153,6 +158,12 @@ impl Hand {
     async fn take(&mut self, reported: Report) {
         match reported {
             Report::Metrics(metrics) => self.metrics(metrics).await,
+            Report::Collected(mut metrics) => {
+                for metric in &mut metrics {
+                    metric.time_ns = round_time(metric.time_ns, self.collected_unit);
+                }
+                self.metrics(metrics).await;
+            }
             Report::Error(error) => {
                 self.report.failed_gathers += 1;
                 self.counters.add(Stat::GatherErrors, 1);

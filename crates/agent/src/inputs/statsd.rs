@@ -76,10 +76,11 @@ impl Service for Statsd {
             loop {
                 let mut ticks = feed.clone();
                 tokio::select! {
-                    now_ns = feed.tick() => self.flush(now_ns, feed).await,
+                    now_ns = feed.tick() => feed.send_collected(self.flushed(now_ns)).await,
                     () = ticks.stopped() => {
-                        // What came since the last tick is told as well.
-                        self.flush(crate::agent::wall_clock_ns(), feed).await;
+                        // What came since the last tick is told as well, at its very time: rounded it might take the
+                        // place of what the tick told.
+                        feed.send(self.flushed(crate::agent::wall_clock_ns())).await;
                         return Ok(());
                     }
                 }
@@ -89,10 +90,10 @@ impl Service for Statsd {
 }
 
 impl Statsd {
-    async fn flush(&self, now_ns: i64, feed: &Feed) {
+    fn flushed(&self, now_ns: i64) -> Vec<Metric> {
         let mut metrics = Vec::new();
         self.store.lock().flush(now_ns, &mut metrics);
-        feed.send(metrics).await;
+        metrics
     }
 }
 

@@ -38,7 +38,7 @@ impl Running {
     /// The next metrics.
     pub(crate) async fn metrics(&mut self) -> Vec<Metric> {
         match self.next().await {
-            Report::Metrics(metrics) => metrics,
+            Report::Metrics(metrics) | Report::Collected(metrics) => metrics,
             Report::Error(error) => panic!("an error instead of metrics: {error}"),
         }
     }
@@ -47,7 +47,7 @@ impl Running {
     pub(crate) async fn error(&mut self) -> String {
         match self.next().await {
             Report::Error(error) => error.to_string(),
-            Report::Metrics(metrics) => panic!("metrics instead of an error: {metrics:?}"),
+            Report::Metrics(metrics) | Report::Collected(metrics) => panic!("metrics instead of an error: {metrics:?}"),
         }
     }
 
@@ -63,7 +63,7 @@ impl Running {
         ended.expect("it ends in time").expect("it does not panic").expect("no error at the end");
         let mut rest = Vec::new();
         while let Ok(report) = self.reports.try_recv() {
-            if let Report::Metrics(metrics) = report {
+            if let Report::Metrics(metrics) | Report::Collected(metrics) = report {
                 rest.extend(metrics);
             }
         }

@@ -103,6 +103,22 @@ async fn a_service_sees_the_ticks_of_its_interval() {
 }
 
 #[tokio::test]
+async fn what_is_collected_has_the_precision_of_the_interval() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let out = dir.path().join("out.lp");
+    let probe = probe(|_, mut feed, _| {
+        Box::pin(async move {
+            feed.send_collected(vec![metric("tick", 1_600_000_001)]).await;
+            feed.send(vec![metric("own", 1_600_000_001)]).await;
+            feed.stopped().await;
+            Ok(())
+        })
+    });
+    run(&probe, "interval = '10s'", &out, 100).await.expect("ran");
+    assert_eq!(written(&out), ["tick x=1i 2000000000", "own x=1i 1600000001"]);
+}
+
+#[tokio::test]
 async fn a_service_that_fails_or_panics_is_run_again() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let out = dir.path().join("out.lp");
