@@ -6,7 +6,7 @@ use crate::config::{ConfigError, Scalar, Section};
 use crate::context::Context;
 use crate::field_value;
 use crate::filter::glob::Globs;
-use crate::metric::{Metric, Value};
+use crate::metric::{Key, Metric, Value};
 use crate::processor::Processor;
 
 /// The processor.
@@ -70,40 +70,40 @@ impl Mapping {
         self.values.iter().find(|(from, _)| from == value).map(|(_, to)| to).or(self.default.as_ref())
     }
 
-    fn map_fields(&self, metric: &mut Metric) {
-        let Some(fields) = &self.fields else { return };
-        let mapped: Vec<_> = metric
-            .fields()
-            .iter()
-            .filter(|(key, _)| fields.matches(key))
-            .filter_map(|(key, value)| Some((key.clone(), self.of(&field_value::text(value))?.clone())))
-            .collect();
-        for (key, value) in mapped {
-            metric.set_field(self.dest.clone().map_or(key, Into::into), Value(value));
-        }
+    /// Keys and values to set.
+    fn new_fields(&self, metric: &Metric) -> Vec<(Key, FieldValue)> {
+        let Some(fields) = &self.fields else { return Vec::new() };
+        let matching = metric.fields().iter().filter(|(key, _)| fields.matches(key));
+        matching
+            .filter_map(|(key, value)| Some((self.goes_to(key), self.of(&field_value::text(value))?.clone())))
+            .collect()
     }
 
-    fn map_tags(&self, metric: &mut Metric) {
-        let Some(tags) = &self.tags else { return };
-        let mapped: Vec<_> = metric
-            .tags()
-            .iter()
-            .filter(|(key, _)| tags.matches(key))
+    fn new_tags(&self, metric: &Metric) -> Vec<(Key, String)> {
+        let Some(tags) = &self.tags else { return Vec::new() };
+        let matching = metric.tags().iter().filter(|(key, _)| tags.matches(key));
+        matching
             .filter_map(|(key, value)| {
-                Some((key.clone(), field_value::general(self.of(value)?).into_owned()))
+                Some((self.goes_to(key), field_value::general(self.of(value)?).into_owned()))
             })
-            .collect();
-        for (key, value) in mapped {
-            metric.set_tag(self.dest.clone().map_or(key, Into::into), value);
-        }
+            .collect()
+    }
+
+    fn goes_to(&self, key: &Key) -> Key {
+        self.dest.clone().map_or_else(|| key.clone(), Into::into)
     }
 }
 
 impl Processor for Enum {
     fn apply(&mut self, mut metric: Metric, _: i64, out: &mut Vec<Metric>) {
-        for mapping in &self.mappings {
-            mapping.map_fields(&mut metric);
-            mapping.map_tags(&mut metric);
+        // As in the original every mapping sees the values as they came; of several for one key the last counts.
+        let fields: Vec<_> = self.mappings.iter().flat_map(|mapping| mapping.new_fields(&metric)).collect();
+        let tags: Vec<_> = self.mappings.iter().flat_map(|mapping| mapping.new_tags(&metric)).collect();
+        for (key, value) in fields {
+            metric.set_field(key, Value(value));
+        }
+        for (key, value) in tags {
+            metric.set_tag(key, value);
         }
         out.push(metric);
     }
@@ -132,5 +132,15 @@ mod tests {
             applied(build, options, metric(8)),
             ["m,level_a=0.5,level_b=high status=\"red\",on=\"yes\",n=-1i,code=2i 7"]
         );
+    }
+
+    #[test]
+    fn every_mapping_sees_the_values_as_they_came() {
+        let options = "[[mapping]]\nfields=['state']\n[mapping.value_mappings]\nup='down'\ndown='up'\n\
+                       [[mapping]]\nfields=['state']\ndest='code'\n[mapping.value_mappings]\nup=1\ndown=0\n\
+                       [[mapping]]\ntags=['t']\n[mapping.value_mappings]\na='b'\n\
+                       [[mapping]]\ntags=['t']\ndest='u'\n[mapping.value_mappings]\na='c'\nb='d'\n";
+        let metric = Metric::new("m", 7).tag("t", "a").field("state", "up");
+        assert_eq!(applied(build, options, metric), ["m,t=b,u=c state=\"down\",code=1i 7"]);
     }
 }
