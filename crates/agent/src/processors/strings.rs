@@ -8,7 +8,7 @@ use skywatch_model::FieldValue;
 
 use crate::config::{ConfigError, Section};
 use crate::context::Context;
-use crate::metric::Metric;
+use crate::metric::{Key, Metric};
 use crate::processor::Processor;
 
 /// The processor; the operations in the order in which they run, which is not the file's.
@@ -22,7 +22,7 @@ struct Strings {
 struct Operation {
     change: Change,
     target: Target,
-    /// Where a changed tag or field goes; `None` is in place.
+    /// Where the changed value of one tag or field goes; `None` is in place. Those that `*` stands for stay where they are.
     dest: Option<String>,
 }
 
@@ -136,7 +136,7 @@ impl Operation {
                 .map(|(key, value)| (key.clone(), self.change.of(value).into_owned()))
                 .collect();
             for (key, value) in changed {
-                metric.set_tag(self.dest.clone().map_or(key, Into::into), value);
+                metric.set_tag(self.goes_to(self.target.tag.as_ref(), key), value);
             }
         }
         if self.target.tag_key.is_some() {
@@ -161,7 +161,7 @@ impl Operation {
                 })
                 .collect();
             for (key, value) in changed {
-                metric.set_field(self.dest.clone().map_or(key, Into::into), value);
+                metric.set_field(self.goes_to(self.target.field.as_ref(), key), value);
             }
         }
         if self.target.field_key.is_some() {
@@ -172,9 +172,14 @@ impl Operation {
         }
     }
 
+    fn goes_to(&self, selector: Option<&String>, key: Key) -> Key {
+        let dest = self.dest.as_ref().filter(|_| selector.is_some_and(|selector| selector != "*"));
+        dest.map_or(key, |dest| dest.clone().into())
+    }
+
     /// A key is never emptied.
-    fn new_key<'a>(&'a self, key: &'a str) -> Cow<'a, str> {
-        let new = self.dest.as_deref().map_or_else(|| self.change.of(key), Cow::Borrowed);
+    fn new_key<'a>(&self, key: &'a str) -> Cow<'a, str> {
+        let new = self.change.of(key);
         if new.is_empty() { Cow::Borrowed(key) } else { new }
     }
 }
@@ -288,5 +293,16 @@ mod tests {
                        [[lowercase]]\nfield='s'\ndest='low'\n";
         let metric = Metric::new("m", 7).tag("t", "v").field("s", "aB").field("k", 1_i64).field("n", 2_i64);
         assert_eq!(applied(build, options, metric), ["M,T=v s=\"AB\",K=1i,n=2i,low=\"ab\" 7"]);
+    }
+
+    #[test]
+    fn a_destination_is_for_the_value_of_one_tag_or_field() {
+        let metric = || Metric::new("m", 7).tag("a", "x").tag("b", "y").field("s", "p").field("z", "q");
+        let all = "[[uppercase]]\ntag='*'\nfield='*'\ndest='d'";
+        assert_eq!(applied(build, all, metric()), ["m,a=X,b=Y s=\"P\",z=\"Q\" 7"]);
+        let keys = "[[uppercase]]\ntag_key='a'\nfield_key='s'\ndest='d'";
+        assert_eq!(applied(build, keys, metric()), ["m,A=x,b=y S=\"p\",z=\"q\" 7"]);
+        let one = "[[uppercase]]\ntag='a'\nfield='s'\ndest='d'";
+        assert_eq!(applied(build, one, metric()), ["m,a=x,b=y,d=X s=\"p\",z=\"q\",d=\"P\" 7"]);
     }
 }
