@@ -118,11 +118,12 @@ impl Json {
         };
         let mut metric = Metric::new(name, time_ns);
         let is = |globs: &Option<Globs>, key: &str| globs.as_ref().is_some_and(|globs| globs.matches(key));
-        for (key, value) in &leaves {
-            let is_time = self.time.as_ref().is_some_and(|(time, _)| time == key);
+        // The time is nothing else, whatever globs match its key.
+        let is_time = |key: &str| self.time.as_ref().is_some_and(|(time, _)| time == key);
+        for (key, value) in leaves.iter().filter(|(key, _)| !is_time(key)) {
             if is(&self.tag_keys, key) {
                 metric.set_tag(key.clone(), as_text(value));
-            } else if !is_time {
+            } else {
                 match value {
                     Value::Number(number) => metric.set_field(key.clone(), float(number)),
                     Value::String(text) if is(&self.string_fields, key) => {
@@ -208,6 +209,8 @@ mod tests {
             parsed(build, options, r#"[{"n": "cpu", "t": 1536869008123, "v": 1}, {"t": "5", "v": 2}]"#),
             ["cpu v=1 1536869008123000000", "file v=2 5000000"]
         );
+        let tagged = format!("{options}\ntag_keys = ['t*']");
+        assert_eq!(parsed(build, &tagged, r#"{"t": 5, "to": "a", "v": 2}"#), ["file,to=a v=2 5000000"]);
         let options =
             "json_time_key = 'b_time'\njson_time_format = '02 Jan 06 15:04 MST'\njson_timezone = 'UTC'";
         assert_eq!(
