@@ -39,8 +39,8 @@ struct InfluxDbListener {
 /// What the `internal` input tells of the listener.
 #[derive(Debug)]
 struct Counts {
-    bytes_recv: Arc<AtomicI64>,
-    requests_recv: Arc<AtomicI64>,
+    bytes_received: Arc<AtomicI64>,
+    requests_received: Arc<AtomicI64>,
     requests_served: Arc<AtomicI64>,
     writes_served: Arc<AtomicI64>,
     queries_served: Arc<AtomicI64>,
@@ -51,11 +51,15 @@ struct Counts {
 
 impl Counts {
     fn of(statistics: &Statistics, address: &Address) -> Self {
-        let count =
-            |field| statistics.own("influxdb_listener", vec![("address", address.to_string())], field);
+        // As Telegraf's configuration has it, without a scheme.
+        let address = match address {
+            Address::Tcp(address) => address.clone(),
+            other => other.to_string(),
+        };
+        let count = |field| statistics.own("influxdb_listener", vec![("address", address.clone())], field);
         Self {
-            bytes_recv: count("bytes_recv"),
-            requests_recv: count("requests_recv"),
+            bytes_received: count("bytes_received"),
+            requests_received: count("requests_received"),
             requests_served: count("requests_served"),
             writes_served: count("writes_served"),
             queries_served: count("queries_served"),
@@ -136,7 +140,7 @@ struct Door {
 
 impl Handler for Door {
     async fn handle(&self, _: SocketAddr, request: Request<Incoming>) -> Answer {
-        add(&self.counts.requests_recv, 1);
+        add(&self.counts.requests_received, 1);
         let mut answer = self.answer(request).await.unwrap_or_else(|refusal| refusal);
         add(&self.counts.requests_served, 1);
         answer.headers_mut().insert("X-Influxdb-Version", HeaderValue::from_static(VERSION));
@@ -197,7 +201,7 @@ impl Door {
         let data = read_body(request, self.options.body_max, self.options.body_timeout)
             .await
             .map_err(body_refusal)?;
-        add(&self.counts.bytes_recv, data.len());
+        add(&self.counts.bytes_received, data.len());
         let mut metrics = Vec::new();
         let parsed = influx::parse_lines(&data, precision, crate::agent::wall_clock_ns(), &mut metrics);
         for (tag, value) in
@@ -275,6 +279,28 @@ mod tests {
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key");
         mac.update(signed.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+    }
+
+    #[test]
+    fn counts_have_telegrafs_names() {
+        let statistics = Statistics::default();
+        let _counts = Counts::of(&statistics, &Address::parse(":8186").expect("an address"));
+        let all = statistics.own_all();
+        let fields: Vec<_> = all.iter().map(|one| one.field).collect();
+        assert_eq!(
+            fields,
+            [
+                "bytes_received",
+                "requests_received",
+                "requests_served",
+                "writes_served",
+                "queries_served",
+                "pings_served",
+                "not_founds_served",
+                "auth_failures"
+            ]
+        );
+        assert!(all.iter().all(|one| one.tags == [("address", ":8186".to_owned())]), "{all:?}");
     }
 
     #[test]
