@@ -168,11 +168,7 @@ impl Door {
         }
         match path.as_str() {
             "/write" => {
-                let unit = parameter("precision").filter(|unit| !unit.is_empty()).unwrap_or("ns");
-                let precision = Precision::parse(unit).ok_or_else(|| {
-                    let reason = format!("precision {unit:?} is none of ns, us, ms, s, m, h");
-                    refusal(StatusCode::BAD_REQUEST, &reason)
-                })?;
+                let precision = precision(parameter("precision"));
                 let database = parameter("db").unwrap_or_default().to_owned();
                 let policy = parameter("rp").unwrap_or_default().to_owned();
                 let answer = self.write(request, precision, &database, &policy).await;
@@ -235,6 +231,11 @@ impl Door {
         }
         true
     }
+}
+
+/// The unit of a request's times; one that nobody knows is nanoseconds, as in InfluxDB 1.x.
+fn precision(parameter: Option<&str>) -> Precision {
+    parameter.and_then(Precision::parse).unwrap_or_default()
 }
 
 /// Whether a JSON web token (RFC 7519, signed with HMAC-SHA256) is this user's and has not expired at `now`, in
@@ -301,6 +302,14 @@ mod tests {
             ]
         );
         assert!(all.iter().all(|one| one.tags == [("address", ":8186".to_owned())]), "{all:?}");
+    }
+
+    #[test]
+    fn a_precision_that_nobody_knows_is_nanoseconds() {
+        assert_eq!(precision(Some("ms")), Precision::Millisecond);
+        for unit in [None, Some(""), Some("ns"), Some("rfc3339"), Some("1s")] {
+            assert_eq!(precision(unit), Precision::Nanosecond, "{unit:?}");
+        }
     }
 
     #[test]
