@@ -12,16 +12,20 @@ const QUOTE_BYTES_MAX: usize = 1024;
 
 /// What a tool printed, if it ended well within `patience`. One that does not end is killed.
 pub(super) fn output(command: &mut Command, patience: Duration) -> Result<String, String> {
-    output_of(command, patience, &[])
+    output_of(command, patience, &[]).map(|(text, _)| text)
 }
 
-/// The same for a tool that ends with one of the codes in `well` although all is well.
-pub(super) fn output_of(command: &mut Command, patience: Duration, well: &[i32]) -> Result<String, String> {
+/// The same for a tool that ends with one of the codes in `well` although all is well, and with which it ended.
+pub(super) fn output_of(
+    command: &mut Command,
+    patience: Duration,
+    well: &[i32],
+) -> Result<(String, i32), String> {
     let finished = process::run(command, patience, OUTPUT_BYTES_MAX)?;
-    if !finished.status.success() && !finished.status.code().is_some_and(|code| well.contains(&code)) {
-        return Err(format!("{}: {}", finished.status, first_line(&finished.stderr, QUOTE_BYTES_MAX)));
+    match finished.status.code().filter(|code| *code == 0 || well.contains(code)) {
+        Some(code) => Ok((String::from_utf8_lossy(&finished.stdout).into_owned(), code)),
+        None => Err(format!("{}: {}", finished.status, first_line(&finished.stderr, QUOTE_BYTES_MAX))),
     }
-    Ok(String::from_utf8_lossy(&finished.stdout).into_owned())
 }
 
 #[cfg(test)]

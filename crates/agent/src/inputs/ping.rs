@@ -153,10 +153,11 @@ impl Input for Ping {
 fn run(options: &Options, host: &str, metric: Metric, patience: Duration) -> Asked {
     let mut command = Command::new(&options.binary);
     command.args(options.arguments(host)).env("LC_ALL", "C");
-    // Without a reply it ends with 1, which is a result.
-    let seen = command::output_of(&mut command, patience, &[1]).and_then(|text| text::parse(&text));
+    // Without a reply, or with fewer than asked for before its deadline, it ends with 1, which is a result.
+    let seen = command::output_of(&mut command, patience, &[1])
+        .and_then(|(text, code)| Ok((text::parse(&text)?, code)));
     match seen {
-        Ok(seen) => Ok(vec![finished(metric, options, &seen)]).into(),
+        Ok((seen, code)) => Ok(vec![finished(metric, options, &seen, code)]).into(),
         Err(reason) => {
             // A name that nobody knows is one of its failures as well.
             let unknown = options.native && is_unknown_host(&reason);
@@ -172,7 +173,8 @@ fn is_unknown_host(reason: &str) -> bool {
         .any(|words| reason.contains(words))
 }
 
-fn finished(mut metric: Metric, options: &Options, seen: &Seen) -> Metric {
+/// `code` is what the program ended with.
+fn finished(mut metric: Metric, options: &Options, seen: &Seen, code: i32) -> Metric {
     let integer = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     metric.set_field("packets_transmitted", integer(seen.transmitted));
     metric.set_field("packets_received", integer(seen.received));
@@ -200,7 +202,11 @@ fn finished(mut metric: Metric, options: &Options, seen: &Seen) -> Metric {
             }
         }
     }
-    metric.set_field("result_code", i64::from(seen.received == 0));
+    // As in the original, which has no program to ask for `native`.
+    metric.set_field(
+        "result_code",
+        if options.native { i64::from(seen.received == 0) } else { i64::from(code) },
+    );
     metric
 }
 

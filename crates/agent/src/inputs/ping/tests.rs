@@ -22,7 +22,7 @@ fn shown(metric: &Metric) -> Vec<String> {
 fn replies_and_silence_of_iputils() {
     let of = |text: &str, method: &str| {
         let seen = text::parse(text).expect("real output");
-        shown(&finished(Metric::new("ping", 0), &options(method), &seen))
+        shown(&finished(Metric::new("ping", 0), &options(method), &seen, i32::from(seen.received == 0)))
     };
     assert_eq!(
         of(REPLIES, ""),
@@ -54,6 +54,23 @@ fn replies_and_silence_of_iputils() {
         ["packets_transmitted=1i", "packets_received=0i", "percent_packet_loss=100.0000", "result_code=1i"];
     assert_eq!(of(SILENCE, ""), silence);
     assert_eq!(of(SILENCE, "method = \"native\"\npercentiles = [50]"), silence);
+}
+
+#[test]
+fn a_reply_that_is_missing_is_a_result_of_exec_and_none_of_native() {
+    const SCRIPT: &str = "echo '64 bytes from 10.0.0.1: icmp_seq=1 ttl=64 time=1 ms'; \
+                          echo '3 packets transmitted, 1 received, 66% packet loss, time 2001ms'; exit 1";
+    for (method, code) in [("exec", "result_code=1i"), ("native", "result_code=0i")] {
+        let text =
+            format!("urls = ['h']\nmethod = '{method}'\nbinary = 'sh'\narguments = ['-c', \"{SCRIPT}\"]");
+        let mut input = build(&mut section_for_tests(&text), &Context::default()).expect("valid");
+        let mut acc = Accumulator::new(0);
+        input.gather(&mut acc).expect("a runtime");
+        let (metrics, errors) = acc.into_parts();
+        assert!(errors.is_empty(), "{errors:?}");
+        let fields = shown(&metrics[0]);
+        assert_eq!((fields[1].as_str(), fields[fields.len() - 1].as_str()), ("packets_received=1i", code));
+    }
 }
 
 #[test]
