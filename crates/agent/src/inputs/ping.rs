@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::command;
+use super::listener_options::bytes;
 use crate::config::{ConfigError, Section};
 use crate::context::Context;
 use crate::input::{Accumulator, GatherError, Input};
@@ -71,8 +72,12 @@ impl Options {
             return Err(section.bad("percentiles", format!("{bad} is not between 0 and 100")));
         }
         section.without_effect("privileged", "the system's ping has the right that it needs");
+        let mut seconds = |key| Ok::<_, ConfigError>(section.duration(key)?.map(|nanos| nanos as f64 / 1e9));
         // An interval below a fifth of a second is for the superuser.
-        let interval = section.float("ping_interval")?.unwrap_or(1.0).max(0.2);
+        let interval = seconds("ping_interval")?.unwrap_or(1.0).max(0.2);
+        let timeout = seconds("timeout")?.unwrap_or(0.0);
+        // The program takes whole ones.
+        let deadline = seconds("deadline")?.map_or(10, |seconds| seconds as usize);
         let binary = section.string("binary")?.filter(|text| !text.is_empty());
         let (ipv4, ipv6) =
             (section.boolean("ipv4")?.unwrap_or(false), section.boolean("ipv6")?.unwrap_or(false));
@@ -84,15 +89,15 @@ impl Options {
             native,
             count: section.count("count")?.filter(|&count| count > 0).unwrap_or(1),
             interval,
-            timeout: section.float("timeout")?.filter(|&seconds| seconds > 0.0).unwrap_or(0.0),
-            deadline: section.count("deadline")?.unwrap_or(10),
+            timeout,
+            deadline,
             interface: section.string("interface")?.unwrap_or_default(),
             percentiles,
             binary: binary.unwrap_or_else(|| "ping".to_owned()),
             arguments: section.strings("arguments")?.unwrap_or_default(),
             ipv4,
             ipv6,
-            size: section.count("size")?.unwrap_or(56),
+            size: bytes(section, "size")?.filter(|size| *size > 0).unwrap_or(56),
         })
     }
 

@@ -99,6 +99,10 @@ fn arguments() {
         "-c 3 -n -s 16 -i 0.2 -W 2.5 -I eth0 -6 h"
     );
     assert_eq!(of("method = \"native\"\nsize = 100\nipv4 = true"), "-c 1 -n -s 100 -i 1 -w 10 -4 h");
+    assert_eq!(
+        of("method = 'native'\nping_interval = '500ms'\ntimeout = '2s'\ndeadline = '1m'\nsize = '1KiB'"),
+        "-c 1 -n -s 1024 -i 0.5 -W 2 -w 60 h"
+    );
     assert_eq!(of("arguments = [\"-c\", \"5\"]"), "-c 5 h");
     for (text, wanted) in [
         ("method = \"icmp\"", "\"icmp\" is neither"),
