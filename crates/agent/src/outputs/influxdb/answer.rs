@@ -4,11 +4,13 @@
 //! |---|---|
 //! | 2xx, empty or without an error | stored |
 //! | "hinted handoff queue not empty" | stored: the cluster has the points in its queue |
-//! | 4xx "partial write: ... dropped=N" | the rest is stored, N are refused for good |
-//! | 400 "unable to parse", and other 400 and 422 about the points | refused for good |
+//! | 400, 422, 5xx "partial write: ... dropped=N" | the rest is stored, N are refused for good |
+//! | 5xx "points beyond retention policy" | the same |
+//! | 5xx "partial write" alone | too few owners have the points: may succeed later |
+//! | 400 and 5xx "unable to parse", and other 400 and 422 about the points | refused for good |
 //! | 413 | too large as it is |
 //! | 404 "database not found" | to be created |
-//! | 401, 403, 408, 429, other 4xx, 5xx, answers that no InfluxDB gives | may succeed later |
+//! | 401, 403, 408, 429, other 4xx and 5xx, answers that no InfluxDB gives | may succeed later |
 
 use std::time::Duration;
 
@@ -52,6 +54,10 @@ pub(super) fn read(status: StatusCode, retry_after: Option<Duration>, body: &str
     let error = error_text(body);
     let reason = || reason_of(status, error.as_deref(), body);
     let says = |text: &str| error.as_deref().is_some_and(|error| error.contains(text));
+    let partial = || Answer::Partial {
+        rejected: dropped(error.as_deref().unwrap_or_default()),
+        reason: reason(),
+    };
     let later = || Answer::Retry { reason: reason(), after: retry_after, reached: true };
 
     if says("hinted handoff queue not empty") {
@@ -64,9 +70,11 @@ pub(super) fn read(status: StatusCode, retry_after: Option<Duration>, body: &str
         }
         400..=499 if says("database not found") => Answer::NoDatabase,
         413 => Answer::TooLarge { reason: reason() },
-        400 | 422 if says("partial write") => {
-            Answer::Partial { rejected: dropped(error.as_deref().unwrap_or_default()), reason: reason() }
-        }
+        400 | 422 if says("partial write") => partial(),
+        // What no repetition changes, whatever status a cluster gives it. A bare "partial write" is none of it: fewer owners
+        // have the points than were asked for.
+        500..=599 if says("partial write: ") || says("points beyond retention policy") => partial(),
+        500..=599 if says("unable to parse") => Answer::Rejected { reason: reason() },
         // A proxy that answers 400 with a page of its own has not looked at the points.
         400 | 422 if error.is_some() && !PARAMETERS.iter().any(|cause| says(cause)) => {
             Answer::Rejected { reason: reason() }
@@ -145,6 +153,19 @@ mod tests {
     }
 
     #[test]
+    fn refused_for_good_whatever_the_status() {
+        for (text, rejected) in [
+            ("write failed: partial write: field type conflict: input field dropped=4", 4),
+            ("partial write: unable to parse 'x': missing fields", 1),
+            ("write failed: points beyond retention policy dropped=2", 2),
+        ] {
+            let reason = format!("500: {text}");
+            assert_eq!(answer(500, &error(text)), Answer::Partial { rejected, reason });
+        }
+        assert!(matches!(answer(503, &error("unable to parse 'x'")), Answer::Rejected { .. }));
+    }
+
+    #[test]
     fn too_large_and_no_database() {
         assert!(matches!(answer(413, &error("Request Entity Too Large")), Answer::TooLarge { .. }));
         assert!(matches!(answer(413, "<html>nginx</html>"), Answer::TooLarge { .. }));
@@ -163,6 +184,8 @@ mod tests {
             (429, String::new()),
             (500, error("timeout")),
             (500, error("partial write")),
+            (500, error("write failed: retention policy not found: x")),
+            (502, "<html>partial write</html>".to_owned()),
             (503, String::new()),
             (200, "<html>login</html>".to_owned()),
             (200, error("something")),
