@@ -77,6 +77,8 @@ pub const INPUTS: &[InputEntry] = &[
     service("influxdb_v2_listener", influxdb_v2_listener::build),
     polled("internal", internal::build),
     polled("interrupts", interrupts::build),
+    // An old name of `diskio`.
+    polled("io", diskio::build),
     polled("kafka", kafka::build),
     service("kafka_consumer", kafka_consumer::build),
     polled("keepalived", keepalived::build),

@@ -141,9 +141,9 @@ fn common_options_of_plugins() {
 
 #[test]
 fn old_forms_still_load() {
-    let config = parse("[tags]\ndc = 'x'\n[plugins.mem]\n[cpu]\n").expect("valid");
+    let config = parse("[tags]\ndc = 'x'\n[plugins.mem]\n[cpu]\n[io]\n[[inputs.io]]\n").expect("valid");
     assert_eq!(config.global_tags["dc"], "x");
-    assert_eq!(config.inputs.len(), 2);
+    assert_eq!(config.inputs.len(), 4);
 }
 
 #[test]
