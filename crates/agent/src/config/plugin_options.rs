@@ -263,7 +263,7 @@ impl AggregatorOptions {
             period: section.common_duration("period")?.unwrap_or(30_000_000_000),
             delay: section.common_duration("delay")?.unwrap_or(100_000_000),
             grace: section.common_duration("grace")?.unwrap_or(0),
-            drop_original: section.boolean("drop_original")?.unwrap_or(false),
+            drop_original: section.common_boolean("drop_original")?.unwrap_or(false),
             rename: Rename::from_section(section)?,
             tags: section.string_table("tags")?.unwrap_or_default(),
             filter: Filter::from_section(section)?,

@@ -103,6 +103,21 @@ impl Section {
         }
     }
 
+    /// A boolean of an option that many plugins have. As in the original it may be a text, in any of Go's words.
+    pub(super) fn common_boolean(&mut self, key: &'static str) -> Result<Option<bool>, ConfigError> {
+        let text = self.entries.iter().find_map(|entry| match &entry.node.value {
+            Value::String(text) if entry.key == key => Some(text.as_str()),
+            _ => None,
+        });
+        let said = match text {
+            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => true,
+            Some("0" | "f" | "F" | "false" | "FALSE" | "False") => false,
+            Some(_) | None => return self.boolean(key),
+        };
+        self.take(key);
+        Ok(Some(said))
+    }
+
     /// An integer that is not negative.
     pub fn count(&mut self, key: &'static str) -> Result<Option<usize>, ConfigError> {
         match self.take(key) {

@@ -179,6 +179,19 @@ fn an_inputs_interval_of_nothing_is_the_agents() {
 }
 
 #[test]
+fn drop_original_may_be_a_text() {
+    for (said, dropped) in
+        [("'true'", true), ("'T'", true), ("'1'", true), ("'FALSE'", false), ("true", true)]
+    {
+        let text = format!("[[inputs.mem]]\n[[aggregators.minmax]]\n  drop_original = {said}\n");
+        let config = parse(&text).expect("valid");
+        assert_eq!(config.aggregators[0].options.drop_original, dropped, "{said}");
+    }
+    let errors = errors("[[aggregators.minmax]]\n  drop_original = 'yes'\n");
+    assert!(errors[0].contains("must be true or false, not a string"), "{errors:?}");
+}
+
+#[test]
 fn a_plugins_unknown_option_lists_those_there_are() {
     let errors = errors("[[inputs.mem]]\n  colect_extended = true\n");
     assert!(errors[0].starts_with(
