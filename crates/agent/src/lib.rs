@@ -37,6 +37,7 @@ mod context;
 mod exposition;
 mod field_value;
 mod filter;
+mod go_regex;
 mod graphite_template;
 mod guard;
 mod inputs;

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::config::{ConfigError, Section};
 use crate::context::Context;
+use crate::go_regex;
 use crate::input::{Accumulator, GatherError, Input};
 use crate::metric::Metric;
 use crate::net::parallel::{Asked, Parallel};
@@ -99,8 +100,8 @@ impl Options {
                 section.bad("send", "over UDP there has to be something to send and something to expect")
             );
         }
-        let expect = expect.map(|text| Regex::new(&text)).transpose();
-        let expect = expect.map_err(|error| section.bad("expect", error.to_string()))?;
+        let expect = expect.map(|text| go_regex::compile(&text)).transpose();
+        let expect = expect.map_err(|why| section.bad("expect", why))?;
         Ok(Self { udp, address, timeout, read_timeout, send, expect })
     }
 

@@ -8,6 +8,7 @@ use skywatch_model::FieldValue;
 use crate::config::{ConfigError, Section};
 use crate::context::Context;
 use crate::filter::glob::Globs;
+use crate::go_regex;
 use crate::metric::Metric;
 use crate::processor::Processor;
 
@@ -86,7 +87,7 @@ fn pattern(table: &mut Section) -> Result<Regex, ConfigError> {
     if text.is_empty() {
         return Err(table.bad("pattern", "a regular expression is needed"));
     }
-    Regex::new(&text).map_err(|error| table.bad("pattern", error.to_string()))
+    go_regex::compile(&text).map_err(|why| table.bad("pattern", why))
 }
 
 impl ValueRule {
@@ -244,6 +245,13 @@ mod tests {
             "[[fields]]\nkey='request'\npattern='^/api/(?P<method>\\w+)[/?].*category=(?P<category>\\w+)'\n";
         let out = applied(build, options, metric());
         assert!(out[0].ends_with("bytes=270u,method=\"search\",category=\"plugins\" 7"), "{out:?}");
+    }
+
+    #[test]
+    fn patterns_are_gos() {
+        let options = "[[fields]]\nkey='request'\npattern='^{(?P<first>[^[]+)\\['";
+        let metric = Metric::new("m", 7).field("request", "{a[b");
+        assert_eq!(applied(build, options, metric), ["m request=\"{a[b\",first=\"a\" 7"]);
     }
 
     #[test]

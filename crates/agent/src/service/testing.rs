@@ -47,7 +47,9 @@ impl Running {
     pub(crate) async fn error(&mut self) -> String {
         match self.next().await {
             Report::Error(error) => error.to_string(),
-            Report::Metrics(metrics) | Report::Collected(metrics) => panic!("metrics instead of an error: {metrics:?}"),
+            Report::Metrics(metrics) | Report::Collected(metrics) => {
+                panic!("metrics instead of an error: {metrics:?}")
+            }
         }
     }
 

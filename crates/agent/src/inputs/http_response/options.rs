@@ -8,6 +8,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Url};
 
 use crate::config::{ConfigError, Section};
+use crate::go_regex;
 use crate::net::http::{self, Connecting};
 use crate::net::interface::interface_address;
 use crate::net::tls::ClientTls;
@@ -104,9 +105,9 @@ impl Options {
             body_field,
             body_bytes_max: usize::try_from(body_bytes_max.unwrap_or(BODY_BYTES_MAX)).unwrap_or(usize::MAX),
             string_match: string_match
-                .map(|text| Regex::new(&text))
+                .map(|text| go_regex::compile_for_bytes(&text))
                 .transpose()
-                .map_err(|error| section.bad("response_string_match", error.to_string()))?,
+                .map_err(|why| section.bad("response_string_match", why))?,
             status_code: status_code
                 .map_err(|_| section.bad("response_status_code", "it is no status of HTTP"))?,
             connecting,

@@ -4,6 +4,7 @@ use rdkafka::config::ClientConfig;
 use regex::Regex;
 
 use crate::config::{ConfigError, Section};
+use crate::go_regex;
 use crate::net::kafka::KafkaOptions;
 
 /// What `[[inputs.kafka_consumer]]` sets.
@@ -47,9 +48,7 @@ impl Options {
             .strings("topic_regexps")?
             .unwrap_or_default()
             .iter()
-            .map(|pattern| {
-                Regex::new(pattern).map_err(|error| section.bad("topic_regexps", error.to_string()))
-            })
+            .map(|pattern| go_regex::compile(pattern).map_err(|why| section.bad("topic_regexps", why)))
             .collect::<Result<Vec<_>, _>>()?;
         if topics.is_empty() && topic_regexps.is_empty() {
             return Err(section.bad("topics", "name at least one topic, or a pattern in topic_regexps"));
@@ -191,7 +190,7 @@ mod tests {
         for (text, reason) in [
             ("", "name at least one topic"),
             ("topics = ['^a']", "see topic_regexps"),
-            ("topic_regexps = ['(']", "unclosed group"),
+            ("topic_regexps = ['(']", "missing closing )"),
             ("topics = ['a']\ntimestamp_source = 'outer'", "\"inner\" is a message's own"),
             ("topics = ['a']\noffset = 'first'", "neither \"oldest\" nor \"newest\""),
             ("topics = ['a']\nbalance_strategy = 'sticky'", "\"sticky\" is not supported"),

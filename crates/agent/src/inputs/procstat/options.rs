@@ -7,6 +7,7 @@ use regex::Regex;
 use super::sockets::Protocols;
 use crate::config::{ConfigError, Section};
 use crate::filter::glob::Globs;
+use crate::go_regex;
 
 /// What may be a tag instead of a field.
 const TAGGABLE: [&str; 15] = [
@@ -221,7 +222,7 @@ fn selector(section: &mut Section) -> Result<Option<Selector>, ConfigError> {
 }
 
 fn regex(section: &Section, key: &'static str, text: &str) -> Result<Regex, ConfigError> {
-    Regex::new(text).map_err(|error| section.bad(key, format!("no regular expression: {error}")))
+    go_regex::compile(text).map_err(|why| section.bad(key, why))
 }
 
 fn filter(section: &mut Section) -> Result<Filter, ConfigError> {

@@ -118,7 +118,7 @@ fn configurations_that_make_no_sense_are_refused() {
     assert!(refused("").contains("which processes"));
     assert!(refused("exe = 'a'\npattern = 'b'").contains("exe is given as well"));
     assert!(refused("exe = 'a'\n[[filter]]\nname = 'x'").contains("do not go together"));
-    assert!(refused("exe = '('").contains("no regular expression"));
+    assert!(refused("exe = '('").contains("missing closing )"));
     assert!(refused("exe = 'a'\nproperties = ['cpus']").contains("\"cpus\""));
     assert!(refused("exe = 'a'\ntag_with = ['pids']").contains("\"pids\""));
     assert!(refused("exe = 'a'\nmode = 'linux'").contains("\"linux\""));

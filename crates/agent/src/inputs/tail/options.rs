@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::multiline::{Multiline, Quotation};
 use crate::character_encoding::Encoding;
 use crate::config::{ConfigError, Section};
+use crate::go_regex;
 use crate::path_glob::PathGlob;
 
 /// Bytes of a line.
@@ -108,9 +109,7 @@ fn multiline(table: &mut Section) -> Result<Option<Multiline>, ConfigError> {
         return Ok(None);
     }
     let pattern = pattern
-        .map(|pattern| {
-            regex::bytes::Regex::new(&pattern).map_err(|error| table.bad("pattern", error.to_string()))
-        })
+        .map(|pattern| go_regex::compile_for_bytes(&pattern).map_err(|why| table.bad("pattern", why)))
         .transpose()?;
     let timeout = Duration::from_nanos(timeout.unsigned_abs());
     Ok(Some(Multiline { pattern, to_previous, inverted, quotation, keep_line_feeds, timeout }))

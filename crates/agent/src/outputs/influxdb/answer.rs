@@ -54,10 +54,8 @@ pub(super) fn read(status: StatusCode, retry_after: Option<Duration>, body: &str
     let error = error_text(body);
     let reason = || reason_of(status, error.as_deref(), body);
     let says = |text: &str| error.as_deref().is_some_and(|error| error.contains(text));
-    let partial = || Answer::Partial {
-        rejected: dropped(error.as_deref().unwrap_or_default()),
-        reason: reason(),
-    };
+    let partial =
+        || Answer::Partial { rejected: dropped(error.as_deref().unwrap_or_default()), reason: reason() };
     let later = || Answer::Retry { reason: reason(), after: retry_after, reached: true };
 
     if says("hinted handoff queue not empty") {
