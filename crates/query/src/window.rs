@@ -35,22 +35,20 @@ impl Windows {
     }
 
     /// The window that `time` falls into: first nanosecond, and first nanosecond after it.
+    ///
+    /// The first window of all begins with [`MIN_TIME`]; the last one ends behind [`MAX_TIME`], which lies in it.
     pub(crate) fn of(&self, time: i64) -> (i64, i64) {
-        let time = time.saturating_sub(self.offset);
-        let zone = self.zone_offset(time);
-        let into = time.saturating_add(zone).rem_euclid(self.interval);
-        let start = if MIN_TIME.saturating_add(into) >= time { MIN_TIME } else { time - into };
-        let left = self.interval - into;
-        let end = if MAX_TIME - left <= time { MAX_TIME } else { time + left };
-        (
-            self.settle(start.saturating_add(self.offset), zone),
-            self.settle(end.saturating_add(self.offset), zone),
-        )
+        let zone = self.zone_offset(time.saturating_sub(self.offset));
+        let shifted = i128::from(time) - i128::from(self.offset) + i128::from(zone);
+        let into = shifted.rem_euclid(i128::from(self.interval));
+        let start = i128::from(time) - into;
+        (self.edge(start, zone), self.edge(start + i128::from(self.interval), zone))
     }
 
     /// Starts of the window after the one that starts at `start`.
     pub(crate) fn next(&self, start: i64) -> i64 {
-        self.step(start, self.interval)
+        // The first window of all may be shorter.
+        if start <= MIN_TIME { self.of(MIN_TIME).1 } else { self.step(start, self.interval) }
     }
 
     /// Starts of the window before the one that starts at `start`.
@@ -62,6 +60,15 @@ impl Windows {
     fn step(&self, start: i64, by: i64) -> i64 {
         let next = start.saturating_add(by);
         self.settle(next, self.zone_offset(start))
+    }
+
+    /// A window edge computed as [`Self::settle`] wants it, as far as there are times.
+    fn edge(&self, edge: i128, zone: i64) -> i64 {
+        match i64::try_from(edge) {
+            Ok(edge) if (MIN_TIME..=MAX_TIME).contains(&edge) => self.settle(edge, zone),
+            _ if edge < 0 => MIN_TIME,
+            _ => MAX_TIME + 1,
+        }
     }
 
     /// A window edge computed with the zone's offset at another time: corrected when the clocks change in
@@ -106,6 +113,25 @@ mod tests {
         assert_eq!(windows.of(start + 5 * HOUR), (start, start + 23 * HOUR));
         assert_eq!(windows.next(start), start + 23 * HOUR);
         assert_eq!(windows.previous(start + 23 * HOUR), start);
+    }
+
+    #[test]
+    fn the_last_window_holds_the_last_time() {
+        for windows in [Windows::new(100, 0, None), Windows::new(HOUR, 7, None), Windows::new(1, 0, None)] {
+            let (start, end) = windows.of(MAX_TIME);
+            assert!(start <= MAX_TIME && MAX_TIME < end, "{windows:?}");
+            assert!(windows.next(start) > MAX_TIME, "{windows:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_window_begins_with_the_first_time() {
+        for windows in [Windows::new(100, 0, None), Windows::new(HOUR, 7, None), Windows::new(1, 0, None)] {
+            let (start, end) = windows.of(MIN_TIME);
+            assert_eq!(start, MIN_TIME, "{windows:?}");
+            assert_eq!((end - windows.offset()).rem_euclid(windows.interval()), 0, "{windows:?}");
+            assert_eq!(windows.next(start), end, "{windows:?}");
+        }
     }
 
     proptest! {
