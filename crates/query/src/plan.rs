@@ -217,7 +217,7 @@ pub(crate) fn plan_select(
     let range = branch::widest(&compiled, select).intersect(readable);
     let sources = source::resolve(&Outer { select, range, readable }, context)?;
     let schema = Schema::of(&sources, compiled.condition.is_none())?;
-    let expanded = expand::expand(&compiled, select, &schema)?;
+    let expanded = expand::expand(&compiled, select, &schema, context.readable.is_some())?;
     let plan = if branch::applies(&expanded.fields) {
         branch::resolve(&compiled, &expanded, sources, &schema, select, context)?
     } else {

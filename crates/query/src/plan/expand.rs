@@ -21,7 +21,12 @@ pub(super) struct Expanded {
     pub(super) dimensions: Vec<Arc<str>>,
 }
 
-pub(super) fn expand(compiled: &Compiled, select: &Select, schema: &Schema) -> Result<Expanded, QueryError> {
+pub(super) fn expand(
+    compiled: &Compiled,
+    select: &Select,
+    schema: &Schema,
+    is_subquery: bool,
+) -> Result<Expanded, QueryError> {
     let names = selectable(select, schema);
     let mut fields = Vec::new();
     for (expr, alias) in &compiled.fields {
@@ -46,7 +51,7 @@ pub(super) fn expand(compiled: &Compiled, select: &Select, schema: &Schema) -> R
     for (expr, _) in &mut fields {
         annotate(expr, schema);
     }
-    let types = types::check(&fields)?;
+    let types = types::check(&fields, is_subquery)?;
     Ok(Expanded { fields, types, dimensions: dimensions(select, schema) })
 }
 

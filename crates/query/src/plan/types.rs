@@ -11,11 +11,31 @@ use crate::{
 };
 
 /// Checks every selected expression, and tells the types of their values. References carry their types as casts.
-pub(super) fn check(fields: &[(Expr, Option<String>)]) -> Result<Vec<Option<FieldType>>, QueryError> {
-    fields.iter().map(|(expr, _)| Ok(type_of(expr)?.and_then(field_type))).collect()
+///
+/// As in InfluxDB nothing is refused in a subquery: what does not fit has no value, and no type.
+pub(super) fn check(
+    fields: &[(Expr, Option<String>)],
+    is_subquery: bool,
+) -> Result<Vec<Option<FieldType>>, QueryError> {
+    let checked = |expr: &Expr| match type_of(expr) {
+        Err(_) if is_subquery => Ok(None),
+        known => Ok(known?.filter(|_| !is_guess(expr)).and_then(field_type)),
+    };
+    fields.iter().map(|(expr, _)| checked(expr)).collect()
 }
 
-/// Type of an expression; `None` when it is unknown, which goes with everything.
+/// Whether the type of an expression is that of the operands beside a function whose own type is not known.
+fn is_guess(expr: &Expr) -> bool {
+    let mut found = false;
+    expr.walk(&mut |part| {
+        let is_function = matches!(part, Expr::Call(call) if MathFunction::find(&call.name).is_some());
+        found |= is_function && matches!(type_of(part), Ok(None));
+    });
+    found
+}
+
+/// Type of an expression; `None` when it is unknown, which goes with everything: beside it, an operand of a known type
+/// decides.
 fn type_of(expr: &Expr) -> Result<Option<DataType>, QueryError> {
     Ok(match expr {
         Expr::VarRef(name) => name.cast,
@@ -26,10 +46,9 @@ fn type_of(expr: &Expr) -> Result<Option<DataType>, QueryError> {
         Expr::Boolean(_) => Some(DataType::Boolean),
         Expr::Paren(inner) => type_of(inner)?,
         Expr::Call(call) if MathFunction::find(&call.name).is_some() => {
-            for arg in &call.args {
-                type_of(arg)?;
-            }
-            None
+            let types = call.args.iter().map(type_of).collect::<Result<Vec<_>, _>>()?;
+            // Of floats all make floats.
+            types.first().copied().flatten().filter(|argument| *argument == DataType::Float)
         }
         Expr::Call(call) if transformation::find(&call.name).is_some() => transformed_type(call)?,
         Expr::Call(call) => match call.args.first() {
@@ -45,7 +64,7 @@ fn type_of(expr: &Expr) -> Result<Option<DataType>, QueryError> {
             let (left, right) = (type_of(&binary.lhs)?, type_of(&binary.rhs)?);
             match (left, right) {
                 (Some(left), Some(right)) => Some(binary_type(expr, binary, left, right)?),
-                _ => None,
+                (left, right) => left.or(right),
             }
         }
         _ => None,
@@ -94,7 +113,8 @@ fn binary_type(
     // A plain number beside an unsigned becomes one.
     let literal = |side: &Expr| matches!(side, Expr::Integer(value) if *value >= 0);
     let result = match (left, right) {
-        (Boolean, _) | (_, Boolean) if bitwise => Some(Boolean),
+        // The left side alone makes it an operation on booleans.
+        (Boolean, _) if bitwise => Some(Boolean),
         (Float, Float | Integer | Unsigned) | (Integer | Unsigned, Float) if !bitwise => Some(Float),
         (Integer, Integer) if binary.op == BinaryOp::Div => Some(Float),
         (Integer, Integer) => Some(Integer),
