@@ -62,7 +62,10 @@ pub(crate) fn run(
             into::run(context, &full, sender)?;
             return Ok(read_only_warning(context, &full));
         }
-        Statement::Select(select) => select::run(context, select, sender)?,
+        Statement::Select(select) => {
+            qualify::check(context, select)?;
+            select::run(context, select, sender)?;
+        }
         Statement::Show(show) => show_statement(context, show, sender)?,
         Statement::Explain(explain) => explain::run(context, explain, sender)?,
         Statement::KillQuery(kill) => cluster::kill(context, kill)?,
@@ -153,12 +156,17 @@ impl Context<'_> {
         Usage::new(self.cancel, self.limits, self.memory)
     }
 
-    /// The database a statement is about.
+    /// The database a statement is about: that which it names, if not by an empty name, or that of the request.
     fn database<'b>(&'b self, named: Option<&'b str>) -> Result<&'b str, QueryError> {
-        match named.unwrap_or(&self.request.database) {
+        match self.named_or_requested(named) {
             "" => Err(QueryError::DatabaseRequired),
             name => Ok(name),
         }
+    }
+
+    /// As [`Self::database`]; empty if there is none.
+    fn named_or_requested<'b>(&'b self, named: Option<&'b str>) -> &'b str {
+        named.filter(|name| !name.is_empty()).unwrap_or(&self.request.database)
     }
 
     /// Every shard of a database that overlaps the range, over all its retention policies.

@@ -11,12 +11,14 @@ use std::{
     sync::Arc,
 };
 
-use skywatch_influxql::{Expr, ShowCardinality, ShowTagValuesCardinality, WildcardKind};
+use skywatch_influxql::{BinaryOp, Expr, ShowCardinality, ShowTagValuesCardinality, Source, WildcardKind};
 use skywatch_model::TimeRange;
 use skywatch_storage::{ReadError, SeriesSketch, ShardRead, TagPredicate};
 
-use super::{Context, Shards, cut, integers, schema_condition::Condition, show, table, tags, union::Union};
-use crate::{OutputColumn, QueryError, ResultSeries, exec::Usage, executor::Sender};
+use super::{
+    Context, Shards, cut, integers, qualify, schema_condition::Condition, show, table, tags, union::Union,
+};
+use crate::{BackendError, OutputColumn, QueryError, ResultSeries, exec::Usage, executor::Sender};
 
 type Tags = Arc<[(Arc<str>, Arc<str>)]>;
 
@@ -29,11 +31,44 @@ struct Chosen {
     condition: Condition,
 }
 
+/// What is counted. InfluxDB selects it as if it were data: sources are looked at first, and its rows are of 1970.
 fn choose(context: &Context<'_>, filter: &ShowCardinality) -> Result<Chosen, QueryError> {
-    let database = context.database(filter.database.as_deref())?;
+    for source in &filter.from {
+        if let Source::Measurement(measurement) = source {
+            qualify::check_name(measurement)?;
+        }
+    }
+    let database = context.named_or_requested(filter.database.as_deref());
     let condition = Condition::of(context, filter.condition.as_ref())?;
-    let measurements = show::by_policy(context, database, &filter.from, condition.range)?;
+    let mut measurements = show::by_policy(context, database, &filter.from, condition.range)?;
+    if !(condition.range.start..=condition.range.end).contains(&0) {
+        measurements.clear();
+    }
     Ok(Chosen { measurements, condition })
+}
+
+/// As [`choose`], for what may not be bounded in time.
+fn choose_ever(context: &Context<'_>, filter: &ShowCardinality, what: &str) -> Result<Chosen, QueryError> {
+    if filter.condition.as_ref().is_some_and(bounds_time) {
+        return Err(QueryError::invalid(format!(
+            "SHOW {what} CARDINALITY doesn't support time in WHERE clause"
+        )));
+    }
+    choose(context, filter)
+}
+
+/// Whether a condition compares `time`, on the left as InfluxDB sees it.
+fn bounds_time(condition: &Expr) -> bool {
+    match condition {
+        Expr::Paren(inner) => bounds_time(inner),
+        Expr::Binary(binary) if matches!(binary.op, BinaryOp::And | BinaryOp::Or) => {
+            bounds_time(&binary.lhs) || bounds_time(&binary.rhs)
+        }
+        Expr::Binary(binary) => {
+            matches!(&binary.lhs, Expr::VarRef(name) if name.name.eq_ignore_ascii_case("time"))
+        }
+        _ => false,
+    }
 }
 
 /// Whether InfluxDB would answer from its estimate of the whole database.
@@ -41,13 +76,16 @@ fn is_estimate(filter: &ShowCardinality) -> bool {
     !filter.exact && filter.from.is_empty() && filter.condition.is_none() && filter.group_by.is_empty()
 }
 
-/// What an estimate is made of: all measurements of the database, all its shards.
+/// What an estimate is made of: all measurements of the database, all its shards. None of a database that is not there.
 fn whole_database(
     context: &Context<'_>,
     filter: &ShowCardinality,
 ) -> Result<(Vec<Arc<str>>, Shards), QueryError> {
     let database = context.database(filter.database.as_deref())?;
-    tags::measurements(context, database, &[], TimeRange::ALL)
+    match tags::measurements(context, database, &[], TimeRange::ALL) {
+        Err(QueryError::Backend(BackendError::DatabaseNotFound(_))) => Ok((Vec::new(), Vec::new())),
+        found => found,
+    }
 }
 
 /// One row per measurement, and per group of its series, that counts anything.
@@ -120,7 +158,7 @@ impl Chosen {
     ) -> Result<Vec<Group>, QueryError> {
         /// What a value takes in a set; its text is the index's own.
         const VALUE_BYTES: usize = 64;
-        let chosen = self.condition.series_of(name, shards)?;
+        let chosen = self.condition.counted_series_of(name, shards)?;
         if keys.is_empty() {
             return Ok(vec![Group { tags: Arc::new([]), predicate: chosen }]);
         }
@@ -200,7 +238,7 @@ pub(super) fn series(
 ) -> Result<(), QueryError> {
     let usage = context.usage();
     if !is_estimate(filter) {
-        let chosen = choose(context, filter)?;
+        let chosen = choose_ever(context, filter, "SERIES EXACT")?;
         return per_measurement(filter, &chosen, &usage, sender, |name, shards, tags| {
             count_series(name, shards, tags, &usage)
         });
@@ -225,13 +263,13 @@ pub(super) fn measurements(
         let (names, _) = whole_database(context, filter)?;
         return sender.series(table("", &["cardinality estimation"], vec![integers([names.len() as i64])]));
     }
-    let chosen = choose(context, filter)?;
+    let chosen = choose_ever(context, filter, "MEASUREMENT EXACT")?;
     if !filter.group_by.is_empty() {
         return grouped_measurements(context, filter, &chosen, sender);
     }
     let mut total = 0;
     for (name, shards) in &chosen.measurements {
-        let has_series = match chosen.condition.series_of(name, shards)? {
+        let has_series = match chosen.condition.counted_series_of(name, shards)? {
             TagPredicate::All => true,
             predicate => has_series(name, shards, &predicate)?,
         };
@@ -280,7 +318,7 @@ pub(super) fn tag_keys(
     filter: &ShowCardinality,
     sender: &mut Sender<'_>,
 ) -> Result<(), QueryError> {
-    let chosen = choose(context, filter)?;
+    let chosen = choose_ever(context, filter, "TAG KEY EXACT")?;
     let usage = context.usage();
     per_measurement(filter, &chosen, &usage, sender, |name, shards, tags| {
         Ok(tags::tag_keys(name, shards, tags, &usage)?.len() as u64)
@@ -309,9 +347,12 @@ pub(super) fn field_keys(
     filter: &ShowCardinality,
     sender: &mut Sender<'_>,
 ) -> Result<(), QueryError> {
-    let chosen = choose(context, filter)?;
+    let chosen = choose_ever(context, filter, "FIELD KEY")?;
     let usage = context.usage();
-    per_measurement(filter, &chosen, &usage, sender, |name, shards, _| {
+    per_measurement(filter, &chosen, &usage, sender, |name, shards, series| {
+        if !matches!(series, TagPredicate::All) && !has_series(name, shards, series)? {
+            return Ok(0);
+        }
         let mut fields = BTreeSet::new();
         for shard in shards {
             fields.extend(shard.fields(name)?.into_iter().map(|(field, _)| field));

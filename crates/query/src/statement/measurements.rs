@@ -5,7 +5,12 @@ use std::{collections::BTreeSet, sync::Arc};
 use skywatch_influxql::{Measurement, ShowMeasurements, Source};
 use skywatch_storage::{ReadError, ShardRead, TagPredicate};
 
-use super::{Context, Shards, cut, schema_condition::Condition, show::names, strings, table};
+use super::{
+    Context, Shards, cut,
+    schema_condition::Condition,
+    show::{is_open, names},
+    strings, table,
+};
 use crate::{BackendError, QueryError, executor::Sender, plan::expand_measurements};
 
 pub(super) fn run(
@@ -18,7 +23,9 @@ pub(super) fn run(
     if condition.mentions_time {
         return Err(QueryError::invalid("SHOW MEASUREMENTS doesn't support time in WHERE clause"));
     }
+    let is_open = show.source.as_ref().is_none_or(|source| is_open(std::slice::from_ref(source)));
     let wanted = |name: &str| match &show.source {
+        _ if is_open => true,
         Some(Source::Measurement(Measurement { name: wanted, .. })) => names(wanted, name),
         Some(Source::Subquery(_)) | None => true,
     };

@@ -1,7 +1,7 @@
 //! Names in full. A continuous query runs without a request, so that its text has to say which database and retention
 //! policy each measurement is of; and InfluxDB shows statements with their names in full.
 
-use skywatch_influxql::{CreateContinuousQuery, Select, Source};
+use skywatch_influxql::{CreateContinuousQuery, Measurement, MeasurementName, Select, Source};
 
 use super::Context;
 use crate::{Backend, BackendError, QueryError, RetentionPolicyInfo};
@@ -31,6 +31,29 @@ pub(super) fn select(context: &Context<'_>, select: &Select) -> Result<Select, Q
     let mut full = select.clone();
     visit(&mut full, &mut |database, policy| names.complete(database, policy))?;
     Ok(full)
+}
+
+/// Whether every source has a name and a database, which InfluxDB looks at before anything else of a SELECT.
+pub(super) fn check(context: &Context<'_>, select: &Select) -> Result<(), QueryError> {
+    let names = Names::of_request(context);
+    for source in &select.from {
+        match source {
+            Source::Measurement(measurement) => {
+                check_name(measurement)?;
+                names.policies(given(&measurement.database).unwrap_or(names.database))?;
+            }
+            Source::Subquery(select) => check(context, select)?,
+        }
+    }
+    Ok(())
+}
+
+/// Refuses the empty name.
+pub(super) fn check_name(measurement: &Measurement) -> Result<(), QueryError> {
+    match &measurement.name {
+        MeasurementName::Name(name) if name.is_empty() => Err(QueryError::invalid("invalid measurement")),
+        MeasurementName::Name(_) | MeasurementName::Regex(_) => Ok(()),
+    }
 }
 
 /// What names that are left out stand for.
@@ -94,6 +117,7 @@ fn visit(select: &mut Select, see: &mut See<'_>) -> Result<(), QueryError> {
     for source in &mut select.from {
         match source {
             Source::Measurement(measurement) => {
+                check_name(measurement)?;
                 see(&mut measurement.database, &mut measurement.retention_policy)?;
             }
             Source::Subquery(select) => visit(select, see)?,

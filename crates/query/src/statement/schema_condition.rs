@@ -8,6 +8,7 @@
 //! free = 5         no tag compares with a number: every series
 //! usage > 5        refused
 //! _name = 'cpu'    the measurement itself
+//! host = region    two tags: the series that have both
 //! ```
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -41,7 +42,11 @@ impl Condition {
 
     /// As a condition on tags and nothing else, the same for every measurement.
     pub(super) fn tags(&self) -> Result<TagPredicate, QueryError> {
-        self.rest.as_ref().map_or(Ok(TagPredicate::All), |rest| plan::tags_only(rest).ok_or_else(refused))
+        match &self.rest {
+            None => Ok(TagPredicate::All),
+            Some(Expr::Boolean(false)) => Ok(TagPredicate::None),
+            Some(rest) => plan::tags_only(rest).ok_or_else(refused),
+        }
     }
 
     /// The series of a measurement that it is about.
@@ -57,6 +62,22 @@ impl Condition {
         }
         let has_field = |name: &str| fields.contains(name);
         Reading { measurement, has_field: &has_field, whole: false }.predicate(rest)
+    }
+
+    /// The series of a measurement that are counted where it stands in a statement that counts. There it is as in a
+    /// SELECT of rows that have no fields: whatever is no comparison of tags is true of none of them.
+    pub(super) fn counted_series_of(
+        &self,
+        measurement: &str,
+        shards: &[Arc<dyn ShardRead>],
+    ) -> Result<TagPredicate, QueryError> {
+        let Some(rest) = &self.rest else { return Ok(TagPredicate::All) };
+        let (mut fields, mut tags) = (BTreeSet::new(), BTreeSet::new());
+        for shard in shards {
+            fields.extend(shard.fields(measurement)?.into_iter().map(|(field, _)| field));
+            tags.extend(shard.tag_keys(measurement)?);
+        }
+        Counting { measurement, fields, tags, shards }.predicate(rest)
     }
 
     /// What it asks of a measurement as a whole. Fields are not looked at.
@@ -82,6 +103,7 @@ impl Reading<'_> {
     fn predicate(&self, expr: &Expr) -> Result<TagPredicate, QueryError> {
         match expr {
             Expr::Paren(inner) => self.predicate(inner),
+            Expr::Boolean(false) => Ok(TagPredicate::None),
             Expr::Binary(binary) => match binary.op {
                 BinaryOp::And => Ok(TagPredicate::And(self.both(binary)?)),
                 BinaryOp::Or => Ok(TagPredicate::Or(self.both(binary)?)),
@@ -111,7 +133,7 @@ impl Reading<'_> {
             _ => return Err(refused()),
         };
         if name.name == MEASUREMENT_NAME {
-            return Ok(self.name(value, is_negated));
+            return Ok(of_measurement(self.measurement, value, is_negated));
         }
         if self.is_field(name) || matches!(value, Expr::VarRef(other) if self.is_field(other)) {
             return Ok(TagPredicate::All);
@@ -122,19 +144,10 @@ impl Reading<'_> {
                 let text = format!("right side of '{}' must be a tag value string", binary.op.symbol());
                 Err(QueryError::invalid(text))
             }
-            // Of two tags, one is absent here unless both are there; that is for rows to tell.
-            Expr::VarRef(_) => Ok(TagPredicate::None),
+            // Two tags are not compared: InfluxDB looks which series have them.
+            Expr::VarRef(other) => Ok(which_have(&name.name, &other.name, is_negated)),
             _ => Ok(TagPredicate::All),
         }
-    }
-
-    fn name(&self, value: &Expr, is_negated: bool) -> TagPredicate {
-        let matches = match value {
-            Expr::String(name) => name == self.measurement,
-            Expr::Regex(regex) => regex.is_match(self.measurement),
-            _ => false,
-        };
-        if matches == is_negated { TagPredicate::None } else { TagPredicate::All }
     }
 
     fn is_field(&self, name: &VarRef) -> bool {
@@ -144,6 +157,105 @@ impl Reading<'_> {
             None => (self.has_field)(&name.name),
         }
     }
+}
+
+/// Series that have both tags; negated, those that have the first one only.
+fn which_have(first: &str, second: &str, is_negated: bool) -> TagPredicate {
+    let lacks = |key: &str| TagPredicate::Equal { key: key.into(), value: Arc::from("") };
+    let has = |key: &str| TagPredicate::Not(Box::new(lacks(key)));
+    TagPredicate::And(vec![has(first), if is_negated { lacks(second) } else { has(second) }])
+}
+
+/// A condition of a statement that counts, being read for one measurement.
+struct Counting<'a> {
+    measurement: &'a str,
+    fields: BTreeSet<Arc<str>>,
+    tags: BTreeSet<Arc<str>>,
+    shards: &'a [Arc<dyn ShardRead>],
+}
+
+impl Counting<'_> {
+    fn predicate(&self, expr: &Expr) -> Result<TagPredicate, QueryError> {
+        match expr {
+            Expr::Paren(inner) => self.predicate(inner),
+            Expr::Boolean(true) => Ok(TagPredicate::All),
+            Expr::Binary(binary) => match binary.op {
+                BinaryOp::And => Ok(TagPredicate::And(self.both(binary)?)),
+                BinaryOp::Or => Ok(TagPredicate::Or(self.both(binary)?)),
+                _ => self.comparison(binary, expr),
+            },
+            _ => Ok(TagPredicate::None),
+        }
+    }
+
+    fn both(&self, binary: &BinaryExpr) -> Result<Vec<TagPredicate>, QueryError> {
+        Ok(vec![self.predicate(&binary.lhs)?, self.predicate(&binary.rhs)?])
+    }
+
+    fn comparison(&self, binary: &BinaryExpr, expr: &Expr) -> Result<TagPredicate, QueryError> {
+        let is_negated = matches!(binary.op, BinaryOp::NotEq | BinaryOp::NotEqRegex);
+        match (strip(&binary.lhs), strip(&binary.rhs)) {
+            (Expr::VarRef(name), value) | (value, Expr::VarRef(name)) if name.name == MEASUREMENT_NAME => {
+                Ok(of_measurement(self.measurement, value, is_negated))
+            }
+            (Expr::VarRef(left), Expr::VarRef(right)) => match binary.op {
+                BinaryOp::Eq | BinaryOp::NotEq if self.is_tag(left) && self.is_tag(right) => {
+                    let equal = self.equal(&left.name, &right.name)?;
+                    Ok(if is_negated { TagPredicate::Not(Box::new(equal)) } else { equal })
+                }
+                _ => Ok(TagPredicate::None),
+            },
+            (Expr::VarRef(name), _) | (_, Expr::VarRef(name)) if self.fields.contains(name.name.as_str()) => {
+                // A tag of a field's name has to be asked for.
+                match name.cast {
+                    Some(DataType::Tag) => Ok(plan::tags_only(expr).unwrap_or(TagPredicate::None)),
+                    _ => Ok(TagPredicate::None),
+                }
+            }
+            _ => Ok(plan::tags_only(expr).unwrap_or(TagPredicate::None)),
+        }
+    }
+
+    /// Series in which two tags have one value; a tag that a series lacks is empty.
+    fn equal(&self, left: &str, right: &str) -> Result<TagPredicate, QueryError> {
+        let values = |key: &str| -> Result<BTreeSet<Arc<str>>, QueryError> {
+            let mut values = BTreeSet::from([Arc::from("")]);
+            for shard in self.shards {
+                values.extend(shard.tag_values(self.measurement, key)?);
+            }
+            Ok(values)
+        };
+        let (left_values, right_values) = (values(left)?, values(right)?);
+        let has =
+            |key: &str, value: &Arc<str>| TagPredicate::Equal { key: key.into(), value: Arc::clone(value) };
+        let both = |value| TagPredicate::And(vec![has(left, value), has(right, value)]);
+        Ok(TagPredicate::Or(left_values.intersection(&right_values).map(both).collect()))
+    }
+
+    fn is_tag(&self, name: &VarRef) -> bool {
+        let name_is = |names: &BTreeSet<Arc<str>>| names.contains(name.name.as_str());
+        match name.cast {
+            None => name_is(&self.tags) && !name_is(&self.fields),
+            Some(cast) => cast == DataType::Tag && name_is(&self.tags),
+        }
+    }
+}
+
+fn strip(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Paren(inner) => strip(inner),
+        other => other,
+    }
+}
+
+/// Every series, if a condition on the name of the measurement is true of this one.
+fn of_measurement(measurement: &str, wanted: &Expr, is_negated: bool) -> TagPredicate {
+    let matches = match wanted {
+        Expr::String(name) => name == measurement,
+        Expr::Regex(regex) => regex.is_match(measurement),
+        _ => false,
+    };
+    if matches == is_negated { TagPredicate::None } else { TagPredicate::All }
 }
 
 #[cfg(test)]
@@ -169,10 +281,11 @@ mod tests {
         {
             assert_eq!(read(text, false), "All", "{text}");
         }
-        for text in ["host = other", "_name = 'mem'", "_name != 'cpu'", "_name !~ /c/"] {
+        for text in ["false", "_name = 'mem'", "_name != 'cpu'", "_name !~ /c/"] {
             assert_eq!(read(text, false), "None", "{text}");
         }
         assert!(read("host = 'a'", false).starts_with("Equal"));
+        assert!(read("host = other", false).starts_with("And"));
         assert!(read("host = 'a' AND usage = 'x'", false).contains("All"));
         for text in ["usage > 5", "host > 'a'", "usage + 1 = 2"] {
             assert_eq!(read(text, false), "invalid tag comparison operator", "{text}");

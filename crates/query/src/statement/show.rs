@@ -73,6 +73,13 @@ pub(crate) fn go_duration(nanoseconds: i64) -> String {
     format!("{sign}{text}")
 }
 
+/// Whether FROM names no measurement. An empty name is none to statements that only show something, so that FROM ""
+/// leaves the choice open.
+pub(super) fn is_open(from: &[Source]) -> bool {
+    let is_empty = |name: &MeasurementName| matches!(name, MeasurementName::Name(name) if name.is_empty());
+    from.iter().all(|source| matches!(source, Source::Measurement(source) if is_empty(&source.name)))
+}
+
 /// Whether a source names a measurement.
 pub(super) fn names(wanted: &MeasurementName, name: &str) -> bool {
     match wanted {
@@ -82,7 +89,8 @@ pub(super) fn names(wanted: &MeasurementName, name: &str) -> bool {
 }
 
 /// Measurements with their shards, for statements that InfluxDB answers from one retention policy: that of each
-/// source, of the request, or the default one.
+/// source, of the request, or the default one. `database` is that of sources that name none; it may be empty if there
+/// are no such sources.
 pub(super) fn by_policy(
     context: &Context<'_>,
     database: &str,
@@ -95,17 +103,21 @@ pub(super) fn by_policy(
         name: MeasurementName::Name(String::new()),
     });
     let sources = if from.is_empty() { std::slice::from_ref(&every) } else { from };
+    let is_open = is_open(from);
     let mut found: BTreeMap<Arc<str>, Shards> = BTreeMap::new();
     for source in sources {
         let Source::Measurement(source) = source else {
             return Err(super::unsupported("SHOW FROM a subquery"));
         };
         let database = source.database.as_deref().unwrap_or(database);
+        if database.is_empty() {
+            return Err(QueryError::DatabaseRequired);
+        }
         let named = source.retention_policy.as_deref().filter(|name| !name.is_empty());
         let requested = Some(context.request.retention_policy.as_str()).filter(|name| !name.is_empty());
         let policy = policy_of(context.backend, database, named.or(requested))?;
         let shards = context.backend.shards(database, &policy.name, range, context.reading)?;
-        for name in expand_measurements(&shards, |name| from.is_empty() || names(&source.name, name))? {
+        for name in expand_measurements(&shards, |name| is_open || names(&source.name, name))? {
             found.entry(name).or_default().extend(shards.iter().cloned());
         }
     }
@@ -117,7 +129,7 @@ pub(super) fn field_keys(
     show: &ShowFieldKeys,
     sender: &mut Sender<'_>,
 ) -> Result<(), QueryError> {
-    let database = context.database(show.database.as_deref())?;
+    let database = context.named_or_requested(show.database.as_deref());
     for (name, shards) in by_policy(context, database, &show.from, TimeRange::ALL)? {
         let mut fields: Vec<(Arc<str>, FieldType)> = Vec::new();
         for shard in &shards {
@@ -145,7 +157,7 @@ pub(super) fn series(
     show: &ShowSeries,
     sender: &mut Sender<'_>,
 ) -> Result<(), QueryError> {
-    let database = context.database(show.database.as_deref())?;
+    let database = context.named_or_requested(show.database.as_deref());
     let condition = Condition::of(context, show.condition.as_ref())?;
     let usage = context.usage();
     let found = by_policy(context, database, &show.from, condition.range)?;

@@ -6,7 +6,13 @@ use skywatch_influxql::{ShowTagKeys, ShowTagValues, Source, TagKeyFilter};
 use skywatch_model::TimeRange;
 use skywatch_storage::{SeriesRef, ShardRead, TagPredicate};
 
-use super::{Context, Shards, cut, schema_condition::Condition, show::names, strings, table, union::Union};
+use super::{
+    Context, Shards, cut,
+    schema_condition::Condition,
+    show::{is_open, names},
+    strings, table,
+    union::Union,
+};
 use crate::{QueryError, exec::Usage, executor::Sender, plan};
 
 /// How many series are looked at before the query looks whether it is to stop.
@@ -53,6 +59,11 @@ fn of_policy(
     Ok(context.backend.shards(database, &policy.name, range, context.reading)?)
 }
 
+/// What FROM names; nothing if it names nothing but empty names.
+fn named(from: &[Source]) -> &[Source] {
+    if is_open(from) { &[] } else { from }
+}
+
 pub(super) fn keys(
     context: &Context<'_>,
     show: &ShowTagKeys,
@@ -60,7 +71,7 @@ pub(super) fn keys(
 ) -> Result<(), QueryError> {
     let database = context.database(show.database.as_deref())?;
     let condition = Condition::of(context, show.condition.as_ref())?;
-    let (measurements, shards) = measurements(context, database, &show.from, condition.range)?;
+    let (measurements, shards) = measurements(context, database, named(&show.from), condition.range)?;
     let usage = context.usage();
     for name in measurements {
         context.cancel.check()?;
@@ -105,7 +116,7 @@ pub(super) fn values(
 ) -> Result<(), QueryError> {
     let database = context.database(show.database.as_deref())?;
     let condition = Condition::of(context, show.condition.as_ref())?;
-    let (measurements, shards) = measurements(context, database, &show.from, condition.range)?;
+    let (measurements, shards) = measurements(context, database, named(&show.from), condition.range)?;
     let usage = context.usage();
     for name in measurements {
         context.cancel.check()?;
