@@ -195,15 +195,15 @@ fn show_needs(show: &Show) -> Vec<Need<'_>> {
         Show::ContinuousQueries | Show::Queries => vec![Need::On(Privilege::Read, None)],
         Show::RetentionPolicies(show) => read(&show.database),
         Show::Measurements(show) => read(&show.database),
-        Show::FieldKeys(show) => read(&show.database),
-        Show::Series(show) => read(&show.database),
+        Show::FieldKeys(show) => read_each(&show.database, &show.from),
+        Show::Series(show) => read_each(&show.database, &show.from),
         Show::TagKeys(show) => read(&show.database),
         Show::TagValues(show) => read(&show.database),
         Show::SeriesCardinality(show)
         | Show::MeasurementCardinality(show)
         | Show::FieldKeyCardinality(show)
-        | Show::TagKeyCardinality(show) => read(&show.database),
-        Show::TagValuesCardinality(show) => read(&show.cardinality.database),
+        | Show::TagKeyCardinality(show) => read_each(&show.database, &show.from),
+        Show::TagValuesCardinality(show) => read_each(&show.cardinality.database, &show.cardinality.from),
         Show::Grants(_)
         | Show::Diagnostics(_)
         | Show::Servers
@@ -213,6 +213,18 @@ fn show_needs(show: &Show) -> Vec<Need<'_>> {
         | Show::Subscriptions
         | Show::Users => vec![Need::Admin],
     }
+}
+
+/// Of statements whose sources may be of other databases than the one the statement is about.
+fn read_each<'a>(database: &'a Option<String>, from: &'a [Source]) -> Vec<Need<'a>> {
+    let named = |source: &'a Source| match source {
+        Source::Measurement(measurement) => given(measurement.database.as_deref()),
+        Source::Subquery(_) => None,
+    };
+    if from.is_empty() {
+        return read(database);
+    }
+    from.iter().map(|source| Need::On(Privilege::Read, named(source).or(database.as_deref()))).collect()
 }
 
 fn read(database: &Option<String>) -> Vec<Need<'_>> {
@@ -254,6 +266,9 @@ mod tests {
             ("SHOW DATABASES", None, None),
             ("SHOW TAG KEYS ON o", Some("READ on o"), Some("READ on o")),
             ("SHOW SERIES EXACT CARDINALITY ON o", Some("READ on o"), Some("READ on o")),
+            ("SHOW SERIES EXACT CARDINALITY FROM o..m", Some("READ on o"), Some("READ on o")),
+            ("SHOW SERIES FROM m, o..m", Some("READ on o"), Some("READ on d")),
+            ("SHOW FIELD KEYS ON d FROM o..m", Some("READ on o"), Some("READ on o")),
             ("SHOW QUERIES", None, Some("READ on d")),
             ("SHOW USERS", Some("admin privilege"), Some("admin privilege")),
             ("SHOW DATABASES; DROP SHARD 1", Some("admin privilege"), Some("admin privilege")),
