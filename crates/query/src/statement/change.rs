@@ -10,7 +10,9 @@ use skywatch_model::TimeRange;
 use skywatch_storage::ShardRead;
 
 use super::{Context, administration, schema_condition::Condition, tags, unsupported};
-use crate::{BackendError, DeleteRequest, NewRetentionPolicy, QueryError, RetentionPolicyUpdate};
+use crate::{
+    BackendError, DeleteRequest, NewRetentionPolicy, QueryError, RetentionPolicyUpdate, plan::policy_of,
+};
 
 /// The shortest retention there is: one hour.
 const RETENTION_MIN_NS: i64 = 3_600_000_000_000;
@@ -48,7 +50,8 @@ pub(super) fn run(context: &Context<'_>, statement: &Statement) -> Result<(), Qu
 
 fn create_database(context: &Context<'_>, create: &CreateDatabase) -> Result<(), QueryError> {
     let policy = create.retention_policy.as_ref().map(|spec| NewRetentionPolicy {
-        name: spec.name.clone(),
+        // An empty one counts as none.
+        name: spec.name.clone().filter(|name| !name.is_empty()),
         duration_ns: spec.duration,
         shard_group_duration_ns: spec.shard_duration,
         replica_n: spec.replication,
@@ -91,7 +94,13 @@ fn alter_retention_policy(context: &Context<'_>, alter: &AlterRetentionPolicy) -
         replica_n: alter.replication,
         make_default: alter.default,
     };
-    Ok(context.backend.alter_retention_policy(&alter.database, &alter.name, &update)?)
+    let policy = if alter.name.is_empty() {
+        // Which is how InfluxDB looks policies up: without a name, the default one.
+        policy_of(context.backend, &alter.database, None)?.name
+    } else {
+        alter.name.clone()
+    };
+    Ok(context.backend.alter_retention_policy(&alter.database, &policy, &update)?)
 }
 
 fn drop_measurement(context: &Context<'_>, drop: &DropMeasurement) -> Result<(), QueryError> {
