@@ -118,7 +118,11 @@ fn split(condition: &Expr, now: i64, zone: &TimeZone) -> Result<(Option<Expr>, T
 }
 
 fn is_time(expr: &Expr) -> bool {
-    matches!(expr, Expr::VarRef(var) if var.name.eq_ignore_ascii_case("time"))
+    match expr {
+        Expr::Paren(inner) => is_time(inner),
+        Expr::VarRef(var) => var.name.eq_ignore_ascii_case("time"),
+        _ => false,
+    }
 }
 
 /// The operator with its sides swapped.

@@ -106,14 +106,12 @@ impl Scanner<'_> {
         Some((hour, minute, self.two_digits()?))
     }
 
-    /// Nanoseconds; digits beyond the ninth are dropped. Zero without a fraction, `None` if it has no digit.
+    /// Nanoseconds. Zero without a fraction, `None` if it has no digit or more than nine.
     fn fraction(&mut self) -> Option<i32> {
         let Some(digits) = self.text.strip_prefix(['.', ',']) else { return Some(0) };
         let count = digits.bytes().take_while(u8::is_ascii_digit).count();
         self.text = &digits[count..];
-        let mut nanoseconds = format!("{:0<9}", &digits[..count.min(9)]);
-        nanoseconds.truncate(9);
-        if count == 0 { None } else { nanoseconds.parse().ok() }
+        if (1..=9).contains(&count) { format!("{:0<9}", &digits[..count]).parse().ok() } else { None }
     }
 
     /// `Z` or `+hh:mm`, to the end.
@@ -163,6 +161,8 @@ mod tests {
             "2020-01-01x",
             "2020-01-01 25:00:00",
             "2020-01-01 12:00:00.",
+            "2020-01-01 12:00:00.1234567890",
+            "2020-01-01T12:00:00.1234567890Z",
             "20-01-01",
         ] {
             assert_eq!(utc_time(text), None, "{text}");

@@ -157,13 +157,18 @@ pub struct TimeZone {
 }
 
 impl TimeZone {
-    /// The zone of this name; `""` is UTC. `None` if the database has none such.
+    /// The zone of this name, to the letter; `""` is UTC, and `Local` that of this machine. `None` if the database has none
+    /// such.
     pub fn named(name: &str) -> Option<Self> {
         let name = if name.is_empty() { "UTC" } else { name };
-        let zone = if name == "UTC" {
-            jiff::tz::TimeZone::UTC
-        } else {
-            jiff::tz::TimeZoneDatabase::bundled().get(name).ok()?
+        let zone = match name {
+            "UTC" => jiff::tz::TimeZone::UTC,
+            "Local" => jiff::tz::TimeZone::system(),
+            // The database does not mind the case of letters.
+            name => jiff::tz::TimeZoneDatabase::bundled()
+                .get(name)
+                .ok()
+                .filter(|zone| zone.iana_name() == Some(name))?,
         };
         Some(Self { name: name.to_owned(), zone })
     }

@@ -54,11 +54,8 @@ pub(super) fn binary(op: BinaryOp, lhs: Expr, rhs: Expr, zone: &TimeZone) -> Res
         (Expr::Boolean(false), other) | (other, Expr::Boolean(false)) if op == BinaryOp::Or => {
             Some(other.clone())
         }
-        (Expr::String(lhs), Expr::String(rhs)) => strings(op, lhs, rhs),
-        (&Expr::Time(lhs), &Expr::Time(rhs)) => match op {
-            BinaryOp::Sub => Some(Expr::Duration(lhs.saturating_sub(rhs))),
-            op => compare(op, &lhs, &rhs),
-        },
+        (Expr::String(lhs), Expr::String(rhs)) => strings(op, lhs, rhs, zone),
+        (&Expr::Time(lhs), &Expr::Time(rhs)) => times(op, lhs, rhs),
         // An integer beside a time or a duration counts nanoseconds.
         (&Expr::Time(time), &(Expr::Duration(by) | Expr::Integer(by))) => shifted(op, time, by)?,
         (&(Expr::Duration(by) | Expr::Integer(by)), &Expr::Time(time)) if op == BinaryOp::Add => {
@@ -118,7 +115,21 @@ fn booleans(op: BinaryOp, lhs: bool, rhs: bool) -> Option<Expr> {
     }))
 }
 
-fn strings(op: BinaryOp, lhs: &str, rhs: &str) -> Option<Expr> {
+fn times(op: BinaryOp, lhs: i64, rhs: i64) -> Option<Expr> {
+    match op {
+        BinaryOp::Sub => Some(Expr::Duration(lhs.saturating_sub(rhs))),
+        op => compare(op, &lhs, &rhs),
+    }
+}
+
+/// Two strings that are times are compared and subtracted as such.
+fn strings(op: BinaryOp, lhs: &str, rhs: &str, zone: &TimeZone) -> Option<Expr> {
+    let time = |text: &str| looks_like_time(text).then(|| time_literal(text, zone).ok()).flatten();
+    if let (Some(lhs), Some(rhs)) = (time(lhs), time(rhs))
+        && let Some(folded) = times(op, lhs, rhs)
+    {
+        return Some(folded);
+    }
     match op {
         BinaryOp::Eq | BinaryOp::NotEq => compare(op, lhs, rhs),
         BinaryOp::Add => Some(Expr::String(format!("{lhs}{rhs}"))),

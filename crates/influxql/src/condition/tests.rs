@@ -28,6 +28,7 @@ fn every_operator_bounds_time() {
     assert_eq!(bounds("10 >= TIME"), (None, Some(10)));
     assert_eq!(bounds("time >= 10 AND time < 20 AND time > 5"), (Some(10), Some(19)));
     assert_eq!(bounds("time > 10 OR (time < 5)"), (Some(11), Some(4)));
+    assert_eq!(bounds("(time) > 10 AND 20 > ((time))"), (Some(11), Some(19)));
 }
 
 #[test]
@@ -38,6 +39,8 @@ fn constants_are_times() {
         ("1h + now()", NOW + 3_600_000_000_000),
         ("now() - 1h / 2 - (1h - 30m)", NOW - 3_600_000_000_000),
         ("now() - now()", 0),
+        ("'2020-01-02' - '2020-01-01'", 86_400_000_000_000),
+        ("now() - ('2020-01-02' - '2020-01-01')", NOW - 86_400_000_000_000),
         ("1 + now()", NOW + 1),
         ("1577836800000ms", DAY_2020),
         ("1577836800000000000", DAY_2020),

@@ -153,7 +153,7 @@ impl Parser<'_> {
         loop {
             dimensions.push(match self.regex()? {
                 Some(regex) => Expr::Regex(regex),
-                None => self.expr()?,
+                None => without_parens(self.expr()?),
             });
             self.skip_whitespace();
             if !self.take(Kind::Comma) {
@@ -214,5 +214,13 @@ impl Parser<'_> {
             [_] => plain("expected string argument in tz()"),
             _ => plain("tz requires exactly one argument"),
         }
+    }
+}
+
+/// A dimension in parentheses is the same without them.
+fn without_parens(expr: Expr) -> Expr {
+    match expr {
+        Expr::Paren(inner) => without_parens(*inner),
+        other => other,
     }
 }

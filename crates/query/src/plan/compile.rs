@@ -51,15 +51,30 @@ pub(super) fn compile(select: &Select, now_ns: i64, inherits_interval: bool) -> 
             }
             continue;
         }
+        refuse_now(&field.expr)?;
         let folded =
             |expr: &Expr| fold(expr, now_ns, zone).map_err(|error| QueryError::invalid(error.to_string()));
         let expr = folded(&fold_functions(&folded(&field.expr)?))?;
         survey.allow_wildcard = true;
         survey.expr(&expr)?;
-        fields.push((expr, field.alias.clone()));
+        // An empty alias counts as none.
+        fields.push((expr, field.alias.clone().filter(|alias| !alias.is_empty())));
     }
     survey.validate(&fields, select.fill)?;
     Ok(Compiled { fields, time_column, condition, range, interval })
+}
+
+/// `now()` is for conditions. Below a function of fields it is no field, which is another complaint.
+fn refuse_now(expr: &Expr) -> Result<(), QueryError> {
+    match expr {
+        Expr::Call(call) if call.name == "now" => Err(QueryError::invalid("undefined function now()")),
+        Expr::Call(call) if MathFunction::find(&call.name).is_some() => {
+            call.args.iter().try_for_each(refuse_now)
+        }
+        Expr::Binary(binary) => refuse_now(&binary.lhs).and_then(|()| refuse_now(&binary.rhs)),
+        Expr::Paren(inner) => refuse_now(inner),
+        _ => Ok(()),
+    }
 }
 
 /// The interval and offset among the dimensions.
