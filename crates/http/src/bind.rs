@@ -17,12 +17,15 @@ pub(crate) enum BindError {
     TooLarge(u64),
 }
 
-/// Reads `params`, a JSON object or empty.
+/// Reads `params`, a JSON object or empty. What stands behind the object is not looked at.
 pub(crate) fn bound_parameters(params: &str) -> Result<Params, BindError> {
-    if params.trim().is_empty() {
+    if params.is_empty() {
         return Ok(Params::new());
     }
-    let values = match serde_json::from_str(params) {
+    let Some(first) = serde_json::Deserializer::from_str(params).into_iter::<Value>().next() else {
+        return Err(BindError::Malformed("EOF".to_owned()));
+    };
+    let values = match first {
         Ok(Value::Object(values)) => values,
         Ok(Value::Null) => Map::new(),
         Ok(other) => {
@@ -32,9 +35,31 @@ pub(crate) fn bound_parameters(params: &str) -> Result<Params, BindError> {
             )));
         }
         Err(error) if error.is_eof() => return Err(BindError::Malformed("unexpected EOF".to_owned())),
-        Err(error) => return Err(BindError::Malformed(error.to_string())),
+        Err(error) => return Err(BindError::Malformed(told(&error, params))),
     };
     values.into_iter().map(|(name, value)| Ok((name, bound(value)?))).collect()
+}
+
+/// What is wrong with the JSON, in Go's words where these are known.
+fn told(error: &serde_json::Error, params: &str) -> String {
+    const PLACES: [(&str, &str); 7] = [
+        ("key must be a string", "looking for beginning of object key string"),
+        ("trailing comma", "looking for beginning of object key string"),
+        ("expected value", "looking for beginning of value"),
+        ("expected `:`", "after object key"),
+        ("expected `,` or `}`", "after object key:value pair"),
+        ("expected `,` or `]`", "after array element"),
+        ("invalid escape", "in string escape code"),
+    ];
+    let text = error.to_string();
+    let place = PLACES.iter().find(|(known, _)| text.starts_with(known));
+    let line = params.split('\n').nth(error.line().saturating_sub(1));
+    let rest = line.and_then(|line| line.get(error.column().saturating_sub(1)..));
+    match (place, rest.and_then(|rest| rest.chars().next())) {
+        (Some((_, place)), Some('"')) => format!("invalid character '\"' {place}"),
+        (Some((_, place)), Some(found)) => format!("invalid character '{}' {place}", found.escape_default()),
+        _ => text,
+    }
 }
 
 fn bound(value: Value) -> Result<ParamValue, BindError> {
@@ -62,7 +87,6 @@ fn typed(entries: Map<String, Value>) -> ParamValue {
     let (Some((kind, value)), None) = (entries.next(), entries.next()) else {
         return unbindable("bound object parameter value must have exactly one entry");
     };
-    let json_kind = json_kind(&value);
     let bound = match (kind.as_str(), value) {
         ("ident" | "identifier", Value::String(name)) => Some(ParamValue::Identifier(name)),
         ("regex", Value::String(regex)) => Some(ParamValue::Regex(regex)),
@@ -75,7 +99,15 @@ fn typed(entries: Map<String, Value>) -> ParamValue {
         ("int" | "integer", Value::Number(number)) => number.as_i64().map(ParamValue::Integer),
         _ => None,
     };
-    bound.unwrap_or_else(|| unbindable(&format!("unable to bind {json_kind} parameter as {kind}")))
+    bound.unwrap_or_else(|| match kind.as_str() {
+        "ident" | "identifier" => unbindable("identifier must be a string value"),
+        "regex" => unbindable("regex literal must be a string value"),
+        "string" => unbindable("string literal must be a string value"),
+        "float" | "number" => unbindable("number literal must be a float value"),
+        "int" | "integer" => unbindable("integer literal must be an integer value"),
+        "duration" => unbindable("duration literal must be a string or integer value"),
+        _ => unbindable(&format!("unknown bind object type: {kind}")),
+    })
 }
 
 const fn json_kind(value: &Value) -> &'static str {
@@ -106,7 +138,8 @@ mod tests {
         assert_eq!(one("1e25"), ParamValue::Number(1e25));
         assert_eq!(one("-2"), ParamValue::Integer(-2));
         assert_eq!(one("true"), ParamValue::Boolean(true));
-        assert_eq!(bound_parameters(" "), Ok(Params::new()));
+        assert_eq!(bound_parameters(""), Ok(Params::new()));
+        assert_eq!(bound_parameters("{} x"), Ok(Params::new()));
         assert_eq!(bound_parameters("null"), Ok(Params::new()));
     }
 
@@ -132,6 +165,27 @@ mod tests {
             error("[1]"),
             "error parsing query parameters: json: cannot unmarshal array into Go value of type map[string]interface {}"
         );
+        assert_eq!(error(" "), "error parsing query parameters: EOF");
+        for (params, found) in [
+            ("{h:1}", "'h' looking for beginning of object key string"),
+            (r#"{"h":"a",}"#, "'}' looking for beginning of object key string"),
+            (r#"{"h" 1}"#, "'1' after object key"),
+            (r#"{"h":"a" 1}"#, "'1' after object key:value pair"),
+            ("x", "'x' looking for beginning of value"),
+        ] {
+            assert_eq!(error(params), format!("error parsing query parameters: invalid character {found}"));
+        }
+        for (value, why) in [
+            (r#"{"boolean":true}"#, "unknown bind object type: boolean"),
+            (r#"{"string":1}"#, "string literal must be a string value"),
+            (r#"{"integer":1.5}"#, "integer literal must be an integer value"),
+            (r#"{"float":"1"}"#, "number literal must be a float value"),
+            (r#"{"ident":1}"#, "identifier must be a string value"),
+            (r#"{"regex":1}"#, "regex literal must be a string value"),
+            (r#"{"duration":true}"#, "duration literal must be a string or integer value"),
+        ] {
+            assert_eq!(one(value), ParamValue::Unbindable(why.to_owned()));
+        }
         assert_eq!(
             one("null"),
             ParamValue::Unbindable("unable to bind parameter with type <nil>".to_owned())
