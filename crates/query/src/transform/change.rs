@@ -93,12 +93,14 @@ impl<T> Rise<T> {
     }
 }
 
-impl<T: Number> Machine<T> for Rise<T> {
+impl<T: Changing> Machine<T> for Rise<T> {
     type Out = T;
 
     fn push(&mut self, time: i64, value: T) -> Option<T> {
         let (_, before) = self.0.replace(time, value)?;
-        (!value.order(&before).is_lt()).then(|| value.sub(before))
+        // The difference decides, not the values: that of integers far apart wraps around.
+        let has_fallen = value.difference_f64(before) < 0.0;
+        (!has_fallen).then(|| value.sub(before))
     }
 }
 
@@ -175,6 +177,12 @@ mod tests {
         assert_eq!(answers(Derivative::new(5, false), &points), [(10, 1.5), (20, -1.0)]);
         assert_eq!(answers(Derivative::new(5, true), &points), [(10, 1.5)]);
         assert_eq!(answers(Rise::new(), &points), [(10, 3.0)]);
+    }
+
+    #[test]
+    fn a_difference_that_wraps_around_is_told_by_its_sign() {
+        let points = [(0, i64::MAX), (1, i64::MIN), (2, 1)];
+        assert_eq!(answers(Rise::new(), &points), [(1, 1)]);
     }
 
     #[test]
