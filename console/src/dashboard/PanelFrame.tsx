@@ -7,7 +7,7 @@ import { isUnreachable } from '../data/client';
 import { rowCount } from '../data/frame';
 import { LANGUAGE_NAMES } from '../data/language';
 import { isKnownPanel, needsData, PanelBody, showsNothing } from '../panels/PanelBody';
-import { isRelative } from '../time/range';
+import { isRelative, type TimeRange } from '../time/range';
 import { useTime } from '../time/TimeContext';
 import { Icon } from '../ui/Icon';
 import { errorText, Loading, Message } from '../ui/States';
@@ -61,6 +61,7 @@ export function PanelFrame({ panel, database, variables, style, syncKey, enlarge
     <section ref={frame} className={classes.panel} style={style} aria-label={title || 'Panel'}>
       <header className={classes.panelHeader}>
         <h3 className={classes.panelTitle} title={title}>{title}</h3>
+        {plan.own?.text && <span className={classes.ownTime}>{plan.own.text}</span>}
         {panel.description && (
           <Tooltip label={panel.description} multiline maw={320}>
             <span className={classes.hint} tabIndex={0} role="note" aria-label={panel.description}><Icon name="info" size={14} /></span>
@@ -77,7 +78,7 @@ export function PanelFrame({ panel, database, variables, style, syncKey, enlarge
         </span>
       </header>
       <div ref={body} className={classes.panelBody}>
-        <Content panel={panel} query={query} size={{ width, height }} syncKey={syncKey} asked={plan.queries.length > 0} />
+        <Content panel={panel} query={query} size={{ width, height }} range={plan.own?.range} syncKey={syncKey} asked={plan.queries.length > 0} />
       </div>
     </section>
   );
@@ -87,20 +88,21 @@ interface ContentProps {
   panel: Panel;
   query: { data?: Awaited<ReturnType<typeof runPlan>> | undefined; isError: boolean; error: unknown; refetch(): unknown };
   size: { width: number; height: number };
+  range: TimeRange | undefined;
   syncKey: string;
   asked: boolean;
 }
 
-function Content({ panel, query, size, syncKey, asked }: ContentProps) {
+function Content({ panel, query, size, range, syncKey, asked }: ContentProps) {
   if (size.width === 0) return null;
-  if (!isKnownPanel(panel.type) || !needsData(panel.type)) return <PanelBody panel={panel} frames={[]} {...size} syncKey={syncKey} />;
+  if (!isKnownPanel(panel.type) || !needsData(panel.type)) return <PanelBody panel={panel} frames={[]} {...size} range={range} syncKey={syncKey} />;
   if (!asked) return <Message compact icon="info" title="This panel has no query in InfluxQL or Flux" />;
   if (query.data) {
     const empty = query.data.frames.every((frame) => rowCount(frame) === 0);
     if (empty && !showsNothing(panel.type)) {
       return <Message compact icon="clock" title="No data in this time range" />;
     }
-    return <PanelBody panel={panel} frames={query.data.frames} {...size} syncKey={syncKey} />;
+    return <PanelBody panel={panel} frames={query.data.frames} {...size} range={range} syncKey={syncKey} />;
   }
   if (query.isError) {
     if (isUnreachable(query.error)) return <Message compact icon="alert" title="The store does not answer" />;

@@ -13,6 +13,8 @@ export interface VariableValue {
   all?: boolean;
   allValue?: string | undefined;
   multi?: boolean;
+  /** An interval's automatic choice: steps in the range, and the narrowest. */
+  auto?: { count: number; minMs: number } | undefined;
 }
 
 export interface Scope {

@@ -39,8 +39,10 @@ export interface Panel {
   options?: Record<string, unknown>;
   transformations?: Transformation[];
   maxDataPoints?: number | null;
-  interval?: string;
-  timeFrom?: string;
+  interval?: string | null;
+  timeFrom?: string | null;
+  timeShift?: string | null;
+  hideTimeOverride?: boolean;
   transparent?: boolean;
   links?: { title: string; url: string; targetBlank?: boolean }[];
   /** Rows only. Filled when the row is collapsed; otherwise the panels after it are its own. */
@@ -55,8 +57,32 @@ export interface Target {
   resultFormat?: string;
   alias?: string;
   hide?: boolean;
+  /** Retention policy, `default` for that of the database. */
+  policy?: string;
+  /** What the visual editor made: a query's parts in the place of its text. */
+  measurement?: string;
+  select?: QueryPart[][];
+  groupBy?: QueryPart[];
+  tags?: TargetTag[];
+  orderByTime?: string;
+  limit?: string | number;
+  slimit?: string | number;
+  tz?: string;
   /** Skywatch's own: another database than the console's. */
   database?: string;
+}
+
+/** A step of a `select` chain, or something to group by. */
+export interface QueryPart {
+  type: string;
+  params?: (string | number)[];
+}
+
+export interface TargetTag {
+  key: string;
+  operator?: string;
+  value?: string;
+  condition?: string;
 }
 
 export interface Variable {

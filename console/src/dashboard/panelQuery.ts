@@ -11,13 +11,16 @@ import type { TimeRange } from '../time/range';
 import { emptyIfMissing } from './emptyIfMissing';
 import { interpolate, type VariableValue } from './interpolate';
 import { fluxTime } from './macros';
-import type { Panel, Target } from './model';
+import type { Panel } from './model';
 import { minInterval, resolveAuto } from './variables';
+import { queryOf } from './visualQuery';
 
 export interface PlannedQuery extends ShapeOptions {
   q: string;
   language: Language;
   database: string;
+  /** InfluxQL only: the retention policy, if not the database's default. */
+  policy?: string | undefined;
 }
 
 /** A panel's queries, ready to be sent. Equal plans give equal answers, so the plan is the cache key. */
@@ -25,6 +28,8 @@ export interface PanelPlan {
   database: string;
   intervalMs: number;
   range: TimeRange;
+  /** What the panel shows when it has a time of its own: its range, and how to say so. */
+  own?: { range: TimeRange; text: string } | undefined;
   queries: PlannedQuery[];
 }
 
@@ -44,38 +49,44 @@ const WIDTH_STEP = 100;
 
 export function planPanel(panel: Panel, context: PlanContext): PanelPlan {
   const points = panel.maxDataPoints ?? Math.max(1, Math.ceil(context.width / WIDTH_STEP)) * (WIDTH_STEP / PIXELS_PER_POINT);
-  const asked = ownRange(panel, context.range);
-  const intervalMs = bucketMs(asked.to - asked.from, points, minInterval(panel.interval));
+  const typed = (text: string | null | undefined) => (text ? interpolate(text, { range: context.range, intervalMs: 0, variables: context.variables }) : undefined);
+  const own = ownTime(typed(panel.timeFrom), typed(panel.timeShift), context.range);
+  const asked = own?.range ?? context.range;
+  const intervalMs = bucketMs(asked.to - asked.from, points, minInterval(typed(panel.interval)));
   // A first bucket that is cut off would show a low sum or an early rate.
   const from = context.live ? Math.floor(asked.from / intervalMs) * intervalMs : asked.from;
   const range = { from, to: asked.to };
   const variables = Object.fromEntries(
-    Object.entries(context.variables).map(([name, value]) => [name, resolveAuto(value, intervalMs)]),
+    Object.entries(context.variables).map(([name, value]) => [name, resolveAuto(value, intervalMs, asked)]),
   );
   const scope = { range, intervalMs, variables };
-  const queries = (panel.targets ?? []).filter(isAsked).map((target): PlannedQuery => {
+  const queries = (panel.targets ?? []).filter(({ hide }) => !hide).flatMap((target): PlannedQuery[] => {
+    const text = queryOf(target);
+    if (text.trim() === '') return [];
     const database = target.database ?? context.database;
-    const language = languageOf(target.query ?? '');
-    return {
-      q: interpolate(target.query ?? '', { ...scope, bucket: database }, language),
+    const language = languageOf(text);
+    const policy = target.policy && language === 'influxql' ? interpolate(target.policy, scope) : 'default';
+    return [{
+      q: interpolate(text, { ...scope, bucket: database }, language),
       language,
       refId: target.refId,
-      format: target.resultFormat === 'table' ? 'table' : 'time_series',
+      format: target.resultFormat === 'table' || target.resultFormat === 'logs' ? 'table' : 'time_series',
       alias: target.alias ? interpolate(target.alias, scope) : undefined,
       database,
-    };
+      policy: policy === 'default' ? undefined : policy,
+    }]; // prettier-ignore
   });
-  return { database: context.database, intervalMs, range, queries };
+  return { database: context.database, intervalMs, range, own: panel.hideTimeOverride && own ? { ...own, text: '' } : own, queries };
 }
 
-/** `timeFrom` of a panel: only so much before the range's end, whatever the range. */
-function ownRange({ timeFrom }: Panel, range: TimeRange): TimeRange {
-  const own = timeFrom ? parseDuration(timeFrom) : undefined;
-  return own === undefined ? range : { from: range.to - own, to: range.to };
-}
-
-function isAsked({ hide, query }: Target): boolean {
-  return !hide && !!query && query.trim() !== '';
+/** `timeFrom`: only so much before the range's end, whatever the range. `timeShift`: as long, but so much earlier. */
+function ownTime(timeFrom: string | undefined, timeShift: string | undefined, range: TimeRange): PanelPlan['own'] {
+  const width = timeFrom ? parseDuration(timeFrom.replace(/^now-/, '')) : undefined;
+  const earlier = timeShift ? parseDuration(timeShift) : undefined;
+  if (width === undefined && earlier === undefined) return undefined;
+  const from = width === undefined ? range.from : range.to - width;
+  const text = [...(width === undefined ? [] : [`Last ${timeFrom!.replace(/^now-/, '')}`]), ...(earlier === undefined ? [] : [`${timeShift} earlier`])];
+  return { range: { from: from - (earlier ?? 0), to: range.to - (earlier ?? 0) }, text: text.join(', ') };
 }
 
 export interface PanelResult extends Transformed {
@@ -102,8 +113,8 @@ interface Answered {
   notice?: string | undefined;
 }
 
-async function askInfluxql({ q, database, ...shape }: PlannedQuery, signal?: AbortSignal): Promise<Answered> {
-  const answer = await influxQuery({ q, db: database }, signal).catch(emptyIfMissing({ results: [] }));
+async function askInfluxql({ q, database, policy, ...shape }: PlannedQuery, signal?: AbortSignal): Promise<Answered> {
+  const answer = await influxQuery({ q, db: database, rp: policy }, signal).catch(emptyIfMissing({ results: [] }));
   return { frames: (answer.results ?? []).flatMap((result) => toFrames(result.series ?? [], shape)) };
 }
 

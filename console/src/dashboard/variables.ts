@@ -4,6 +4,7 @@ import { firstStrings, fluxFrames } from '../data/flux';
 import { languageOf } from '../data/language';
 import { compareCells } from '../data/transform/tables';
 import { influxDuration, parseDuration } from '../time/duration';
+import { bucketMs } from '../time/interval';
 import type { TimeRange } from '../time/range';
 import { emptyIfMissing } from './emptyIfMissing';
 import { interpolate, type Scope, type VariableValue } from './interpolate';
@@ -154,9 +155,15 @@ export function valueOf({ variable, options, selected }: ResolvedVariable): Vari
   return { values: values.length > 0 ? values : [''], all, allValue: variable.allValue || undefined, multi: variable.multi ?? false };
 }
 
-/** `auto` of an interval variable means the panel's own bucket width. */
-export function resolveAuto(value: VariableValue, intervalMs: number): VariableValue {
-  return value.values[0] === 'auto' || value.values[0] === '$__auto' ? { ...value, values: [influxDuration(intervalMs)] } : value;
+/** The automatic choice of an interval variable: so many steps in the range, or else the panel's own bucket width. */
+export function resolveAuto(value: VariableValue, intervalMs: number, range: TimeRange): VariableValue {
+  if (!isAuto(value.values[0])) return value;
+  const width = value.auto ? bucketMs(range.to - range.from, value.auto.count, value.auto.minMs) : intervalMs;
+  return { ...value, values: [influxDuration(width)] };
+}
+
+function isAuto(value: string | undefined): boolean {
+  return value !== undefined && /^(?:auto|\$__auto(?:_interval_\w+)?)$/.test(value);
 }
 
 /** Shown on the variable's button. */

@@ -50,12 +50,15 @@ export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T>
 export interface QueryRequest {
   q: string;
   db?: string | undefined;
+  /** Retention policy of measurements that name none. */
+  rp?: string | undefined;
 }
 
 /** Times in milliseconds. Errors of the request or of any of its statements are thrown. */
-export async function influxQuery({ q, db }: QueryRequest, signal?: AbortSignal): Promise<InfluxResponse> {
+export async function influxQuery({ q, db, rp }: QueryRequest, signal?: AbortSignal): Promise<InfluxResponse> {
   const form = new URLSearchParams({ q, epoch: 'ms' });
   if (db) form.set('db', db);
+  if (rp) form.set('rp', rp);
   const response = await request('/api/query', { method: 'POST', body: form, signal: signal ?? null });
   const answer = await body<InfluxResponse>(response);
   const error = errorOf(answer);

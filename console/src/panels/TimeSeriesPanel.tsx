@@ -20,7 +20,7 @@ const LEGEND_SHARE_MAX = 0.38;
 const SIDE_PIXELS = 260;
 const LAST: readonly string[] = ['lastNotNull'];
 
-export function TimeSeriesPanel({ panel, frames, width, height, syncKey }: PanelProps) {
+export function TimeSeriesPanel({ panel, frames, width, height, range, syncKey }: PanelProps) {
   const scheme = useScheme();
   const time = useTime();
   const [hidden, setHidden] = useState<Hidden>(NONE_HIDDEN);
@@ -45,7 +45,7 @@ export function TimeSeriesPanel({ panel, frames, width, height, syncKey }: Panel
       {chartWidth > 20 && chartHeight > 20 && (
         <Chart
           series={visible}
-          range={time.range}
+          range={range ?? time.range}
           width={chartWidth}
           height={chartHeight}
           syncKey={syncKey}

@@ -1,5 +1,6 @@
 import type { Panel } from '../dashboard/model';
 import type { Frame } from '../data/frame';
+import type { TimeRange } from '../time/range';
 
 /** What every kind of panel gets: its definition, its data, its room. */
 export interface PanelProps {
@@ -7,6 +8,8 @@ export interface PanelProps {
   frames: readonly Frame[];
   width: number;
   height: number;
+  /** The panel's own range, if not the page's. */
+  range?: TimeRange | undefined;
   /** Charts of a page share a crosshair by this name. */
   syncKey: string;
 }
