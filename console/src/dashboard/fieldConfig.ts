@@ -1,11 +1,12 @@
 /** What a column looks like: the panel's defaults, then every override that matches it. */
-import type { Field, FieldType } from '../data/frame';
+import { type Field, type FieldType, isNamed } from '../data/frame';
+import { toRegex } from '../data/regex';
 import type { CustomConfig, FieldConfig, FieldConfigSource, Override } from './model';
 
 /** A column as overrides see it: by its shown name, its own name, its type, its query. */
 export interface Subject {
   name: string;
-  field: Pick<Field, 'name' | 'type'>;
+  field: Pick<Field, 'name' | 'type' | 'alias' | 'foreignNames'>;
   refId: string;
 }
 
@@ -20,21 +21,21 @@ export function resolveFieldConfig(source: FieldConfigSource | undefined, subjec
 
 function matches({ matcher }: Override, { name, field, refId }: Subject): boolean {
   const options = matcher.options;
+  const called = (wanted: string) => wanted === name || isNamed(field, wanted);
   switch (matcher.id) {
-    case 'byName': return options === name || options === field.name;
+    case 'byName': return typeof options === 'string' && called(options);
     case 'byNames': {
       const names = (options as { names?: string[] } | undefined)?.names ?? [];
-      return names.includes(name) || names.includes(field.name);
+      return names.some(called) !== ((options as { mode?: string } | undefined)?.mode === 'exclude');
     }
-    case 'byRegexp': return new RegExp(bareRegex(String(options))).test(name);
+    case 'byRegexp': {
+      const pattern = toRegex(String(options));
+      return pattern !== undefined && [name, ...(field.alias ? [] : (field.foreignNames ?? []))].some((one) => pattern.test(one));
+    }
     case 'byType': return field.type === (options as FieldType);
     case 'byFrameRefID': return options === refId;
     default: return false;
   }
-}
-
-function bareRegex(text: string): string {
-  return /^\/(.*)\/[a-z]*$/.exec(text)?.[1] ?? text;
 }
 
 function apply(config: FieldConfig, id: string, value: unknown): void {

@@ -20,7 +20,18 @@ function seriesFrame(table: FluxTable, refId: string): Frame {
     const at = table.columns.findIndex((column) => column.name === name);
     return makeField(shown, table.values[at]!, { type: table.columns[at]!.type, labels });
   };
-  return { refId, name: measurementOf(table), fields: [of('_time', 'Time'), of('_value', String(table.values[field]?.[0] ?? 'Value'))] };
+  const [name, column] = [measurementOf(table), String(table.values[field]?.[0] ?? 'Value')];
+  const value = { ...of('_value', column), foreignNames: seriesNames(name, column, labels) };
+  return { refId, name, fields: [of('_time', 'Time'), value] };
+}
+
+/** As Grafana puts a series' name together: `cpu usage {host="a"}`, in older versions without the measurement. */
+function seriesNames(measurement: string, column: string, labels: Record<string, string>): string[] {
+  const keys = Object.keys(labels).sort();
+  const pairs = keys.map((key) => `${key}="${labels[key]}"`).join(', ');
+  // A single label stands for itself.
+  const behind = [...(pairs ? [` {${pairs}}`] : []), ...(keys.length === 1 ? [` ${labels[keys[0]!]!}`] : []), ''];
+  return [...(measurement ? [`${measurement} `] : []), ''].flatMap((before) => behind.map((end) => `${before}${column}${end}`)).filter((name) => name !== column);
 }
 
 /** Every column under its own name, times first and the row's own time before the bounds of the range. */

@@ -12,6 +12,8 @@ export interface Field {
   labels: Readonly<Record<string, string>>;
   /** Name asked for by the query's alias, if any. */
   alias?: string | undefined;
+  /** What Grafana calls the column where the console says less: names that overrides and transformations may use. */
+  foreignNames?: readonly string[] | undefined;
 }
 
 export interface Frame {
@@ -21,6 +23,16 @@ export interface Frame {
 }
 
 export const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
+
+/** Every name that a dashboard may call the column by, its own first. */
+export function namesOf({ name, type, alias, foreignNames = [] }: Pick<Field, 'name' | 'type' | 'alias' | 'foreignNames'>): string[] {
+  const time = type === 'time' && name.toLowerCase() === 'time' ? ['Time', 'time'] : [];
+  return [name, ...(alias ? [alias] : []), ...foreignNames, ...time];
+}
+
+export function isNamed(field: Parameters<typeof namesOf>[0], wanted: string): boolean {
+  return namesOf(field).includes(wanted);
+}
 
 export function rowCount(frame: Frame): number {
   return frame.fields[0]?.values.length ?? 0;
@@ -40,5 +52,6 @@ export function typeOf(values: readonly Cell[]): FieldType {
 }
 
 export function makeField(name: string, values: readonly Cell[], extra: Partial<Field> = {}): Field {
-  return { name, type: extra.type ?? typeOf(values), values, labels: extra.labels ?? NO_LABELS, alias: extra.alias };
+  const { type = typeOf(values), labels = NO_LABELS, alias, foreignNames } = extra;
+  return { name, type, values, labels, alias, ...(foreignNames ? { foreignNames } : {}) };
 }

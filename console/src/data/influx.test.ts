@@ -12,7 +12,7 @@ describe('series to frames', () => {
   test('a frame for each series and column, sharing the times', () => {
     const frames = toFrames(CPU, { refId: 'A', format: 'time_series' });
     expect(frames.map(({ fields }) => fields.map(({ name }) => name))).toEqual([
-      ['time', 'user'], ['time', 'system'], ['time', 'user'], ['time', 'system'],
+      ['Time', 'user'], ['Time', 'system'], ['Time', 'user'], ['Time', 'system'],
     ]); // prettier-ignore
     expect(frames[0]!.fields[0]!.values).toBe(frames[1]!.fields[0]!.values);
     expect(frames[0]!.fields[1]!.values).toEqual([10, null]);
@@ -23,7 +23,7 @@ describe('series to frames', () => {
     const [table, ...rest] = toFrames(CPU, { refId: 'A', format: 'table' });
     expect(rest).toEqual([]);
     expect(table!.fields.map(({ name, type }) => [name, type])).toEqual([
-      ['time', 'time'], ['host', 'string'], ['dc', 'string'], ['user', 'number'], ['system', 'number'],
+      ['Time', 'time'], ['host', 'string'], ['dc', 'string'], ['user', 'number'], ['system', 'number'],
     ]); // prettier-ignore
     expect(table!.fields[1]!.values).toEqual(['a', 'a', 'b']);
     expect(table!.fields[3]!.values).toEqual([10, null, 20]);

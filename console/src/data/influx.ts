@@ -27,6 +27,8 @@ export interface ShapeOptions {
   refId: string;
   format: ResultFormat;
   alias?: string | undefined;
+  /** What the column of times is called: `Time` as Grafana's data source does, unless told otherwise. */
+  timeName?: string;
 }
 
 /** The first error in an answer: of the request, or of one of its statements. */
@@ -35,28 +37,28 @@ export function errorOf(response: InfluxResponse): string | undefined {
 }
 
 export function toFrames(series: readonly InfluxSeries[], options: ShapeOptions): Frame[] {
-  if (options.format === 'table') return toTable(series, options.refId);
+  if (options.format === 'table') return toTable(series, options);
   return series.flatMap((one) => seriesFrames(one, options));
 }
 
 /** A frame of time and value for each column; the columns of a series share one array of times. */
-function seriesFrames(series: InfluxSeries, { refId, alias }: ShapeOptions): Frame[] {
+function seriesFrames(series: InfluxSeries, { refId, alias, timeName = TIME_NAME }: ShapeOptions): Frame[] {
   const rows = series.values ?? [];
   const labels = series.tags ?? {};
   const name = series.name ?? '';
   if (series.columns[0] !== 'time') {
     return [{ refId, name, fields: series.columns.map((column, i) => columnField(column, rows, i, labels)) }];
   }
-  const time = columnField('time', rows, 0, labels);
+  const time = makeField(timeName, columnValues(rows, 0), { type: 'time', labels });
   return series.columns.slice(1).map((column, i) => {
     const field = columnField(column, rows, i + 1, labels);
-    const named = alias ? { ...field, alias: expandAlias(alias, series, column) } : field;
+    const named: Field = alias ? { ...field, alias: expandAlias(alias, series, column), foreignNames: VALUE } : { ...field, foreignNames: seriesNames(series, column) };
     return { refId, name, fields: [time, named] };
   });
 }
 
 /** All series stacked into one table: time, tags, columns. Series of other measurements keep their own table. */
-function toTable(series: readonly InfluxSeries[], refId: string): Frame[] {
+function toTable(series: readonly InfluxSeries[], options: ShapeOptions): Frame[] {
   const groups = new Map<string, InfluxSeries[]>();
   for (const one of series) {
     const key = JSON.stringify([one.name ?? '', one.columns]);
@@ -64,10 +66,10 @@ function toTable(series: readonly InfluxSeries[], refId: string): Frame[] {
     if (group) group.push(one);
     else groups.set(key, [one]);
   }
-  return [...groups.values()].map((group) => stack(group, refId));
+  return [...groups.values()].map((group) => stack(group, options));
 }
 
-function stack(group: readonly InfluxSeries[], refId: string): Frame {
+function stack(group: readonly InfluxSeries[], { refId, timeName = TIME_NAME }: ShapeOptions): Frame {
   const first = group[0]!;
   const tagKeys = [...new Set(group.flatMap((series) => Object.keys(series.tags ?? {})))];
   const hasTime = first.columns[0] === 'time';
@@ -80,7 +82,7 @@ function stack(group: readonly InfluxSeries[], refId: string): Frame {
     }
   }
   const columns = first.columns.map((name, i) =>
-    makeField(name, values[i]!, i === 0 && hasTime ? { type: 'time' } : {}),
+    i === 0 && hasTime ? makeField(timeName, values[i]!, { type: 'time' }) : makeField(name, values[i]!),
   );
   const tagFields = tagKeys.map((key, i) => makeField(key, tags[i]!, { type: 'string' }));
   const at = hasTime ? 1 : 0;
@@ -88,9 +90,22 @@ function stack(group: readonly InfluxSeries[], refId: string): Frame {
 }
 
 function columnField(name: string, rows: readonly Cell[][], index: number, labels: Record<string, string>): Field {
+  return makeField(name, columnValues(rows, index), { labels });
+}
+
+function columnValues(rows: readonly Cell[][], index: number): Cell[] {
   const values: Cell[] = new Array(rows.length);
   for (let row = 0; row < rows.length; row++) values[row] = rows[row]![index] ?? null;
-  return makeField(name, values, name === 'time' && index === 0 ? { type: 'time', labels } : { labels });
+  return values;
+}
+
+const TIME_NAME = 'Time';
+const VALUE: readonly string[] = ['Value'];
+
+/** `cpu.mean { host: a }`, in older versions of Grafana `cpu.mean {host: a}`; the column itself is `Value`. */
+function seriesNames({ name = '', tags = {} }: InfluxSeries, column: string): string[] {
+  const pairs = Object.entries(tags).map(([key, value]) => `${key}: ${value}`).join(', ');
+  return [...(pairs ? [`${name}.${column} { ${pairs} }`, `${name}.${column} {${pairs}}`] : [`${name}.${column}`]), ...VALUE];
 }
 
 /** Grafana's alias patterns: `$m`, `$measurement`, `$col`, `$tag_host`, `$0`, and the same in `[[ ]]`. */

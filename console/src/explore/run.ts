@@ -64,7 +64,7 @@ export function shape(result: InfluxResult): StatementResult {
   const series = result.series ?? [];
   return {
     series: toFrames(series, { refId: 'A', format: 'time_series' }).filter(isChartable),
-    ...listed(toFrames(series, { refId: 'A', format: 'table' }), series.length),
+    ...listed(toFrames(series, { refId: 'A', format: 'table', timeName: 'time' }), series.length),
     messages: (result.messages ?? []).map(({ text }) => text),
   };
 }

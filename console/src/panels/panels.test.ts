@@ -20,7 +20,7 @@ describe('time series', () => {
     expect(series.map(({ name }) => name)).toEqual(['used', 'free']);
   });
   test('both directions of a mirrored chart share the host’s colour', () => {
-    const source = { overrides: [{ matcher: { id: 'byRegexp', options: 'sent$' }, properties: [{ id: 'custom.transform', value: 'negative-Y' }] }] };
+    const source = { overrides: [{ matcher: { id: 'byRegexp', options: '/sent$/' }, properties: [{ id: 'custom.transform', value: 'negative-Y' }] }] };
     const { series } = toChart([frame('a', [1, 2], 'received'), frame('a', [1, 2], 'sent'), frame('b', [1, 2], 'received'), frame('b', [1, 2], 'sent')], source, 'light');
     const colors = Object.fromEntries(series.map(({ name, color }) => [name, color]));
     expect(colors['a · sent']).toBe(colors['a · received']);

@@ -62,7 +62,7 @@ function merged({ frame, field, labels, members }: Group, reducer: string): Fram
   return {
     ...frame,
     fields: [
-      makeField('time', times, { type: 'time', labels }),
+      makeField('Time', times, { type: 'time', labels }),
       makeField(field.name, values, { type: 'number', labels, alias }),
     ],
   };

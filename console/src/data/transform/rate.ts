@@ -12,7 +12,7 @@
  * filling gives no value either, unless buckets are no wider than the agents' interval.
  */
 import { SCRAPE_INTERVAL_MS } from '../../time/interval';
-import { type Cell, type Field, type Frame, makeField, timeField } from '../frame';
+import { type Cell, type Field, type Frame, timeField } from '../frame';
 
 export interface RateOptions {
   scale?: number;
@@ -40,11 +40,7 @@ export function rate(frame: Frame, options: RateOptions, buckets: Buckets): Fram
     ...frame,
     fields: frame.fields.map((field) =>
       concerned(field)
-        ? makeField(field.name, growth(time.values, field.values, options.scale ?? 1, buckets), {
-            type: 'number',
-            labels: field.labels,
-            alias: field.alias,
-          })
+        ? { ...field, values: growth(time.values, field.values, options.scale ?? 1, buckets) }
         : field,
     ),
   };

@@ -1,5 +1,6 @@
 /** Grafana's transformations that make and mend tables: reduce, joinByField, organize, sortBy, limit, filters. */
-import { type Cell, type Field, type Frame, makeField, rowCount, timeField } from '../frame';
+import { type Cell, type Field, type Frame, isNamed, makeField, namesOf, rowCount, timeField } from '../frame';
+import { toRegex } from '../regex';
 import { reduce, reducerLabel } from '../reduce';
 
 export interface ReduceOptions {
@@ -24,7 +25,7 @@ export function reduceToRows(frames: readonly Frame[], options: ReduceOptions): 
   const labelKeys = options.labelsToFields ? [...new Set(columns.flatMap((field) => Object.keys(field.labels)))] : [];
   const ownName = options.nameByField ? columns[0]!.name : undefined;
   const fields: Field[] = [
-    makeField('Field', columns.map((field) => field.alias ?? field.name), { type: 'string' }),
+    makeField('Field', columns.map((field) => field.alias ?? (options.labelsToFields ? field.name : (field.foreignNames?.[0] ?? field.name))), { type: 'string' }),
     ...labelKeys.map((key) => makeField(key, columns.map((field) => field.labels[key] ?? ''), { type: 'string' })),
     ...reducers.map((id) => makeField(ownName ?? reducerLabel(id), columns.map((field) => reduce(field.values, id)))),
   ];
@@ -40,11 +41,12 @@ export interface JoinOptions {
 
 /** One table out of several, a row for each key. Where a key comes twice in a table, its last row counts. */
 export function joinByField(frames: readonly Frame[], options: JoinOptions): Frame[] {
-  const keys = options.byFields ?? [options.byField ?? 'time'];
-  const tables = frames.filter((frame) => keys.every((key) => frame.fields.some((field) => field.name === key)));
+  const keys = options.byFields ?? [options.byField];
+  // Without a name the times are what tables have in common, whatever they are called.
+  const keyField = (frame: Frame, key: string | undefined) => (key ? frame.fields.find((field) => isNamed(field, key)) : timeField(frame));
+  const tables = frames.filter((frame) => keys.every((key) => keyField(frame, key)));
   if (tables.length === 0) return [];
-  const keyOf = (frame: Frame, row: number) =>
-    JSON.stringify(keys.map((key) => frame.fields.find((field) => field.name === key)!.values[row] ?? null));
+  const keyOf = (frame: Frame, row: number) => JSON.stringify(keys.map((key) => keyField(frame, key)!.values[row] ?? null));
   const indexes = tables.map((frame) => {
     const rows = new Map<string, number>();
     for (let row = 0; row < rowCount(frame); row++) rows.set(keyOf(frame, row), row);
@@ -54,11 +56,15 @@ export function joinByField(frames: readonly Frame[], options: JoinOptions): Fra
   if (options.mode === 'inner') order = order.filter((key) => indexes.every((rows) => rows.has(key)));
   const identities = order.map((key) => JSON.parse(key) as Cell[]);
 
-  const fields: Field[] = keys.map((key, i) => makeField(key, identities.map((identity) => identity[i] ?? null)));
+  const fields: Field[] = keys.map((key, i) => {
+    const { name, type } = keyField(tables[0]!, key)!;
+    return makeField(name, identities.map((identity) => identity[i] ?? null), type === 'time' ? { type } : {});
+  });
   const taken = new Map<string, number>();
   tables.forEach((frame, table) => {
+    const own = keys.map((key) => keyField(frame, key));
     for (const field of frame.fields) {
-      if (keys.includes(field.name)) continue;
+      if (own.includes(field)) continue;
       // As in Grafana, equal names are told apart by a number: "time 1", "time 2".
       const count = (taken.get(field.name) ?? 0) + 1;
       taken.set(field.name, count);
@@ -80,8 +86,8 @@ export interface OrganizeOptions {
 
 export function organize(frame: Frame, options: OrganizeOptions): Frame {
   const { excludeByName = {}, indexByName = {}, renameByName = {} } = options;
-  const position = (field: Field) => indexByName[field.name] ?? Number.MAX_SAFE_INTEGER;
-  const kept = frame.fields.filter((field) => !excludeByName[field.name]);
+  const position = (field: Field) => byName(indexByName, field) ?? Number.MAX_SAFE_INTEGER;
+  const kept = frame.fields.filter((field) => !byName(excludeByName, field));
   const sorted = kept
     .map((field, i) => ({ field, i }))
     .sort((a, b) => position(a.field) - position(b.field) || a.i - b.i)
@@ -89,10 +95,15 @@ export function organize(frame: Frame, options: OrganizeOptions): Frame {
   return {
     ...frame,
     fields: sorted.map((field) => {
-      const name = renameByName[field.name];
-      return name ? { ...field, name, alias: undefined } : field;
+      const name = byName(renameByName, field);
+      return name ? { ...field, name, alias: undefined, foreignNames: undefined } : field;
     }),
   };
+}
+
+function byName<T>(wanted: Readonly<Record<string, T>>, field: Field): T | undefined {
+  const name = namesOf(field).find((candidate) => Object.hasOwn(wanted, candidate));
+  return name === undefined ? undefined : wanted[name];
 }
 
 function withRows(frame: Frame, rows: readonly number[]): Frame {
@@ -113,7 +124,7 @@ export interface SortByOptions {
 
 export function sortBy(frame: Frame, options: SortByOptions): Frame {
   const order = options.sort?.[0];
-  const field = frame.fields.find((candidate) => candidate.name === order?.field);
+  const field = frame.fields.find((candidate) => order?.field !== undefined && isNamed(candidate, order.field));
   if (!field) return frame;
   const rows = field.values.map((_, row) => row);
   const value = (row: number) => field.values[row] ?? null;
@@ -137,7 +148,7 @@ export interface FilterByValueOptions {
 
 export function filterByValue(frame: Frame, options: FilterByValueOptions): Frame {
   const tests = (options.filters ?? []).flatMap((filter) => {
-    const field = frame.fields.find((candidate) => candidate.name === filter.fieldName);
+    const field = frame.fields.find((candidate) => isNamed(candidate, filter.fieldName));
     return field ? [(row: number) => matches(field.values[row] ?? null, filter.config)] : [];
   });
   if (tests.length === 0) return frame;
@@ -176,9 +187,14 @@ export interface FilterFieldsOptions {
 /** Keeps columns by name; time stays unless it is named for exclusion. */
 export function filterFieldsByName(frame: Frame, { include, exclude }: FilterFieldsOptions): Frame {
   const hits = (field: Field, rule: { names?: string[]; pattern?: string }) =>
-    (rule.names?.includes(field.name) ?? false) || (!!rule.pattern && new RegExp(rule.pattern).test(field.name));
+    (rule.names?.some((name) => isNamed(field, name)) ?? false) || (!!rule.pattern && (patternOf(rule.pattern)?.test(field.alias ?? field.name) ?? false));
   const fields = frame.fields.filter(
     (field) => (!include || field.type === 'time' || hits(field, include)) && !(exclude && hits(field, exclude)),
   );
   return { ...frame, fields };
+}
+
+/** Without slashes a pattern may match anywhere, as the console has always taken it. */
+function patternOf(pattern: string): RegExp | undefined {
+  return toRegex(pattern.startsWith('/') ? pattern : `/${pattern}/`);
 }
