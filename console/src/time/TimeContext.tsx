@@ -2,11 +2,13 @@
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useRef, useState } from 'react';
 import { useUrlParams } from '../app/url';
 import { parseDuration } from './duration';
-import { isRelative, type RawRange, resolveRange, type TimeRange } from './range';
+import { isRelative, type RawRange, resolveRange, type TimeRange, whyNoRange } from './range';
 
 export interface TimeState {
   raw: RawRange;
   range: TimeRange;
+  /** Why the range is not the one asked for, if so. */
+  wrong: string | undefined;
   /** When the range was last worked out. */
   now: number;
   /** Text of the refresh interval (`10s`), empty when off. */
@@ -59,10 +61,12 @@ export function TimeProvider({ defaults, children }: { defaults: TimeDefaults; c
 
   const state = useMemo((): TimeState => {
     const raw = { from, to };
-    const range = resolveRange(raw, now) ?? resolveRange(FALLBACK, now)!;
+    const asked = resolveRange(raw, now);
+    const range = asked ?? resolveRange(FALLBACK, now)!;
+    const wrong = asked ? undefined : whyNoRange(raw, now);
     const width = range.to - range.from;
     return {
-      raw, range, now, refresh, refreshNow,
+      raw, range, wrong, now, refresh, refreshNow,
       setRange: (next) => {
         beforeZoom.current = undefined;
         apply(next);

@@ -13,6 +13,7 @@ export function TimeControls() {
   const refresh = time.refresh && time.refresh !== 'off' ? time.refresh : 'off';
   return (
     <div className={classes.controls}>
+      {time.wrong && <span role="alert" className={classes.wrong}>{time.wrong}. The last hour is shown.</span>}
       <div className={classes.group}>
         <Tooltip label="Earlier ([)"><ActionIcon onClick={() => time.shift(-0.5)} aria-label="Earlier"><Icon name="left" /></ActionIcon></Tooltip>
         <RangePicker />
@@ -52,7 +53,7 @@ function RangePicker() {
         <button type="button" data-time-range className={classes.button} onClick={() => setOpen(!open)} aria-haspopup="dialog" aria-expanded={open}
           title={`${localDateTime(time.range.from)} to ${localDateTime(time.range.to)}`}>
           <Icon name="clock" size={14} />
-          <span className="num">{describeRange(time.raw, time.now)}</span>
+          <span className="num">{time.wrong ? 'Last hour' : describeRange(time.raw, time.now)}</span>
           <Icon name="chevron" size={12} />
         </button>
       </Popover.Target>

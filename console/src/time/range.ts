@@ -41,18 +41,43 @@ export function resolveRange(raw: RawRange, now: number): TimeRange | undefined 
   return from !== undefined && to !== undefined && from < to ? { from, to } : undefined;
 }
 
+/** What is wrong with a range that cannot be used. */
+export function whyNoRange(raw: RawRange, now: number): string {
+  const unread = [raw.from, raw.to].filter((text) => resolveTime(text, now) === undefined);
+  if (unread.length > 0) return `${unread.map((text) => `“${text}”`).join(' and ')} is no time that the console can read`;
+  return `The range from “${raw.from}” to “${raw.to}” ends before it begins`;
+}
+
 /** Whether the range moves with the clock. */
 export function isRelative(raw: RawRange): boolean {
   return raw.to.trim().startsWith('now');
 }
 
+/** Days and longer go by the calendar: a day has 23 hours where the clock is put forward, a month before 31 March ends with February. */
 function shift(now: number, steps: string): number {
   let time = now;
-  for (const [, sign, amount] of steps.matchAll(/([+-])(\d+(?:ms|[smhdwMy]))/g)) {
-    const ms = parseDuration(amount ?? '') ?? 0;
-    time += sign === '-' ? -ms : ms;
+  for (const [, sign, digits, unit] of steps.matchAll(/([+-])(\d+)(ms|[smhdwMy])/g)) {
+    const amount = Number(digits) * (sign === '-' ? -1 : 1);
+    const date = new Date(time);
+    switch (unit) {
+      case 'd': time = date.setDate(date.getDate() + amount); break;
+      case 'w': time = date.setDate(date.getDate() + 7 * amount); break;
+      case 'M': time = addMonths(date, amount); break;
+      case 'y': time = addMonths(date, 12 * amount); break;
+      default: time += (sign === '-' ? -1 : 1) * (parseDuration(`${digits}${unit}`) ?? 0);
+    }
   }
   return time;
+}
+
+/** The same day of another month, or its last one where there is none. */
+function addMonths(date: Date, months: number): number {
+  const day = date.getDate();
+  const moved = new Date(date);
+  moved.setDate(1);
+  moved.setMonth(moved.getMonth() + months);
+  const last = new Date(moved.getFullYear(), moved.getMonth() + 1, 0).getDate();
+  return moved.setDate(Math.min(day, last));
 }
 
 /** Start (or last millisecond) of the unit around the instant, in the browser's time zone. Weeks start on Monday. */

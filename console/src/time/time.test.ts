@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { ago, humanDuration, influxDuration, parseDuration } from './duration';
 import { bucketMs } from './interval';
-import { describeRange, isRelative, localDateTime, QUICK_RANGES, resolveRange, resolveTime } from './range';
+import { foreignZone } from './zone';
+import { describeRange, isRelative, localDateTime, QUICK_RANGES, resolveRange, resolveTime, whyNoRange } from './range';
 
 const NOW = new Date(2026, 10, 22, 19, 30, 15, 500).getTime();
 
@@ -74,6 +75,14 @@ describe('time in words', () => {
     expect(resolveTime('now/w', NOW)).toBe(new Date(2026, 10, 16).getTime());
     expect(resolveTime('now-1M/M', NOW)).toBe(new Date(2026, 9, 1).getTime());
   });
+  test('months are those of the calendar', () => {
+    const march = new Date(2026, 2, 31, 12).getTime();
+    expect(resolveTime('now-1M/M', march)).toBe(new Date(2026, 1, 1).getTime());
+    expect(resolveTime('now-1M/M', march, true)).toBe(new Date(2026, 2, 1).getTime() - 1);
+    expect(resolveTime('now-1M', march)).toBe(new Date(2026, 1, 28, 12).getTime());
+    expect(resolveTime('now-1y', new Date(2028, 1, 29).getTime())).toBe(new Date(2027, 1, 28).getTime());
+    expect(resolveTime('now-1d/d', march)).toBe(new Date(2026, 2, 30).getTime());
+  });
   test('absolute', () => {
     expect(resolveTime('1795375815000', NOW)).toBe(1_795_375_815_000);
     expect(resolveTime('2026-11-22T10:00:00Z', NOW)).toBe(Date.UTC(2026, 10, 22, 10));
@@ -86,6 +95,10 @@ describe('time in words', () => {
     expect(resolveRange({ from: 'now-1h', to: 'now' }, NOW)).toEqual({ from: NOW - 3_600_000, to: NOW });
     expect(resolveRange({ from: 'now', to: 'now-1h' }, NOW)).toBeUndefined();
     expect(resolveRange({ from: 'now/d', to: 'now/d' }, NOW)).toBeDefined();
+  });
+  test('what cannot be read is named', () => {
+    expect(whyNoRange({ from: 'now-1q', to: 'now' }, NOW)).toBe('“now-1q” is no time that the console can read');
+    expect(whyNoRange({ from: 'now', to: 'now-1h' }, NOW)).toContain('ends before it begins');
   });
   test('only ranges that end now move', () => {
     expect(isRelative({ from: 'now-1h', to: 'now' })).toBe(true);
@@ -100,4 +113,12 @@ describe('time in words', () => {
     const at = (hour: number) => String(new Date(2026, 10, 22, hour).getTime());
     expect(describeRange({ from: at(10), to: at(11) }, NOW)).toBe('10:00:00 – 11:00:00');
   });
+});
+
+test('a dashboard’s zone is told where it is another', () => {
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  expect([undefined, '', 'browser', own].map((zone) => foreignZone(zone, NOW))).toEqual(Array(4).fill(undefined));
+  const other = own.includes('Kiritimati') ? 'Asia/Tokyo' : 'Pacific/Kiritimati';
+  expect(foreignZone(other, NOW)).toBe(other);
+  expect(foreignZone('no such zone', NOW)).toBe('no such zone');
 });
