@@ -44,7 +44,7 @@ export function chartOptions(
     focus: { alpha: 0.25 },
     scales: {
       x: { time: true, range: () => [handlers.range().from, handlers.range().to] },
-      ...Object.fromEntries(sides.map((side) => [side, { range: valueRange(series.filter((one) => one.axis === side)) }])),
+      ...Object.fromEntries(sides.map((side) => [side, valueScale(series.filter((one) => one.axis === side))])),
     },
     axes: [timeAxis(look.colors), ...sides.map((side) => valueAxis(side, series.filter((one) => one.axis === side), look.colors))],
     series: [{}, ...series.map(seriesOptions)],
@@ -74,6 +74,21 @@ function zoomBySelection(chart: uPlot, handlers: ChartHandlers): void {
   const [from, to] = [chart.posToVal(left, 'x'), chart.posToVal(left + width, 'x')];
   chart.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
   handlers.onZoom({ from, to });
+}
+
+function valueScale(series: readonly ChartSeries[]): uPlot.Scale {
+  const log = series.find((one) => one.log)?.log;
+  return log ? { distr: 3, log, range: (_, min, max) => logRange(series, log, min, max) } : { range: valueRange(series) };
+}
+
+/** Whole powers around the values, within what the dashboard sets. */
+export function logRange(series: readonly ChartSeries[], base: number, dataMin: number | null, dataMax: number | null): [number, number] {
+  const power = (value: number, round: (exponent: number) => number) => base ** round(Number((Math.log(value) / Math.log(base)).toFixed(9)));
+  const bounds = (of: (one: ChartSeries) => number | undefined) => series.map(of).filter((value): value is number => value !== undefined && value > 0);
+  const [mins, maxs] = [bounds(({ min }) => min), bounds(({ max }) => max)];
+  const low = mins.length > 0 ? Math.min(...mins) : power(dataMin && dataMin > 0 ? dataMin : 1, Math.floor);
+  const high = maxs.length > 0 ? Math.max(...maxs) : power(dataMax && dataMax > 0 ? dataMax : 1, Math.ceil);
+  return high > low ? [low, high] : [low, low * base];
 }
 
 /** Zero belongs to the picture unless all values are far above it and close together. */
@@ -112,7 +127,8 @@ function timeAxis(colors: ChartColors): uPlot.Axis {
 function valueAxis(side: 'left' | 'right', series: readonly ChartSeries[], colors: ChartColors): uPlot.Axis {
   const unit = series[0]?.unit;
   const mirrored = series.some(({ negative }) => negative);
-  const incrs = valueIncrements(unit);
+  const logarithmic = series.some(({ log }) => log !== undefined);
+  const incrs = logarithmic ? undefined : valueIncrements(unit);
   return {
     scale: side,
     side: side === 'left' ? 3 : 1,
@@ -123,7 +139,8 @@ function valueAxis(side: 'left' | 'right', series: readonly ChartSeries[], color
     ...(incrs ? { incrs } : {}),
     grid: { show: side === 'left', stroke: colors.grid, width: 1 },
     ticks: { show: false },
-    values: (_, splits) => valueTicks(splits, unit, mirrored),
+    // uPlot leaves out labels of a logarithmic axis that would stand too close: it has nothing in their places.
+    values: (_, splits) => (logarithmic ? splits.map((split) => (split == null ? '' : valueTicks([split], unit, false)[0]!)) : valueTicks(splits, unit, mirrored)),
     size: (chart, values) => axisWidth(chart, values),
   };
 }

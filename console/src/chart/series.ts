@@ -34,12 +34,19 @@ export interface ChartSeries {
   max?: number | undefined;
   softMin?: number | undefined;
   softMax?: number | undefined;
+  /** Base of a logarithmic axis. */
+  log?: 2 | 10 | undefined;
   format(value: number): string;
 }
 
 /** What has no place on an axis (NaN, infinities) is a hole. */
 export function toNumbers(values: readonly Cell[]): (number | null)[] {
   return values.map((value) => (typeof value === 'number' ? (Number.isFinite(value) ? value : null) : typeof value === 'boolean' ? Number(value) : null));
+}
+
+/** A logarithmic axis has no place for zero and less. */
+export function positive(values: readonly (number | null)[]): (number | null)[] {
+  return values.map((value) => (value !== null && value > 0 ? value : null));
 }
 
 /** The same points in the order of their times: answers in Flux may have any. Those in order already are not copied. */

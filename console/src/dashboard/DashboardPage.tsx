@@ -10,14 +10,16 @@ import { fetchDashboard } from '../data/api';
 import { TimeControls } from '../time/TimeControls';
 import { TimeProvider, useTime } from '../time/TimeContext';
 import { TimeShortcuts } from '../time/TimeShortcuts';
+import { foreignZone } from '../time/zone';
 import { Icon } from '../ui/Icon';
 import { Failure, Loading, Message } from '../ui/States';
 import { Toolbar } from '../ui/Toolbar';
 import classes from './dashboard.module.css';
-import type { VariableValue } from './interpolate';
+import { interpolate, type VariableValue } from './interpolate';
 import { bands, completed, heightPixels, narrowSpan, placement, type Section, sections, sectionTop } from './layout';
 import { type Dashboard, type Panel, whyNoDashboard } from './model';
 import { PanelFrame } from './PanelFrame';
+import { repeated } from './repeat';
 import { Notice, StoreNotice } from './StoreNotice';
 import { VariablePicker } from './VariablePicker';
 import { isShown, type ResolvedVariable, resolveVariables, valueOf } from './variables';
@@ -59,6 +61,7 @@ function DashboardView({ dashboard }: { dashboard: Dashboard }) {
     () => Object.fromEntries(list.flatMap(({ name }) => (params.has(`var-${name}`) ? [[name, params.getAll(`var-${name}`)]] : []))),
     [list, params],
   );
+  const zone = foreignZone(dashboard.timezone, time.now);
   const minute = Math.floor(time.now / VARIABLES_STALE_MS);
   const variables = useQuery({
     queryKey: ['variables', dashboard.uid, database, chosen, minute],
@@ -83,6 +86,7 @@ function DashboardView({ dashboard }: { dashboard: Dashboard }) {
       </Toolbar>
       <StoreNotice database={database} />
       {isForeign(variables.data ?? []) && dashboard.skywatch?.emptyHint && <Notice tone="calm">{dashboard.skywatch.emptyHint}</Notice>}
+      {zone && <Notice tone="calm">This dashboard means times in {zone}. The console shows those of your browser.</Notice>}
       {variables.isError && <Failure error={variables.error} onRetry={() => void variables.refetch()} />}
       {variables.data && <Panels dashboard={dashboard} database={database} variables={values} />}
       {dashboard.panels.length === 0 && <Message icon="dashboards" title="This dashboard has no panels" />}
@@ -104,8 +108,9 @@ interface PanelsProps {
 
 function Panels({ dashboard, database, variables }: PanelsProps) {
   const [params, setParams] = useUrlParams();
+  const time = useTime();
   const narrow = useMediaQuery('(max-width: 900px)', false, { getInitialValueInEffect: false }) ?? false;
-  const all = useMemo(() => sections(completed(dashboard.panels)), [dashboard]);
+  const all = useMemo(() => repeated(sections(completed(dashboard.panels)), variables), [dashboard, variables]);
   const enlargedId = params.get('viewPanel');
   const enlarge = useCallback(
     (panel: Panel) => setParams({ viewPanel: enlargedId === String(panel.id) ? undefined : String(panel.id) }),
@@ -122,13 +127,14 @@ function Panels({ dashboard, database, variables }: PanelsProps) {
     <PanelFrame key={panel.id} panel={panel} database={database} variables={variables} style={style} syncKey={dashboard.uid}
       enlarged={enlarged} onEnlarge={() => enlarge(panel)} />
   );
+  const rowTitle = (row: Panel) => interpolate(row.title ?? '', { range: time.range, intervalMs: 0, variables: { ...variables, ...row.fixed } });
   const alone = all.flatMap(({ panels }) => panels).find(({ id }) => String(id) === enlargedId);
   if (alone) return <div className={classes.alone}>{frame(alone, { height: '100%' }, true)}</div>;
-  return all.map((section, i) => <SectionView key={section.row?.id ?? `top-${i}`} section={section} narrow={narrow} frame={frame} />);
+  return all.map((section, i) => <SectionView key={section.row?.id ?? `top-${i}`} section={section} rowTitle={rowTitle} narrow={narrow} frame={frame} />);
 }
 
-function SectionView({ section, narrow, frame }: {
-  section: Section; narrow: boolean; frame(panel: Panel, style: React.CSSProperties): React.ReactNode;
+function SectionView({ section, rowTitle, narrow, frame }: {
+  section: Section; rowTitle(row: Panel): string; narrow: boolean; frame(panel: Panel, style: React.CSSProperties): React.ReactNode;
 }) { // prettier-ignore
   const { row, panels } = section;
   const [open, setOpen] = useState(!(row?.collapsed ?? false));
@@ -138,7 +144,7 @@ function SectionView({ section, narrow, frame }: {
         <h2 className={classes.rowTitle}>
           <button type="button" onClick={() => setOpen(!open)} aria-expanded={open}>
             <Icon name={open ? 'chevron' : 'right'} size={14} />
-            {row.title}
+            {rowTitle(row)}
             {!open && <span className={classes.rowCount}>{panels.length} panels</span>}
           </button>
         </h2>

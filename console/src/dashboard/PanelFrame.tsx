@@ -28,13 +28,14 @@ export interface PanelFrameProps {
   onEnlarge(): void;
 }
 
-export function PanelFrame({ panel, database, variables, style, syncKey, enlarged, onEnlarge }: PanelFrameProps) {
+export function PanelFrame({ panel, database, variables: chosen, style, syncKey, enlarged, onEnlarge }: PanelFrameProps) {
   const frame = useRef<HTMLElement>(null);
   const body = useRef<HTMLDivElement>(null);
   const { width, height } = useSize(body);
   const near = useNearScreen(frame);
   const time = useTime();
   const [, navigate] = useLocation();
+  const variables = useMemo(() => (panel.fixed ? { ...chosen, ...panel.fixed } : chosen), [chosen, panel.fixed]);
 
   const plan = useMemo(
     () => planPanel(panel, { range: time.range, live: isRelative(time.raw), width: width || 600, database, variables }),

@@ -9,6 +9,8 @@ const GRAMMARS: Readonly<Record<Language, Grammar>> = { influxql, flux };
 /** What a variable stands for at the moment. */
 export interface VariableValue {
   values: readonly string[];
+  /** How the values are shown, where that differs. */
+  texts?: readonly string[] | undefined;
   /** "All" is chosen; `allValue` is then inserted as it is, else every value. */
   all?: boolean;
   allValue?: string | undefined;

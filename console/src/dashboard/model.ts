@@ -3,6 +3,7 @@
  * object untouched; panels of unknown types get a placeholder.
  */
 import type { Transformation } from '../data/transform';
+import type { VariableValue } from './interpolate';
 
 export interface Dashboard {
   uid: string;
@@ -10,6 +11,8 @@ export interface Dashboard {
   description?: string;
   tags?: string[];
   time?: { from: string; to: string };
+  /** `browser`, `utc`, or a zone's name. */
+  timezone?: string;
   refresh?: string;
   templating?: { list?: Variable[] };
   panels: Panel[];
@@ -43,6 +46,12 @@ export interface Panel {
   timeFrom?: string | null;
   timeShift?: string | null;
   hideTimeOverride?: boolean;
+  /** Name of the variable for each of whose values the panel stands once. */
+  repeat?: string | null;
+  repeatDirection?: 'h' | 'v';
+  maxPerRow?: number;
+  /** Not of the file: values that a repeated panel has in the place of the page's. */
+  fixed?: Readonly<Record<string, VariableValue>>;
   transparent?: boolean;
   links?: { title: string; url: string; targetBlank?: boolean }[];
   /** Rows only. Filled when the row is collapsed; otherwise the panels after it are its own. */
@@ -159,6 +168,7 @@ export interface CustomConfig {
   axisSoftMin?: number;
   axisSoftMax?: number;
   axisCenteredZero?: boolean;
+  scaleDistribution?: { type?: 'linear' | 'log' | 'symlog'; log?: number };
   transform?: 'constant' | 'negative-Y';
   thresholdsStyle?: { mode?: string };
   hideFrom?: { legend?: boolean; tooltip?: boolean; viz?: boolean };

@@ -1,6 +1,6 @@
 /** A time series panel's frames and options become what the chart draws. */
 import type { ChartSeries, DrawStyle } from '../chart/series';
-import { ascending, toNumbers } from '../chart/series';
+import { ascending, positive, toNumbers } from '../chart/series';
 import type { ThresholdLine } from '../chart/options';
 import { nameSeries, type NamedSeries } from '../data/names';
 import type { Frame } from '../data/frame';
@@ -32,7 +32,9 @@ export function toChart(frames: readonly Frame[], source: FieldConfigSource | un
     keys.set(base, count + 1);
     const custom = config.custom ?? {};
     const negative = custom.transform === 'negative-Y';
-    const [times, values] = ascending(timeField(frame)!.values as number[], toNumbers(field.values));
+    const log = logOf(custom);
+    const numbers = toNumbers(field.values);
+    const [times, values] = ascending(timeField(frame)!.values as number[], log ? positive(numbers) : numbers);
     return {
       key: count === 0 ? base : `${base}/${count}`,
       name: shown,
@@ -50,6 +52,7 @@ export function toChart(frames: readonly Frame[], source: FieldConfigSource | un
       max: config.max ?? undefined,
       softMin: custom.axisSoftMin,
       softMax: custom.axisSoftMax,
+      log,
       format: (value) => displayText(value, config),
     };
   });
@@ -103,6 +106,12 @@ function look(custom: CustomConfig, count: number): Pick<ChartSeries, 'drawStyle
     spanNulls: custom.spanNulls === false ? undefined : custom.spanNulls,
     showPoints: custom.showPoints ?? 'auto',
   };
+}
+
+/** Steps of two where the dashboard wants these, else of ten. Symmetrical logarithms are not drawn. */
+function logOf({ scaleDistribution }: CustomConfig): 2 | 10 | undefined {
+  if (scaleDistribution?.type !== 'log') return undefined;
+  return scaleDistribution.log === 2 ? 2 : 10;
 }
 
 function stackOf({ stacking }: CustomConfig, negative: boolean): string | undefined {
