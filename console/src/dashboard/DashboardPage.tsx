@@ -124,10 +124,10 @@ function Panels({ dashboard, database, variables }: PanelsProps) {
   }, [enlargedId, setParams]);
 
   const frame = (panel: Panel, style: React.CSSProperties, enlarged = false) => (
-    <PanelFrame key={panel.id} panel={panel} database={database} variables={variables} style={style} syncKey={dashboard.uid}
+    <PanelFrame key={panel.id} panel={panel} dashboard={dashboard} database={database} variables={variables} style={style} syncKey={dashboard.uid}
       enlarged={enlarged} onEnlarge={() => enlarge(panel)} />
   );
-  const rowTitle = (row: Panel) => interpolate(row.title ?? '', { range: time.range, intervalMs: 0, variables: { ...variables, ...row.fixed } });
+  const rowTitle = (row: Panel) => interpolate(row.title ?? '', { range: time.range, intervalMs: 0, variables: { ...variables, ...row.fixed }, dashboard, format: 'text' });
   const alone = all.flatMap(({ panels }) => panels).find(({ id }) => String(id) === enlargedId);
   if (alone) return <div className={classes.alone}>{frame(alone, { height: '100%' }, true)}</div>;
   return all.map((section, i) => <SectionView key={section.row?.id ?? `top-${i}`} section={section} rowTitle={rowTitle} narrow={narrow} frame={frame} />);

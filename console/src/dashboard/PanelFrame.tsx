@@ -21,6 +21,7 @@ import { movingText, type PanelPlan, planPanel, type PlannedQuery, runPlan } fro
 export interface PanelFrameProps {
   panel: Panel;
   database: string;
+  dashboard: { uid: string; title: string };
   variables: Readonly<Record<string, VariableValue>>;
   style: CSSProperties;
   syncKey: string;
@@ -28,7 +29,7 @@ export interface PanelFrameProps {
   onEnlarge(): void;
 }
 
-export function PanelFrame({ panel, database, variables: chosen, style, syncKey, enlarged, onEnlarge }: PanelFrameProps) {
+export function PanelFrame({ panel, database, dashboard, variables: chosen, style, syncKey, enlarged, onEnlarge }: PanelFrameProps) {
   const frame = useRef<HTMLElement>(null);
   const body = useRef<HTMLDivElement>(null);
   const { width, height } = useSize(body);
@@ -38,8 +39,8 @@ export function PanelFrame({ panel, database, variables: chosen, style, syncKey,
   const variables = useMemo(() => (panel.fixed ? { ...chosen, ...panel.fixed } : chosen), [chosen, panel.fixed]);
 
   const plan = useMemo(
-    () => planPanel(panel, { range: time.range, live: isRelative(time.raw), width: width || 600, database, variables }),
-    [panel, time.range, time.raw, width, database, variables],
+    () => planPanel(panel, { range: time.range, live: isRelative(time.raw), width: width || 600, database, variables, dashboard }),
+    [panel, time.range, time.raw, width, database, variables, dashboard],
   );
   const query = useQuery({
     queryKey: ['panel', panel.transformations ?? [], plan],
@@ -51,7 +52,7 @@ export function PanelFrame({ panel, database, variables: chosen, style, syncKey,
     gcTime: 15_000,
   });
 
-  const title = interpolate(panel.title ?? '', { range: time.range, intervalMs: plan.intervalMs, variables });
+  const title = interpolate(panel.title ?? '', { range: time.range, intervalMs: plan.intervalMs, variables, dashboard, format: 'text' });
   const notices = [
     ...(query.data?.errors ?? []).map(({ refId, message }) => `Query ${refId}: ${message}`),
     ...(query.data?.unknown ?? []).map((id) => `Transformation “${id}” is not known here and was left out.`),

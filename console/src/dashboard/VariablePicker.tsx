@@ -2,11 +2,12 @@
 import { Popover, TextInput } from '@mantine/core';
 import { useMemo, useState } from 'react';
 import { Icon } from '../ui/Icon';
+import { describeFilter } from './adhoc';
 import classes from './dashboard.module.css';
 import { ALL, describeSelection, type Option, type ResolvedVariable } from './variables';
 
 export function VariablePicker({ resolved, onChange }: { resolved: ResolvedVariable; onChange(values: string[]): void }) {
-  const { variable, options, selected, error } = resolved;
+  const { variable, options, selected, filters, error } = resolved;
   const [open, setOpen] = useState(false);
   const [filter, setFilter] = useState('');
   const label = variable.label || variable.name;
@@ -15,6 +16,15 @@ export function VariablePicker({ resolved, onChange }: { resolved: ResolvedVaria
     const all: Option[] = variable.includeAll ? [{ value: ALL, text: 'All' }] : [];
     return [...all, ...options].filter(({ text }) => text.toLowerCase().includes(wanted));
   }, [options, variable.includeAll, filter]);
+
+  if (variable.type === 'adhoc') {
+    return (
+      <span className={classes.variable} title="Filters of the dashboard, for every query in InfluxQL">
+        <span className={classes.variableLabel}>{label}</span>
+        <span className={classes.variableValue}>{(filters ?? []).map(describeFilter).join(', ')}</span>
+      </span>
+    );
+  }
 
   if (variable.type === 'textbox') {
     return (

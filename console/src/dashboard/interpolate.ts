@@ -2,7 +2,9 @@
 import type { Language } from '../data/language';
 import { influxDuration } from '../time/duration';
 import type { TimeRange } from '../time/range';
-import { flux, glob, type Grammar, influxql } from './macros';
+import { escapeDouble, escapeRegex, escapeSingle, writeAs } from './formats';
+import { flux, type Grammar, influxql } from './macros';
+import type { TargetTag } from './model';
 
 const GRAMMARS: Readonly<Record<Language, Grammar>> = { influxql, flux };
 
@@ -17,6 +19,8 @@ export interface VariableValue {
   multi?: boolean;
   /** An interval's automatic choice: steps in the range, and the narrowest. */
   auto?: { count: number; minMs: number } | undefined;
+  /** Conditions for every query in the place of a value. */
+  filters?: readonly TargetTag[] | undefined;
 }
 
 export interface Scope {
@@ -25,10 +29,14 @@ export interface Scope {
   variables: Readonly<Record<string, VariableValue>>;
   /** Flux's `v.bucket`. */
   bucket?: string | undefined;
+  /** What `$__dashboard` is. */
+  dashboard?: { uid: string; title: string } | undefined;
+  /** The format of references that name none: `text` for what people read, such as titles. */
+  format?: string | undefined;
 }
 
 /** Where in the query a variable stands: it decides what has to be escaped. */
-export type Context = 'bare' | 'single' | 'double' | 'regex' | 'comment';
+export type Context = 'bare' | 'single' | 'double' | 'regex' | 'comment' | 'block';
 
 /** A stretch of the text as typed, and what was put in its place. */
 interface Piece {
@@ -44,7 +52,7 @@ export interface Filled {
   pieces: readonly Piece[];
 }
 
-const REFERENCE = /^(?:\$(\w+)|\$\{(\w+)(?::(\w+))?\}|\[\[(\w+)\]\])/;
+const REFERENCE = /^(?:\$(\w+)|\$\{(\w+)(?:\.([^:}]+))?(?::([^}]+))?\}|\[\[(\w+)(?::(\w+))?\]\])/;
 const REFERENCE_MAX = 200;
 
 export function interpolate(query: string, scope: Scope, language: Language = 'influxql'): string {
@@ -65,7 +73,7 @@ export function fill(query: string, scope: Scope, language: Language): Filled {
       continue;
     }
     // What is escaped opens and closes nothing.
-    const length = query[at] === '\\' && context !== 'bare' && context !== 'comment' ? 2 : 1;
+    const length = query[at] === '\\' && context !== 'bare' && context !== 'comment' && context !== 'block' ? 2 : 1;
     if (length === 1) context = grammar.nextContext(context, query, at);
     text += query.slice(at, at + length);
     at += length;
@@ -88,17 +96,27 @@ function replacement(query: string, at: number, context: Context, before: string
   const char = query[at]!;
   if (char === '$' || char === '[') {
     const match = REFERENCE.exec(query.slice(at, at + REFERENCE_MAX));
-    const name = match?.[1] ?? match?.[2] ?? match?.[4];
-    const by = match && name ? valueOf(name, match[3], context, scope, grammar) : undefined;
+    const name = match?.[1] ?? match?.[2] ?? match?.[5];
+    const by = match && name ? valueOf({ name, path: match[3], format: match[4] ?? match[6] }, context, scope, grammar) : undefined;
     if (match && by !== undefined) return { length: match[0].length, by };
   }
   return grammar.macro(query, at, context, before, scope);
 }
 
-function valueOf(name: string, format: string | undefined, context: Context, scope: Scope, grammar: Grammar): string | undefined {
+interface Reference {
+  name: string;
+  /** What follows a dot: `${__dashboard.uid}`. */
+  path: string | undefined;
+  format: string | undefined;
+}
+
+function valueOf({ name, path, format }: Reference, context: Context, scope: Scope, grammar: Grammar): string | undefined {
   // The user's variables come first: a dashboard may well have one called "interval".
   const variable = Object.hasOwn(scope.variables, name) ? scope.variables[name] : undefined;
-  return variable ? writeVariable(variable, format, context, grammar) : (grammar.builtIn(name, scope) ?? builtIn(name, scope));
+  if (variable && path === undefined) return writeVariable(name, variable, format ?? scope.format, context, grammar);
+  if (name === '__dashboard' && scope.dashboard) return path === 'uid' ? scope.dashboard.uid : scope.dashboard.title;
+  const value = path === undefined ? (grammar.builtIn(name, scope) ?? builtIn(name, scope)) : undefined;
+  return value !== undefined && format ? writeAs(format, { name, values: [value], texts: [value], all: false }) : value;
 }
 
 /** What Grafana fills in for every data source. */
@@ -116,47 +134,18 @@ function builtIn(name: string, { range, intervalMs }: Scope): string | undefined
   }
 }
 
-function writeVariable(variable: VariableValue, format: string | undefined, context: Context, grammar: Grammar): string {
-  const { values, all, allValue, multi } = variable;
-  if (all && allValue) return allValue;
-  if (format) return writeAs(format, values);
+function writeVariable(name: string, variable: VariableValue, format: string | undefined, context: Context, grammar: Grammar): string {
+  const { values, texts = values, all = false, allValue, multi } = variable;
+  if (all && allValue && format !== 'text') return allValue;
+  if (format) return writeAs(format, { name, values, texts, all });
   if (context === 'regex') return values.length === 1 ? escapeRegex(values[0]!) : `(${values.map(escapeRegex).join('|')})`;
   const plain = (text: string) => text;
-  const escape = { single: escapeSingle, double: escapeDouble, bare: plain, comment: plain }[context];
+  const escape = { single: escapeSingle, double: escapeDouble, bare: plain, comment: plain, block: plain }[context];
   if (values.length === 1) return escape(values[0]!);
   return multi || all ? grammar.several(values.map(escape)) : values.map(escape).join(',');
 }
 
-function writeAs(format: string, values: readonly string[]): string {
-  switch (format) {
-    case 'csv':
-    case 'raw':
-    case 'text': return values.join(',');
-    case 'pipe': return values.join('|');
-    case 'regex': return values.length === 1 ? escapeRegex(values[0]!) : `(${values.map(escapeRegex).join('|')})`;
-    case 'glob': return values.length === 1 ? values[0]! : glob(values);
-    case 'json': return JSON.stringify(values);
-    case 'singlequote': return values.map((value) => `'${escapeSingle(value)}'`).join(',');
-    case 'doublequote': return values.map((value) => `"${escapeDouble(value)}"`).join(',');
-    case 'percentencode': return encodeURIComponent(values.join(','));
-    default: return values.join(',');
-  }
-}
-
-/** The slash too, because it ends InfluxQL's regular expressions. */
-export function escapeRegex(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
-}
-
-function escapeSingle(text: string): string {
-  return text.replace(/[\\']/g, '\\$&');
-}
-
-function escapeDouble(text: string): string {
-  return text.replace(/[\\"]/g, '\\$&');
-}
-
 /** Names of the variables that a text mentions, for asking only again what depends on a change. */
 export function mentions(text: string, name: string): boolean {
-  return new RegExp(`\\$${name}\\b|\\$\\{${name}[:}]|\\[\\[${name}\\]\\]`).test(text);
+  return new RegExp(`\\$${name}\\b|\\$\\{${name}[:.}]|\\[\\[${name}[:\\]]`).test(text);
 }

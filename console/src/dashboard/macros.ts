@@ -20,8 +20,11 @@ export const influxql: Grammar = {
       case 'single': return char === "'" ? 'bare' : context;
       case 'double': return char === '"' ? 'bare' : context;
       case 'regex': return char === '/' ? 'bare' : context;
-      case 'comment': return context;
+      case 'comment': return char === '\n' ? 'bare' : context;
+      case 'block': return char === '/' && query[at - 1] === '*' && query[at - 2] !== '/' ? 'bare' : context;
       case 'bare':
+        if (char === '-' && query[at + 1] === '-') return 'comment';
+        if (char === '/' && query[at + 1] === '*') return 'block';
         if (char === "'") return 'single';
         if (char === '"') return 'double';
         // A slash is a division unless a regular expression may stand here.
@@ -55,6 +58,7 @@ export const flux: Grammar = {
       case 'regex': return char === '/' ? 'bare' : context;
       case 'comment': return char === '\n' ? 'bare' : context;
       case 'single':
+      case 'block':
       case 'bare':
         if (char === '"') return 'double';
         if (char !== '/') return 'bare';

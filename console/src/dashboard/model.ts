@@ -105,6 +105,15 @@ export interface Variable {
   regex?: string;
   sort?: number;
   multi?: boolean;
+  /** Custom lists: `json` for a list of texts, or of objects with a text and a value. */
+  valuesFormat?: string;
+  /** Intervals: whether one is found by the range, into how many steps it is cut, and the narrowest of them. */
+  auto?: boolean;
+  auto_count?: number | string;
+  auto_min?: string;
+  /** Ad hoc filters. */
+  filters?: TargetTag[];
+  baseFilters?: TargetTag[];
   includeAll?: boolean;
   allValue?: string | null;
   current?: { text?: unknown; value?: unknown };

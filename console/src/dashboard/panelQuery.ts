@@ -8,6 +8,7 @@ import { transform, type Transformed } from '../data/transform';
 import { influxDuration, parseDuration } from '../time/duration';
 import { bucketMs } from '../time/interval';
 import type { TimeRange } from '../time/range';
+import { withFilters } from './adhoc';
 import { emptyIfMissing } from './emptyIfMissing';
 import { interpolate, type VariableValue } from './interpolate';
 import { fluxTime } from './macros';
@@ -40,6 +41,7 @@ export interface PlanContext {
   width: number;
   database: string;
   variables: Readonly<Record<string, VariableValue>>;
+  dashboard?: { uid: string; title: string } | undefined;
 }
 
 /** Neighbouring points closer than this many pixels cannot be told apart. */
@@ -59,12 +61,14 @@ export function planPanel(panel: Panel, context: PlanContext): PanelPlan {
   const variables = Object.fromEntries(
     Object.entries(context.variables).map(([name, value]) => [name, resolveAuto(value, intervalMs, asked)]),
   );
-  const scope = { range, intervalMs, variables };
+  const scope = { range, intervalMs, variables, dashboard: context.dashboard };
+  const filters = Object.values(variables).flatMap((value) => value.filters ?? []);
   const queries = (panel.targets ?? []).filter(({ hide }) => !hide).flatMap((target): PlannedQuery[] => {
-    const text = queryOf(target);
-    if (text.trim() === '') return [];
+    const own = queryOf(target);
+    if (own.trim() === '') return [];
     const database = target.database ?? context.database;
-    const language = languageOf(text);
+    const language = languageOf(own);
+    const text = language === 'influxql' ? withFilters(own, filters) : own;
     const policy = target.policy && language === 'influxql' ? interpolate(target.policy, scope) : 'default';
     return [{
       q: interpolate(text, { ...scope, bucket: database }, language),

@@ -6,9 +6,11 @@ import { compareCells } from '../data/transform/tables';
 import { influxDuration, parseDuration } from '../time/duration';
 import { bucketMs } from '../time/interval';
 import type { TimeRange } from '../time/range';
+import { toRegex } from '../data/regex';
+import { filtersOf } from './adhoc';
 import { emptyIfMissing } from './emptyIfMissing';
 import { interpolate, type Scope, type VariableValue } from './interpolate';
-import type { Variable } from './model';
+import type { TargetTag, Variable } from './model';
 
 /** Grafana's own word for "everything", in files and URLs. */
 export const ALL = '$__all';
@@ -23,6 +25,8 @@ export interface ResolvedVariable {
   options: Option[];
   /** Chosen values, `[ALL]` for all. */
   selected: string[];
+  /** Ad hoc filters only. */
+  filters?: TargetTag[];
   error?: string;
 }
 
@@ -49,6 +53,7 @@ async function resolveOne(
   variable: Variable, known: Record<string, VariableValue>, context: ResolveContext, signal?: AbortSignal,
 ): Promise<ResolvedVariable> { // prettier-ignore
   const chosen = context.chosen[variable.name];
+  if (variable.type === 'adhoc') return { variable, options: [], selected: [], filters: filtersOf(variable, chosen) };
   try {
     const options = await optionsOf(variable, known, context, signal);
     return { variable, options, selected: select(variable, options, chosen) };
@@ -66,11 +71,14 @@ async function optionsOf(
     case 'query': {
       const text = queryText(variable);
       if (text.trim() === '') return [];
-      const values = await valuesFor(text, { range, intervalMs: 60_000, variables: known, bucket: database }, signal);
-      return sortOptions(filterOptions(values, variable.regex ?? ''), variable.sort ?? 0);
+      const fixed = Object.fromEntries(Object.entries(known).map(([name, value]) => [name, resolveAuto(value, 60_000, range)]));
+      const values = await valuesFor(text, { range, intervalMs: 60_000, variables: fixed, bucket: database }, signal);
+      const scope = { range, intervalMs: 0, variables: known, format: 'regex' };
+      return sortOptions(filterOptions(values, interpolate(variable.regex ?? '', scope)), variable.sort ?? 0);
     }
-    case 'custom': return customOptions(String(variable.query ?? ''));
-    case 'interval': return String(variable.query ?? '').split(',').map((text) => plain(text.trim())); // prettier-ignore
+    case 'custom': return variable.valuesFormat === 'json' ? jsonOptions(String(variable.query ?? '')) : customOptions(String(variable.query ?? ''));
+    case 'interval': return intervalOptions(variable);
+    case 'textbox':
     case 'constant': return [plain(String(variable.query ?? ''))];
     default: return [];
   }
@@ -108,16 +116,20 @@ export function valuesOf(series: readonly { columns: string[]; values?: unknown[
   return [...new Set(values)];
 }
 
-/** A regular expression with a group keeps what the group matched, one without keeps the whole value. */
+/** A regular expression with a group keeps what the group matched, one without keeps the whole value; groups may be called `text` and `value`. */
 export function filterOptions(values: readonly string[], regex: string): Option[] {
-  const body = /^\/(.*)\/([a-z]*)$/.exec(regex);
-  if (!body) return values.map(plain);
-  const pattern = new RegExp(body[1]!, body[2]!.replace('g', ''));
-  const kept = values.flatMap((value) => {
-    const match = pattern.exec(value);
-    return match ? [match.groups?.['value'] ?? match[1] ?? value] : [];
-  });
-  return [...new Set(kept)].map(plain);
+  if (regex === '') return values.map(plain);
+  const pattern = toRegex(regex);
+  if (!pattern) throw new Error(`“${regex}” is not a regular expression`);
+  const kept = new Map<string, Option>();
+  for (const whole of values) {
+    const match = pattern.exec(whole);
+    if (!match) continue;
+    const { value, text } = match.groups ?? {};
+    const first = value ?? text ?? match[1] ?? whole;
+    if (!kept.has(first)) kept.set(first, { value: first, text: text ?? first });
+  }
+  return [...kept.values()];
 }
 
 /** 0 none, 1 and 2 alphabetical, 3 and 4 numerical, 5 and 6 without case; even numbers are descending. */
@@ -139,20 +151,60 @@ export function customOptions(query: string): Option[] {
     });
 }
 
+/** `["a", {"text": "Shown", "value": "b"}]`. */
+export function jsonOptions(query: string): Option[] {
+  const list = JSON.parse(query) as unknown;
+  if (!Array.isArray(list)) throw new Error('The values are not a list in JSON');
+  return list.map((one: unknown) => {
+    if (typeof one !== 'object' || one === null) return plain(String(one));
+    const { text, value } = one as { text?: unknown; value?: unknown };
+    return { value: String(value ?? text ?? ''), text: String(text ?? value ?? '') };
+  });
+}
+
+/** The automatic choice goes first, under the value that Grafana stores. */
+export function intervalOptions({ name, query, auto }: Variable): Option[] {
+  const listed = String(query ?? '').split(',').map((text) => plain(text.trim())).filter(({ value }) => value !== ''); // prettier-ignore
+  return auto ? [{ value: `$__auto_interval_${name}`, text: 'auto' }, ...listed] : listed;
+}
+
 /** The URL first, then what the dashboard was saved with, then all, then the first. */
-function select(variable: Variable, options: readonly Option[], chosen: readonly string[] | undefined): string[] {
-  if (chosen && chosen.length > 0) return variable.multi ? [...chosen] : [chosen[0]!];
+export function select(variable: Variable, options: readonly Option[], chosen: readonly string[] | undefined): string[] {
+  const known = (text: string) => meant(variable, options, text);
+  if (chosen && chosen.length > 0) return (variable.multi ? chosen : [chosen[0]!]).map((text) => known(text) ?? text);
   const saved = [variable.current?.value].flat().filter((value) => typeof value === 'string' && value !== '') as string[];
-  const usable = saved.filter((value) => value === ALL || options.some((option) => option.value === value));
+  // What was typed is among no options.
+  if (variable.type === 'textbox' && saved.length > 0) return saved;
+  const usable = saved.flatMap((value) => known(value) ?? []);
   if (usable.length > 0) return usable;
   if (variable.includeAll) return [ALL];
   return options[0] ? [options[0].value] : saved;
 }
 
-export function valueOf({ variable, options, selected }: ResolvedVariable): VariableValue {
+/** URLs may have what is shown in the place of the value: `var-host=All`. Grafana has had two names for the automatic interval. */
+function meant({ includeAll }: Variable, options: readonly Option[], text: string): string | undefined {
+  if (text === ALL || options.some(({ value }) => value === text)) return text;
+  if (includeAll && text === 'All') return ALL;
+  const auto = isAuto(text) ? options.find(({ value }) => isAuto(value)) : undefined;
+  return (auto ?? options.find((option) => option.text === text))?.value;
+}
+
+const AUTO_COUNT = 30;
+const AUTO_MIN_MS = 10_000;
+
+export function valueOf({ variable, options, selected, filters }: ResolvedVariable): VariableValue {
   const all = selected.includes(ALL);
   const values = all ? options.map(({ value }) => value) : selected;
-  return { values: values.length > 0 ? values : [''], all, allValue: variable.allValue || undefined, multi: variable.multi ?? false };
+  const texts = values.map((value) => options.find((option) => option.value === value)?.text ?? value);
+  return {
+    values: values.length > 0 ? values : [''],
+    all,
+    allValue: variable.allValue || undefined,
+    multi: variable.multi ?? false,
+    ...(texts.some((text, i) => text !== values[i]) ? { texts } : {}),
+    ...(variable.auto ? { auto: { count: Number(variable.auto_count) || AUTO_COUNT, minMs: parseDuration(variable.auto_min ?? '') ?? AUTO_MIN_MS } } : {}),
+    ...(filters ? { filters } : {}),
+  };
 }
 
 /** The automatic choice of an interval variable: so many steps in the range, or else the panel's own bucket width. */
@@ -175,7 +227,8 @@ export function describeSelection({ options, selected }: ResolvedVariable): stri
 }
 
 /** A choice of nothing but "All" is no choice: hosts without a rack need no rack picker. */
-export function isShown({ variable: { hide, type }, options, error }: ResolvedVariable): boolean {
+export function isShown({ variable: { hide, type }, options, filters, error }: ResolvedVariable): boolean {
+  if (type === 'adhoc') return hide !== 2 && (filters?.length ?? 0) > 0;
   if (hide === 2 || !['query', 'custom', 'interval', 'textbox'].includes(type)) return false;
   return type === 'textbox' || options.length > 0 || error !== undefined;
 }

@@ -73,7 +73,8 @@ function key(name: string): string {
 
 const OPERATORS: Readonly<Record<string, string>> = { Is: '=', 'Is Not': '!=' };
 
-function condition({ key: name, operator, value = '' }: TargetTag): string {
+/** One condition: `"host" = 'a'`. */
+export function condition({ key: name, operator, value = '' }: TargetTag): string {
   const chosen = operator || (/^\/.*\/$/.test(value) ? '=~' : '=');
   return `${key(name)} ${OPERATORS[chosen] ?? chosen} ${operand(name, chosen, value)}`;
 }
