@@ -7,7 +7,8 @@ import { useScheme } from '../theme/manager';
 import type { TimeRange } from '../time/range';
 import { align, type Aligned } from './align';
 import classes from './Chart.module.css';
-import { chartOptions, type ThresholdLine } from './options';
+import { chartOptions } from './options';
+import type { Threshold } from './thresholds';
 import type { ChartSeries } from './series';
 import { ChartTooltip, type Hover } from './Tooltip';
 
@@ -19,7 +20,7 @@ export interface ChartProps {
   height: number;
   /** Charts with the same key share their crosshair. */
   syncKey?: string;
-  thresholds?: readonly ThresholdLine[];
+  thresholds?: readonly Threshold[];
   /** Key of the series to bring forward. */
   highlight?: string | undefined;
   tooltip?: 'all' | 'nearest' | 'none';
@@ -28,7 +29,7 @@ export interface ChartProps {
   onReset(): void;
 }
 
-const NO_THRESHOLDS: readonly ThresholdLine[] = [];
+const NO_THRESHOLDS: readonly Threshold[] = [];
 
 export function Chart(props: ChartProps) {
   const { series, range, width, height, syncKey, thresholds = NO_THRESHOLDS, highlight, tooltip = 'all', label } = props;

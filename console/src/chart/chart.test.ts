@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { align } from './align';
 import { findGaps, gapLimit, isolated, pace } from './gaps';
 import type { ChartSeries } from './series';
+import { areasOf, placeOf, type Threshold } from './thresholds';
 import { timeTicks, valueTicks } from './ticks';
 import { clickLegend, NONE_HIDDEN } from './visibility';
 
@@ -92,5 +93,21 @@ describe('legend', () => {
     expect([...clickLegend(NONE_HIDDEN, 'a', all, true)]).toEqual(['a']);
     expect([...clickLegend(new Set(['a']), 'a', all, true)]).toEqual([]);
     expect(clickLegend(new Set(['a', 'b']), 'c', all, true)).toBe(NONE_HIDDEN);
+  });
+});
+
+describe('thresholds', () => {
+  const axis = { min: 0, max: 200 };
+  const step = (value: number | null, color: string, extra: Partial<Threshold> = {}): Threshold => ({ value, color, line: true, dashed: false, area: true, ...extra });
+
+  test('of percent lie between min and max, or the ends of the axis', () => {
+    expect(placeOf(step(80, 'x'), axis)).toBe(80);
+    expect(placeOf(step(80, 'x', { between: { min: 50, max: 100 } }), axis)).toBe(90);
+    expect(placeOf(step(25, 'x', { between: { min: null } }), axis)).toBe(50);
+  });
+  test('fill the axis from each to the next', () => {
+    const areas = areasOf([step(null, 'transparent'), step(50, '#ff0000'), step(100, '#00ff00')], axis);
+    expect(areas).toEqual([{ from: 50, to: 100, color: 'rgba(255,0,0,0.12)' }, { from: 100, to: 200, color: 'rgba(0,255,0,0.12)' }]); // prettier-ignore
+    expect(areasOf([step(300, '#ff0000'), step(0, '#ff0000', { area: false })], axis)).toEqual([]);
   });
 });

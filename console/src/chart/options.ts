@@ -5,13 +5,8 @@ import { withAlpha } from '../theme/colors';
 import type { TimeRange } from '../time/range';
 import { findGaps, gapLimit, isolated, pace } from './gaps';
 import type { ChartSeries } from './series';
+import { drawAreas, drawLines, type Threshold } from './thresholds';
 import { timeTicks, valueIncrements, valueTicks } from './ticks';
-
-export interface ThresholdLine {
-  value: number;
-  color: string;
-  dashed: boolean;
-}
 
 export interface ChartHandlers {
   range(): TimeRange;
@@ -23,7 +18,7 @@ export interface ChartHandlers {
 export interface ChartLook {
   colors: ChartColors;
   syncKey?: string | undefined;
-  thresholds: readonly ThresholdLine[];
+  thresholds: readonly Threshold[];
 }
 
 const FONT = "11px 'Inter Variable', system-ui, sans-serif";
@@ -58,7 +53,8 @@ export function chartOptions(
     hooks: {
       setCursor: [handlers.onCursor],
       setSelect: [(chart) => zoomBySelection(chart, handlers)],
-      draw: [(chart) => drawThresholds(chart, look.thresholds)],
+      drawClear: [(chart) => drawAreas(chart, look.thresholds)],
+      draw: [(chart) => drawLines(chart, look.thresholds)],
     },
   };
 }
@@ -221,23 +217,4 @@ function stackBands(series: readonly ChartSeries[]): uPlot.Band[] {
     below.set(stack, i + 1);
   });
   return bands;
-}
-
-function drawThresholds(chart: uPlot, thresholds: readonly ThresholdLine[]): void {
-  const scale = chart.scales['left'];
-  if (!scale || scale.min == null || scale.max == null) return;
-  const { ctx, bbox } = chart;
-  ctx.save();
-  ctx.lineWidth = devicePixelRatio;
-  for (const { value, color, dashed } of thresholds) {
-    if (value < scale.min || value > scale.max) continue;
-    const y = chart.valToPos(value, 'left', true);
-    ctx.strokeStyle = color;
-    ctx.setLineDash(dashed ? [6 * devicePixelRatio, 5 * devicePixelRatio] : []);
-    ctx.beginPath();
-    ctx.moveTo(bbox.left, y);
-    ctx.lineTo(bbox.left + bbox.width, y);
-    ctx.stroke();
-  }
-  ctx.restore();
 }

@@ -13,9 +13,16 @@ export interface Display {
   mapped: boolean;
 }
 
-export function display(cell: Cell, config: FieldConfig): Display {
+/** What a colour may depend on beside the cell: which of the series it is, and the values around it. */
+export interface Surroundings {
+  index?: number | undefined;
+  /** Least and largest value, where the panel sets none. */
+  range?: readonly [number, number] | undefined;
+}
+
+export function display(cell: Cell, config: FieldConfig, around: Surroundings = {}): Display {
   const mapping = mapped(cell, config.mappings ?? []);
-  const color = mapping?.color ?? colorOf(cell, config);
+  const color = mapping?.color ?? colorOf(cell, config, around);
   if (mapping?.text !== undefined) return { prefix: '', text: mapping.text, suffix: '', color, mapped: true };
   if (cell === null) return { prefix: '', text: config.noValue ?? '–', suffix: '', color: undefined, mapped: false };
   if (typeof cell !== 'number') return { prefix: '', text: String(cell), suffix: '', color, mapped: false };
@@ -59,19 +66,39 @@ function isSpecial(cell: Cell, match: string): boolean {
   }
 }
 
-function colorOf(cell: Cell, config: FieldConfig): string | undefined {
-  switch (config.color?.mode) {
-    case 'fixed': return config.color.fixedColor;
-    case 'thresholds':
-    case undefined: return typeof cell === 'number' ? thresholdColor(cell, config) : undefined;
-    default: return undefined;
-  }
+function colorOf(cell: Cell, config: FieldConfig, { index = 0, range }: Surroundings): string | undefined {
+  const { mode = 'thresholds', fixedColor } = config.color ?? {};
+  if (mode === 'fixed' || mode === 'shades') return fixedColor;
+  if (mode.startsWith('palette-')) return `palette-${index}`;
+  const value = typeof cell === 'boolean' ? Number(cell) : cell;
+  if (typeof value !== 'number') return undefined;
+  if (mode === 'thresholds') return thresholdColor(value, config, range);
+  if (!mode.startsWith('continuous-')) return undefined;
+  return `${mode}:${Math.max(0, Math.min(1, share(value, config, range))).toFixed(3)}`;
 }
 
-/** The last step not above the value. Percentage steps count between min and max (0 and 100 when open). */
-export function thresholdColor(value: number, config: FieldConfig): string | undefined {
+/** Where between the least and the largest value the value is. */
+function share(value: number, { min, max }: FieldConfig, [least, largest]: readonly [number, number] = [0, 100]): number {
+  const [low, high] = [min ?? least, max ?? largest];
+  return (value - low) / (high - low || 1);
+}
+
+/** The last step not above the value. Percentage steps count between min and max, or what the values are between. */
+export function thresholdColor(value: number, config: FieldConfig, range?: readonly [number, number]): string | undefined {
   const { mode, steps = [] } = config.thresholds ?? {};
-  const [low, high] = [config.min ?? 0, config.max ?? 100];
-  const at = mode === 'percentage' ? ((value - low) / (high - low || 1)) * 100 : value;
+  const at = mode === 'percentage' ? share(value, config, range) * 100 : value;
   return steps.findLast((step: ThresholdStep) => step.value === null || at >= step.value)?.color;
+}
+
+/** Least and largest number of columns. */
+export function rangeOf(columns: readonly (readonly Cell[])[]): [number, number] | undefined {
+  let [low, high] = [Infinity, -Infinity];
+  for (const values of columns) {
+    for (const value of values) {
+      if (typeof value !== 'number' || Number.isNaN(value)) continue;
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+  }
+  return low <= high ? [low, high] : undefined;
 }

@@ -6,7 +6,7 @@ import type { CustomConfig, FieldConfig, FieldConfigSource, Override } from './m
 /** A column as overrides see it: by its shown name, its own name, its type, its query. */
 export interface Subject {
   name: string;
-  field: Pick<Field, 'name' | 'type' | 'alias' | 'foreignNames'>;
+  field: Pick<Field, 'name' | 'type' | 'alias' | 'foreignNames'> & Partial<Pick<Field, 'labels'>>;
   refId: string;
 }
 
@@ -16,7 +16,18 @@ export function resolveFieldConfig(source: FieldConfigSource | undefined, subjec
   for (const override of source?.overrides ?? []) {
     if (matches(override, subject)) for (const { id, value } of override.properties) apply(config, id, value);
   }
+  if (config.displayName?.includes('$')) config.displayName = expandName(config.displayName, subject);
   return config;
+}
+
+/** `${__field.name}`, `${__field.labels.host}`, `${__series.name}`. */
+function expandName(text: string, { name, field: { name: column, labels = {} } }: Subject): string {
+  return text
+    .replaceAll('${__field.name}', column)
+    .replaceAll('${__field.displayName}', name)
+    .replaceAll('${__series.name}', name)
+    .replaceAll('${__field.labels}', Object.entries(labels).map(([key, value]) => `${key}="${value}"`).join(', '))
+    .replace(/\$\{__field\.labels\.([^}]+)\}|\$\{__field\.labels\[["']?([^}\]"']+)["']?\]\}/g, (_, dotted?: string, quoted?: string) => labels[(dotted ?? quoted ?? '').replace(/^"|"$/g, '')] ?? '');
 }
 
 function matches({ matcher }: Override, { name, field, refId }: Subject): boolean {

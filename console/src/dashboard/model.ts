@@ -136,7 +136,7 @@ export interface FieldConfig {
   min?: number | null;
   max?: number | null;
   noValue?: string;
-  color?: { mode?: string; fixedColor?: string };
+  color?: { mode?: string; fixedColor?: string; seriesBy?: string };
   thresholds?: { mode?: string; steps?: ThresholdStep[] };
   mappings?: Mapping[];
   links?: { title?: string; url: string; targetBlank?: boolean }[];

@@ -47,6 +47,39 @@ function difference(values: readonly Cell[]): number | null {
 
 const present = (value: Cell) => value !== null;
 
+/** Growth of a counter: a value below the one before is a restart, after which the counter began at zero. */
+function delta(values: readonly Cell[]): number | null {
+  let total = 0;
+  let before: number | undefined;
+  for (const value of numbers(values)) {
+    if (before !== undefined) total += value < before ? value : value - before;
+    before = value;
+  }
+  return before === undefined ? null : total;
+}
+
+/** The smallest step from a value to the next. */
+function step(values: readonly Cell[]): number | null {
+  const found = numbers(values);
+  return found.length < 2 ? null : found.slice(1).reduce((least, value, i) => Math.min(least, value - found[i]!), Infinity);
+}
+
+/** Of the values as a whole, not of a sample. */
+function variance(values: readonly Cell[]): number | null {
+  const [found, middle] = [numbers(values), mean(values)];
+  return middle === null ? null : found.reduce((sum, value) => sum + (value - middle) ** 2, 0) / found.length;
+}
+
+function stdDev(values: readonly Cell[]): number | null {
+  const squared = variance(values);
+  return squared === null ? null : Math.sqrt(squared);
+}
+
+function differencePart(values: readonly Cell[]): number | null {
+  const [grown, first] = [difference(values), numbers(values)[0]];
+  return grown === null || !first ? null : grown / first;
+}
+
 const REDUCERS: Record<string, { label: string; reduce: Reducer }> = {
   lastNotNull: { label: 'Last', reduce: (values) => values.findLast(present) ?? null },
   last: { label: 'Last', reduce: (values) => values[values.length - 1] ?? null },
@@ -57,8 +90,18 @@ const REDUCERS: Record<string, { label: string; reduce: Reducer }> = {
   mean: { label: 'Mean', reduce: mean },
   median: { label: 'Median', reduce: median },
   sum: { label: 'Total', reduce: sum },
-  count: { label: 'Count', reduce: (values) => values.length },
+  count: { label: 'Count', reduce: (values) => values.filter(present).length },
+  countAll: { label: 'Count all', reduce: (values) => values.length },
   diff: { label: 'Difference', reduce: difference },
+  diffperc: { label: 'Difference percent', reduce: differencePart },
+  delta: { label: 'Delta', reduce: delta },
+  step: { label: 'Step', reduce: step },
+  logmin: { label: 'Min (above zero)', reduce: (values) => extreme(values.filter((value) => typeof value === 'number' && value > 0), (a, b) => a < b) },
+  variance: { label: 'Variance', reduce: variance },
+  stdDev: { label: 'StdDev', reduce: stdDev },
+  changeCount: { label: 'Change count', reduce: (values) => values.filter((value, i) => i > 0 && value !== values[i - 1]).length },
+  allIsZero: { label: 'All zeros', reduce: (values) => values.some(present) && values.every((value) => value === null || value === 0) },
+  allIsNull: { label: 'All nulls', reduce: (values) => !values.some(present) },
   range: {
     label: 'Range',
     reduce: (values) => {

@@ -142,7 +142,13 @@ describe('a chain', () => {
 test('reducers', () => {
   const cells: Cell[] = [null, 1, 4, null, 2, null];
   expect(['lastNotNull', 'last', 'firstNotNull', 'min', 'max', 'sum', 'count', 'median', 'range', 'diff', 'p95'].map((id) => reduce(cells, id)))
-    .toEqual([2, null, 1, 1, 4, 7, 6, 2, 3, 1, 4]); // prettier-ignore
+    .toEqual([2, null, 1, 1, 4, 7, 3, 2, 3, 1, 4]); // prettier-ignore
+  expect(reduce(cells, 'countAll')).toBe(6);
+  expect(['step', 'diffperc', 'delta', 'logmin', 'variance', 'stdDev'].map((id) => reduce([0.5, null, 0, 4, 6, 1.5], id))).toEqual([-4.5, 2, 7.5, 0.5, 5.14, Math.sqrt(5.14)]);
+  expect(reduce([1, 1, null, 2], 'changeCount')).toBe(2);
+  expect([[0, null], [0, 1], [null], []].map((list) => reduce(list, 'allIsZero'))).toEqual([true, false, false, false]); // prettier-ignore
+  expect([[0, null], [null], []].map((list) => reduce(list, 'allIsNull'))).toEqual([false, true, true]); // prettier-ignore
+  expect(['delta', 'step', 'diffperc', 'variance', 'logmin'].map((id) => reduce([null], id))).toEqual([null, null, null, null, null]);
   expect(reduce(cells, 'mean')).toBeCloseTo(7 / 3);
   expect(reduce([], 'mean')).toBeNull();
   expect(reduce(cells, 'unheardOf')).toBeNull();

@@ -12,8 +12,9 @@ export function BarGaugePanel({ panel, frames, height }: PanelProps) {
   const largest = Math.max(0, ...bars.map(({ value }) => (typeof value === 'number' ? value : 0)));
   return (
     <div className={classes.bars} style={{ maxHeight: height }}>
-      {bars.map(({ key, name, value, config }) => {
-        const shown = display(value, config);
+      {bars.map(({ key, name, value, config, around }) => {
+        // A gauge goes from 0 to 100 unless told otherwise, bars to the largest of them.
+        const shown = display(value, config, panel.type === 'gauge' ? { index: around.index } : around);
         const [low, high] = [config.min ?? 0, config.max ?? (largest || 1)];
         const share = typeof value === 'number' ? Math.max(0, Math.min(1, (value - low) / (high - low || 1))) : 0;
         return (

@@ -37,12 +37,12 @@ export function StatPanel({ panel, frames, width, height }: PanelProps) {
 
 /** No series at all: the panel's `noValue` ("0") or a dash. */
 function missing(panel: PanelProps['panel']): Reduced {
-  return { key: 'none', name: '', value: null, config: panel.fieldConfig?.defaults ?? {}, times: undefined, values: [] };
+  return { key: 'none', name: '', value: null, config: panel.fieldConfig?.defaults ?? {}, around: {}, times: undefined, values: [] };
 }
 
 function Tile({ tile, options, width, height, named }: { tile: Reduced; options: Options; width: number; height: number; named: boolean }) {
   const scheme = useScheme();
-  const shown = display(tile.value, tile.config);
+  const shown = display(tile.value, tile.config, tile.around);
   const color = shown.color ? resolveColor(shown.color, scheme) : undefined;
   const background = (options.colorMode ?? 'value').startsWith('background');
   const showName = named || options.textMode === 'name';

@@ -2,7 +2,7 @@
 import { type ReactNode, useMemo, useState } from 'react';
 import { Link, useSearch } from 'wouter';
 import { carried } from '../app/url';
-import { display, type Display } from '../dashboard/display';
+import { display, type Display, rangeOf, type Surroundings } from '../dashboard/display';
 import { COLUMNS } from '../dashboard/layout';
 import { resolveFieldConfig } from '../dashboard/fieldConfig';
 import type { FieldConfig, FieldConfigSource } from '../dashboard/model';
@@ -25,6 +25,7 @@ interface Column {
   config: FieldConfig;
   /** Largest number of the column, for bars without a maximum of their own. */
   max: number;
+  around: Surroundings;
 }
 
 /** More rows than anybody reads; drawing them all would stall the page. */
@@ -96,10 +97,10 @@ export function DataTable({ frame, source, initialSort, initialDesc = false }: D
 }
 
 function columnsOf(frame: Frame, source: FieldConfigSource | undefined): Column[] {
-  return frame.fields.map((field) => {
+  return frame.fields.map((field, index) => {
     const config = resolveFieldConfig(source, { name: field.name, field, refId: frame.refId });
     const max = field.values.reduce<number>((top, value) => (typeof value === 'number' && value > top ? value : top), 0);
-    return { field, title: config.displayName ?? field.alias ?? field.name, config, max };
+    return { field, title: config.displayName ?? field.alias ?? field.name, config, max, around: { index, range: rangeOf([field.values]) } };
   });
 }
 
@@ -124,7 +125,7 @@ function TableCell({ cell, column, scheme }: { cell: Cell; column: Column; schem
   if (field.type === 'time' && typeof cell === 'number') {
     return <td className={classes.time}>{localDateTime(cell)}{millis(cell)}</td>;
   }
-  const shown = display(cell, config);
+  const shown = display(cell, config, column.around);
   const color = shown.color ? resolveColor(shown.color, scheme) : undefined;
   const type = config.custom?.cellOptions?.type ?? 'auto';
   const text = shown.prefix + shown.text + shown.suffix;

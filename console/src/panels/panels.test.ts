@@ -1,11 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { type Frame, makeField } from '../data/frame';
+import { display } from '../dashboard/display';
+import { resolveFieldConfig } from '../dashboard/fieldConfig';
+import { resolveColor } from '../theme/colors';
 import { reduced } from './reduceOptions';
 import { toChart } from './timeSeries';
 
 function frame(host: string, values: (number | null)[], column = 'mean', refId = 'A'): Frame {
   const labels = { host };
-  return { refId, name: 'cpu', fields: [makeField('time', [1, 2], { type: 'time', labels }), makeField(column, values, { type: 'number', labels })] };
+  return { refId, name: 'cpu', fields: [makeField('time', [1, 2, 3].slice(0, values.length), { type: 'time', labels }), makeField(column, values, { type: 'number', labels })] };
 }
 
 describe('time series', () => {
@@ -39,11 +42,35 @@ describe('time series', () => {
   });
   test('threshold lines', () => {
     const source = { defaults: { custom: { thresholdsStyle: { mode: 'dashed' } }, thresholds: { steps: [{ color: 'green', value: null }, { color: '#f00', value: 80 }] } } };
-    expect(toChart([], source, 'light').thresholds).toEqual([{ value: 80, color: '#f00', dashed: true }]);
+    expect(toChart([], source, 'light').thresholds).toMatchObject([{ value: null, line: true }, { value: 80, color: '#f00', dashed: true, area: false }]);
+  });
+  test('a line may have the colour of its last value', () => {
+    const steps = [{ color: '#00ff00', value: null }, { color: '#ff0000', value: 80 }];
+    const color = (mode: string, seriesBy?: string) => toChart([frame('a', [90, 0, 100])], { defaults: { color: { mode, ...(seriesBy ? { seriesBy } : {}) }, thresholds: { steps } } }, 'light').series[0]!.color;
+    expect(color('thresholds')).toBe('#ff0000');
+    expect(color('thresholds', 'min')).toBe('#00ff00');
+    expect(color('continuous-YlRd')).toBe(resolveColor('dark-red', 'light'));
   });
 });
 
 describe('single numbers', () => {
+  test('are called as the dashboard says', () => {
+    const source = { defaults: { displayName: '${__field.labels.host} of ${__field.name}, ${__field.labels["host"]}' } };
+    expect(reduced([frame('a', [1])], undefined, source)[0]!.name).toBe('a of mean, a');
+    expect(resolveFieldConfig(source, { name: 'x', field: { name: 'n', type: 'number', labels: { host: 'h' } }, refId: 'A' }).displayName).toBe('h of n, h');
+  });
+  test('have the colours of a palette or of a scale between the least and the largest', () => {
+    const colors = (mode: string) => reduced([frame('a', [0]), frame('b', [50]), frame('c', [100])], undefined, { defaults: { color: { mode } } }).map(({ value, config, around }) => display(value, config, around).color);
+    expect(colors('palette-classic')).toEqual(['palette-0', 'palette-1', 'palette-2']);
+    expect(colors('continuous-GrYlRd')).toEqual(['continuous-GrYlRd:0.000', 'continuous-GrYlRd:0.500', 'continuous-GrYlRd:1.000']);
+    expect(colors('continuous-GrYlRd').map((color) => resolveColor(color!, 'light'))).toEqual(['green', 'yellow', 'red'].map((color) => resolveColor(color, 'light')));
+    expect(resolveColor('continuous-viridis:0.125', 'dark')).toMatch(/^#[0-9a-f]{6}$/);
+  });
+  test('steps of percent lie between the least and the largest where the panel sets neither', () => {
+    const thresholds = { mode: 'percentage', steps: [{ color: 'green', value: null }, { color: 'red', value: 50 }] };
+    const found = reduced([frame('a', [1000]), frame('b', [1100]), frame('c', [1200])], undefined, { defaults: { thresholds } });
+    expect(found.map(({ value, config, around }) => display(value, config, around).color)).toEqual(['green', 'red', 'red']);
+  });
   test('the last value of each series', () => {
     expect(reduced([frame('a', [1, null]), frame('b', [3, 4])], undefined, {}).map(({ name, value }) => [name, value])).toEqual([['a', 1], ['b', 4]]); // prettier-ignore
   });

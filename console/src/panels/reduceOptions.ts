@@ -1,4 +1,5 @@
 /** `reduceOptions` of stat and gauge panels: which numbers of the frames are shown. */
+import { rangeOf, type Surroundings } from '../dashboard/display';
 import { resolveFieldConfig } from '../dashboard/fieldConfig';
 import type { FieldConfig, FieldConfigSource } from '../dashboard/model';
 import { type Cell, type Field, type Frame, timeField } from '../data/frame';
@@ -17,6 +18,8 @@ export interface Reduced {
   name: string;
   value: Cell;
   config: FieldConfig;
+  /** For its colour. */
+  around: Surroundings;
   /** The series behind the number, for its small chart. */
   times: readonly Cell[] | undefined;
   values: readonly Cell[];
@@ -26,7 +29,8 @@ export function reduced(frames: readonly Frame[], options: ReduceOptions | undef
   const calc = options?.calcs?.[0] ?? 'lastNotNull';
   const wanted = fieldTest(options?.fields);
   // Counting rows works on any column; everything else needs numbers unless a column is asked for.
-  const columns = wanted || calc === 'count' ? anyColumns(frames, wanted) : nameSeries(frames);
+  const columns = wanted || calc === 'count' || calc === 'countAll' ? anyColumns(frames, wanted) : nameSeries(frames);
+  const range = rangeOf(columns.map(({ field }) => field.values));
   return columns.map(({ frame, field, name }, i) => {
     const config = resolveFieldConfig(source, { name, field, refId: frame.refId });
     return {
@@ -34,6 +38,7 @@ export function reduced(frames: readonly Frame[], options: ReduceOptions | undef
       name: config.displayName ?? name,
       value: reduce(field.values, calc),
       config,
+      around: { index: i, range },
       times: timeField(frame)?.values,
       values: field.values,
     };

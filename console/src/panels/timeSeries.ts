@@ -1,18 +1,19 @@
 /** A time series panel's frames and options become what the chart draws. */
 import type { ChartSeries, DrawStyle } from '../chart/series';
 import { ascending, positive, toNumbers } from '../chart/series';
-import type { ThresholdLine } from '../chart/options';
+import type { Threshold } from '../chart/thresholds';
 import { nameSeries, type NamedSeries } from '../data/names';
-import type { Frame } from '../data/frame';
+import type { Cell, Frame } from '../data/frame';
 import { timeField } from '../data/frame';
-import { displayText } from '../dashboard/display';
+import { reduce } from '../data/reduce';
+import { display, displayText, rangeOf } from '../dashboard/display';
 import { resolveFieldConfig } from '../dashboard/fieldConfig';
 import type { CustomConfig, FieldConfig, FieldConfigSource } from '../dashboard/model';
 import { resolveColor, type Scheme, seriesColor } from '../theme/colors';
 
 export interface Shown {
   series: ChartSeries[];
-  thresholds: ThresholdLine[];
+  thresholds: Threshold[];
 }
 
 export function toChart(frames: readonly Frame[], source: FieldConfigSource | undefined, scheme: Scheme): Shown {
@@ -21,10 +22,11 @@ export function toChart(frames: readonly Frame[], source: FieldConfigSource | un
   const refIds = [...new Set(named.map(({ frame }) => frame.refId))].sort();
   const keys = new Map<string, number>();
   const configured = named
-    .map((one) => ({ ...one, config: configOf(one, source) }))
+    .map((one) => ({ ...one, config: resolveFieldConfig(source, { name: one.name, field: one.field, refId: one.frame.refId }) }))
     .filter(({ config }) => !config.custom?.hideFrom?.viz)
     .map((one) => ({ ...one, shown: one.config.displayName ?? one.name }))
     .sort((a, b) => refIds.indexOf(a.frame.refId) - refIds.indexOf(b.frame.refId) || (a.frame === b.frame || sameColumns(a, b) ? a.shown.localeCompare(b.shown, undefined, { numeric: true }) : 0));
+  const range = rangeOf(configured.map(({ field }) => field.values));
   const hues = mirroredHues(configured);
   const series = configured.map(({ frame, field, shown, config }, index): ChartSeries => {
     const base = `${frame.refId}/${shown}`;
@@ -38,7 +40,7 @@ export function toChart(frames: readonly Frame[], source: FieldConfigSource | un
     return {
       key: count === 0 ? base : `${base}/${count}`,
       name: shown,
-      color: colorOf(config, hues ? hues.get(labelsKey(field.labels))! : index, scheme),
+      color: colorOf(config, hues ? hues.get(labelsKey(field.labels))! : index, field.values, range, scheme),
       times,
       values,
       negative,
@@ -62,20 +64,6 @@ export function toChart(frames: readonly Frame[], source: FieldConfigSource | un
 /** Columns of one query that differ only by labels are sorted by name; different columns keep the query's order. */
 function sameColumns(a: NamedSeries, b: NamedSeries): boolean {
   return a.field.name === b.field.name;
-}
-
-function configOf({ frame, field, name }: NamedSeries, source: FieldConfigSource | undefined): FieldConfig {
-  const config = resolveFieldConfig(source, { name, field, refId: frame.refId });
-  return config.displayName ? { ...config, displayName: expand(config.displayName, name, field.name, field.labels) } : config;
-}
-
-/** `${__field.name}`, `${__field.labels.host}`, `${__series.name}`. */
-function expand(text: string, name: string, column: string, labels: Readonly<Record<string, string>>): string {
-  return text
-    .replaceAll('${__field.name}', column)
-    .replaceAll('${__field.displayName}', name)
-    .replaceAll('${__series.name}', name)
-    .replace(/\$\{__field\.labels\.([^}]+)\}/g, (_, key: string) => labels[key.replace(/^"|"$/g, '')] ?? '');
 }
 
 /** In mirrored charts both directions of a host have the host's colour: above and below tell them apart. */
@@ -119,15 +107,23 @@ function stackOf({ stacking }: CustomConfig, negative: boolean): string | undefi
   return `${stacking.group ?? 'A'}${negative ? '-' : '+'}`;
 }
 
-function colorOf(config: FieldConfig, index: number, scheme: Scheme): string {
-  const { mode, fixedColor } = config.color ?? {};
-  return mode === 'fixed' && fixedColor ? resolveColor(fixedColor, scheme) : seriesColor(index, scheme);
+/** A line that is coloured by its value has the colour of one of them, the last unless told otherwise. */
+function colorOf(config: FieldConfig, index: number, values: readonly Cell[], range: [number, number] | undefined, scheme: Scheme): string {
+  const { mode, fixedColor, seriesBy = 'last' } = config.color ?? {};
+  if ((mode === 'fixed' || mode === 'shades') && fixedColor) return resolveColor(fixedColor, scheme);
+  if (mode === 'thresholds' || mode?.startsWith('continuous-')) {
+    const value = reduce(values, seriesBy === 'last' ? 'lastNotNull' : seriesBy);
+    const { color } = display(value, { ...config, mappings: [] }, { range });
+    if (color) return resolveColor(color, scheme);
+  }
+  return seriesColor(index, scheme);
 }
 
-function thresholdLines(defaults: FieldConfig | undefined, scheme: Scheme): ThresholdLine[] {
-  const mode = defaults?.custom?.thresholdsStyle?.mode ?? 'off';
-  if (!mode.includes('line') && !mode.includes('dashed')) return [];
-  return (defaults?.thresholds?.steps ?? []).flatMap(({ value, color }) =>
-    value === null ? [] : [{ value, color: resolveColor(color, scheme), dashed: mode.includes('dashed') }],
-  );
+function thresholdLines(defaults: FieldConfig | undefined, scheme: Scheme): Threshold[] {
+  const { thresholds, custom, min, max } = defaults ?? {};
+  const style = custom?.thresholdsStyle?.mode ?? 'off';
+  const [line, area] = [style.includes('line') || style.includes('dashed'), style.includes('area')];
+  if (!line && !area) return [];
+  const between = thresholds?.mode === 'percentage' ? { min: min ?? custom?.axisSoftMin, max: max ?? custom?.axisSoftMax } : undefined;
+  return (thresholds?.steps ?? []).map(({ value, color }) => ({ value, color: resolveColor(color, scheme), line, dashed: style.includes('dashed'), area, between }));
 }

@@ -49,8 +49,29 @@ export function resolveColor(name: string, scheme: Scheme): string {
     return mix(base, to, amount);
   }
   const indexed = /^palette-(\d+)$/.exec(name);
-  return indexed ? seriesColor(Number(indexed[1]), scheme) : name;
+  if (indexed) return seriesColor(Number(indexed[1]), scheme);
+  const between = /^continuous-(\w+):([\d.]+)$/.exec(name);
+  return between ? along(between[1]!, Number(between[2]), scheme) : name;
 }
+
+/** Grafana's scales of colours, from the least value to the largest. */
+const SCALES: Readonly<Record<string, readonly string[]>> = {
+  GrYlRd: ['green', 'yellow', 'red'], RdYlGr: ['red', 'yellow', 'green'], BlYlRd: ['dark-blue', 'super-light-yellow', 'dark-red'],
+  YlRd: ['super-light-yellow', 'dark-red'], BlPu: ['blue', 'purple'], YlBl: ['super-light-yellow', 'dark-blue'],
+  blues: ['panel-bg', 'dark-blue'], reds: ['panel-bg', 'dark-red'], greens: ['panel-bg', 'dark-green'], purples: ['panel-bg', 'dark-purple'],
+  viridis: ['#440154', '#3b528b', '#21918c', '#5ec962', '#fde725'], magma: ['#000004', '#51127c', '#b73779', '#fc8961', '#fcfdbf'],
+  plasma: ['#0d0887', '#7e03a8', '#cc4778', '#f89540', '#f0f921'], inferno: ['#000004', '#57106e', '#bc3754', '#f98e09', '#fcffa4'],
+  cividis: ['#00224e', '#434e6c', '#7d7c78', '#bcae6c', '#fee838'],
+}; // prettier-ignore
+
+function along(scale: string, share: number, scheme: Scheme): string {
+  const stops = (SCALES[scale] ?? SCALES['GrYlRd']!).map((stop) => (stop === 'panel-bg' ? PANEL[scheme] : resolveColor(stop, scheme)));
+  const at = share * (stops.length - 1);
+  const below = Math.min(stops.length - 2, Math.floor(at));
+  return mix(stops[below]!, stops[below + 1]!, at - below);
+}
+
+const PANEL: Record<Scheme, string> = { light: '#ffffff', dark: '#15191f' };
 
 function channels(hex: string): [number, number, number] | undefined {
   const long = /^#([0-9a-f])([0-9a-f])([0-9a-f])$/i.test(hex) ? hex.replace(/[0-9a-f]/gi, '$&$&') : hex;

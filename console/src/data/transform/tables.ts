@@ -14,6 +14,11 @@ export interface ReduceOptions {
   nameByField?: boolean;
 }
 
+/** Where Grafana calls a reduced column otherwise. */
+const FOREIGN_LABELS: Readonly<Record<string, string[]>> = {
+  lastNotNull: ['Last *'], firstNotNull: ['First *'], countAll: ['Count all'], distinctCount: ['Distinct Count'], allIsZero: ['All Zeros'], allIsNull: ['All Nulls'],
+}; // prettier-ignore
+
 /** Each column of values becomes a row: its name, its labels, its reduced values. */
 export function reduceToRows(frames: readonly Frame[], options: ReduceOptions): Frame[] {
   const reducers = options.reducers ?? ['lastNotNull'];
@@ -27,7 +32,7 @@ export function reduceToRows(frames: readonly Frame[], options: ReduceOptions): 
   const fields: Field[] = [
     makeField('Field', columns.map((field) => field.alias ?? (options.labelsToFields ? field.name : (field.foreignNames?.[0] ?? field.name))), { type: 'string' }),
     ...labelKeys.map((key) => makeField(key, columns.map((field) => field.labels[key] ?? ''), { type: 'string' })),
-    ...reducers.map((id) => makeField(ownName ?? reducerLabel(id), columns.map((field) => reduce(field.values, id)))),
+    ...reducers.map((id) => makeField(ownName ?? reducerLabel(id), columns.map((field) => reduce(field.values, id)), { foreignNames: FOREIGN_LABELS[id] })),
   ];
   return [{ refId: frames[0]!.refId, name: frames[0]!.name, fields: ownName ? fields.slice(1) : fields }];
 }
