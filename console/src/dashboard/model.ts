@@ -183,6 +183,8 @@ export interface CustomConfig {
   hideFrom?: { legend?: boolean; tooltip?: boolean; viz?: boolean };
   align?: 'auto' | 'left' | 'center' | 'right';
   cellOptions?: { type?: string; mode?: string; applyToRow?: boolean };
+  /** Columns of tables. */
+  hidden?: boolean;
   width?: number;
   minWidth?: number;
 }

@@ -107,6 +107,14 @@ describe('tables', () => {
     const [named] = reduceToRows([series([1], [5], { host: 'a' })], { labelsToFields: true, nameByField: true });
     expect(named!.fields.map(({ name }) => name)).toEqual(['host', 'x']);
   });
+  test('reduce may keep columns, with one row', () => {
+    const frames = [series([1, 2], [5, 7], { host: 'a' }), series([1, 2], [6, 8], { host: 'b' })];
+    const done = reduceToRows(frames, { mode: 'reduceFields', reducers: ['mean'] });
+    expect(done.map(({ fields }) => fields.map(({ name, values: cells, labels }) => [name, cells, labels]))).toEqual([
+      [['x', [6], { host: 'a' }]], [['x', [7], { host: 'b' }]],
+    ]); // prettier-ignore
+    expect(reduceToRows(frames.slice(0, 1), { mode: 'reduceFields', reducers: ['min', 'max'] })[0]!.fields.map(({ name, values: [cell] }) => [name, cell])).toEqual([['x Min', 5], ['x Max', 7]]); // prettier-ignore
+  });
   test('organize hides, orders, renames', () => {
     const done = organize(table('A', { a: [1], b: [2], c: [3] }), { excludeByName: { b: true }, indexByName: { c: 0, a: 1 }, renameByName: { a: 'Alpha' } });
     expect(done.fields.map(({ name }) => name)).toEqual(['c', 'Alpha']);

@@ -17,6 +17,7 @@ import type { PanelProps } from './types';
 
 interface Options {
   sortBy?: { displayName?: string; desc?: boolean }[];
+  frameIndex?: number;
 }
 
 interface Column {
@@ -34,11 +35,17 @@ const ROWS_MAX = 1_000;
 export function TablePanel({ panel, frames, height }: PanelProps) {
   const options = (panel.options ?? {}) as Options;
   const first = options.sortBy?.[0];
+  const [chosen, setChosen] = useState<number | undefined>();
+  const index = Math.max(0, Math.min(frames.length - 1, chosen ?? options.frameIndex ?? 0));
+  const frame = frames[index];
   return (
     <div className={classes.scroll} style={{ maxHeight: panel.gridPos.w < COLUMNS ? height : undefined }}>
-      {frames.slice(0, 1).map((frame, i) => (
-        <DataTable key={i} frame={frame} source={panel.fieldConfig} initialSort={first?.displayName} initialDesc={first?.desc} />
-      ))}
+      {frame && <DataTable key={index} frame={frame} source={panel.fieldConfig} initialSort={first?.displayName} initialDesc={first?.desc} />}
+      {frames.length > 1 && (
+        <select className={classes.chooser} aria-label="Table shown" value={index} onChange={(event) => setChosen(Number(event.currentTarget.value))}>
+          {frames.map((one, i) => <option key={i} value={i}>{frameTitle(one, i)}</option>)}
+        </select>
+      )}
     </div>
   );
 }
@@ -96,11 +103,22 @@ export function DataTable({ frame, source, initialSort, initialDesc = false }: D
   );
 }
 
-function columnsOf(frame: Frame, source: FieldConfigSource | undefined): Column[] {
-  return frame.fields.map((field, index) => {
+/** What a table is called among several: by its one column of values, else by its measurement or its query. */
+export function frameTitle(frame: Frame, index: number): string {
+  const values = frame.fields.filter(({ type }) => type !== 'time');
+  const [only] = values.length === 1 ? values : [];
+  return only?.alias ?? only?.foreignNames?.[0] ?? (frame.name || `${frame.refId || 'Table'} ${index + 1}`);
+}
+
+export function columnsOf(frame: Frame, source: FieldConfigSource | undefined): Column[] {
+  // Series that were joined differ in more than the names of their columns.
+  const joined = frame.fields.filter(({ foreignNames }) => foreignNames?.includes('Value')).length > 1;
+  return frame.fields.flatMap((field, index) => {
     const config = resolveFieldConfig(source, { name: field.name, field, refId: frame.refId });
+    if (config.custom?.hidden || config.custom?.hideFrom?.viz) return [];
     const max = field.values.reduce<number>((top, value) => (typeof value === 'number' && value > top ? value : top), 0);
-    return { field, title: config.displayName ?? field.alias ?? field.name, config, max, around: { index, range: rangeOf([field.values]) } };
+    const title = config.displayName ?? field.alias ?? ((joined && field.foreignNames?.[0]) || field.name);
+    return [{ field, title, config, max, around: { index, range: rangeOf([field.values]) } }];
   });
 }
 

@@ -4,6 +4,9 @@ import { display } from '../dashboard/display';
 import { resolveFieldConfig } from '../dashboard/fieldConfig';
 import { resolveColor } from '../theme/colors';
 import { reduced } from './reduceOptions';
+import { joinByField } from '../data/transform/tables';
+import { toFrames } from '../data/influx';
+import { columnsOf, frameTitle } from './TablePanel';
 import { toChart } from './timeSeries';
 
 function frame(host: string, values: (number | null)[], column = 'mean', refId = 'A'): Frame {
@@ -78,5 +81,27 @@ describe('single numbers', () => {
     const table: Frame = { refId: 'A', name: 'm', fields: [makeField('time', [1, 2], { type: 'time' }), makeField('host', ['a', 'b'])] };
     expect(reduced([table], { calcs: ['count'], fields: 'host' }, {})[0]!.value).toBe(2);
     expect(reduced([table], { calcs: ['count'] }, {})[0]!.value).toBe(2);
+  });
+});
+
+describe('tables', () => {
+  const frames = toFrames(['a', 'b'].map((host) => ({ name: 'cpu', tags: { host }, columns: ['time', 'mean'], values: [[1, 1]] })), { refId: 'A', format: 'time_series' });
+
+  test('leave out hidden columns', () => {
+    const hide = (id: string, value: unknown) => [{ matcher: { id: 'byName', options: 'Time' }, properties: [{ id, value }] }];
+    for (const overrides of [hide('custom.hidden', true), hide('custom.hideFrom', { viz: true })]) {
+      expect(columnsOf(frames[0]!, { overrides }).map(({ title }) => title)).toEqual(['mean']);
+    }
+    expect(columnsOf(frames[0]!, {}).map(({ title }) => title)).toEqual(['Time', 'mean']);
+  });
+  test('of joined series name these in full', () => {
+    expect(columnsOf(joinByField(frames, {})[0]!, {}).map(({ title }) => title)).toEqual(['Time', 'cpu.mean { host: a }', 'cpu.mean { host: b }']);
+  });
+  test('are chosen among by name', () => {
+    expect(frames.map(frameTitle)).toEqual(['cpu.mean { host: a }', 'cpu.mean { host: b }']);
+    expect(frameTitle({ refId: 'A', name: '', fields: [] }, 1)).toBe('A 2');
+  });
+  test('display names may have a label', () => {
+    expect(columnsOf(frames[0]!, { defaults: { displayName: '${__field.labels.host}' } })[1]!.title).toBe('a');
   });
 });

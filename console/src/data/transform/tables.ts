@@ -1,5 +1,5 @@
 /** Grafana's transformations that make and mend tables: reduce, joinByField, organize, sortBy, limit, filters. */
-import { type Cell, type Field, type Frame, isNamed, makeField, namesOf, rowCount, timeField } from '../frame';
+import { type Cell, type Field, type Frame, isNamed, makeField, namesOf, rowCount, timeField, typeOf } from '../frame';
 import { toRegex } from '../regex';
 import { reduce, reducerLabel } from '../reduce';
 
@@ -22,6 +22,7 @@ const FOREIGN_LABELS: Readonly<Record<string, string[]>> = {
 /** Each column of values becomes a row: its name, its labels, its reduced values. */
 export function reduceToRows(frames: readonly Frame[], options: ReduceOptions): Frame[] {
   const reducers = options.reducers ?? ['lastNotNull'];
+  if (options.mode === 'reduceFields') return reduceColumns(frames, reducers);
   const columns = frames.flatMap((frame) => {
     const timed = timeField(frame) !== undefined;
     return frame.fields.filter((field) => field.type !== 'time' && (timed || field.type === 'number'));
@@ -35,6 +36,21 @@ export function reduceToRows(frames: readonly Frame[], options: ReduceOptions): 
     ...reducers.map((id) => makeField(ownName ?? reducerLabel(id), columns.map((field) => reduce(field.values, id)), { foreignNames: FOREIGN_LABELS[id] })),
   ];
   return [{ refId: frames[0]!.refId, name: frames[0]!.name, fields: ownName ? fields.slice(1) : fields }];
+}
+
+/** Each table keeps its columns of numbers, one row of them; several reducers give a column each. */
+function reduceColumns(frames: readonly Frame[], reducers: readonly string[]): Frame[] {
+  return frames.flatMap((frame): Frame[] => {
+    const fields = frame.fields.filter(({ type }) => type === 'number').flatMap((field) =>
+      reducers.map((id): Field => {
+        const values = [reduce(field.values, id)];
+        const labels = reducers.length > 1 ? { ...field.labels, reducer: reducerLabel(id) } : field.labels;
+        const name = reducers.length > 1 ? `${field.name} ${reducerLabel(id)}` : field.name;
+        return { ...field, name, type: typeOf(values), values, labels };
+      }),
+    ); // prettier-ignore
+    return fields.length > 0 ? [{ ...frame, fields }] : [];
+  });
 }
 
 export interface JoinOptions {
