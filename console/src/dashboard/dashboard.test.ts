@@ -127,6 +127,10 @@ describe('field configuration', () => {
     expect([1, 95, 12.5, null].map((cell) => displayText(cell, config))).toEqual(['running', 'high', '12.5%', '–']);
     expect(displayText(null, { noValue: '0' })).toBe('0');
   });
+  test('units of booleans', () => {
+    expect([true, false, 1].map((cell) => displayText(cell, { unit: 'bool_yes_no' }))).toEqual(['Yes', 'No', 'Yes']);
+    expect(displayText(true, { unit: 'percent' })).toBe('true');
+  });
   test('thresholds', () => {
     const steps = [{ color: 'green', value: null }, { color: 'red', value: 80 }];
     expect([79, 80].map((value) => thresholdColor(value, { thresholds: { mode: 'absolute', steps } }))).toEqual(['green', 'red']);

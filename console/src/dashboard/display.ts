@@ -25,6 +25,7 @@ export function display(cell: Cell, config: FieldConfig, around: Surroundings = 
   const color = mapping?.color ?? colorOf(cell, config, around);
   if (mapping?.text !== undefined) return { prefix: '', text: mapping.text, suffix: '', color, mapped: true };
   if (cell === null) return { prefix: '', text: config.noValue ?? '–', suffix: '', color: undefined, mapped: false };
+  if (typeof cell === 'boolean' && config.unit?.startsWith('bool')) return { ...formatParts(Number(cell), config.unit), color, mapped: false };
   if (typeof cell !== 'number') return { prefix: '', text: String(cell), suffix: '', color, mapped: false };
   return { ...formatParts(cell, config.unit, config.decimals ?? undefined), color, mapped: false };
 }

@@ -11,6 +11,16 @@ export interface Scale {
   suffixes: readonly string[];
 }
 
+/** As `scaled`, and downwards too: `at` is the place of the suffix that a value of its own size has. */
+export function scaledBothWays(value: number, { factor, suffixes }: Scale, at: number, decimals?: number): { text: string; suffix: string } {
+  let [rest, step] = [value, at];
+  while (step > 0 && rest !== 0 && Math.abs(rest) < 1) {
+    rest *= factor;
+    step -= 1;
+  }
+  return scaled(rest, { factor, suffixes: suffixes.slice(step) }, decimals);
+}
+
 /** Digits after the point so that about three figures count: 1.23, 12.3, 123. */
 export function autoDecimals(value: number): number {
   const size = Math.abs(value);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { localDateTime } from '../time/range';
 import { formatValue, isBinaryUnit } from './units';
 
 describe('units', () => {
@@ -34,6 +35,40 @@ describe('units', () => {
     [Number.NaN, 'bytes', undefined, 'NaN'],
     [Infinity, 'bytes', undefined, '∞'],
   ])('%d as %s (%s decimals) is %s', (value, unit, decimals, text) => expect(formatValue(value, unit, decimals)).toBe(text));
+
+  test.each([
+    [0.005, 'watt', undefined, '5 mW'],
+    [0.000_02, 'amp', undefined, '20 µA'],
+    [-0.5, 'volt', undefined, '-500 mV'],
+    [0, 'watt', undefined, '0 W'],
+    [1_500, 'watt', undefined, '1.5 kW'],
+    [0.5, 'kwatt', undefined, '500 W'],
+    [230_000, 'mvolt', undefined, '230 V'],
+    [3, 'mamp', undefined, '3 mA'],
+    [1_500, 'mlitre', undefined, '1.5 l'],
+    [20, 'lengthmm', undefined, '20 mm'],
+    [3, 'si:mW', undefined, '3 mW'],
+    [7, 'velocityknot', undefined, '7 kn'],
+    [7, 'm3', undefined, '7 m³'],
+    [7, 'flowcms', undefined, '7 cms'],
+    [1_250, 'currencyCHF', undefined, 'CHF1.25K'],
+    [50, 'clockms', undefined, '050ms'],
+    [4_050, 'clockms', undefined, '04s:050ms'],
+    [3_724_050, 'clockms', undefined, '01h:02m:04s:050ms'],
+    [3_724_050, 'clockms', 1, '01h:02m'],
+    [124, 'clocks', 0, '02m'],
+    [6_000, 'timeticks', undefined, '1 min'],
+    [93_784, 'dthms', undefined, '26:03:04'],
+    [93_784, 'dtdhms', undefined, '1 d 02:03:04'],
+    [-5, 'dthms', undefined, '00:00:05 ago'],
+    [new Date(2026, 2, 3, 4, 5, 6).getTime(), 'time:YYYY/MM/DD HH:mm', undefined, '2026/03/03 04:05'],
+    [new Date(2026, 2, 3, 4, 5, 6).getTime(), 'dateTimeAsIsoNoDateIfToday', undefined, '2026-03-03 04:05:06'],
+  ])('%d as %s (%s decimals) is %s', (value, unit, decimals, text) => expect(formatValue(value, unit, decimals)).toBe(text));
+
+  test('a time of today needs no date', () => {
+    const now = Date.now();
+    expect(formatValue(now, 'dateTimeAsIsoNoDateIfToday')).toBe(localDateTime(now).slice(11));
+  });
 
   test('an id that is a property of every object is no unit of ours', () => {
     expect(formatValue(1, 'toString')).toBe('1 toString');

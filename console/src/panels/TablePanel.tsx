@@ -9,6 +9,7 @@ import type { FieldConfig, FieldConfigSource } from '../dashboard/model';
 import type { Cell, Field, Frame } from '../data/frame';
 import { rowCount } from '../data/frame';
 import { compareCells } from '../data/transform/tables';
+import { formatValue } from '../format/units';
 import { resolveColor, type Scheme, withAlpha } from '../theme/colors';
 import { useScheme } from '../theme/manager';
 import { localDateTime } from '../time/range';
@@ -141,7 +142,7 @@ function alignOf(field: Field, { custom, mappings }: FieldConfig): 'left' | 'cen
 function TableCell({ cell, column, scheme }: { cell: Cell; column: Column; scheme: Scheme }) {
   const { field, config } = column;
   if (field.type === 'time' && typeof cell === 'number') {
-    return <td className={classes.time}>{localDateTime(cell)}{millis(cell)}</td>;
+    return <td className={classes.time}>{config.unit ? formatValue(cell, config.unit) : `${localDateTime(cell)}${millis(cell)}`}</td>;
   }
   const shown = display(cell, config, column.around);
   const color = shown.color ? resolveColor(shown.color, scheme) : undefined;
