@@ -52,7 +52,8 @@ export function PanelFrame({ panel, database, dashboard, variables: chosen, styl
     gcTime: 15_000,
   });
 
-  const title = interpolate(panel.title ?? '', { range: time.range, intervalMs: plan.intervalMs, variables, dashboard, format: 'text' });
+  const fill = (text: string) => interpolate(text, { range: time.range, intervalMs: plan.intervalMs, variables, dashboard, format: 'text' });
+  const title = fill(panel.title ?? '');
   const notices = [
     ...(query.data?.errors ?? []).map(({ refId, message }) => `Query ${refId}: ${message}`),
     ...(query.data?.unknown ?? []).map((id) => `Transformation “${id}” is not known here and was left out.`),
@@ -80,7 +81,7 @@ export function PanelFrame({ panel, database, dashboard, variables: chosen, styl
         </span>
       </header>
       <div ref={body} className={classes.panelBody}>
-        <Content panel={panel} query={query} size={{ width, height }} range={plan.own?.range} syncKey={syncKey} asked={plan.queries.length > 0} />
+        <Content panel={panel} query={query} size={{ width, height }} range={plan.own?.range} fill={fill} syncKey={syncKey} asked={plan.queries.length > 0} />
       </div>
     </section>
   );
@@ -91,13 +92,14 @@ interface ContentProps {
   query: { data?: Awaited<ReturnType<typeof runPlan>> | undefined; isError: boolean; error: unknown; refetch(): unknown };
   size: { width: number; height: number };
   range: TimeRange | undefined;
+  fill(text: string): string;
   syncKey: string;
   asked: boolean;
 }
 
-function Content({ panel, query, size, range, syncKey, asked }: ContentProps) {
+function Content({ panel, query, size, range, fill, syncKey, asked }: ContentProps) {
   if (size.width === 0) return null;
-  if (!isKnownPanel(panel.type) || !needsData(panel.type)) return <PanelBody panel={panel} frames={[]} {...size} range={range} syncKey={syncKey} />;
+  if (!isKnownPanel(panel.type) || !needsData(panel.type)) return <PanelBody panel={panel} frames={[]} {...size} range={range} fill={fill} syncKey={syncKey} />;
   if (!asked) return <Message compact icon="info" title="This panel has no query in InfluxQL or Flux" />;
   if (query.data) {
     const empty = query.data.frames.every((frame) => rowCount(frame) === 0);

@@ -127,6 +127,12 @@ describe('field configuration', () => {
     expect([1, 95, 12.5, null].map((cell) => displayText(cell, config))).toEqual(['running', 'high', '12.5%', '–']);
     expect(displayText(null, { noValue: '0' })).toBe('0');
   });
+  test('mappings by a regular expression', () => {
+    const shown = (pattern: string, text: string) => displayText('web-07.local', { mappings: [{ type: 'regex', options: { pattern, result: { text } } }] });
+    expect(shown('/^WEB-(\\d+)\\.local$/i', 'Web $1')).toBe('Web 07');
+    expect(shown('web-(.*)\\.local', '$1')).toBe('07');
+    expect([shown('web', 'x'), shown('/(/', 'x')]).toEqual(['web-07.local', 'web-07.local']);
+  });
   test('units of booleans', () => {
     expect([true, false, 1].map((cell) => displayText(cell, { unit: 'bool_yes_no' }))).toEqual(['Yes', 'No', 'Yes']);
     expect(displayText(true, { unit: 'percent' })).toBe('true');

@@ -1,5 +1,6 @@
 /** From a cell to what is shown: mappings first, then the unit; colour from mapping, thresholds or a fixed choice. */
 import type { Cell } from '../data/frame';
+import { toRegex } from '../data/regex';
 import { formatParts } from '../format/units';
 import type { FieldConfig, Mapping, MappingResult, ThresholdStep } from './model';
 
@@ -50,9 +51,16 @@ function mappedBy(cell: Cell, mapping: Mapping): MappingResult | undefined {
       const { from, to, result } = mapping.options;
       return typeof cell === 'number' && cell >= (from ?? -Infinity) && cell <= (to ?? Infinity) ? result : undefined;
     }
-    case 'regex': return cell !== null && new RegExp(mapping.options.pattern).test(String(cell)) ? mapping.options.result : undefined;
+    case 'regex': return cell === null ? undefined : mappedByRegex(String(cell), mapping.options);
     case 'special': return isSpecial(cell, mapping.options.match) ? mapping.options.result : undefined;
   }
+}
+
+/** `$1` in the text stands for what the first group matched. */
+function mappedByRegex(text: string, { pattern, result }: { pattern: string; result: MappingResult }): MappingResult | undefined {
+  const regex = toRegex(pattern);
+  if (!regex?.test(text)) return undefined;
+  return result.text === undefined ? result : { ...result, text: text.replace(regex, result.text) };
 }
 
 function isSpecial(cell: Cell, match: string): boolean {

@@ -4,6 +4,7 @@ import { BarGaugePanel } from './BarGaugePanel';
 import classes from './panels.module.css';
 import { StatPanel } from './StatPanel';
 import { TablePanel } from './TablePanel';
+import { TextPanel } from './TextPanel';
 import { TimeSeriesPanel } from './TimeSeriesPanel';
 import type { PanelProps } from './types';
 
@@ -35,12 +36,4 @@ export function showsNothing(type: string): boolean {
 export function PanelBody(props: PanelProps) {
   const Body = BODIES[props.panel.type];
   return Body ? <Body {...props} /> : <div className={classes.placeholder}>This console does not draw “{props.panel.type}” panels.</div>;
-}
-
-function TextPanel({ panel, height }: PanelProps) {
-  return (
-    <div className={classes.text} style={{ maxHeight: height }}>
-      {String((panel.options as { content?: unknown } | undefined)?.content ?? '')}
-    </div>
-  );
 }

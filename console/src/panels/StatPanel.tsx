@@ -29,7 +29,7 @@ export function StatPanel({ panel, frames, width, height }: PanelProps) {
   return (
     <div className={classes.stats} style={{ gridTemplateColumns: `repeat(${columns}, 1fr)` }}>
       {tiles.map((tile) => (
-        <Tile key={tile.key} tile={tile} options={options} {...size} named={tiles.length > 1 || options.textMode === 'value_and_name'} />
+        <Tile key={tile.key} tile={tile} options={options} {...size} shows={shownTexts(options.textMode, tiles.length)} />
       ))}
     </div>
   );
@@ -40,12 +40,30 @@ function missing(panel: PanelProps['panel']): Reduced {
   return { key: 'none', name: '', value: null, config: panel.fieldConfig?.defaults ?? {}, around: {}, times: undefined, values: [] };
 }
 
-function Tile({ tile, options, width, height, named }: { tile: Reduced; options: Options; width: number; height: number; named: boolean }) {
+/** Which of name and value stands on a tile. One alone needs no name. */
+export function shownTexts(mode: string | undefined, tiles: number): { name: boolean; value: boolean } {
+  switch (mode) {
+    case 'value': return { name: false, value: true };
+    case 'name': return { name: true, value: false };
+    case 'value_and_name': return { name: true, value: true };
+    case 'none': return { name: false, value: false };
+    default: return { name: tiles > 1, value: true };
+  }
+}
+
+interface TileProps {
+  tile: Reduced;
+  options: Options;
+  width: number;
+  height: number;
+  shows: { name: boolean; value: boolean };
+}
+
+function Tile({ tile, options, width, height, shows }: TileProps) {
   const scheme = useScheme();
   const shown = display(tile.value, tile.config, tile.around);
   const color = shown.color ? resolveColor(shown.color, scheme) : undefined;
   const background = (options.colorMode ?? 'value').startsWith('background');
-  const showName = named || options.textMode === 'name';
   const fontSize = Math.max(VALUE_PIXELS.min, Math.min(VALUE_PIXELS.max, height * 0.45, (width * 1.35) / Math.max(4, shown.text.length + shown.suffix.length)));
   const graph = options.graphMode !== 'none' && tile.times !== undefined && height >= 56;
   return (
@@ -55,8 +73,8 @@ function Tile({ tile, options, width, height, named }: { tile: Reduced; options:
           <Sparkline values={tile.values} width={width} height={Math.round(height * GRAPH_SHARE)} color={color ?? resolveColor('gray', scheme)} />
         </div>
       )}
-      {showName && <div className={classes.tileName}>{tile.name}</div>}
-      {options.textMode !== 'name' && (
+      {shows.name && <div className={classes.tileName}>{tile.name}</div>}
+      {shows.value && (
         <div className={classes.tileValue} style={{ fontSize, color: options.colorMode === 'none' ? undefined : color }}>
           {shown.prefix}
           {shown.text}

@@ -6,6 +6,7 @@ import { resolveColor } from '../theme/colors';
 import { reduced } from './reduceOptions';
 import { joinByField } from '../data/transform/tables';
 import { toFrames } from '../data/influx';
+import { shownTexts } from './StatPanel';
 import { columnsOf, frameTitle } from './TablePanel';
 import { toChart } from './timeSeries';
 
@@ -57,6 +58,12 @@ describe('time series', () => {
 });
 
 describe('single numbers', () => {
+  test('what stands on a tile', () => {
+    expect(['auto', undefined, 'value', 'name', 'value_and_name', 'none'].map((mode) => Object.values(shownTexts(mode, 2)))).toEqual([
+      [true, true], [true, true], [false, true], [true, false], [true, true], [false, false],
+    ]); // prettier-ignore
+    expect(shownTexts('auto', 1)).toEqual({ name: false, value: true });
+  });
   test('are called as the dashboard says', () => {
     const source = { defaults: { displayName: '${__field.labels.host} of ${__field.name}, ${__field.labels["host"]}' } };
     expect(reduced([frame('a', [1])], undefined, source)[0]!.name).toBe('a of mean, a');

@@ -10,6 +10,8 @@ export interface PanelProps {
   height: number;
   /** The panel's own range, if not the page's. */
   range?: TimeRange | undefined;
+  /** Fills the page's variables into a text. */
+  fill?: ((text: string) => string) | undefined;
   /** Charts of a page share a crosshair by this name. */
   syncKey: string;
 }
