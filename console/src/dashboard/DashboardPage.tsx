@@ -18,6 +18,7 @@ import classes from './dashboard.module.css';
 import { interpolate, type VariableValue } from './interpolate';
 import { bands, completed, heightPixels, narrowSpan, placement, type Section, sections, sectionTop } from './layout';
 import { type Dashboard, type Panel, whyNoDashboard } from './model';
+import { migrated } from './migrate';
 import { PanelFrame } from './PanelFrame';
 import { repeated } from './repeat';
 import { Notice, StoreNotice } from './StoreNotice';
@@ -31,7 +32,7 @@ export function DashboardPage({ uid }: { uid: string }) {
       const model = await fetchDashboard(uid, signal);
       const wrong = whyNoDashboard(model);
       if (wrong) throw new Error(`This is not a dashboard: ${wrong}`);
-      return model as Dashboard;
+      return migrated(model as Dashboard);
     },
     staleTime: 60_000,
     retry: false,

@@ -193,7 +193,9 @@ export interface CustomConfig {
 export function whyNoDashboard(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return 'it is not a JSON object';
   const candidate = value as Partial<Dashboard>;
-  if (!Array.isArray(candidate.panels)) return 'it has no list of "panels"';
+  const rows = (candidate as { rows?: unknown }).rows;
+  // Before schema version 16 panels stood in rows.
+  if (!Array.isArray(candidate.panels)) return Array.isArray(rows) ? undefined : 'it has no list of "panels"';
   const odd = candidate.panels.findIndex((panel) => typeof panel !== 'object' || panel === null || typeof panel.type !== 'string');
   return odd >= 0 ? `panel ${odd + 1} has no "type"` : undefined;
 }

@@ -10,9 +10,7 @@ import type { PanelProps } from './types';
 
 const BODIES: Record<string, ComponentType<PanelProps>> = {
   timeseries: TimeSeriesPanel,
-  graph: TimeSeriesPanel,
   stat: StatPanel,
-  singlestat: StatPanel,
   table: TablePanel,
   bargauge: BarGaugePanel,
   gauge: BarGaugePanel,
@@ -30,7 +28,7 @@ export function needsData(type: string): boolean {
 
 /** A panel whose "nothing" is an answer: a count of zero is no missing data. */
 export function showsNothing(type: string): boolean {
-  return type === 'stat' || type === 'singlestat';
+  return type === 'stat';
 }
 
 export function PanelBody(props: PanelProps) {

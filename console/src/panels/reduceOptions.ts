@@ -2,9 +2,10 @@
 import { rangeOf, type Surroundings } from '../dashboard/display';
 import { resolveFieldConfig } from '../dashboard/fieldConfig';
 import type { FieldConfig, FieldConfigSource } from '../dashboard/model';
-import { type Cell, type Field, type Frame, timeField } from '../data/frame';
+import { type Cell, type Field, type Frame, namesOf, timeField } from '../data/frame';
 import { nameSeries } from '../data/names';
 import { reduce } from '../data/reduce';
+import { toRegex } from '../data/regex';
 
 export interface ReduceOptions {
   calcs?: string[];
@@ -47,13 +48,14 @@ export function reduced(frames: readonly Frame[], options: ReduceOptions | undef
 
 function fieldTest(fields: string | undefined): ((name: string) => boolean) | undefined {
   if (!fields) return undefined;
-  const pattern = /^\/(.*)\/$/.exec(fields)?.[1];
-  return pattern === undefined ? (name) => name === fields : (name) => new RegExp(pattern).test(name);
+  if (!fields.startsWith('/')) return (name) => name === fields;
+  const pattern = toRegex(fields);
+  return (name) => pattern?.test(name) ?? false;
 }
 
 function anyColumns(frames: readonly Frame[], wanted: ((name: string) => boolean) | undefined) {
   return frames.flatMap((frame) => {
-    const usable = (field: Field) => (wanted ? wanted(field.name) : field.type !== 'time');
+    const usable = (field: Field) => (wanted ? namesOf(field).some(wanted) : field.type !== 'time');
     const fields = frame.fields.filter(usable);
     return (wanted ? fields : fields.slice(0, 1)).map((field) => ({ frame, field, name: field.alias ?? field.name }));
   });
