@@ -1,7 +1,8 @@
 //! Dashboards in Grafana's JSON: two that ship inside the binary, and the files of a directory, which win by `uid`.
 //!
-//! A file may hold the bare model or an envelope `{"dashboard": {...}}` as Grafana's API returns it. A file that
-//! cannot be used is listed with the reason rather than left out: whoever put it there wants to know.
+//! A file may hold the bare model, an envelope `{"dashboard": {...}}` as Grafana's API returns it, or a resource as
+//! Kubernetes has them, with the model as its `spec`. Constants among its `__inputs` are filled in, as nobody is asked for
+//! them here. A file that cannot be used is listed with the reason rather than left out: whoever put it there wants to know.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +16,7 @@ use axum::{
 };
 use rust_embed::RustEmbed;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{error::ApiError, router::Console};
 
@@ -92,13 +93,21 @@ impl DashboardStore {
             let found = Found::parse(name.trim_end_matches(".json"), None, &file.data);
             all.insert(found.uid.clone(), found);
         }
+        // By the file that has a uid, so that a second one is told of it and not just gone.
+        let mut files: BTreeMap<String, String> = BTreeMap::new();
         for path in self.dir.as_deref().map(json_files).unwrap_or_default() {
             let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-            let shown = Some(path.display().to_string());
-            let found = match read_bounded(&path) {
-                Ok(text) => Found::parse(&stem, shown, &text),
-                Err(error) => Found { uid: stem, file: shown, model: Err(error.to_string()) },
+            let name = path.display().to_string();
+            let mut found = match read_bounded(&path) {
+                Ok(text) => Found::parse(&stem, Some(name.clone()), &text),
+                Err(error) => Found { uid: stem, file: Some(name.clone()), model: Err(error.to_string()) },
             };
+            if let Some(first) = files.get(&found.uid) {
+                let taken = format!("the uid \"{}\" is that of {first}, which is shown", found.uid);
+                found.model = Err(found.model.err().unwrap_or(taken));
+                found.uid.clone_from(&name);
+            }
+            files.insert(found.uid.clone(), name);
             all.insert(found.uid.clone(), found);
         }
         all
@@ -138,20 +147,76 @@ impl Found {
     }
 }
 
-/// The dashboard inside the text: bare, or in the envelope of Grafana's API.
+/// The dashboard inside the text: bare, in the envelope of Grafana's API, or as a resource's `spec`.
 fn model_of(text: &[u8]) -> Result<Value, String> {
     let value: Value = serde_json::from_slice(text).map_err(|error| format!("not JSON: {error}"))?;
-    let model = match value {
+    let mut model = match value {
         Value::Object(mut object) => match object.remove("dashboard") {
             Some(inner) => inner,
+            None if is_resource(&object) => spec_of(object)?,
             None => Value::Object(object),
         },
         other => other,
     };
-    if model.get("panels").is_some_and(Value::is_array) {
-        Ok(model)
-    } else {
-        Err("no list of \"panels\": this is not a Grafana dashboard of schema version 42 or older".into())
+    // Until schema version 15 panels stood in rows; the web app makes a grid of them.
+    if !["panels", "rows"].iter().any(|key| model.get(key).is_some_and(Value::is_array)) {
+        return Err(
+            "no list of \"panels\": this is not a Grafana dashboard of schema version 42 or older".into()
+        );
+    }
+    let constants = constants_of(&model);
+    if !constants.is_empty() {
+        fill_in(&mut model, &constants);
+    }
+    Ok(model)
+}
+
+fn is_resource(object: &Map<String, Value>) -> bool {
+    object.contains_key("apiVersion") && object.get("kind").and_then(Value::as_str) == Some("Dashboard")
+}
+
+/// The model of a resource. Its name is the uid, as the model has none of its own.
+fn spec_of(mut object: Map<String, Value>) -> Result<Value, String> {
+    let version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let name = object.get("metadata").and_then(|metadata| metadata.get("name")).cloned();
+    let Some(Value::Object(mut spec)) = object.remove("spec") else {
+        return Err("a resource without a \"spec\"".into());
+    };
+    if spec.contains_key("elements") && !spec.contains_key("panels") {
+        return Err(format!(
+            "{version} has another form, which the console does not read: export the classic model"
+        ));
+    }
+    if let (Some(name), None) = (name, spec.get("uid").and_then(Value::as_str)) {
+        spec.insert("uid".into(), name);
+    }
+    Ok(Value::Object(spec))
+}
+
+/// What stands for `${VAR_X}` in an exported file: name and value of each constant.
+fn constants_of(model: &Value) -> Vec<(String, String)> {
+    let inputs = model.get("__inputs").and_then(Value::as_array).into_iter().flatten();
+    let constants = inputs.filter(|input| input.get("type").and_then(Value::as_str) == Some("constant"));
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    constants
+        .filter_map(|input| {
+            Some((format!("${{{}}}", input.get("name")?.as_str()?), text(input.get("value")?)))
+        })
+        .collect()
+}
+
+fn fill_in(value: &mut Value, constants: &[(String, String)]) {
+    match value {
+        Value::String(text) => {
+            for (name, constant) in constants {
+                if text.contains(name.as_str()) {
+                    *text = text.replace(name.as_str(), constant);
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|inner| fill_in(inner, constants)),
+        Value::Object(object) => object.values_mut().for_each(|inner| fill_in(inner, constants)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -442,6 +442,51 @@ mod dashboards {
     }
 
     #[tokio::test]
+    async fn a_second_file_with_a_uid_is_told_of_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.json"), r#"{"uid": "x", "title": "First", "panels": []}"#).unwrap();
+        fs::write(dir.path().join("b.json"), r#"{"uid": "x", "title": "Second", "panels": []}"#).unwrap();
+
+        let entries = list(with_dir(dir.path())).await;
+        assert_eq!(entries.len(), 4);
+        let first = entries.iter().find(|entry| entry["uid"] == "x").unwrap();
+        assert_eq!((&first["title"], &first["error"]), (&json!("First"), &Value::Null));
+        let second = entries.iter().find(|entry| entry["error"] != Value::Null).unwrap();
+        assert!(second["file"].as_str().unwrap().ends_with("b.json"));
+        let reason = second["error"].as_str().unwrap();
+        assert!(reason.contains("the uid \"x\"") && reason.contains("a.json"), "{reason}");
+    }
+
+    #[tokio::test]
+    async fn other_envelopes_old_rows_and_constants_of_an_export() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, model: Value| fs::write(dir.path().join(name), model.to_string()).unwrap();
+        let resource = |version: &str, spec: Value| json!({"apiVersion": version, "kind": "Dashboard", "metadata": {"name": "k8s"}, "spec": spec});
+        write(
+            "resource.json",
+            resource("dashboard.grafana.app/v1beta1", json!({"title": "Resource", "panels": []})),
+        );
+        write(
+            "newer.json",
+            resource("dashboard.grafana.app/v2beta1", json!({"title": "Newer", "elements": {}})),
+        );
+        write("rows.json", json!({"title": "Rows", "rows": [{"panels": []}]}));
+        let inputs = json!([
+            {"name": "VAR_DB", "type": "constant", "value": "telegraf"},
+            {"name": "DS_INFLUX", "type": "datasource", "pluginId": "influxdb"},
+        ]);
+        let panels = json!([{"type": "text", "title": "${VAR_DB} of ${DS_INFLUX}"}]);
+        write("export.json", json!({"__inputs": inputs, "title": "Export", "panels": panels}));
+
+        let model =
+            async |uid: &str| json_of(&get(with_dir(dir.path()), &format!("/api/dashboards/{uid}")).await.2);
+        assert_eq!(model("k8s").await["title"], "Resource");
+        assert!(model("newer").await["error"].as_str().unwrap().contains("classic model"));
+        assert_eq!(model("rows").await["rows"], json!([{"panels": []}]));
+        assert_eq!(model("export").await["panels"][0]["title"], "telegraf of ${DS_INFLUX}");
+    }
+
+    #[tokio::test]
     async fn a_uid_is_no_path() {
         for uid in ["nothing", "..%2F..%2Fetc%2Fpasswd", "hosts.json"] {
             let (status, _, body) =
