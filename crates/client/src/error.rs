@@ -79,7 +79,9 @@ impl ClientError {
             | Self::NotInfluxDb { .. }
             | Self::Certificates { .. }
             | Self::Options(_) => true,
-            Self::TimedOut { .. } | Self::Silent { .. } | Self::BrokenAnswer { .. } | Self::Refused(_) => false,
+            Self::TimedOut { .. } | Self::Silent { .. } | Self::BrokenAnswer { .. } | Self::Refused(_) => {
+                false
+            }
         }
     }
 }

@@ -322,7 +322,11 @@ fn collect_node(node: &skywatch_cluster::NodeStatistics, metrics: &mut Metrics) 
             node.index_memory_bytes,
         ),
         ("skywatch_segments_damaged", "Segment files that cannot be read.", node.damaged_segments),
-        ("skywatch_set_aside_files", "Files of points that gave way or were refused too late.", node.set_aside_files),
+        (
+            "skywatch_set_aside_files",
+            "Files of points that gave way or were refused too late.",
+            node.set_aside_files,
+        ),
         ("skywatch_tombstones", "Deletes that merges have not carried out yet.", node.tombstones),
         ("skywatch_flush_queue", "Memtables that wait to become segments.", node.flush_queue),
         (

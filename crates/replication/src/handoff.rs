@@ -147,7 +147,8 @@ impl Handoff {
             return false;
         };
         let (operations, are_unseen): (Vec<Bytes>, Vec<bool>) = entries.iter().map(waiting).unzip();
-        let unseen = (0..).zip(are_unseen).filter_map(|(place, is_unseen)| is_unseen.then_some(place)).collect();
+        let unseen =
+            (0..).zip(are_unseen).filter_map(|(place, is_unseen)| is_unseen.then_some(place)).collect();
         let question = ApplyQuestion { late: true, unseen };
         let answer: Result<(ApplyAnswer, _), CallError> =
             ask(&*self.transport, &address, APPLY, &question, join(&operations), DELIVERY_LIMIT).await;

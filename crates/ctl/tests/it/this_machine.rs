@@ -167,7 +167,9 @@ async fn whoever_does_not_say_yes_is_told_by_the_exit_status() {
 
 #[tokio::test]
 async fn a_data_node_that_cannot_leave_does_not_keep_the_meta_node() {
-    let meta = StandIn::start(&[("GET /status", Reply::ok(META_MEMBER)), ("POST /leave", Reply::no_content())]).await;
+    let meta =
+        StandIn::start(&[("GET /status", Reply::ok(META_MEMBER)), ("POST /leave", Reply::no_content())])
+            .await;
     let joined = r#"{"nodeType":"data","tcpAddr":"d1:8088","nodeStatus":"joined","metaAddrs":[]}"#;
     let data = StandIn::start(&[("GET /status", Reply::ok(joined))]).await;
     let (m, d) = (&meta.address, &data.address);

@@ -26,8 +26,7 @@ use crate::{
 
 /// `global` are the options of every command of `ctl`; without any it is about a single server.
 pub(crate) fn run(command: CtlCommand, global: &[String], program: &str) -> Result<ExitCode> {
-    let cluster =
-        |connection: &ConnectionArgs, from: Option<&str>| reach(connection, from, global, program);
+    let cluster = |connection: &ConnectionArgs, from: Option<&str>| reach(connection, from, global, program);
     match command {
         CtlCommand::Backup(args) => match args.command {
             Some(BackupCommand::Verify { dir, quiet }) => run_verify(&dir, quiet),
