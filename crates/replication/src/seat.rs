@@ -68,9 +68,6 @@ pub struct Identity {
     pub node: NodeId,
     /// HTTP addresses of meta nodes.
     pub meta_addrs: Vec<String>,
-    /// Which cluster theirs is: they may have been set up anew at the same addresses. 0 where that is not said.
-    #[serde(default)]
-    pub cluster_id: u64,
 }
 
 /// Head of [`JOIN`].
@@ -78,6 +75,9 @@ pub struct Identity {
 pub struct JoinQuestion {
     /// HTTP addresses of meta nodes.
     pub meta_addrs: Vec<String>,
+    /// Which cluster theirs is: they may have been set up anew at the same addresses. 0 where that is not said.
+    #[serde(default)]
+    pub cluster_id: u64,
 }
 
 /// Answer to [`JOIN`].

@@ -2,6 +2,11 @@
 
 use crate::backstage::{Reply, StandIn};
 
+const META_STATUS: &str = r#"{"nodeType":"meta","leader":"","httpAddr":"","raftAddr":"","peers":[]}"#;
+const META_MEMBER: &str =
+    r#"{"nodeType":"meta","leader":"m:8089","httpAddr":"","raftAddr":"","peers":["m:8089"]}"#;
+const DATA_STATUS: &str = r#"{"nodeType":"data","tcpAddr":"","nodeStatus":"disjoined","metaAddrs":[]}"#;
+
 fn node(id: u64) -> String {
     format!(r#"{{"id":{id},"addr":"","tcpAddr":""}}"#)
 }
@@ -9,7 +14,7 @@ fn node(id: u64) -> String {
 #[tokio::test]
 async fn the_first_machine_creates_the_cluster() {
     let meta = StandIn::start(&[
-        ("GET /status", Reply::ok(META_MEMBER)),
+        ("GET /status", Reply::ok(META_STATUS)),
         ("GET /show-cluster", Reply::error(503, "no leader")),
         ("POST /join", Reply::ok(&node(1))),
         ("POST /add-data", Reply::ok(&node(2))),

@@ -2,7 +2,7 @@
 
 use skywatch_model::{FieldRef, line::PointBatch};
 use skywatch_replication::{Consistency, Outcome, Owners, Part};
-use skywatch_storage::fs::{Fs, SimFs};
+use skywatch_storage::fs::SimFs;
 
 use crate::support::{Cluster, NOW_NS, version};
 

@@ -13,8 +13,9 @@ const NOT_ALL_RUN: i32 = 3;
 /// Units and their processes. One that does not run has none.
 pub(super) fn pids(units: &[String]) -> Result<Vec<(String, Vec<i32>)>, GatherError> {
     let mut tool = Command::new("supervisorctl");
-    let (text, _) = command::output_of(tool.arg("status").args(units), PATIENCE, &[NOT_ALL_RUN]);
-    text.map(|text| parse(&text))
+    let printed = command::output_of(tool.arg("status").args(units), PATIENCE, &[NOT_ALL_RUN]);
+    printed
+        .map(|(text, _)| parse(&text))
         .map_err(|reason| GatherError::Service { service: "supervisorctl status".to_owned(), reason })
 }
 
