@@ -164,10 +164,10 @@ fn every_fault_is_named_with_its_line() {
             Some("telegraf.conf:5: unknown plugin inputs.smart; inputs"),
             Some("telegraf.conf:6: unknown plugin outputs.loki; outputs"),
             Some("telegraf.conf:7: unknown plugin processors.lua; processors"),
-            Some("telegraf.conf:10: `period` in [aggregators.minmax]: must be above zero"),
             Some(
                 "telegraf.conf:8: unknown table [wrong]; known are [agent], [global_tags], [[inputs.NAME]], [[processors.NAME]], [[aggregators.NAME]], [[outputs.NAME]]"
             ),
+            Some("telegraf.conf:10: `period` in [aggregators.minmax]: must be above zero"),
         ]
     );
 }

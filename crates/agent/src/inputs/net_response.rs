@@ -342,7 +342,7 @@ mod tests {
             ("protocol = \"icmp\"", "\"icmp\" is neither"),
             ("protocol = \"tcp\"", "has no port"),
             ("protocol = \"udp\"\naddress = \"a:1\"\nsend = \"x\"", "something to expect"),
-            ("protocol = \"tcp\"\naddress = \"a:1\"\nexpect = \"(\"", "unclosed group"),
+            ("protocol = \"tcp\"\naddress = \"a:1\"\nexpect = \"(\"", "missing closing )"),
         ] {
             let error =
                 Options::from_section(&mut section_for_tests(options)).expect_err(options).to_string();

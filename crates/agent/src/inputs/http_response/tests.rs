@@ -161,7 +161,7 @@ fn options_that_are_wrong_say_so() {
     for (options, wanted) in [
         ("urls = [\"ftp://x\"]", "\"ftp\" is neither http nor https"),
         ("urls = [\"x\"]", "relative URL"),
-        ("response_string_match = \"(\"", "unclosed group"),
+        ("response_string_match = \"(\"", "missing closing )"),
         ("response_status_code = 70000", "it is no status of HTTP"),
         ("method = \"G T\"", "it is no method of HTTP"),
         ("interface = \"none0\"", "\"none0\" has no address"),

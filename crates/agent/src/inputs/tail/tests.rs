@@ -119,7 +119,7 @@ fn faults_are_named() {
         ("", "say which files"),
         ("files = ['a']\ninitial_read_offset = 'middle'", "none of saved-or-end"),
         ("files = ['a']\nfilters = ['x']", "ansi_color"),
-        ("files = ['a']\n[multiline]\npattern = '('", "unclosed group"),
+        ("files = ['a']\n[multiline]\npattern = '('", "missing closing )"),
         ("files = ['a']\n[multiline]\nmatch_which_line = 'both'", "neither"),
     ] {
         let error = build(&mut section_for_tests(options), &Context::default()).expect_err(want).to_string();
