@@ -295,6 +295,10 @@ impl Clustered {
     pub(crate) fn shards_without_a_place(&self) -> Vec<u64> {
         let catalogue = self.current();
         let me = self.member.id();
+        if catalogue.data_node(me).is_none() {
+            // A node that was removed without being asked keeps what it has: there may be no other copy.
+            return Vec::new();
+        }
         let has_no_place = |id: &u64| match catalogue.live_shard(*id) {
             Some(shard) => !shard.is_owned_by(me),
             // One that this copy of the catalogue has not seen given out yet was created for another node's write.
