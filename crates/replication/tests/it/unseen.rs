@@ -89,8 +89,8 @@ async fn wherever_the_disk_is_full_it_is_kept_aside_in_the_end() {
         let (mut cluster, disks) = owners_away(&[1, 2]).await;
         write(&cluster, 3, &write_of(FieldRef::Float(0.5)), 2).await;
         for (id, fs) in disks {
+            cluster.start(id, fs.clone());
             fs.fill_disk_at(fs.operations() + step);
-            cluster.start(id, fs);
         }
         tokio::time::sleep(std::time::Duration::from_secs(60)).await;
         waited += u32::from(!has_caught_up(&cluster));
