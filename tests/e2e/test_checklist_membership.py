@@ -589,8 +589,8 @@ def test_raft_failover_and_restart_of_a_data_node_without_metas(skywatch_bin, tm
         refused = node.ask("CREATE DATABASE never", db="").json()
         assert "meta service unavailable" in str(refused), refused
         assert time.monotonic() - begun < 20
-        wait_until(lambda: post(survivor, "/truncate-shards", follow=False).status_code == 503, "the survivor to notice")
-        assert post(survivor, "/truncate-shards").json()["error"].startswith("no leader")
+        wait_until(lambda: post(survivor, "/truncate-shards", follow=False, delay="1m").status_code == 503, "the survivor to notice")
+        assert post(survivor, "/truncate-shards", delay="1m").json()["error"].startswith("no leader")
         survivor.kill()
         # Serves what it knew last.
         other.restart()
