@@ -77,7 +77,7 @@ def build(commit, usual, place, binary):
     if not target.exists() and (usual / "debug").exists():
         take_libraries(usual / "debug", target / "debug")
     env = dict(os.environ, CARGO_TARGET_DIR=str(target), **QUICKLY)
-    command = ["cargo", "build", "--quiet", "--locked", "-p", "skywatch"]
+    command = ["cargo", "build", "--quiet", "--locked", "--workspace", "--bin", "skywatch"]
     built = subprocess.run(
         command, cwd=checkout, env=env, capture_output=True, text=True, timeout=BUILD_SECONDS_MAX
     )

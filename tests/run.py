@@ -98,7 +98,8 @@ def console_tests(tally):
 
 def end_to_end_tests(tally):
     announce("end-to-end tests against real counterparts")
-    code, _ = run(["cargo", "build", "--quiet", "--locked", "-p", "skywatch"])
+    # With all packages in view libraries have the features that the steps before this one have built them with.
+    code, _ = run(["cargo", "build", "--quiet", "--locked", "--workspace", "--bin", "skywatch"])
     if code != 0:
         tally.step("e2e: the binary does not build", False)
         return
