@@ -44,6 +44,11 @@ impl<T: Clone> Promise<T> {
             }
         }
     }
+
+    /// The answer, if it is there already and none that failed.
+    pub(crate) fn kept(&self) -> Option<T> {
+        self.shared.answer.lock().as_ref()?.as_ref().ok().cloned()
+    }
 }
 
 impl<T> Drop for Promise<T> {
@@ -99,7 +104,9 @@ mod tests {
     fn everybody_gets_what_was_promised_and_nobody_waits_for_ever() {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         let kept = promise(&runtime, |keeper| keeper.keep(Ok(7)));
+        assert_eq!(kept.kept(), None);
         assert_eq!((kept.wait().ok(), kept.wait().ok()), (Some(7), Some(7)));
+        assert_eq!(kept.kept(), Some(7));
         let advice = String::new();
         let failed = promise(&runtime, |keeper| {
             keeper.keep(Err(ReadError::Unreachable { shard: 3, reason: "gone".into(), advice }));

@@ -56,6 +56,8 @@ type Selection = (String, Vec<u8>);
 struct Schema {
     fields: Fields,
     tag_keys: Vec<Arc<str>>,
+    /// What stood for the series then.
+    stamp: Option<SeriesStamp>,
 }
 
 /// What an owner told of series.
@@ -135,7 +137,7 @@ impl RemoteShard {
 
     fn schema(&self, measurement: &str) -> Result<Arc<Schema>, ReadError> {
         let promise = self.promised_schema(measurement);
-        let nothing = || Arc::new(Schema { fields: Vec::new(), tag_keys: Vec::new() });
+        let nothing = || Arc::new(Schema { fields: Vec::new(), tag_keys: Vec::new(), stamp: None });
         let schema = promise.wait().inspect_err(|_| drop(self.schemas.lock().remove(measurement)));
         self.or_nothing(schema, nothing)
     }
@@ -154,6 +156,7 @@ impl RemoteShard {
                 Ok(Arc::new(Schema {
                     fields,
                     tag_keys: answer.tag_keys.into_iter().map(Arc::from).collect(),
+                    stamp: answer.stamp.map(SeriesStamp),
                 }))
             }));
         schemas.insert(measurement.to_owned(), Arc::clone(&promise));
@@ -183,11 +186,24 @@ impl RemoteShard {
         (all.0, predicate::encode(predicate))
     }
 
+    /// Which of the lists a selection is, without anybody being asked: from this query, or from an earlier one if the series are
+    /// as they were then, which the schema tells.
+    fn known(&self, selection: &Selection) -> Option<usize> {
+        if let Some(known) = self.series.lock().of.get(selection) {
+            return Some(*known);
+        }
+        let (measurement, predicate) = selection;
+        let schema = self.schemas.lock().get(measurement).and_then(|promise| promise.kept())?;
+        let which = (self.asking.shard, measurement.clone(), predicate.clone());
+        let (stamp, listing) = self.asking.remembered.get(&which)?;
+        (schema.stamp == Some(stamp)).then(|| self.series.lock().learn(selection.clone(), listing))
+    }
+
     /// Series of a measurement, by key: all that satisfy a predicate, and maybe others. Which of the lists.
     fn selected(&self, measurement: &str, predicate: &TagPredicate) -> Result<usize, ReadError> {
         let selection = self.selection(measurement, predicate);
-        if let Some(known) = self.series.lock().of.get(&selection) {
-            return Ok(*known);
+        if let Some(known) = self.known(&selection) {
+            return Ok(known);
         }
         let told = self.promised_series(&selection).wait();
         self.told.lock().remove(&selection);
@@ -278,7 +294,7 @@ impl ShardRead for RemoteShard {
 
     fn expect_series(&self, measurement: &str, predicate: &TagPredicate) {
         let selection = self.selection(measurement, predicate);
-        if !self.series.lock().of.contains_key(&selection) {
+        if self.known(&selection).is_none() {
             self.promised_series(&selection);
         }
     }

@@ -87,6 +87,8 @@ fn schema(source: &dyn ShardSource, question: &SchemaQuestion) -> Answered {
         match &question.measurement {
             None => answer.measurements = texts(shard.measurements().map_err(failure)?),
             Some(name) => {
+                // Before anything else is looked at, so that it never stands for more than there was.
+                answer.stamp = shard.series_stamp().map(|stamp| stamp.0);
                 let fields = shard.fields(name).map_err(failure)?;
                 answer.fields = fields.iter().map(|(name, kind)| (name.to_string(), *kind as u8)).collect();
                 answer.tag_keys = texts(shard.tag_keys(name).map_err(failure)?);

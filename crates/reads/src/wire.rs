@@ -46,6 +46,9 @@ pub(crate) struct SchemaAnswer {
     pub(crate) fields: Vec<(String, u8)>,
     #[serde(default)]
     pub(crate) tag_keys: Vec<String>,
+    /// What stands for the series of the shard: whoever remembers them under it need not ask for them.
+    #[serde(default)]
+    pub(crate) stamp: Option<[u64; 3]>,
 }
 
 /// Question of [`SERIES`].

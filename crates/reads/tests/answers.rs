@@ -649,14 +649,15 @@ impl ShardRead for Stamped {
     }
 }
 
+fn stamped(series: u64, stamp: u64) -> Vec<Arc<dyn ShardRead>> {
+    let shards = shards(series, 3, ALL_KNOWN, 5).into_iter().zip(stamp..);
+    let one = |(shard, stamp)| Arc::new(Stamped { shard, stamp: SeriesStamp([stamp, 0, 0]) }) as _;
+    shards.map(one).collect()
+}
+
 /// Series are told of once, and again when there are others; what is remembered is never an answer of its own.
 #[test]
 fn series_that_are_remembered_are_not_told_again() {
-    let stamped = |series: u64, stamp: u64| -> Vec<Arc<dyn ShardRead>> {
-        let shards = shards(series, 3, ALL_KNOWN, 5).into_iter().zip(stamp..);
-        let one = |(shard, stamp)| Arc::new(Stamped { shard, stamp: SeriesStamp([stamp, 0, 0]) }) as _;
-        shards.map(one).collect()
-    };
     let mut bench = Bench::new(stamped(300, 10));
     let remote = |bench: &Bench, text: &str| bench.ask(text, |_| true, [Fails::Never; 2]);
     for text in [
@@ -685,6 +686,35 @@ fn series_that_are_remembered_are_not_told_again() {
     let expected = remote(&bench, text).0;
     let old = earlier(Arc::new(Shards(bench.shards.clone())), &["remembered"]);
     assert_eq!(bench.ask_of(old, text, |_| true, [Fails::Never; 2]).0, expected);
+}
+
+/// That nothing is new is told with the schema: then series that are remembered are not even asked for.
+#[test]
+fn series_that_are_as_they_were_are_not_asked_for() {
+    let mut bench = Bench::new(stamped(300, 10));
+    let mute = |bench: &Bench| {
+        let inner = Arc::new(router(Arc::new(Shards(bench.shards.clone())), |work| work()));
+        ["read.schema", "read.scan"].into_iter().fold(Router::new(), |mute, method| {
+            let inner = Arc::clone(&inner);
+            mute.on(method, move |head: serde_json::Value, body: Bytes| {
+                let inner = Arc::clone(&inner);
+                async move {
+                    let head = serde_json::to_vec(&head).expect("it was JSON").into();
+                    let reply = inner.answer(Call { method: method.into(), head, body }).await?;
+                    Ok((
+                        serde_json::from_slice::<serde_json::Value>(&reply.head).expect("an answer"),
+                        reply.body,
+                    ))
+                }
+            })
+        })
+    };
+    let text = "SELECT last(f) FROM cpu WHERE region = 'us' GROUP BY host";
+    let expected = bench.ask(text, |_| true, [Fails::Never; 2]).0;
+    assert_eq!(bench.ask_of(mute(&bench), text, |_| true, [Fails::Never; 2]).0, expected);
+    bench.shards = stamped(301, 20);
+    let answer = bench.ask_of(mute(&bench), text, |_| true, [Fails::Never; 2]).0;
+    assert!(answer.contains("error"), "there is another series, and nobody tells of it: {answer}");
 }
 
 /// The design's double-groupby-all, half of whose shards lie elsewhere.
