@@ -31,6 +31,11 @@ impl Directory {
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self(path.as_ref().to_path_buf())
     }
+
+    /// The file.
+    pub fn file(&self) -> PathBuf {
+        self.0.join(FILE_NAME)
+    }
 }
 
 impl Disk for Directory {
@@ -41,14 +46,14 @@ impl Disk for Directory {
         // It holds hashes of passwords.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(self.0.join(FILE_NAME))?;
+        let file = options.open(self.file())?;
         file.sync_all()?;
         std::fs::File::open(&self.0)?.sync_all()?;
         builder.create_with_backend(FileBackend::new(file)?)
     }
 
     fn name(&self) -> String {
-        self.0.join(FILE_NAME).display().to_string()
+        self.file().display().to_string()
     }
 }
 

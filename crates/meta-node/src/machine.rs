@@ -24,7 +24,7 @@ pub(crate) struct Seen {
     /// Those who follow the catalogue follow this: leases are renewed all the time, and asked for where they are kept.
     pub(crate) index: u64,
     pub(crate) catalogue: Arc<Catalogue>,
-    membership: StoredMembership,
+    pub(crate) membership: StoredMembership,
 }
 
 /// The state machine. Clones are the same.
@@ -65,7 +65,7 @@ impl Machine {
 
     /// An error if this release cannot know what the entry does: then the node must not go on.
     #[expect(clippy::result_large_err, reason = "the error is Raft's")]
-    fn apply_entry(seen: &mut Seen, entry: Entry) -> Result<Outcome, StorageError> {
+    pub(crate) fn apply_entry(seen: &mut Seen, entry: Entry) -> Result<Outcome, StorageError> {
         let result = match entry.payload {
             EntryPayload::Blank => Ok(skywatch_meta::Applied::default()),
             EntryPayload::Normal(command) => {
@@ -92,7 +92,7 @@ impl Machine {
 }
 
 /// A snapshot: the index in decimal digits, a line feed, and the catalogue as everybody writes it.
-fn freeze(seen: &Seen) -> Vec<u8> {
+pub(crate) fn freeze(seen: &Seen) -> Vec<u8> {
     let mut bytes = format!("{}\n", seen.index).into_bytes();
     bytes.extend_from_slice(&seen.catalogue.to_bytes());
     bytes

@@ -15,6 +15,7 @@ mod log;
 mod snapshots;
 
 pub(crate) use log::told;
+pub(crate) use snapshots::Description;
 
 use std::{
     fmt,
@@ -105,16 +106,25 @@ impl fmt::Debug for Store {
 impl Store {
     /// Opens what is on the disk; an empty one becomes the store of the member `newcomer`.
     pub fn open(place: &dyn Disk, newcomer: u64) -> Result<Self, StoreError> {
+        let store = Self::over(place, newcomer)?;
+        match store.begun()? {
+            Some(identity) => Ok(Self { identity, ..store }),
+            None => store.begin().map(|()| store),
+        }
+    }
+
+    /// Opens the store that is on the disk, if there is one.
+    pub fn reopen(place: &dyn Disk) -> Result<Option<Self>, StoreError> {
+        let store = Self::over(place, 0)?;
+        Ok(store.begun()?.map(|identity| Self { identity, ..store }))
+    }
+
+    fn over(place: &dyn Disk, identity: u64) -> Result<Self, StoreError> {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE_BYTES);
         let database =
             place.open(&builder).map_err(|source| StoreError::Open { place: place.name(), source })?;
-        let mut store = Self { database: Arc::new(database), identity: newcomer, is_fenced: Arc::default() };
-        match store.begun()? {
-            Some(identity) => store.identity = identity,
-            None => store.begin()?,
-        }
-        Ok(store)
+        Ok(Self { database: Arc::new(database), identity, is_fenced: Arc::default() })
     }
 
     /// The member's number in Raft.
@@ -227,7 +237,7 @@ impl Store {
         last.map(|(_, bytes)| decode("the last entry of the log", bytes.value())).transpose()
     }
 
-    fn entries(&self, range: impl RangeBounds<u64>) -> Result<Vec<Entry>, StoreError> {
+    pub(crate) fn entries(&self, range: impl RangeBounds<u64>) -> Result<Vec<Entry>, StoreError> {
         let read = self.database.begin_read().map_err(disk("read"))?;
         let log = read.open_table(LOG).map_err(disk("read"))?;
         let mut entries = Vec::new();

@@ -115,6 +115,27 @@ struct Kept {
     catalogue: Catalogue,
 }
 
+/// A catalogue as a data node knows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KnownCatalogue {
+    /// How many changes it has seen; of two of one cluster the higher is the newer.
+    pub index: u64,
+    /// As of then.
+    pub catalogue: Catalogue,
+}
+
+impl KnownCatalogue {
+    /// Where it lies below a data node's directory `meta`.
+    pub const FILE: &str = FILE;
+
+    /// Reads what a data node keeps; damage is an error, as is a catalogue that this release cannot know.
+    pub fn read(fs: &dyn Fs, path: &Path) -> std::io::Result<Self> {
+        let damaged = || std::io::Error::new(std::io::ErrorKind::InvalidData, "it is damaged");
+        let Kept { index, catalogue, .. } = read(fs, path)?.ok_or_else(damaged)?;
+        Ok(Self { index, catalogue })
+    }
+}
+
 /// What is looked at before the rest.
 #[derive(Debug, Deserialize)]
 struct KeptLevel {
@@ -278,12 +299,18 @@ impl Follower {
     }
 
     fn keep(&self) -> std::io::Result<()> {
-        let (index, catalogue) = self.copy.read().clone();
-        let kept = Kept { index, meta_addrs: self.meta_addrs(), catalogue: (*catalogue).clone() };
+        let KnownCatalogue { index, catalogue } = self.known();
+        let kept = Kept { index, meta_addrs: self.meta_addrs(), catalogue };
         let mut bytes = MAGIC.to_vec();
         serde_json::to_writer(&mut bytes, &kept).map_err(std::io::Error::other)?;
         put_crc(&mut bytes, 0);
         replace_file(&*self.fs, &self.dir.join(FILE), &bytes).map_err(std::io::Error::other)
+    }
+
+    /// The copy and how new it is.
+    pub fn known(&self) -> KnownCatalogue {
+        let (index, catalogue) = self.copy.read().clone();
+        KnownCatalogue { index, catalogue: (*catalogue).clone() }
     }
 
     /// HTTP addresses of the meta nodes.

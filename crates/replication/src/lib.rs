@@ -44,7 +44,7 @@ pub use coordinator::{Consistency, Coordinator, InvalidConsistency, Outcome, Own
 pub use copy::{Copies, CopyStatus};
 pub use entropy::{Doubts, Entropy, EntropySettings, EntropyStats};
 pub use floors::Pending;
-pub use follower::Follower;
+pub use follower::{Follower, KnownCatalogue};
 pub use handoff::{GapFiller, Handoff};
 pub use leases::{LEASE_DURATION, LeaseHolder};
 pub use member::{ForgetSettings, Greeting, Member, MemberSettings, Parts};

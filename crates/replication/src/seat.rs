@@ -33,6 +33,8 @@ pub const JOIN: &str = "node.join";
 pub const LEAVE: &str = "node.leave";
 /// Asks a node who it is.
 pub const STATUS: &str = "node.status";
+/// Asks a node for its copy of the catalogue, a [`KnownCatalogue`](crate::KnownCatalogue); whoever recovers a lost one does.
+pub const CATALOGUE: &str = "node.catalogue";
 
 const FILE: &str = "node.json";
 /// How long a node may take to see that it was removed.
@@ -228,7 +230,7 @@ impl Seat {
 
     /// The calls that get it in and out.
     pub fn router(self: &Arc<Self>) -> Router {
-        let (joining, leaving, asked) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
+        let [joining, leaving, asked, known] = [(); 4].map(|()| Arc::clone(self));
         Router::new()
             .on(JOIN, move |question: JoinQuestion, _| {
                 let seat = Arc::clone(&joining);
@@ -241,6 +243,10 @@ impl Seat {
             .on(STATUS, move |_: Empty, _| {
                 let seat = Arc::clone(&asked);
                 async move { Ok((seat.status(), Bytes::new())) }
+            })
+            .on(CATALOGUE, move |_: Empty, _| {
+                let seat = Arc::clone(&known);
+                async move { Ok((seat.follower.known(), Bytes::new())) }
             })
     }
 
@@ -256,7 +262,9 @@ impl Seat {
         }
         if let Some(identity) = self.identity() {
             let shares = |address: &String| meta_addrs.contains(address);
-            if !self.follower.meta_addrs().iter().chain(&identity.meta_addrs).any(shares) {
+            let is_met = self.follower.meta_addrs().iter().chain(&identity.meta_addrs).any(shares);
+            let own_id = self.follower.current().cluster_id();
+            if !is_met && (own_id == 0 || own_id != cluster_id) {
                 return Err(Failure::new(FailureKind::Conflict, "already joined to cluster"));
             }
             if let Some(reason) = self.is_elsewhere(identity.node, cluster_id) {
@@ -264,6 +272,11 @@ impl Seat {
                     "{reason}, and still holds what it had there: stop it, empty its directories, and start it before it is added"
                 );
                 return Err(Failure::new(FailureKind::Conflict, text));
+            }
+            if !is_met {
+                // The catalogue was recovered by a meta node that had not been one before.
+                self.keep(Identity { meta_addrs: meta_addrs.clone(), ..identity.clone() })?;
+                self.follower.use_meta_addrs(meta_addrs);
             }
             return Ok(answer(identity.node));
         }
@@ -285,7 +298,12 @@ impl Seat {
             error => Failure::new(FailureKind::Unavailable, format!("unable to create data node: {error}")),
         })?;
         let node = applied.node.ok_or_else(|| Failure::internal("the meta node gave no number"))?;
-        let identity = Identity { node, meta_addrs };
+        self.keep(Identity { node, meta_addrs })?;
+        Ok(answer(node))
+    }
+
+    /// Is this from now on, and keeps it.
+    fn keep(&self, identity: Identity) -> Result<(), Failure> {
         offload(|| {
             let _joining = self.joining.lock();
             let json = serde_json::to_vec_pretty(&identity).map_err(io::Error::other)?;
@@ -293,7 +311,7 @@ impl Seat {
         })
         .map_err(|error| Failure::internal(format!("cannot keep who this node is: {error}")))?;
         self.identity.send_replace(Some(identity));
-        Ok(answer(node))
+        Ok(())
     }
 
     /// Why this node, which is number `node` somewhere, is no member of the cluster of whoever asks, if so.

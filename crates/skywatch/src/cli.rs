@@ -19,6 +19,7 @@ use crate::{
     import::{IMPORT_EXAMPLES, ImportArgs},
     query::{QUERY_EXAMPLES, QueryArgs},
     ready::{READY_EXAMPLES, ReadyArgs},
+    recover::{RECOVER_EXAMPLES, RecoverArgs},
     render::{RENDER_EXAMPLES, RenderArgs},
 };
 use agent::AGENT_EXAMPLES;
@@ -74,6 +75,9 @@ pub(crate) enum Command {
     /// Ask a server whether clients should be sent to it
     #[command(after_help = READY_EXAMPLES)]
     Ready(ReadyArgs),
+    /// Make a meta node with which a cluster begins anew, once most of its meta nodes are lost for good
+    #[command(after_help = RECOVER_EXAMPLES)]
+    RecoverMeta(RecoverArgs),
     /// Print what a shell needs to complete commands and options
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {

@@ -36,6 +36,7 @@ mod originals;
 mod pid_file;
 mod query;
 mod ready;
+mod recover;
 mod render;
 mod run;
 mod service_manager;
@@ -83,6 +84,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Render(args) => render::run(&args),
         Command::Cert(args) => cert::run(&args),
         Command::Ready(args) => ready::run(&args),
+        Command::RecoverMeta(args) => recover::run(args),
         Command::Completions { shell, program } => completions::run(shell, program),
         Command::Man { page, out } => manual::run(page.as_deref(), out.as_deref()),
         Command::Config { command } => configuration_files::run(&command),

@@ -5,7 +5,7 @@ mod authority;
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use skywatch_meta_node::{Directory, MetaNode, Settings, Transports};
+use skywatch_meta_node::{Directory, MetaNode, Transports};
 use skywatch_model::SystemClock;
 use skywatch_rpc::{
     Identity, Router, Secret, ServeOptions, TcpTransport, Transport, TransportOptions, serve,
@@ -18,8 +18,8 @@ use tokio::{
 };
 
 use crate::{
-    bind_address::BindAddress, cli::MetaArgs, config::MetaSettings, data::system_hostname, logging,
-    pid_file::PidFile, run::closed, service_manager, signals,
+    bind_address::BindAddress, cli::MetaArgs, config::MetaSettings, logging, pid_file::PidFile, run::closed,
+    service_manager, signals,
 };
 
 /// Threads: one works while the other waits for the disk.
@@ -49,23 +49,9 @@ async fn stay(settings: MetaSettings) -> Result<()> {
     let signals = signals::StopSignals::listen().context("cannot listen for signals")?;
     let (http, http_port) = listen(&settings.http_bind, "data nodes and operators").await?;
     let (raft, raft_port) = listen(&settings.raft_bind, "other meta nodes").await?;
-    let identity = Identity {
-        secret: settings.internal_secret.as_deref().and_then(Secret::new),
-        ..Identity::new(env!("CARGO_PKG_VERSION"))
-    };
-    let transports = Transports {
-        meta: transport(&identity, settings.meta_tls.as_ref(), "meta nodes")?,
-        data: transport(&identity, settings.data_tls.as_ref(), "data nodes")?,
-    };
-    let system = system_hostname();
-    let own = Settings {
-        http_addr: settings.advertised(&settings.http_bind, http_port, &system),
-        raft_addr: settings.advertised(&settings.raft_bind, raft_port, &system),
-        is_named: settings.hostname.is_some()
-            || settings.http_bind.host().is_some() && settings.raft_bind.host().is_some()
-            || !system.starts_with("localhost"),
-        ..settings.node.clone()
-    };
+    let identity = identity(&settings);
+    let transports = transports(&settings)?;
+    let own = settings.at(http_port, raft_port);
     let (http_addr, raft_addr) = (own.http_addr.clone(), own.raft_addr.clone());
     let node =
         MetaNode::start(own, transports, Arc::new(SystemClock), &Directory::new(&settings.dir)).await?;
@@ -153,6 +139,23 @@ async fn listen(bind: &BindAddress, whom: &str) -> Result<(TcpListener, u16)> {
         .with_context(|| format!("cannot listen on {bind} for {whom}"))?;
     let port = listener.local_addr().context("asking for the own address")?.port();
     Ok((listener, port))
+}
+
+/// How this node shows itself to others.
+fn identity(settings: &MetaSettings) -> Identity {
+    Identity {
+        secret: settings.internal_secret.as_deref().and_then(Secret::new),
+        ..Identity::new(env!("CARGO_PKG_VERSION"))
+    }
+}
+
+/// How other nodes are called.
+pub(crate) fn transports(settings: &MetaSettings) -> Result<Transports> {
+    let identity = identity(settings);
+    Ok(Transports {
+        meta: transport(&identity, settings.meta_tls.as_ref(), "meta nodes")?,
+        data: transport(&identity, settings.data_tls.as_ref(), "data nodes")?,
+    })
 }
 
 fn transport(identity: &Identity, tls: Option<&ClientTlsConfig>, whom: &str) -> Result<Arc<dyn Transport>> {

@@ -81,12 +81,22 @@ pub(super) async fn add(State(api): State<Api>, Fields(form): Fields) -> Answer 
                  its disk. Remove it with remove-data -force, then add it: what it held is copied to it",
                 known.id.0
             ))),
+            Ok(status) if !knows_any(&status, &catalogue) => {
+                // The meta nodes it knows are lost, and the catalogue was recovered elsewhere.
+                let joined = api.ask_to_join(addr).await?;
+                api.show_node(joined.id)
+            }
             // One that does not answer now stays what it is.
             _ => json(&shown_data(&api.node, known)),
         };
     }
     let joined = api.ask_to_join(addr).await?;
     api.show_node(joined.id)
+}
+
+/// Whether a data node knows one of the meta nodes there are.
+fn knows_any(status: &Status, catalogue: &Catalogue) -> bool {
+    catalogue.meta_nodes().iter().any(|node| status.meta_addrs.contains(&node.http_addr))
 }
 
 pub(super) async fn remove(State(api): State<Api>, Fields(form): Fields) -> Answer {

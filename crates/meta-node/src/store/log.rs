@@ -97,6 +97,22 @@ impl RaftLogStorage<Types> for Store {
 }
 
 impl Store {
+    /// Lets the log begin after an entry that only snapshots tell of.
+    pub(crate) fn begin_after(&self, last: LogId, vote: Vote<u64>) -> Result<(), StoreError> {
+        let state = [
+            ("vote", encode("vote", &vote)?),
+            ("purged", encode("purged", &last)?),
+            ("committed", encode("committed", &Some(last))?),
+        ];
+        self.change("begin the log", Durability::Immediate, |write| {
+            let mut table = write.open_table(STATE)?;
+            for (key, bytes) in &state {
+                table.insert(*key, bytes.as_slice())?;
+            }
+            Ok(())
+        })
+    }
+
     fn append_entries(&self, entries: impl IntoIterator<Item = Entry>) -> Result<(), StoreError> {
         let entries: Vec<(u64, Vec<u8>)> = entries
             .into_iter()

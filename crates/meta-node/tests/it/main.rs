@@ -3,4 +3,5 @@
 mod leases;
 mod members;
 mod raft;
+mod recovery;
 mod wire;

@@ -114,6 +114,16 @@ impl Host {
         self.node = Some(node);
     }
 
+    /// The disk; nothing else has it open while the node does not run.
+    pub(crate) const fn disk(&self) -> &Memory {
+        &self.disk
+    }
+
+    /// Gives it another disk.
+    pub(crate) fn refit(&mut self, disk: Memory) {
+        self.disk = disk;
+    }
+
     /// Ends the node; its disk stays.
     pub(crate) async fn stop(&mut self) {
         self.wire.0.lock().routers.retain(|address, _| host(address) != self.name);

@@ -19,7 +19,7 @@ use super::{
     influxdb::{Ignored, IgnoredKeys, LoggingSection, section},
     text,
 };
-use crate::{bind_address::BindAddress, cli::MetaArgs, logging::LogFormat};
+use crate::{bind_address::BindAddress, cli::MetaArgs, data::system_hostname, logging::LogFormat};
 
 /// A commented file; a test reads it back and finds every default in it.
 pub(crate) const DEFAULT_META_FILE: &str = include_str!("meta.toml");
@@ -98,7 +98,7 @@ pub(crate) struct MetaSettings {
     /// What their tokens are signed with.
     pub(crate) shared_secret: Option<String>,
     /// What the node itself is told, but for its addresses.
-    pub(crate) node: Settings,
+    pub(super) node: Settings,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
     /// What the file sets without effect.
@@ -150,9 +150,22 @@ impl MetaSettings {
         })
     }
 
+    /// What the node itself is told where it listens on these ports.
+    pub(crate) fn at(&self, http_port: u16, raft_port: u16) -> Settings {
+        let system = system_hostname();
+        Settings {
+            http_addr: self.advertised(&self.http_bind, http_port, &system),
+            raft_addr: self.advertised(&self.raft_bind, raft_port, &system),
+            is_named: self.hostname.is_some()
+                || self.http_bind.host().is_some() && self.raft_bind.host().is_some()
+                || !system.starts_with("localhost"),
+            ..self.node.clone()
+        }
+    }
+
     /// What others are told to find this node by: the name it was given, or else what it listens on, or else what the
     /// system calls this host.
-    pub(crate) fn advertised(&self, bind: &BindAddress, port: u16, system: &str) -> String {
+    fn advertised(&self, bind: &BindAddress, port: u16, system: &str) -> String {
         let host = self.hostname.as_deref().or_else(|| bind.host()).unwrap_or(system);
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
