@@ -22,20 +22,23 @@ use crate::{
 };
 
 pub(crate) const RECOVER_EXAMPLES: &str = "\
-While more than half of the meta nodes run, or can be made to run again, this is not needed: a lost one is taken out with
-`skywatch ctl remove-meta -force`, and another one added.
+While more than half of the meta nodes run, or can be made to run again, this is not needed:
+`skywatch ctl remove-meta -force` takes a lost one out, and another one is added.
 
-Stop the meta node that this is for. Its own store, every node that the catalogue names, and what --from names are looked at,
-and the newest catalogue of all is taken: databases, retention policies, shards and their owners, users, everything. A data
-node that does not answer may know a newer one: without its word nothing is done, unless --without names it.
+Stop the meta node that this is for. Its own store, every node that the catalogue names, and
+what --from names are looked at, and the newest catalogue of all is taken: databases, retention
+policies, shards and their owners, users, everything. A data node that does not answer may know
+a newer one: without its word nothing is done, unless --without names it.
 
-Afterwards the meta node is the only one. The other meta nodes have to be stopped, their directories emptied, and then they
-are added as new ones. Writes and queries go on all the while, as they do without meta nodes.
+Afterwards the meta node is the only one. The other meta nodes have to be stopped, their
+directories emptied, and then they are added as new ones. Writes and queries go on all the
+while, as they do without meta nodes.
 
 Examples:
-  skywatch recover-meta --config /etc/skywatch/meta.toml                     on a meta node that is left
-  skywatch recover-meta --config /etc/skywatch/meta.toml --from data-1:8088  none is left: a new one, and any data node
-  skywatch recover-meta --config meta.toml --from /mnt/disk-of-meta-2/raft.redb --from /backup/data-1/meta/catalogue.cache";
+  skywatch recover-meta --config meta.toml                      on a meta node that is left
+  skywatch recover-meta --config meta.toml --from data-1:8088   none is left: on a new one
+  skywatch recover-meta --config meta.toml --from /mnt/disk-of-meta-2/raft.redb
+  skywatch recover-meta --config meta.toml --from /backup/data-1/meta/catalogue.cache";
 
 /// Options of `skywatch recover-meta`.
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use skywatch_meta_node::{
     Directory, Remains, Transports,
     data_calls::{Watch, Watched},
@@ -77,11 +77,8 @@ impl Gathered {
         if !file.exists() {
             return Ok(());
         }
-        let known = skywatch_meta_node::remains(&Directory::new(dir)).with_context(|| {
-            format!(
-                "{} (stop the meta node first; a store that is damaged has to be moved away)",
-                file.display()
-            )
+        let known = skywatch_meta_node::remains(&Directory::new(dir)).map_err(|error| {
+            anyhow!("{error} (stop the meta node first; a store that is damaged has to be moved away)")
         })?;
         if let Some(remains) = known {
             self.note(Kind::File, file.display().to_string(), Ok(remains));
