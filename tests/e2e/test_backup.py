@@ -171,6 +171,52 @@ def test_parts_are_backed_up_and_restored_as_such(skywatch_bin, filled, fresh, t
     assert "contradict" in backup(skywatch_bin, filled, directory, "--full", "--strategy", "only-meta", code=1)
 
 
+def test_of_a_range_of_time_nothing_else_comes_back(skywatch_bin, filled, fresh, start_skywatch, tmp_path):
+    directory, ranged = tmp_path / "b", ("-start", "1970-01-01T00:10:00Z", "-end", "1970-01-01T00:20:00Z")
+    whole = backup(skywatch_bin, filled, directory, "--estimate")
+    part = backup(skywatch_bin, filled, directory, *ranged, "--estimate")
+    assert 0 < int(part.split()[-2]) < int(whole.split()[-2]), (part, whole)
+    told = backup(skywatch_bin, filled, directory, *ranged, "--strategy", "full", "--verify")
+    assert "backup 1 of" in told and "whole" in told, told
+    # It takes the place of no other backup, and no other one is the less complete for it.
+    before = answers_of(filled, "db")
+    backup(skywatch_bin, filled, directory)
+    assert filled.write("cpu,host=h1 usage=7 123456789").status_code == 204
+    backup(skywatch_bin, filled, directory, "--keep", "2", *ranged)
+    told = run(skywatch_bin, "ctl", "restore", "-list", directory)
+    words = "; only points from 1970-01-01T00:10:00Z to 1970-01-01T00:20:00Z"
+    assert [words in line for line in told.splitlines()] == [False, True], told
+    restore(skywatch_bin, fresh, directory, "--db", "db", "--new-db", "whole")
+    assert answers_of(fresh, "whole") == before
+
+    told = restore(skywatch_bin, fresh, directory, "--number", "3")
+    assert f"({words[2:]})" in told, told
+    place = tmp_path / "offline"
+    place.mkdir()
+    run(skywatch_bin, "ctl", "restore", "--data-dir", place / "data", "--number", "3", directory)
+    wanted = "SELECT * FROM cpu WHERE time >= '1970-01-01T00:10:00Z' AND time <= '1970-01-01T00:20:00Z'"
+    points = filled.rows(wanted, epoch="ns")
+    assert len(points) == 601
+    for server in (fresh, start_skywatch(directory=place)):
+        assert server.rows("SELECT * FROM cpu", epoch="ns") == points
+        assert server.rows("SHOW MEASUREMENTS") == [["cpu"]], "none of the others has points of that time"
+        assert server.query("SHOW RETENTION POLICIES", "db") == filled.query("SHOW RETENTION POLICIES", "db")
+    # Where points were left out, others can be written, and stay.
+    assert fresh.write("cpu,host=h1 usage=1 5\ncpu,host=h1 usage=2 24192000000000000").status_code == 204
+    fresh.kill()
+    fresh.start()
+    assert len(fresh.rows("SELECT * FROM cpu")) == 603
+
+    # A range says what it is of; what is none is refused, and nothing is copied.
+    other = tmp_path / "other"
+    told = backup(skywatch_bin, filled, other, "--start", "2026-05-02T00:00:00Z", "--end", "2026-05-01T00:00:00Z", code=1)
+    assert "no point is in between" in told, told
+    assert "is not a time such as" in backup(skywatch_bin, filled, other, "--end", "yesterday", code=1)
+    told = backup(skywatch_bin, filled, other, *ranged, "--strategy", "only-meta", code=1)
+    assert "copies no points" in told, told
+    assert not other.exists()
+
+
 def test_everything_acknowledged_before_a_backup_is_in_it(skywatch_bin, skywatch, fresh, tmp_path):
     stop, acknowledged = threading.Event(), []
 

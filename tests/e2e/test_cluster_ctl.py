@@ -250,6 +250,23 @@ def test_a_cluster_is_backed_up_and_restored_whole(start_cluster, skywatch_bin, 
     assert first.write("m,host=h0 v=1000i 5", db="other").status_code == 204
     assert len(second.rows("SELECT * FROM m", db="other")) == 151
 
+    # Of a range of time only its points come back, at every owner; the shards are those that may have any.
+    first_time, last_time = "1970-01-08T00:00:10Z", "1970-01-15T00:00:19Z"
+    ranged, of_times = ("-start", first_time, "-end", last_time), directory.with_name("times")
+    ctl("backup", "-db", "db", *ranged, of_times)
+    ctl("restore", "-db", "db", "-newdb", "times", "-newrf", 2, of_times)
+    wanted = [row for row in rows if first_time <= row[0] <= last_time]
+    assert len(wanted) == 60
+    for node in cluster.data:
+        wait_until(lambda node=node: has(node, wanted, "times"), "both nodes to hold points of the range", seconds=60)
+    of_range = [n for n in shards(cluster) if n not in before and n not in restored]
+    assert len(of_range) == 2, of_range
+    wait_until(
+        lambda: all(sorted(owners) == both for n, owners in shards(cluster).items() if n in of_range),
+        "the shards of the range to have two owners",
+        seconds=60,
+    )
+
     # Without the second node there is a whole copy of one database, and none of the other.
     second.kill()
     told = ctl("backup", "-db", "db", directory, code=1)
@@ -257,11 +274,14 @@ def test_a_cluster_is_backed_up_and_restored_whole(start_cluster, skywatch_bin, 
     ctl("backup", "-db", "other", directory)
     # Nor does what nobody holds keep the rest of its database from being backed up.
     held = [n for n, owners in shards(cluster).items() if n not in restored and first.id in owners]
+    held = [n for n in held if n not in of_range]
     assert held and shard not in held, shards(cluster)
-    for part in (["-shard", held[0]], ["-strategy", "only-meta"]):
+    for part in (["-shard", held[0]], ["-strategy", "only-meta"], ranged):
         ctl("backup", "-db", "db", *part, directory.with_name("rest"))
     told = ctl("backup", "-db", "db", "-shard", shard, directory, code=1)
     assert f"holds all of shard {shard}" in told, told
+    told = ctl("backup", "-db", "db", "-shard", shard, *ranged, directory, code=1)
+    assert f"shard {shard} has no points from {first_time} to {last_time}" in told, told
 
 
 def test_whoever_is_named_is_who_is_meant(start_cluster, tmp_path):

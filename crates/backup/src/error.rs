@@ -61,6 +61,14 @@ pub enum Error {
         /// What there is.
         there: Vec<String>,
     },
+    /// A shard that was asked for is of other times than those that were asked for.
+    #[error("shard {shard} has no points {times}")]
+    OtherTimes {
+        /// The shard.
+        shard: u64,
+        /// Both ends, in words.
+        times: String,
+    },
     /// A file arrived otherwise than the server has it, twice.
     #[error(
         "file {name} of shard {shard} does not arrive as the server has it; check the network and the server's memory"

@@ -16,6 +16,8 @@ use crate::{Error, Part};
 const VERSION: &str = "1";
 /// Of a backup of a part, which earlier releases would take for a whole one.
 const PART_VERSION: &str = "2";
+/// Of a backup of a range of time, of which earlier releases would restore points beyond it.
+const TIMES_VERSION: &str = "3";
 
 /// See the module's header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +57,11 @@ impl Record {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut json = serde_json::to_vec_pretty(self).expect("records of strings and numbers always encode");
         json.push(b'\n');
-        let version = if self.part.is_whole() { VERSION } else { PART_VERSION };
+        let version = match &self.part {
+            part if part.is_whole() => VERSION,
+            Part { times: None, .. } => PART_VERSION,
+            Part { times: Some(_), .. } => TIMES_VERSION,
+        };
         let mut bytes =
             format!("skywatch backup {version} crc32c={:08x}\n", crc32c::crc32c(&json)).into_bytes();
         bytes.extend_from_slice(&json);
@@ -72,9 +78,9 @@ impl Record {
             .ok()
             .and_then(|header| header.strip_prefix("skywatch backup ")?.split_once(" crc32c="))
             .ok_or_else(|| damaged("its header line is not that of a backup".to_owned()))?;
-        if ![VERSION, PART_VERSION].contains(&version) {
+        if ![VERSION, PART_VERSION, TIMES_VERSION].contains(&version) {
             let (path, found) = (path.to_owned(), version.to_owned());
-            return Err(Error::TooNew { path, found, supported: PART_VERSION });
+            return Err(Error::TooNew { path, found, supported: TIMES_VERSION });
         }
         let found = format!("{:08x}", crc32c::crc32c(json));
         if found != checksum {
@@ -86,7 +92,7 @@ impl Record {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use skywatch_cluster::backup::Checksum;
+    use skywatch_cluster::backup::{Checksum, Times};
     use skywatch_meta::{NodeId, RetentionPolicy, Shard, ShardGroup};
 
     use super::*;
@@ -147,6 +153,21 @@ pub(crate) mod tests {
             bad[index] ^= 0x11;
             assert!(Record::decode(Path::new("x"), &bad).is_err(), "flip at {index}");
             assert!(Record::decode(Path::new("x"), &bytes[..index]).is_err(), "cut at {index}");
+        }
+    }
+
+    #[test]
+    fn who_would_take_a_part_for_more_does_not_read_it() {
+        let versions = [
+            (Part::default(), "1"),
+            (Part { metadata_only: true, ..Part::default() }, "2"),
+            (Part { times: Some(Times { start_ns: 5, end_ns: 6 }), ..Part::default() }, "3"),
+        ];
+        for (part, version) in versions {
+            let record = Record { part, ..sample() };
+            let bytes = record.encode();
+            assert!(bytes.starts_with(format!("skywatch backup {version} ").as_bytes()));
+            assert_eq!(Record::decode(Path::new("x"), &bytes).unwrap(), record);
         }
     }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use skywatch_client::{Client, ClientError, Connection, Method, RequestBuilder, Response};
 use skywatch_cluster::backup::{
-    BackupError, Backups, ByteSink, Checksum, FileRef, Listing, RestorePlan, SessionId,
+    BackupError, Backups, ByteSink, Checksum, FileRef, Listing, RestorePlan, SessionId, Times,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -31,6 +31,9 @@ struct ChecksumBody {
 #[derive(Deserialize)]
 struct SessionBody {
     session: SessionId,
+    /// Those of the plan; nothing is said of them by releases that would restore points of all times.
+    #[serde(default)]
+    times: Option<Times>,
 }
 
 impl HttpServer {
@@ -124,7 +127,13 @@ impl Backups for HttpServer {
     }
 
     fn begin_restore(&self, plan: &RestorePlan) -> Result<SessionId, BackupError> {
-        self.json::<SessionBody>(self.post_json("restore", plan)).map(|body| body.session)
+        let begun: SessionBody = self.json(self.post_json("restore", plan))?;
+        if begun.times == plan.times {
+            return Ok(begun.session);
+        }
+        self.abort_restore(&begun.session)?;
+        let text = "the server is of a release that would restore points beyond the range of time of the backup: use a newer one";
+        Err(BackupError::Refused(text.to_owned()))
     }
 
     fn put(&self, file: FileRef<'_>, offset: u64, bytes: &[u8]) -> Result<(), BackupError> {

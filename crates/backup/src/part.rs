@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use skywatch_cluster::backup::Listing;
+use skywatch_cluster::backup::{Listing, Times};
 use skywatch_meta::{Database, RetentionPolicy, ShardGroup};
+use skywatch_model::{MAX_TIME, MIN_TIME, TimeRange};
 
 use crate::{Error, plan::keep_policies};
 
@@ -20,6 +22,10 @@ pub struct Part {
     /// Databases, retention policies and continuous queries without any points.
     #[serde(default)]
     pub metadata_only: bool,
+    /// Only points of these times; of all, if `None`. The files of shards at either end have others too, which a restore
+    /// leaves out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<Times>,
 }
 
 impl Part {
@@ -28,13 +34,17 @@ impl Part {
         *self == Self::default()
     }
 
-    /// Leaves the part of what a node lists. A policy or a shard that is not there is an error, as is one that nobody holds.
+    /// Leaves the part of what a node lists. A policy or a shard that is not there is an error, as is a shard that nobody holds,
+    /// or one that was asked for by its number and has no points of the times asked for.
     pub(crate) fn choose(&self, listing: &mut Listing) -> Result<(), Error> {
         if !self.policies.is_empty() {
             listing.databases.iter_mut().try_for_each(|database| keep_policies(database, &self.policies))?;
         }
         if !self.shards.is_empty() {
             keep_shards(&mut listing.databases, &self.shards)?;
+        }
+        if let Some(times) = self.times {
+            self.keep_times(&mut listing.databases, times)?;
         }
         if self.metadata_only {
             let policies = listing.databases.iter_mut().flat_map(|database| &mut database.retention_policies);
@@ -48,9 +58,31 @@ impl Part {
             None => Ok(()),
         }
     }
+
+    /// Leaves the groups that may have points of these times.
+    fn keep_times(&self, databases: &mut [Database], times: Times) -> Result<(), Error> {
+        let is_wanted =
+            |group: &ShardGroup| TimeRange::new(group.start_ns, group.end_ns - 1).overlaps(times.range());
+        for policy in databases.iter_mut().flat_map(|database| &mut database.retention_policies) {
+            policy.shard_groups.retain(is_wanted);
+        }
+        let kept = shards_of(databases);
+        match self.shards.iter().find(|id| !kept.contains(id)) {
+            Some(shard) => Err(Error::OtherTimes { shard: *shard, times: in_words(times) }),
+            None => Ok(()),
+        }
+    }
 }
 
-/// "retention policy week, shards 3 and 4, without points"
+/// "from 2026-05-01T00:00:00Z to 2026-05-31T23:59:59Z"
+fn in_words(times: Times) -> String {
+    let time = |ns: i64| Timestamp::from_nanosecond(i128::from(ns)).unwrap_or_default();
+    let start = (times.start_ns > MIN_TIME).then(|| format!("from {}", time(times.start_ns)));
+    let end = (times.end_ns < MAX_TIME).then(|| format!("to {}", time(times.end_ns)));
+    [start, end].into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// "retention policy week, shards 3 and 4, points from 2026-05-01T00:00:00Z"
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let listed = |what: &str, names: &[String]| match names {
@@ -62,6 +94,7 @@ impl fmt::Display for Part {
         let words = [
             listed("retention policie", &self.policies).map(|text| text.replacen("policie ", "policy ", 1)),
             listed("shard", &shards),
+            self.times.map(|times| format!("points {}", in_words(times))),
             self.metadata_only.then(|| "without points".to_owned()),
         ];
         f.write_str(&words.into_iter().flatten().collect::<Vec<_>>().join(", "))
@@ -147,6 +180,28 @@ mod tests {
     }
 
     #[test]
+    fn only_shards_that_may_have_points_of_the_times_are_in_it() {
+        // Groups from 0 to 99 in a, from -100 to -1 in b; ends are part of a range.
+        for (start_ns, end_ns, shards) in [
+            (99, 200, vec![11, 12]),
+            (-1, 0, vec![11, 12, 13]),
+            (MIN_TIME, -100, vec![13]),
+            (100, MAX_TIME, vec![]),
+        ] {
+            let part = Part { times: Some(Times { start_ns, end_ns }), ..Part::default() };
+            let all = vec!["a: autogen week".to_owned(), "b: autogen".to_owned()];
+            assert_eq!(chosen(&part), (all, shards), "{part}");
+        }
+        let times = Some(Times { start_ns: -50, end_ns: -1 });
+        let named = Part { shards: vec![13, 11], times, ..Part::default() };
+        let told = named.choose(&mut listing()).unwrap_err().to_string();
+        assert_eq!(
+            told,
+            "shard 11 has no points from 1969-12-31T23:59:59.99999995Z to 1969-12-31T23:59:59.999999999Z"
+        );
+    }
+
+    #[test]
     fn a_shard_that_nobody_holds_matters_to_those_who_want_it() {
         let mut listing = listing();
         listing.shards.retain(|shard| shard.id != 12);
@@ -162,9 +217,16 @@ mod tests {
 
     #[test]
     fn it_is_told_in_words() {
-        let part = Part { policies: vec!["week".into()], shards: vec![3, 4], metadata_only: true };
+        let part =
+            Part { policies: vec!["week".into()], shards: vec![3, 4], metadata_only: true, times: None };
         assert_eq!(part.to_string(), "retention policy week, shards 3 and 4, without points");
         let part = Part { policies: vec!["a".into(), "b".into()], ..Part::default() };
         assert_eq!(part.to_string(), "retention policies a and b");
+        let part = |start_ns, end_ns| Part { times: Some(Times { start_ns, end_ns }), ..Part::default() };
+        let minute = 60_000_000_000;
+        assert_eq!(part(0, MAX_TIME).to_string(), "points from 1970-01-01T00:00:00Z");
+        assert_eq!(part(MIN_TIME, minute).to_string(), "points to 1970-01-01T00:01:00Z");
+        let both = part(0, minute).to_string();
+        assert_eq!(both, "points from 1970-01-01T00:00:00Z to 1970-01-01T00:01:00Z");
     }
 }

@@ -165,7 +165,7 @@ fn plan(record: &Record, mut database: Database, selection: &Selection) -> Resul
     let is_wanted =
         |id: u64| ids.contains(&id) && (selection.shards.is_empty() || selection.shards.contains(&id));
     let shards = record.shards.iter().filter(|shard| is_wanted(shard.id)).cloned().collect();
-    Ok(RestorePlan { database, shards })
+    Ok(RestorePlan { database, shards, times: record.part.times })
 }
 
 pub(crate) fn keep_policies(database: &mut Database, wanted: &[String]) -> Result<(), Error> {

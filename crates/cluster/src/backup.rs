@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use skywatch_meta::Database;
+use skywatch_model::TimeRange;
 
 pub use checksum::{Checksum, Hasher};
 pub(crate) use desk::Desk;
@@ -95,6 +96,31 @@ pub struct RestorePlan {
     pub database: Database,
     /// What will be sent.
     pub shards: Vec<ShardCopy>,
+    /// Points of other times are left out, though they are in the files; none are if this is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<Times>,
+}
+
+/// Times of points, as JSON: nanoseconds since the epoch, both ends inclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    /// The first.
+    pub start_ns: i64,
+    /// The last.
+    pub end_ns: i64,
+}
+
+impl Times {
+    /// The same as a range.
+    pub const fn range(self) -> TimeRange {
+        TimeRange::new(self.start_ns, self.end_ns)
+    }
+}
+
+impl From<TimeRange> for Times {
+    fn from(range: TimeRange) -> Self {
+        Self { start_ns: range.start, end_ns: range.end }
+    }
 }
 
 /// A file of a session.

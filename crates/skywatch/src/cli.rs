@@ -4,6 +4,7 @@ mod agent;
 mod backup;
 mod files;
 mod servers;
+mod times;
 
 use std::{ffi::OsString, path::PathBuf};
 

@@ -8,20 +8,17 @@ use std::{
 
 use anyhow::{Context, Result};
 use flate2::{Compression, write::GzEncoder};
-use jiff::Timestamp;
 use skywatch_backup::{ExportOptions, ExportStep, ExportSummary, Progress, Task, export};
 use skywatch_model::TimeRange;
 
 use crate::{cli::ExportArgs, ctl::warn};
 
 pub(crate) fn run(args: &ExportArgs) -> Result<ExitCode> {
-    let start = args.start.as_deref().map_or(Ok(TimeRange::ALL.start), |text| parse_time("--start", text))?;
-    let end = args.end.as_deref().map_or(Ok(TimeRange::ALL.end), |text| parse_time("--end", text))?;
     let options = ExportOptions {
         database: args.db.clone(),
         policy: args.rp.clone(),
         measurements: args.measurement.clone(),
-        range: TimeRange::new(start, end),
+        range: args.times.range()?.unwrap_or(TimeRange::ALL),
     };
     let is_stdout = args.out.as_os_str() == "-";
     let summary = if is_stdout {
@@ -60,12 +57,4 @@ fn write_to(out: impl Write, args: &ExportArgs, options: &ExportOptions) -> Resu
         task.finish();
     }
     Ok(summary)
-}
-
-fn parse_time(option: &str, text: &str) -> Result<i64> {
-    let time: Timestamp = text
-        .parse()
-        .with_context(|| format!("{option} {text:?} is not a time such as 2026-05-01T00:00:00Z"))?;
-    i64::try_from(time.as_nanosecond())
-        .with_context(|| format!("{option} {text:?} lies beyond what can be stored"))
 }

@@ -173,7 +173,7 @@ fn a_restore_goes_to_one_node_that_answers_and_the_next_to_another() {
     let five = Prepared::new(5, Vec::new(), &[], &[]);
     let six = Prepared::new(6, Vec::new(), &[], &[]);
     let cluster = cluster(&[(4, &Prepared::away()), (5, &five), (6, &six)]);
-    let plan = RestorePlan { database: Database::default(), shards: Vec::new() };
+    let plan = RestorePlan { database: Database::default(), shards: Vec::new(), times: None };
     for node in [&five, &six] {
         let session = cluster.begin_restore(&plan).unwrap();
         cluster.put(FileRef { session: &session, shard: 1, name: "f" }, 0, b"x").unwrap();

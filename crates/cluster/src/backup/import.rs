@@ -5,15 +5,18 @@
 //! 2. staged shards are renamed to those ids: shards that the catalogue does not know, removed at the next open;
 //! 3. the catalogue takes the database in, in one change: everything.
 //!
+//! Of a backup of a range of time the shards at its ends hold points beyond it; these are deleted before the third step, so that
+//! nobody ever sees them.
+//!
 //! In a cluster the node that was sent the files owns all shards at first; those that the policy wants more copies of get
 //! more owners, as after the loss of a node.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, error::Error, sync::Arc};
 
 use parking_lot::Mutex;
 use skywatch_meta::{Command, HostError};
-use skywatch_model::{TimeRange, wall_clock_ns};
-use skywatch_storage::{AdoptError, ShardId, StagedFile, StagedShard};
+use skywatch_model::{TimeRange, Version, wall_clock_ns};
+use skywatch_storage::{AdoptError, Shard, ShardId, StagedFile, StagedShard, TagPredicate};
 
 use super::{BackupError, FileRef, Hasher, RestorePlan, SessionId, ShardCopy};
 use crate::node::NodeCore;
@@ -152,7 +155,10 @@ impl NodeCore {
             if let (Some(shard), Some(incoming)) = (known, shards.remove(&place.id)) {
                 // Whatever fails from here on, it has to go.
                 adopted.push(id);
-                self.adopt_shard(incoming.staged, id, range, shard)?;
+                let adopted = self.adopt_shard(incoming.staged, id, range, shard)?;
+                if let Some(times) = plan.times {
+                    self.trim(&adopted, range, times.range()).map_err(|error| inconsistent(shard, error))?;
+                }
             }
             place.id = id;
         }
@@ -168,19 +174,34 @@ impl NodeCore {
         id: u64,
         range: TimeRange,
         copy: &ShardCopy,
-    ) -> Result<(), BackupError> {
-        let describe = |error: &dyn std::fmt::Display| {
-            BackupError::Inconsistent(format!("shard {} of the backup: {error}", copy.id))
-        };
+    ) -> Result<Arc<Shard>, BackupError> {
         let shard = self
             .store
             .adopt_shard(staged, ShardId(id), range, &copy.damaged)
-            .map_err(|error: AdoptError| describe(&error))?;
+            .map_err(|error: AdoptError| inconsistent(copy, error))?;
         // Settled, so that writes from now on win over what was restored, however far ahead the other clock was.
-        shard.flush().map_err(|error| describe(&error))?;
+        shard.flush().map_err(|error| inconsistent(copy, error))?;
         let now_ms = u64::try_from(wall_clock_ns() / 1_000_000).unwrap_or(0);
         if let Err(ahead) = self.clock.observe(shard.latest_version(), now_ms) {
             tracing::warn!(shard = id, %ahead, "the restored shard was written by a clock far ahead of this one");
+        }
+        Ok(shard)
+    }
+
+    /// Deletes the points of a shard of the times `held` that are not among those `wanted`.
+    fn trim(
+        &self,
+        shard: &Shard,
+        held: TimeRange,
+        wanted: TimeRange,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        // Later than all that was restored, also where that is ahead of the clock.
+        let version = self.next_version(wall_clock_ns()).max(Version(shard.latest_version().0 + 1));
+        let before = TimeRange::new(held.start, wanted.start.saturating_sub(1));
+        let after = TimeRange::new(wanted.end.saturating_add(1), held.end);
+        for unwanted in [before, after].into_iter().filter(|range| !range.is_empty()) {
+            let measurements = shard.snapshot().measurements()?;
+            shard.delete(&measurements, &TagPredicate::All, unwanted, version)?;
         }
         Ok(())
     }
@@ -195,15 +216,15 @@ fn check_plan(plan: &RestorePlan) -> Result<(), BackupError> {
     let groups = plan.database.retention_policies.iter().flat_map(|policy| &policy.shard_groups);
     let mut places: Vec<u64> = groups.clone().flat_map(|group| &group.shards).map(|shard| shard.id).collect();
     places.sort_unstable();
-    let inconsistent = |text: String| Err(BackupError::Inconsistent(text));
+    let refused = |text: String| Err(BackupError::Inconsistent(text));
     if let Some(pair) = places.windows(2).find(|pair| pair[0] == pair[1]) {
-        return inconsistent(format!("shard {} has two places", pair[0]));
+        return refused(format!("shard {} has two places", pair[0]));
     }
     if let Some(group) = groups.clone().find(|group| group.start_ns >= group.end_ns) {
-        return inconsistent(format!("shard group {} has no extent", group.id));
+        return refused(format!("shard group {} has no extent", group.id));
     }
     match plan.shards.iter().find(|shard| places.binary_search(&shard.id).is_err()) {
-        Some(shard) => inconsistent(format!("shard {} has no place in the database", shard.id)),
+        Some(shard) => refused(format!("shard {} has no place in the database", shard.id)),
         None => Ok(()),
     }
 }
@@ -219,6 +240,11 @@ fn check_complete(plan: &RestorePlan, shards: &BTreeMap<u64, Incoming>) -> Resul
         }
     }
     Ok(())
+}
+
+/// What is wrong with the files of a shard.
+fn inconsistent(copy: &ShardCopy, error: impl std::fmt::Display) -> BackupError {
+    BackupError::Inconsistent(format!("shard {} of the backup: {error}", copy.id))
 }
 
 fn storage_error(error: impl std::fmt::Display) -> BackupError {

@@ -80,7 +80,7 @@ fn fetch(node: &Node) -> (RestorePlan, Vec<(u64, String, Vec<u8>)>) {
     }
     node.end_backup(&listing.session).unwrap();
     assert!(node.end_backup(&listing.session).is_err());
-    (RestorePlan { database: listing.databases[0].clone(), shards }, bytes)
+    (RestorePlan { database: listing.databases[0].clone(), shards, times: None }, bytes)
 }
 
 fn send(node: &Node, session: &str, files: &[(u64, String, Vec<u8>)]) -> Result<(), BackupError> {
@@ -125,6 +125,37 @@ fn a_database_comes_back_under_another_name_and_on_another_node() {
     let node = open(here.path());
     assert!(query(&node, "copy", QUERIES[0]).contains("7.0"));
     assert!(!query(&node, "db", QUERIES[0]).contains("7.0"));
+}
+
+#[test]
+fn points_of_other_times_are_left_out() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let source = source(here.path());
+    let both = "cpu,host=c value=3 9\ncpu,host=c value=4 10\ncpu,host=c value=5 15\ncpu,host=c value=6 16";
+    write(&source, "db", both);
+    let (mut plan, files) = fetch(&source);
+    plan.times = Some(Times { start_ns: 10, end_ns: 15 });
+    let node = open(there.path());
+    let session = node.begin_restore(&plan).unwrap();
+    send(&node, &session, &files).unwrap();
+    node.commit_restore(&session).unwrap();
+    let (values, series) = ("SELECT value FROM cpu GROUP BY host", "SHOW SERIES");
+    let kept = query(&node, "db", values);
+    for (value, is_kept) in
+        [("1.0", true), ("2.0", false), ("3.0", false), ("4.0", true), ("5.0", true), ("6.0", false)]
+    {
+        assert_eq!(kept.contains(value), is_kept, "{value}: {kept}");
+    }
+    let listed = query(&node, "db", series);
+    assert!(listed.contains("cpu,host=a") && listed.contains("cpu,host=c"), "{listed}");
+    assert!(!listed.contains("host=b") && !listed.contains("mem"), "none of their points is left: {listed}");
+    // What is written there from now on stays, also where something was left out.
+    write(&node, "db", "cpu,host=b value=7 20\ncpu,host=c value=8 9");
+    let after = query(&node, "db", values);
+    assert!(after.contains("7.0") && after.contains("8.0") && !after.contains("3.0"), "{after}");
+    node.close();
+    let node = open(there.path());
+    assert_eq!(query(&node, "db", values), after);
 }
 
 #[test]
@@ -179,7 +210,7 @@ fn shards_renamed_but_not_in_the_catalogue_go_at_the_next_open() {
     }
     let groups = plan.database.retention_policies.iter().flat_map(|policy| &policy.shard_groups);
     let group = groups.clone().find(|group| group.shards[0].id == first).unwrap();
-    let range = skywatch_model::TimeRange::new(group.start_ns, group.end_ns - 1);
+    let range = TimeRange::new(group.start_ns, group.end_ns - 1);
     node.core.store.adopt_shard(staged, skywatch_storage::ShardId(2), range, &[]).unwrap();
     node.close();
     let node = open(there.path());

@@ -5,7 +5,7 @@
 //! GET    /skywatch/v1/backup/file        session, shard, name            -> the file's bytes
 //! GET    /skywatch/v1/backup/checksum    session, shard, name            -> {"checksum": "0123456789abcdef"}
 //! DELETE /skywatch/v1/backup             session                         -> 204
-//! POST   /skywatch/v1/restore            a RestorePlan                   -> {"session": "..."}
+//! POST   /skywatch/v1/restore            a RestorePlan                   -> {"session": "...", "times": those of the plan}
 //! PUT    /skywatch/v1/restore/file       session, shard, name, offset; a piece of the file  -> 204
 //! POST   /skywatch/v1/restore/commit     session                         -> 204, the database is there
 //! DELETE /skywatch/v1/restore            session                         -> 204
@@ -21,7 +21,7 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderValue},
 };
 use serde_json::json;
-use skywatch_cluster::backup::{BackupError, Backups, FileRef};
+use skywatch_cluster::backup::{BackupError, Backups, FileRef, RestorePlan};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -92,9 +92,11 @@ pub(crate) async fn serve(
             done(head, run(app, move |backups| backups.abort_restore(&session)).await?)
         }
         Step::Restore => {
-            let plan = parse(&app.bodies.read(body).await?)?;
+            let plan: RestorePlan = parse(&app.bodies.read(body).await?)?;
+            let times = plan.times;
             let session = run(app, move |backups| backups.begin_restore(&plan)).await?;
-            Ok(answer(StatusCode::OK, "application/json", json!({ "session": session }).to_string()))
+            let begun = json!({ "session": session, "times": times });
+            Ok(answer(StatusCode::OK, "application/json", begun.to_string()))
         }
         Step::RestoreFile => {
             let (file, offset) = (FileName::of(head)?, number(head, "offset")?);

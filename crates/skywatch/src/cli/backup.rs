@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::times::TimeArgs;
 use crate::{config::go_duration::GoDuration, connection::ConnectionArgs};
 
 const BACKUP_EXAMPLES: &str = "\
@@ -11,6 +12,7 @@ Examples:
   skywatch ctl backup /backup/skywatch                      all databases of the server on this machine
   skywatch ctl backup --db telegraf --keep 7 /backup/tele   the second time only what is new is copied
   skywatch ctl backup --strategy only-meta /backup/meta     databases, policies and continuous queries, no points
+  skywatch ctl backup --start 2026-05-01T00:00:00Z --end 2026-05-31T23:59:59Z /backup/may   points of these times
   skywatch ctl backup --url http://store-1:8086 --verify /backup/store-1
   skywatch ctl -bind meta1:8091,meta2:8091 backup /backup/cluster   a whole cluster, wherever its shards are
   skywatch ctl backup verify /backup/skywatch               is it whole? (needs no server)";
@@ -60,6 +62,8 @@ pub(crate) struct BackupArgs {
     /// Back up this shard only, as `ctl show-shards` numbers them; may be given several times
     #[arg(long, value_name = "ID")]
     pub(crate) shard: Vec<u64>,
+    #[command(flatten)]
+    pub(crate) times: TimeArgs,
     /// Of a cluster: the data node to take shards from, as `ctl show` names it, where it holds all of them; others otherwise
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) from: Option<String>,

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::times::TimeArgs;
+
 pub(super) const CONFIG_EXAMPLES: &str = "\
 Examples:
   skywatch config default run > skywatch.toml
@@ -101,12 +103,8 @@ pub(crate) struct ExportArgs {
     /// This measurement only; may be given several times
     #[arg(long, value_name = "NAME")]
     pub(crate) measurement: Vec<String>,
-    /// Points from this time on (RFC 3339)
-    #[arg(long, value_name = "TIME")]
-    pub(crate) start: Option<String>,
-    /// Points up to this time, inclusive (RFC 3339)
-    #[arg(long, value_name = "TIME")]
-    pub(crate) end: Option<String>,
+    #[command(flatten)]
+    pub(crate) times: TimeArgs,
     /// Where to; - is standard output
     #[arg(long, value_name = "FILE", default_value = "-")]
     pub(crate) out: PathBuf,

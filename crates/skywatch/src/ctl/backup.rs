@@ -13,7 +13,10 @@ use skywatch_backup::{
     backup, estimate, list, restore, verify,
 };
 use skywatch_client::{Connection, Credentials, Place};
-use skywatch_cluster::{Node, NodeConfig, backup::Backups};
+use skywatch_cluster::{
+    Node, NodeConfig,
+    backup::{Backups, Times},
+};
 use skywatch_ctl::{DataApi, Environment, Login, data_apis};
 use skywatch_query::Limits;
 use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
@@ -103,11 +106,12 @@ fn run_backup(args: BackupArgs, reach: &Reach<'_>) -> Result<ExitCode> {
         let name = other.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
         bail!("-full and -strategy {name} contradict each other: leave one of them out");
     }
-    let part = Part {
-        policies: args.rp,
-        shards: args.shard,
-        metadata_only: args.strategy == Some(BackupStrategy::OnlyMeta),
-    };
+    let metadata_only = args.strategy == Some(BackupStrategy::OnlyMeta);
+    let times = args.times.range()?.map(Times::from);
+    if metadata_only && times.is_some() {
+        bail!("-strategy only-meta copies no points: leave it out, or -start and -end");
+    }
+    let part = Part { policies: args.rp, shards: args.shard, metadata_only, times };
     let (node, source) = reach(&args.connection, args.from.as_deref())?;
     if args.estimate {
         let sum = estimate(&*node, &args.db, &part)?;
