@@ -1,14 +1,19 @@
 //! A whole cluster as one place to back up and restore to: its data nodes, each of which holds some of the shards.
 //!
-//! A backup takes each shard from the owner of the lowest number that holds all of it, so that the next backup finds the
-//! same files there. A shard that no node which answers holds whole cannot be backed up: a backup that lacks points would not be
-//! told from one that has all. Others can, if only these are wanted.
+//! A backup takes each shard from the first owner that holds all of it, in an order that is the same each time, so that the next
+//! backup finds the same files there. A shard that no node which answers holds whole cannot be backed up: a backup that lacks
+//! points would not be told from one that has all. Others can, if only these are wanted.
+//!
+//! Nodes that do not say at once that they are there ([`Backups::probe`]) may be frozen, or just busy. They are left alone as long
+//! as others can do what they would have done, and asked, with all patience, if not.
 //!
 //! A restore sends a database to one node. It owns all of it at first, and the cluster makes the other copies.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    panic,
     sync::atomic::{AtomicUsize, Ordering},
+    thread,
 };
 
 use parking_lot::Mutex;
@@ -46,7 +51,8 @@ struct Spread {
     sources: BTreeMap<u64, usize>,
 }
 
-/// What the nodes said when a backup began.
+/// What the nodes said when a backup began, by their places.
+#[derive(Default)]
 struct Heard {
     listings: BTreeMap<usize, Listing>,
     /// Why the others said nothing.
@@ -54,26 +60,19 @@ struct Heard {
 }
 
 impl Cluster {
-    /// Of data nodes, by their numbers.
+    /// Of data nodes and their numbers; of several that hold a shard, the first in this order gives it.
     pub fn new(nodes: impl IntoIterator<Item = (u64, Box<dyn Backups>)>) -> Self {
-        let mut nodes: Vec<DataNode> =
-            nodes.into_iter().map(|(id, backups)| DataNode { id, backups }).collect();
-        nodes.sort_by_key(|node| node.id);
+        let nodes = nodes.into_iter().map(|(id, backups)| DataNode { id, backups }).collect();
         Self { nodes, sessions: Mutex::default(), next: AtomicUsize::new(0) }
     }
 
     fn begin_everywhere(&self, databases: &[String]) -> Result<Heard, BackupError> {
-        let mut heard = Heard { listings: BTreeMap::new(), silent: BTreeMap::new() };
-        for (place, node) in self.nodes.iter().enumerate() {
-            match node.backups.begin_backup(databases) {
-                Ok(listing) => drop(heard.listings.insert(place, listing)),
-                Err(BackupError::Unreachable(reason)) => drop(heard.silent.insert(place, reason)),
-                Err(error) => {
-                    self.end(&heard.sessions());
-                    return Err(error);
-                }
-            }
-        }
+        let begin = |node: &dyn Backups| node.begin_backup(databases);
+        let begin_if_there = |node: &dyn Backups| node.probe().and_then(|()| begin(node));
+        let mut heard = Heard::default();
+        self.begin_at((0..self.nodes.len()).collect(), &begin_if_there, &mut heard)?;
+        let missed = self.missed(&heard);
+        self.begin_at(missed, &begin, &mut heard)?;
         if heard.listings.is_empty() {
             let reasons: Vec<String> = heard
                 .silent
@@ -86,6 +85,53 @@ impl Cluster {
             }));
         }
         Ok(heard)
+    }
+
+    /// Begins at the nodes of these places, at all of them at a time. One that does not answer is noted; any other error of one is
+    /// that of all, and ends the sessions there are.
+    fn begin_at(
+        &self,
+        places: BTreeSet<usize>,
+        begin: &(dyn Fn(&dyn Backups) -> Result<Listing, BackupError> + Sync),
+        heard: &mut Heard,
+    ) -> Result<(), BackupError> {
+        let answers: Vec<_> = thread::scope(|scope| {
+            let ask = |place: usize| (place, scope.spawn(move || begin(&*self.nodes[place].backups)));
+            let asked: Vec<_> = places.into_iter().map(ask).collect();
+            let answer = |thread: thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
+            };
+            asked.into_iter().map(|(place, thread)| (place, answer(thread))).collect()
+        });
+        let mut refusal = None;
+        for (place, answer) in answers {
+            match answer {
+                Ok(listing) => {
+                    heard.silent.remove(&place);
+                    heard.listings.insert(place, listing);
+                }
+                Err(BackupError::Unreachable(reason)) => drop(heard.silent.insert(place, reason)),
+                Err(error) => refusal = refusal.or(Some(error)),
+            }
+        }
+        refusal.map_or(Ok(()), |error| {
+            self.end(&heard.sessions());
+            Err(error)
+        })
+    }
+
+    /// Those of the silent nodes that may have a shard which none of the others holds whole.
+    fn missed(&self, heard: &Heard) -> BTreeSet<usize> {
+        let databases = heard.databases();
+        let lacking: Vec<&Shard> =
+            shards(&databases).filter(|shard| self.source(shard, heard).is_err()).collect();
+        let is_missed =
+            |place: &usize| heard.listings.is_empty() || lacking.iter().any(|shard| self.owns(*place, shard));
+        heard.silent.keys().copied().filter(is_missed).collect()
+    }
+
+    fn owns(&self, place: usize, shard: &Shard) -> bool {
+        shard.owners.iter().any(|owner| owner.0 == self.nodes[place].id)
     }
 
     /// As far as they can be told; a node forgets a session by itself.
@@ -104,7 +150,7 @@ impl Cluster {
         let mut reasons = Vec::new();
         let mut empty = None;
         for (place, node) in self.nodes.iter().enumerate() {
-            if !shard.owners.iter().any(|owner| owner.0 == node.id) {
+            if !self.owns(place, shard) {
                 continue;
             }
             let Some(listing) = heard.listings.get(&place) else {
@@ -216,10 +262,14 @@ impl Backups for Cluster {
 
     fn begin_restore(&self, plan: &RestorePlan) -> Result<SessionId, BackupError> {
         let mut last = BackupError::Unreachable("the cluster has no data node".to_owned());
-        for _ in 0..self.nodes.len() {
+        let rounds =
+            [true, false].into_iter().flat_map(|is_probed| self.nodes.iter().map(move |_| is_probed));
+        for is_probed in rounds {
             // Several databases go to several nodes.
             let place = self.next.fetch_add(1, Ordering::Relaxed) % self.nodes.len();
-            match self.nodes[place].backups.begin_restore(plan) {
+            let node = &self.nodes[place].backups;
+            let probed = if is_probed { node.probe() } else { Ok(()) };
+            match probed.and_then(|()| node.begin_restore(plan)) {
                 Ok(session) => return Ok(format!("{place}/{session}")),
                 Err(error @ BackupError::Unreachable(_)) => last = error,
                 Err(error) => return Err(error),

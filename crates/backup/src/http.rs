@@ -7,7 +7,10 @@ use skywatch_client::{Client, ClientError, Connection, Method, RequestBuilder, R
 use skywatch_cluster::backup::{
     BackupError, Backups, ByteSink, Checksum, FileRef, Listing, RestorePlan, SessionId, Times,
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::timeout,
+};
 
 /// Longest JSON answer: the listing of a node with a million files has some 100 MB.
 const JSON_BYTES_MAX: usize = 1 << 30;
@@ -15,6 +18,9 @@ const JSON_BYTES_MAX: usize = 1 << 30;
 /// Longest time without a byte of an answer: a server flushes before it lists, and reads a whole file before it tells its
 /// checksum. One that is frozen would be waited for without end.
 const SILENCE: Duration = Duration::from_secs(120);
+
+/// How long a server has to say that it is there, where there are others to ask.
+const PROBE: Duration = Duration::from_secs(5);
 
 /// See the module's header. Backups are made by threads that wait; the requests run on a runtime of its own.
 #[derive(Debug, Clone)]
@@ -58,7 +64,7 @@ impl HttpServer {
             ClientError::NotInfluxDb { server, reason } => {
                 BackupError::Refused(format!("{server} answers {reason}: is it a Skywatch of this version?"))
             }
-            error => BackupError::Unreachable(error.to_string()),
+            error => unreachable(&error),
         })
     }
 
@@ -72,7 +78,7 @@ impl HttpServer {
             match self.runtime.block_on(self.client.next_piece(&mut answer)) {
                 Ok(Some(piece)) => take(piece.as_ref())?,
                 Ok(None) => return Ok(()),
-                Err(error) => return Err(BackupError::Unreachable(error.to_string())),
+                Err(error) => return Err(unreachable(&error)),
             }
         }
     }
@@ -108,7 +114,20 @@ impl HttpServer {
     }
 }
 
+fn unreachable(error: &ClientError) -> BackupError {
+    BackupError::Unreachable(error.to_string())
+}
+
 impl Backups for HttpServer {
+    fn probe(&self) -> Result<(), BackupError> {
+        let limit = self.client.connection().silence.map_or(PROBE, |silence| silence.min(PROBE));
+        let asking = async { timeout(limit, self.client.send(self.client.get("ping"))).await };
+        let silent = |_| ClientError::Silent { server: self.client.server(), seconds: limit.as_secs() };
+        // Whatever it says: it is there.
+        let answer = self.runtime.block_on(asking).map_err(silent).flatten();
+        answer.map(drop).map_err(|error| unreachable(&error))
+    }
+
     fn begin_backup(&self, databases: &[String]) -> Result<Listing, BackupError> {
         self.json(self.post_json("backup", &databases))
     }

@@ -202,6 +202,12 @@ pub enum BackupError {
 
 /// Who can be backed up and restored to. Every call may block.
 pub trait Backups: Send + Sync {
+    /// Whether somebody is there, found out in a few seconds; [`BackupError::Unreachable`] if nobody has said so by then, which a node
+    /// under load may fail to do. A node of this process is there.
+    fn probe(&self) -> Result<(), BackupError> {
+        Ok(())
+    }
+
     /// Begins a backup of some databases (of all, if none is named) as of now: every write acknowledged before is in it.
     fn begin_backup(&self, databases: &[String]) -> Result<Listing, BackupError>;
 

@@ -1,6 +1,6 @@
 //! Nodes with prepared listings, so that every way in which owners can be away or behind is seen.
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 
 use skywatch_cluster::backup::FileListing;
 use skywatch_meta::{NodeId, ShardGroup};
@@ -11,7 +11,13 @@ use super::*;
 #[derive(Clone)]
 struct Prepared {
     listing: Option<Listing>,
+    /// Whether it does not say in time that it is there.
+    is_slow: bool,
     open: Arc<Mutex<Vec<String>>>,
+    /// How often a backup began.
+    begun: Arc<AtomicUsize>,
+    /// Where backups that begin wait for each other.
+    meeting: Arc<Barrier>,
 }
 
 impl Prepared {
@@ -30,16 +36,31 @@ impl Prepared {
             lacking: lacking.to_vec(),
             ..Listing::default()
         };
-        Self { listing: Some(listing), open: Arc::default() }
+        Self { listing: Some(listing), ..Self::away() }
     }
 
     fn away() -> Self {
-        Self { listing: None, open: Arc::default() }
+        let meeting = Arc::new(Barrier::new(1));
+        Self { listing: None, is_slow: false, open: Arc::default(), begun: Arc::default(), meeting }
+    }
+
+    fn slow(self) -> Self {
+        Self { is_slow: true, ..self }
+    }
+
+    fn begun(&self) -> usize {
+        self.begun.load(Ordering::Relaxed)
     }
 }
 
 impl Backups for Prepared {
+    fn probe(&self) -> Result<(), BackupError> {
+        if self.is_slow { Err(BackupError::Unreachable("it is silent".to_owned())) } else { Ok(()) }
+    }
+
     fn begin_backup(&self, _: &[String]) -> Result<Listing, BackupError> {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.meeting.wait();
         let listing =
             self.listing.clone().ok_or_else(|| BackupError::Unreachable("connection refused".to_owned()))?;
         self.open.lock().push(listing.session.clone());
@@ -116,7 +137,11 @@ fn each_shard_comes_from_the_first_owner_that_holds_all_of_it() {
     let four = Prepared::new(4, databases.clone(), &[1], &[3]);
     let five = Prepared::new(5, databases.clone(), &[1, 2], &[]);
     let six = Prepared::new(6, databases.clone(), &[2, 3], &[]);
-    let cluster = cluster(&[(6, &six), (4, &four), (5, &five)]);
+    let preferring_six = cluster(&[(6, &six), (4, &four), (5, &five)]);
+    let listing = preferring_six.begin_backup(&[]).unwrap();
+    assert_eq!(sources(&listing), [(1, "of-node-4"), (2, "of-node-6"), (3, "of-node-6")]);
+    preferring_six.end_backup(&listing.session).unwrap();
+    let cluster = cluster(&[(4, &four), (5, &five), (6, &six)]);
     let listing = cluster.begin_backup(&[]).unwrap();
     // Nothing was ever written to shard 7.
     assert_eq!(sources(&listing), [(1, "of-node-4"), (2, "of-node-5"), (3, "of-node-6")]);
@@ -143,6 +168,44 @@ fn a_node_that_is_away_is_made_up_for_by_others() {
     let five = Prepared::new(5, databases, &[1], &[]);
     let cluster = cluster(&[(4, &Prepared::away()), (5, &five)]);
     assert_eq!(sources(&cluster.begin_backup(&[]).unwrap()), [(1, "of-node-5")]);
+}
+
+#[test]
+fn a_silent_node_is_asked_only_where_nobody_else_can_help() {
+    let databases = database(&[(1, &[4, 5])]);
+    let four = Prepared::new(4, databases.clone(), &[1], &[]).slow();
+    let five = Prepared::new(5, databases.clone(), &[1], &[]);
+    let listing = cluster(&[(4, &four), (5, &five)]).begin_backup(&[]).unwrap();
+    assert_eq!((sources(&listing), four.begun()), (vec![(1, "of-node-5")], 0));
+
+    // It owns a shard that the others have in part: slow or not, it is waited for.
+    let behind = Prepared::new(5, databases.clone(), &[], &[1]);
+    let listing = cluster(&[(4, &four), (5, &behind)]).begin_backup(&[]).unwrap();
+    assert_eq!((sources(&listing), four.begun(), behind.begun()), (vec![(1, "of-node-4")], 1, 1));
+    // The same where nobody says anything in time.
+    let slow = Prepared::new(5, databases, &[1], &[]).slow();
+    let listing = cluster(&[(4, &four), (5, &slow)]).begin_backup(&[]).unwrap();
+    assert_eq!((sources(&listing), listing.unheld.len()), (vec![(1, "of-node-4")], 0));
+
+    // A restore goes past it, and to it if there is nobody else.
+    let plan = RestorePlan { database: Database::default(), shards: Vec::new(), times: None };
+    let both = cluster(&[(4, &four), (5, &five)]);
+    assert_eq!(both.begin_restore(&plan).unwrap(), "1/r-b5");
+    assert_eq!(cluster(&[(4, &four)]).begin_restore(&plan).unwrap(), "0/r-b4");
+}
+
+#[test]
+fn nodes_are_asked_at_the_same_time() {
+    let databases = database(&[(1, &[4]), (2, &[5]), (3, &[6])]);
+    let meeting = Arc::new(Barrier::new(3));
+    let node = |id, shard| {
+        let node = Prepared::new(id, databases.clone(), &[shard], &[]);
+        Prepared { meeting: Arc::clone(&meeting), ..node }
+    };
+    let (four, five, six) = (node(4, 1), node(5, 2), node(6, 3));
+    // None of them answers before all of them are asked.
+    let listing = cluster(&[(4, &four), (5, &five), (6, &six)]).begin_backup(&[]).unwrap();
+    assert_eq!(sources(&listing), [(1, "of-node-4"), (2, "of-node-5"), (3, "of-node-6")]);
 }
 
 #[test]
