@@ -104,6 +104,16 @@ def test_a_cluster_is_formed_and_shown(start_cluster, skywatch_bin, tmp_path):
     cluster.ctl("node-labels", "delete", "-nodeid", "4", "-labels", '["dc"]')
     assert table(cluster.ctl("show", "-v"), "Data Nodes")[1][-2] == '{"rack":"r1"}'
 
+    # Labels are to be read by people, and a form that is too long is told as such.
+    for labels, words in (
+        (r'{"rack":"r\n1"}', 'label "rack": its value has a control character'),
+        ('{"%s":"r1"}' % ("n" * 129), "its name has 129 bytes, at most 128 are taken"),
+        ('{"rack":"%s"}' % ("r" * 70_000), "bytes, at most 60000 are taken"),
+    ):
+        wrong = cluster.try_ctl("node-labels", "set", "-nodeid", "4", "-labels", labels)
+        assert wrong.returncode == 1 and words in wrong.stderr, wrong.stderr[:500]
+    assert table(cluster.ctl("show", "-v"), "Data Nodes")[1][-2] == '{"rack":"r1"}'
+
     # A follower passes on what only the leader does.
     follower = next(meta for meta in cluster.metas if meta is not cluster.leader())
     assert cluster.ctl("truncate-shards", bind=follower.http) == "Truncated shards.\n"

@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -82,6 +82,7 @@ impl MetaNode {
             .route("/role", get(users::roles).post(users::change_role))
             .fallback(async || Problem::not_found())
             .method_not_allowed_fallback(async || Problem::invalid("this path does not know the method"))
+            .layer(DefaultBodyLimit::max(fields::BODY_BYTES_MAX))
             .layer(middleware::from_fn_with_state(api.clone(), gate::pass))
             .layer(middleware::from_fn_with_state(api.clone(), label))
             .with_state(api)

@@ -12,6 +12,7 @@ mod error;
 mod fixture;
 mod format;
 mod host;
+mod labels;
 mod level;
 mod node;
 mod placement;
@@ -25,6 +26,7 @@ pub use command::{Applied, Command, RetentionPolicyChange, RetentionPolicySpec};
 pub use error::CatalogueError;
 pub use format::{CatalogueLevel, DecodeError};
 pub use host::{CatalogueHost, HostError};
+pub use labels::{LabelError, check_labels};
 pub use level::FEATURE_LEVEL;
 pub use node::{Behind, DataNode, Lease, MetaNode};
 pub use records::{

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use axum::extract::State;
-use skywatch_meta::{Catalogue, Command, DataNode, NodeId};
+use skywatch_meta::{Catalogue, Command, DataNode, NodeId, check_labels};
 use skywatch_replication::seat::{Empty, JOIN, JoinAnswer, JoinQuestion, LEAVE, STATUS, Status};
 use skywatch_rpc::{CallError, FailureKind, tell};
 
@@ -207,6 +207,7 @@ pub(super) async fn label(State(api): State<Api>, Fields(form): Fields) -> Answe
             "labels {labels}: {error}; an object such as {{\"rack\":\"r1\"}} is expected"
         ))
     })?;
+    check_labels(&labels).map_err(Problem::invalid)?;
     api.node.lead().await?;
     api.change(Command::LabelDataNode { id: NodeId(id), labels }).await?;
     done()

@@ -3,7 +3,8 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use skywatch_meta::check_labels;
 use skywatch_replication::{EntropySettings, ForgetSettings, MemberSettings, hints::HintSettings};
 use skywatch_tls::ClientTlsConfig;
 
@@ -120,6 +121,7 @@ impl ClusterSettings {
             auto_repair_missing: repairs.auto_repair_missing.unwrap_or(built_in.auto_repair_missing),
             ..built_in
         };
+        check_labels(&file.labels).context("[labels]")?;
         let bind = args.tcp_bind.clone().or_else(|| file.bind_address.clone());
         Ok(Self {
             bind: bind.unwrap_or_else(|| BindAddress::everywhere(PORT)),
