@@ -209,6 +209,29 @@ def test_nodes_leave(start_cluster):
     assert asked.returncode == 1 and "not confirmed" in asked.stderr, asked
 
 
+def test_a_copy_to_a_frozen_node_is_given_up_and_goes_on_when_it_is_back(start_cluster):
+    cluster, rows, shard = two_nodes_with_a_part_each(start_cluster)
+    first, second = cluster.data
+    other = max(shards(cluster))
+    assert other != shard
+    second.freeze()
+    try:
+        began = time.monotonic()
+        told = cluster.try_ctl("-timeout", "5s", "copy-shard", first.tcp, second.tcp, str(other))
+        assert told.returncode == 1 and time.monotonic() - began < 25, told
+        waiting, given_up = told.stderr.splitlines()
+        assert waiting.startswith(f"waiting for the data node at {second.tcp}: "), told
+        assert f"the data node at {second.tcp} did not answer within 5s (-timeout)" in given_up, told
+        status = cluster.try_ctl("copy-shard-status")
+        assert f"of the copy of shard {other} to {second.tcp} nothing is known: " in status.stderr, status
+    finally:
+        second.thaw()
+    copied = cluster.ctl("copy-shard", first.tcp, second.tcp, str(other))
+    assert copied == f"Copied shard {other} from {first.tcp} to {second.tcp}\n"
+    assert cluster.try_ctl("copy-shard-status").stderr == ""
+    assert has(second, rows)
+
+
 def test_a_cluster_is_backed_up_and_restored_whole(start_cluster, skywatch_bin, tmp_path):
     cluster, rows, shard = two_nodes_with_a_part_each(start_cluster)
     first, second = cluster.data

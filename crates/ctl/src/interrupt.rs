@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{
-    CtlError,
-    client::{Answer, Call},
+    CtlError, Streams,
+    client::{Answer, Call, Client},
     commands::Context,
     progress::Watched,
     records::Copying,
@@ -19,45 +19,85 @@ const WORK_TIME_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The answer to a request that may take long. Meanwhile the meta nodes are asked how far it is: that shows the operator
 /// that something happens, and when none of them has answered for as long as `-timeout` (at least ten seconds), the wait
-/// is over.
+/// is over. So it is when they say that the data node which copies a shard has not answered for as long as `-timeout`.
 pub(crate) async fn long(
-    context: &Context<'_, '_>,
+    context: &mut Context<'_, '_>,
     call: &Call<'_>,
     watched: &Watched,
 ) -> Result<Answer, CtlError> {
+    let Context { client, streams, .. } = context;
     let call = call.clone().within(WORK_TIME_MAX);
-    let request = context.client.meta(&call);
-    let watch = watch(context, watched);
     tokio::select! {
-        answer = request => answer,
-        error = watch => Err(error),
+        answer = client.meta(&call) => answer,
+        error = watch(client, streams, watched) => Err(error),
         _ = tokio::signal::ctrl_c() => Err(CtlError::Interrupted(String::new())),
     }
 }
 
 /// Looks again and again; ends when nobody has answered for too long.
-async fn watch(context: &Context<'_, '_>, watched: &Watched) -> CtlError {
-    let patience = context.client.timeout().max(Duration::from_secs(10));
+async fn watch(client: &Client, streams: &mut Streams<'_>, watched: &Watched) -> CtlError {
+    let patience = client.timeout().max(Duration::from_secs(10));
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard_at = Instant::now();
+    let mut copier = Copier { heard_at, is_silent: false };
     loop {
         ticks.tick().await;
-        match context.client.meta(&Call::get("/copy-shard-status", &[])).await {
+        // A meta node that asks data nodes waits for those that do not answer, whatever `-timeout` is.
+        match client.meta(&Call::get("/copy-shard-status", &[]).within(patience)).await {
             Ok(answer) => {
                 heard_at = Instant::now();
-                watched.show(&answer.json::<Option<Vec<Copying>>>().ok().flatten().unwrap_or_default());
+                let copies = answer.json::<Option<Vec<Copying>>>().ok().flatten().unwrap_or_default();
+                if let Some(given_up) = copier.look(watched.find(&copies), client, streams, watched) {
+                    return given_up;
+                }
             }
             // Somebody is there, and has nothing to say about it.
             Err(CtlError::Server { .. } | CtlError::NotANode { .. }) => heard_at = Instant::now(),
             Err(_) if heard_at.elapsed() < patience => {}
             Err(_) => {
                 return CtlError::TimedOut {
-                    node: format!("the meta node at {}", context.client.first_bind()),
+                    node: format!("the meta node at {}", client.first_bind()),
                     timeout: patience,
                     advice: "the work may go on: look with copy-shard-status and show-shards",
                 };
             }
         }
+    }
+}
+
+/// The data node that is to get a shard.
+struct Copier {
+    /// When it was not known to be silent.
+    heard_at: Instant,
+    is_silent: bool,
+}
+
+impl Copier {
+    /// Shows how far its copy is; or says, once, that it does not answer, and in the end gives it up.
+    fn look(
+        &mut self,
+        copy: Option<&Copying>,
+        client: &Client,
+        streams: &mut Streams<'_>,
+        watched: &Watched,
+    ) -> Option<CtlError> {
+        let Some(silent) = copy.filter(|copy| !copy.silence.is_empty()) else {
+            (self.heard_at, self.is_silent) = (Instant::now(), false);
+            if let Some(copy) = copy {
+                watched.show(copy);
+            }
+            return None;
+        };
+        if !self.is_silent {
+            let line = format!("waiting for the data node at {}: {}", silent.dest, silent.silence);
+            watched.aside(|| streams.tell(&line));
+            self.is_silent = true;
+        }
+        (self.heard_at.elapsed() >= client.timeout()).then(|| CtlError::TimedOut {
+            node: format!("the data node at {}", silent.dest),
+            timeout: client.timeout(),
+            advice: "it stays an owner of the shard, and copies it when it is back; kill-copy-shard takes that back",
+        })
     }
 }

@@ -34,12 +34,19 @@ impl Watched {
         self
     }
 
-    /// Shows what the server says of its copies.
-    pub(crate) fn show(&self, copies: &[Copying]) {
-        let Some((shard, dest)) = &self.copy else { return };
-        let Some(copy) = copies.iter().find(|copy| copy.shard_id == *shard && copy.dest == *dest) else {
-            return;
-        };
+    /// The copy that is watched, among those the server tells of.
+    pub(crate) fn find<'c>(&self, copies: &'c [Copying]) -> Option<&'c Copying> {
+        let (shard, dest) = self.copy.as_ref()?;
+        copies.iter().find(|copy| copy.shard_id == *shard && copy.dest == *dest)
+    }
+
+    /// Says something without the bar getting in the way.
+    pub(crate) fn aside(&self, say: impl FnOnce()) {
+        self.bar.suspend(say);
+    }
+
+    /// Shows how far the copy is.
+    pub(crate) fn show(&self, copy: &Copying) {
         if copy.total_size == 0 {
             return;
         }

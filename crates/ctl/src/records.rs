@@ -173,6 +173,9 @@ pub(crate) struct Copying {
     pub(crate) current_size: u64,
     #[serde(default, deserialize_with = "moment")]
     pub(crate) started_at: Option<Timestamp>,
+    /// Why nothing is known of it but what it is, if so: the node that is to get the shard does not answer.
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) silence: String,
 }
 
 /// `GET /shard-repair/status`.

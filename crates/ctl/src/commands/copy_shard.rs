@@ -55,8 +55,14 @@ pub(crate) async fn status(context: &mut Context<'_, '_>) -> Result<(), CtlError
     context.no_arguments()?;
     let copies: Option<Vec<Copying>> =
         context.client.meta(&Call::get("/copy-shard-status", &[])).await?.json()?;
-    let rows: Vec<Vec<String>> = copies
-        .unwrap_or_default()
+    let (known, silent): (Vec<Copying>, Vec<Copying>) =
+        copies.unwrap_or_default().into_iter().partition(|copy| copy.silence.is_empty());
+    for Copying { shard_id, dest, silence, .. } in silent {
+        context
+            .streams
+            .tell(&format!("of the copy of shard {shard_id} to {dest} nothing is known: {silence}"));
+    }
+    let rows: Vec<Vec<String>> = known
         .into_iter()
         .map(|copy| {
             vec![

@@ -26,3 +26,41 @@ async fn a_refusal_ends_the_wait() {
         Ran::failed("copy-shard: operation exited with error: \"d1:8088\" is not an owner of shard 7\n")
     );
 }
+
+const SILENT: &str =
+    r#"[{"source":"","dest":"d2:8088","shard-id":7,"silence":"d2:8088 did not answer within 3s"}]"#;
+
+#[tokio::test]
+async fn a_data_node_that_does_not_answer_is_named_and_given_up() {
+    let node = StandIn::start(&[
+        ("POST /copy-shard", Reply::no_content().after(Duration::from_secs(60))),
+        ("GET /copy-shard-status", Reply::ok(SILENT)),
+    ])
+    .await;
+    let ran = node.ctl("-timeout 1500ms copy-shard d1:8088 d2:8088 7").await;
+    assert_eq!(
+        ran,
+        Ran::failed(
+            "waiting for the data node at d2:8088: d2:8088 did not answer within 3s\n\
+             copy-shard: the data node at d2:8088 did not answer within 1.5s (-timeout); it stays an owner of the shard, and \
+             copies it when it is back; kill-copy-shard takes that back\n"
+        )
+    );
+    // Of copies to other nodes, and of other shards, it says nothing.
+    for line in ["-timeout 300ms copy-shard d1:8088 d3:8088 7", "-timeout 300ms copy-shard d1:8088 d2:8088 8"]
+    {
+        let node = StandIn::start(&[
+            ("POST /copy-shard", Reply::no_content().after(Duration::from_millis(1500))),
+            ("GET /copy-shard-status", Reply::ok(SILENT)),
+        ])
+        .await;
+        let ran = node.ctl(line).await;
+        assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{line}");
+    }
+    let ran = node.ctl("copy-shard-status").await;
+    assert_eq!(
+        ran.err,
+        "of the copy of shard 7 to d2:8088 nothing is known: d2:8088 did not answer within 3s\n"
+    );
+    assert!(ran.status == 0 && !ran.out.contains("d2"), "{}", ran.out);
+}

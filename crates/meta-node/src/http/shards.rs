@@ -304,20 +304,58 @@ pub(super) async fn copy(State(api): State<Api>, Fields(form): Fields) -> Answer
     }
 }
 
-/// All that are under way, at every data node that answers.
+/// A copy, as `copy-shard-status` shows it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ShownCopy {
+    #[serde(flatten)]
+    copy: CopyStatus,
+    /// Why the node that is to get the shard says nothing of it, if it does not; then neither source nor sizes are known.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    silence: String,
+}
+
+/// All that are under way, as the data nodes tell that get a shard; of those that do not answer, which they are to get.
 pub(super) async fn copies(State(api): State<Api>) -> Answer {
     let catalogue = api.node.catalogue().1;
     let joining: BTreeSet<_> =
         catalogue.live_shards().flat_map(|shard| shard.joining.iter().copied()).collect();
     let nodes = catalogue.data_nodes().iter().filter(|node| joining.contains(&node.id));
     let asked = nodes.map(|node| async {
-        let copies: Result<StatusAnswer, CallError> =
+        let told: Result<StatusAnswer, CallError> =
             tell(api.node.to_data_nodes(), &node.tcp_addr, STATUS, &Nothing {}, ASK_LIMIT).await;
-        copies.map(|copies| copies.copies).unwrap_or_default()
+        match told {
+            Ok(told) => {
+                let shown = |copy| ShownCopy { copy, silence: String::new() };
+                told.copies.into_iter().map(shown).collect()
+            }
+            Err(error) => unheard_of(&catalogue, node, &error),
+        }
     });
-    let mut copies: Vec<CopyStatus> = join_all(asked).await.into_iter().flatten().collect();
-    copies.sort_by_key(|copy| copy.shard_id);
+    let mut copies: Vec<ShownCopy> = join_all(asked).await.into_iter().flatten().collect();
+    copies.sort_by_key(|shown| shown.copy.shard_id);
     json(&copies)
+}
+
+/// The shards that a node is to get which does not answer.
+fn unheard_of(catalogue: &Catalogue, node: &DataNode, error: &CallError) -> Vec<ShownCopy> {
+    let mut shown = Vec::new();
+    for database in catalogue.databases() {
+        for policy in &database.retention_policies {
+            let shards = policy.live_shard_groups().flat_map(|group| &group.shards);
+            shown.extend(shards.filter(|shard| shard.joining.contains(&node.id)).map(|shard| ShownCopy {
+                copy: CopyStatus {
+                    dest: node.tcp_addr.clone(),
+                    database: database.name.clone(),
+                    policy: policy.name.clone(),
+                    shard_id: shard.id,
+                    ..CopyStatus::default()
+                },
+                silence: error.to_string(),
+            }));
+        }
+    }
+    shown
 }
 
 pub(super) async fn kill_copy(State(api): State<Api>, Fields(form): Fields) -> Answer {
