@@ -121,6 +121,8 @@ def test_a_cluster_is_formed_and_shown(start_cluster, skywatch_bin, tmp_path):
     # The kinds of nodes are told apart before anything happens.
     wrong = cluster.try_ctl("add-data", cluster.metas[0].http)
     assert wrong.returncode == 1 and "is a meta node, not a data node" in wrong.stderr, wrong
+    wrong = cluster.try_ctl("add-data", "bad addr")
+    assert wrong.returncode == 1 and '"bad addr:8088" is no address of a node' in wrong.stderr, wrong
     unknown = cluster.try_ctl("remove-data", "127.0.0.1:1")
     assert unknown.returncode == 1
     assert unknown.stderr == "remove-data: operation exited with error: node not found: 127.0.0.1:1\n"

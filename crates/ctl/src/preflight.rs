@@ -25,6 +25,7 @@ pub(crate) async fn check(
     node: &str,
     target: Option<&str>,
 ) -> Result<(), CtlError> {
+    address::check(node)?;
     let call = Call::get("/show-cluster", &[]);
     let answer = match target {
         Some(target) => context.client.at(Kind::Meta, target, &call).await,

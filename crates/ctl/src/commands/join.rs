@@ -2,7 +2,7 @@
 
 use crate::{
     CtlError,
-    address::{DATA_TCP_PORT, META_HTTP_PORT, with_port},
+    address::{self, DATA_TCP_PORT, META_HTTP_PORT, with_port},
     client::{Call, Kind},
     commands::Context,
     preflight,
@@ -33,6 +33,7 @@ pub(crate) async fn run(context: &mut Context<'_, '_>) -> Result<(), CtlError> {
         [address] => with_port(address, META_HTTP_PORT),
         [_, extra, ..] => return Err(CtlError::local(format!("unknown argument: {extra}"))),
     };
+    address::check(&target)?;
     context.streams.print(&format!("Joining meta node at {target}"))?;
     if let Err(error) = context.client.at(Kind::Meta, &target, &Call::get("/status", &[])).await {
         return unreachable(context, &target, &error);

@@ -7,6 +7,25 @@ const META_NODE: &str = r#"{"id":1,"addr":"m1:8091","httpScheme":"http","tcpAddr
 const DATA_NODE: &str = r#"{"id":4,"tcpAddr":"127.0.0.1:1","httpAddr":"127.0.0.1:2","httpScheme":"http","status":"joined","version":""}"#;
 
 #[tokio::test]
+async fn what_is_no_address_is_refused_before_anybody_is_asked() {
+    let node = StandIn::start(&[]).await;
+    let told = "is no address of a node: a name or an IP address is expected, with a port or without, such as d1:8088";
+    for (words, command, address) in [
+        (vec!["add-data", "bad addr"], "add-data", "bad addr:8088"),
+        (vec!["add-data", "d1:808800"], "add-data", "d1:808800"),
+        (vec!["add-data", ":8088"], "add-data", ":8088"),
+        (vec!["add-meta", "m1/x"], "add-meta", "m1/x:8091"),
+        (vec!["update-data", "d1:8088", "d2:port"], "update-data", "d2:port"),
+        (vec!["join", "m 1"], "join", "m 1:8091"),
+    ] {
+        let words = ["-bind", &node.address].into_iter().chain(words).map(str::to_owned).collect::<Vec<_>>();
+        let ran = ctl_words(&words, "").await;
+        assert_eq!(ran, Ran::failed(&format!("{command}: {address:?} {told}\n")), "{words:?}");
+    }
+    assert!(node.asked().is_empty());
+}
+
+#[tokio::test]
 async fn nodes_are_added_and_updated() {
     let node = StandIn::start(&[
         ("GET /show-cluster", Reply::ok(NOBODY)),
@@ -143,7 +162,7 @@ const MEMBERS: &str = r#"{"data":[],"meta":[{"id":1,"addr":"m1:8091","tcpAddr":"
 #[tokio::test]
 async fn a_node_that_would_be_localhost_to_others_is_refused() {
     let node = StandIn::start(&[("GET /show-cluster", Reply::ok(MEMBERS))]).await;
-    for line in ["add-data localhost:8088", "add-meta 127.0.0.1:8091", "add-data :8088"] {
+    for line in ["add-data localhost:8088", "add-meta 127.0.0.1:8091"] {
         let ran = node.ctl(line).await;
         assert_eq!((ran.status, ran.out.as_str()), (1, ""), "{line}");
         assert!(
