@@ -231,6 +231,7 @@ mod tests {
         net::TcpListener,
         os::unix::net::UnixListener,
         thread,
+        time::Duration,
     };
 
     use super::*;
@@ -278,6 +279,34 @@ mod tests {
         drop(listener);
         let told = client(&url).ping().await.unwrap_err().to_string();
         assert!(told.contains("Connection refused") && told.contains("is the server running"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_falls_silent_is_not_waited_for() {
+        // Nothing at all, and a body that stops in its midst.
+        for begun in ["", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let server = thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                serve(&mut stream, begun);
+                stream
+            });
+            let silence = Some(Duration::from_secs(1));
+            let client = Client::new(Connection { silence, ..Connection::to(&url).unwrap() }).unwrap();
+            let answer = match client.send(client.get("query")).await {
+                Ok(response) => client.read_bounded(response).await,
+                Err(error) => Err(error),
+            };
+            let error = answer.unwrap_err();
+            assert!(matches!(error, ClientError::Silent { seconds: 1, .. }), "{begun:?}: {error:?}");
+            assert!(!error.is_connection(), "it was there");
+            assert_eq!(
+                error.to_string(),
+                format!("{url} has said nothing for 1 s: is it frozen, or cut off?")
+            );
+            drop(server.join().unwrap());
+        }
     }
 
     #[tokio::test]

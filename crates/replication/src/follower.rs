@@ -419,7 +419,7 @@ impl Catalogues for Follower {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use skywatch_meta::FEATURE_LEVEL;
     use skywatch_storage::fs::OsFs;
 
@@ -434,13 +434,18 @@ mod tests {
         if level > FEATURE_LEVEL {
             catalogue["databases"] = "elsewhere".into();
         }
+        keep(directory.path(), &catalogue);
+        let read = read(&OsFs, &path);
+        (directory, read)
+    }
+
+    /// Leaves a copy of a catalogue in a directory, as a follower would.
+    pub(crate) fn keep(directory: &Path, catalogue: &impl Serialize) {
         let json = serde_json::json!({ "index": 7, "meta_addrs": ["m:8091"], "catalogue": catalogue });
         let mut bytes = MAGIC.to_vec();
         bytes.extend(json.to_string().bytes());
         put_crc(&mut bytes, 0);
-        std::fs::write(&path, bytes).unwrap();
-        let read = read(&OsFs, &path);
-        (directory, read)
+        std::fs::write(directory.join(FILE), bytes).unwrap();
     }
 
     #[test]

@@ -411,3 +411,6 @@ fn read_identity(fs: &dyn Fs, path: &Path) -> io::Result<Option<Identity>> {
     })?;
     Ok(Some(identity))
 }
+
+#[cfg(test)]
+mod tests;
