@@ -35,6 +35,11 @@ fn profile() -> Profile {
 
 /// What a node answers that has joined `CLUSTER`, whose catalogue as it knows it names the node or does not any more.
 async fn asked_to_join(is_named: bool, meta_addr: &str, cluster_id: u64) -> Result<NodeId, Failure> {
+    asked(is_named, meta_addr, cluster_id).await.map(|(id, _)| id)
+}
+
+/// The same, and which meta nodes it knows from then on, also after a restart.
+async fn asked(is_named: bool, meta_addr: &str, cluster_id: u64) -> Result<(NodeId, Vec<String>), Failure> {
     let mut catalogue = Catalogue::default();
     let mut commands = vec![
         Command::NameCluster { id: CLUSTER },
@@ -56,7 +61,20 @@ async fn asked_to_join(is_named: bool, meta_addr: &str, cluster_id: u64) -> Resu
     let (fs, clock) = (Arc::new(OsFs), Arc::new(SystemClock));
     let seat = Seat::open(fs, directory.path(), Arc::new(Nowhere), clock, profile()).unwrap();
     let question = JoinQuestion { meta_addrs: vec![meta_addr.to_owned()], cluster_id };
-    seat.join(question).await.map(|answer| answer.id)
+    let id = seat.join(question).await?.id;
+    let meta_addrs = seat.follower().meta_addrs();
+    let kept = std::fs::read(directory.path().join(FILE)).unwrap();
+    assert_eq!(
+        serde_json::from_slice::<Identity>(&kept).unwrap(),
+        Identity { node, meta_addrs: meta_addrs.clone() }
+    );
+    Ok((id, meta_addrs))
+}
+
+#[tokio::test]
+async fn a_member_goes_to_other_meta_nodes_of_its_own_cluster() {
+    let (id, meta_addrs) = asked(true, "elsewhere:8091", CLUSTER).await.unwrap();
+    assert_eq!((id, meta_addrs), (NodeId(2), vec!["elsewhere:8091".to_owned()]));
 }
 
 #[tokio::test]
@@ -74,7 +92,11 @@ async fn a_member_of_another_cluster_says_so_and_stays_there() {
         assert_eq!(failure.kind, FailureKind::Conflict);
         failure.text
     };
-    assert_eq!(told(true, "elsewhere:8091", CLUSTER).await, "already joined to cluster");
+    for cluster_id in [CLUSTER + 1, 0] {
+        assert_eq!(told(true, "elsewhere:8091", cluster_id).await, "already joined to cluster");
+    }
+    let removed = told(false, "elsewhere:8091", CLUSTER).await;
+    assert!(removed.starts_with("this node was removed as data node 2 without being asked"), "{removed}");
     // The meta nodes were set up anew at the same addresses.
     let anew = told(true, META, CLUSTER + 1).await;
     assert!(
