@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use skywatch_client::Credentials;
 
 use crate::{
     CtlError, Environment,
@@ -29,32 +30,14 @@ pub struct DataApi {
 pub struct DataApis {
     /// In the order of their numbers.
     pub nodes: Vec<DataApi>,
-    /// Who asks, if the options say so.
-    pub login: Option<Login>,
+    /// Who asks, if the options say so; a token is good for as long as a backup may take.
+    pub login: Option<Credentials>,
     /// Certificates (PEM) that are trusted besides the well-known ones.
     pub ca: Option<String>,
     /// Whether any certificate will do.
     pub insecure: bool,
     /// Longest time to wait for something of an answer, if the options say so.
     pub timeout: Option<Duration>,
-}
-
-/// How to log in at data nodes.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Login {
-    /// A user and a password.
-    Password(String, String),
-    /// A token that is signed with the shared secret, for as long as a backup may take.
-    Token(String),
-}
-
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Password(..) => "Password(..)",
-            Self::Token(_) => "Token(..)",
-        })
-    }
 }
 
 /// How long a token is good for that goes to data nodes.
@@ -75,9 +58,9 @@ pub async fn data_apis(options: &[String], environment: &Environment) -> Result<
         .collect();
     nodes.sort_by_key(|node| node.id);
     let login = match options.auth {
-        Auth::Basic { user, password } => Some(Login::Password(user, password)),
+        Auth::Basic { user, password } => Some(Credentials::Password { user, password }),
         Auth::Jwt { user, secret } => {
-            Some(Login::Token(sign(&secret, &user, Timestamp::now().as_second(), TOKEN_LIFE)?))
+            Some(Credentials::Token(sign(&secret, &user, Timestamp::now().as_second(), TOKEN_LIFE)?))
         }
         Auth::None => None,
     };

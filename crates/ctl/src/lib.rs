@@ -32,7 +32,7 @@ mod token;
 mod usage;
 
 pub use command::run;
-pub use data_apis::{DataApi, DataApis, Login, data_apis};
+pub use data_apis::{DataApi, DataApis, data_apis};
 pub use description::{CommandDescription, OptionDescription, commands, global_options};
 pub use error::CtlError;
 pub use go_duration::parse as parse_go_duration;

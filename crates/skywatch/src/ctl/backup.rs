@@ -12,12 +12,12 @@ use skywatch_backup::{
     BackupOptions, Changes, Cluster, HttpServer, Part, Progress, RestoreSummary, Selection, Verification,
     backup, estimate, list, restore, verify,
 };
-use skywatch_client::{Connection, Credentials, Place};
+use skywatch_client::{Connection, Place};
 use skywatch_cluster::{
     Node, NodeConfig,
     backup::{Backups, Times},
 };
-use skywatch_ctl::{DataApi, Environment, Login, data_apis};
+use skywatch_ctl::{DataApi, Environment, data_apis};
 use skywatch_query::Limits;
 use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
 
@@ -74,15 +74,11 @@ fn reach(
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let apis = runtime.block_on(data_apis(global, &Environment::of_this_machine(program)))?;
-    let login = apis.login.map(|login| match login {
-        Login::Password(user, password) => Credentials::Password { user, password },
-        Login::Token(token) => Credentials::Token(token),
-    });
     let mut nodes: Vec<(u64, Box<dyn Backups>)> = Vec::new();
     for api in &apis.nodes {
         let Connection { place, .. } = Connection::to(&api.url)?;
         // The options of this command come first: the data nodes may know other users than the meta nodes.
-        let credentials = server.credentials.clone().or_else(|| login.clone());
+        let credentials = server.credentials.clone().or_else(|| apis.login.clone());
         let connection = Connection {
             place: Place::clone(&place),
             credentials,
