@@ -15,7 +15,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Time,
+    Edition, Time,
     evaluate::{Evaluation, evaluate},
     labels::{hash, shorten},
     limits::{DELIVERY_LOG_MAX, ERROR_TEXT_MAX},
@@ -66,6 +66,9 @@ pub(crate) enum Command {
 /// What is kept across restarts.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
+    /// Which state this is. States of before there were editions are older than all.
+    #[serde(default)]
+    pub(crate) edition: Edition,
     saved_at: Time,
     rules: Vec<RuleSnapshot>,
     groups: Vec<Group>,
@@ -74,6 +77,11 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// The same as this edition.
+    pub(crate) fn of(self, edition: Edition) -> Self {
+        Self { edition, ..self }
+    }
+
     pub(crate) fn saved_at(&self) -> Time {
         self.saved_at
     }
@@ -198,10 +206,11 @@ impl Core {
         std::mem::take(&mut self.dirty)
     }
 
-    /// What is to be stored.
+    /// What is to be stored; whoever stores it says which edition it is.
     pub(crate) fn snapshot(&self, now: Time) -> Snapshot {
         let rules = self.rules.iter().filter(|(_, running)| running.state.instances().len() > 0);
         Snapshot {
+            edition: Edition::default(),
             saved_at: now,
             rules: rules
                 .map(|(uid, running)| RuleSnapshot {

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    Clock, Time,
+    Clock, Edition, Time,
     config::{ConfigError, Environment, ProcessEnvironment, Sources},
     core::{Command, Core, Event},
     evaluate::query_text,
@@ -42,6 +42,9 @@ pub struct EngineOptions {
     pub state_dir: PathBuf,
     /// Database of rules that name none.
     pub database: String,
+    /// The count with which the lease was granted under which it evaluates; `None` on a server that needs no lease. See
+    /// [`Edition`].
+    pub term: Option<u64>,
     /// Address of the console for links in messages.
     pub console_url: Option<String>,
     /// How often the files are looked at.
@@ -57,6 +60,7 @@ impl EngineOptions {
             rules: rules.into(),
             state_dir: state_dir.into(),
             database: "telegraf".to_owned(),
+            term: None,
             console_url: None,
             reload_every: Duration::from_secs(2),
             environment: Arc::new(ProcessEnvironment),
@@ -108,6 +112,8 @@ struct Shared {
     database: String,
     /// Everything of the status that is not the core's.
     status: Mutex<StatusView>,
+    /// What is on disk.
+    saved: watch::Sender<Edition>,
 }
 
 impl Shared {
@@ -151,18 +157,21 @@ impl AlertEngine {
             "alert rules loaded from {}",
             options.rules.display()
         );
+        let stored = loaded.snapshot.edition;
         let core = Core::new(Arc::new(config), options.console_url.clone(), loaded.snapshot, now);
         let status = StatusView { state_problem: loaded.problem, ..StatusView::default() };
         let shared = Arc::new(Shared {
             core: Mutex::new(core),
             database: options.database.clone(),
             status: Mutex::new(status),
+            saved: watch::Sender::new(stored),
         });
         let loaded = sources.fingerprint(options.environment.as_ref());
         let (stop, stopped) = watch::channel(false);
         let (events, inbox) = mpsc::unbounded_channel();
         let runtime = Runtime {
             shared: Arc::clone(&shared),
+            edition: options.term.map_or(stored, |granted| stored.succeeded_by(granted)),
             options,
             source,
             clock,
@@ -203,6 +212,11 @@ impl AlertHandle {
         self.shared.core().metrics()
     }
 
+    /// Which state is on disk; tells of every newer one.
+    pub fn saved(&self) -> watch::Receiver<Edition> {
+        self.shared.saved.subscribe()
+    }
+
     /// Stops evaluating, waits for messages that are being posted, stores the state.
     pub async fn shutdown(&self) {
         self.stop.send_replace(true);
@@ -229,6 +243,8 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 struct Runtime<S, C> {
     shared: Arc<Shared>,
+    /// Of what was stored last, or was to be.
+    edition: Edition,
     options: EngineOptions,
     source: Arc<S>,
     clock: C,
@@ -294,7 +310,9 @@ impl<S: QuerySource, C: Clock> Runtime<S, C> {
         }
     }
 
-    async fn save(&self, snapshot: crate::core::Snapshot) {
+    async fn save(&mut self, snapshot: crate::core::Snapshot) {
+        self.edition = self.edition.next();
+        let snapshot = snapshot.of(self.edition);
         let store = self.store.clone();
         let result = blocking(move || store.save(&snapshot)).await;
         let mut core = self.shared.core();
@@ -303,6 +321,7 @@ impl<S: QuerySource, C: Clock> Runtime<S, C> {
             Ok(()) => {
                 core.metrics_mut().saves += 1;
                 status.save_error = None;
+                self.shared.saved.send_replace(self.edition);
             }
             Err(error) => {
                 core.metrics_mut().save_failures += 1;

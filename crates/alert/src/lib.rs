@@ -15,6 +15,7 @@
 mod alert;
 mod config;
 mod core;
+mod edition;
 mod engine;
 mod evaluate;
 mod expression;
@@ -37,10 +38,12 @@ pub mod testing;
 
 pub use alert::{Alert, Kind};
 pub use config::{ConfigError, Environment, Position, Problem, ProcessEnvironment, Sources};
+pub use edition::Edition;
 pub use engine::{AlertEngine, AlertHandle, EngineOptions, StartError};
 pub use evaluate::{Evaluation, EvaluationError, Sample, evaluate};
 pub use expression::{Evaluator, LabelledNumber, MathError, MathExpr, ReduceMode, Reducer};
 pub use labels::Labels;
+pub use limits::STATE_BYTES_MAX;
 pub use metrics::Metrics;
 pub use notify::queue::{Attempt, ChannelStatus, DeliveryRecord};
 pub use rule::{
@@ -50,7 +53,7 @@ pub use rule::{
 pub use secret::{WebhookUrl, WebhookUrlError};
 pub use source::{Point, QueryFailure, QuerySource, Series};
 pub use state::{Command, Event, Instance, RuleState, State};
-pub use store::StoreError;
+pub use store::{StateProblem, StoreError, StoredState, adopt_state, stored_state};
 pub use template::{Template, TemplateError};
 pub use time::{Clock, SystemClock, Time};
 pub use view::{ChannelView, InstanceView, RuleView, StatusView, Transition};

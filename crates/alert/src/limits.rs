@@ -26,6 +26,8 @@ pub(crate) const EVALUATIONS_CONCURRENT_MAX: usize = 4;
 pub(crate) const RENDERED_BYTES_MAX: usize = 64 << 10;
 /// Steps one template may take, so that nested ranges end.
 pub(crate) const TEMPLATE_STEPS_MAX: usize = 100_000;
+/// Bytes of a stored state that another node is given, or takes over.
+pub const STATE_BYTES_MAX: usize = 64 << 20;
 /// Notices that wait for one contact point; beyond it they are merged into one, never dropped.
 pub(crate) const NOTICES_WAITING_MAX: usize = 64;
 /// Entries of the delivery log.

@@ -1,9 +1,10 @@
 //! What the engine counts about itself.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-/// Counters since the start, and gauges of now.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+/// Counters since the start, and gauges of now. They travel between nodes: what one of another release does not tell is 0.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Metrics {
     /// Rules loaded (gauge).
     pub rules: u64,

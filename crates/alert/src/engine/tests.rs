@@ -345,3 +345,46 @@ async fn a_start_that_cannot_be_names_why() {
     let error = AlertEngine::start(options, Arc::clone(&rig.source), SystemClock).await.unwrap_err();
     assert!(error.to_string().starts_with("create "), "{error}");
 }
+
+#[tokio::test]
+async fn another_node_goes_on_where_one_was_killed() {
+    let rig = Rig::new().await;
+    let dir = |node: &str| rig.dir.path().join(node);
+    let start = async |node: &str, granted| {
+        let options = EngineOptions { state_dir: dir(node), term: Some(granted), ..rig.options() };
+        AlertEngine::start(options, Arc::clone(&rig.source), SystemClock).await.unwrap()
+    };
+    let hand_over = |from: &str, to: &str| {
+        let state = crate::stored_state(&dir(from)).unwrap().unwrap();
+        assert!(crate::adopt_state(&dir(to), &state).unwrap());
+        state.edition()
+    };
+    rig.source.set(&[("web-1", 95.0)]);
+    let first = start("first", 3).await;
+    until("the message", || first.metrics().delivered == 1).await;
+    let on_disk = || fs::read_to_string(dir("first").join("alerts.state")).unwrap();
+    until("the answer on disk", || on_disk().contains(r#""attempt":"delivered""#)).await;
+    let stored = hand_over("first", "second");
+    // Without a word, as a process that is killed.
+    drop(first);
+
+    let second = start("second", 9).await;
+    a_while().await;
+    assert_eq!(rig.titles(), ["🔴 Firing: High CPU"], "what fires on is no news");
+    assert_eq!(second.rules()[0].state, "firing");
+    let newest = *second.saved().borrow();
+    assert!(newest.term == 9 && newest > stored, "{newest} follows {stored}");
+    assert_eq!(hand_over("second", "first"), newest);
+    drop(second);
+
+    // The catalogue may have been made anew, and count its grants from 1.
+    rig.source.set(&[("web-1", 5.0)]);
+    let third = start("first", 1).await;
+    until("the end", || rig.titles().len() == 2).await;
+    a_while().await;
+    assert_eq!(rig.titles()[1..], ["✅ Resolved: High CPU"], "an end is told once");
+    third.shutdown().await;
+    let last = *third.saved().borrow();
+    assert!(last > newest, "{last} follows {newest}");
+    assert_eq!(crate::stored_state(&dir("first")).unwrap().unwrap().edition(), last);
+}
