@@ -24,18 +24,25 @@ export default function AlertsPage() {
   if (alerts.isError && !alerts.data) return <Failure error={alerts.error} onRetry={() => void alerts.refetch()} />;
   if (!alerts.data) return <Loading />;
   const { source, source_error: sourceError, notification_error: deliveryError, notifications_queued: queued } = alerts.data;
+  const { evaluated_by: evaluator, evaluator_error: evaluatorError, age_ms: age, instances_left_out: leftOut } = alerts.data;
   const counts = STATES.map((one) => ({ ...one, count: alerts.data.rules.filter((rule) => rule.state === one.state).length }));
   return (
     <div className={classes.page}>
-      <Toolbar title="Alerts" source={source && <>from <code>{source}</code></>}>
+      <Toolbar title="Alerts" source={source && <>from <code>{source}</code>{evaluator && <>, evaluated by <code>{evaluator}</code></>}</>}>
         <SegmentedControl value={state} onChange={(next) => setState(next as AlertState | 'all')} aria-label="State"
           data={[{ value: 'all', label: `All ${alerts.data.rules.length}` }, ...counts.filter(({ count, state: one }) => count > 0 || one === 'firing').map(({ state: value, text, count }) => ({ value, label: `${text} ${count}` }))]} />
         <TextInput placeholder="Find a rule or label" value={filter} leftSection={<Icon name="search" size={13} />} aria-label="Find a rule or label"
           onChange={(event) => setFilter(event.currentTarget.value)} />
       </Toolbar>
+      {evaluatorError && (
+        <Problem>
+          {age === null ? 'Nothing is known of the alerts yet' : `This was seen ${humanDuration(Math.max(1_000, age))} ago, nothing newer is known`}: {evaluatorError}
+        </Problem>
+      )}
+      {leftOut > 0 && <Problem>{leftOut} series are not shown here: there are too many to be told by another node</Problem>}
       {sourceError && <Problem>The rules file cannot be used, its last good version is in force: {sourceError}</Problem>}
       {deliveryError && <Problem>A notification was not delivered: {deliveryError}{queued > 0 ? ` (${queued} waiting)` : ''}</Problem>}
-      {alerts.data.rules.length === 0 ? (
+      {alerts.data.rules.length === 0 && evaluatorError ? null : alerts.data.rules.length === 0 ? (
         <Message icon="bell" title="No alert rules">
           <p>Rules come from a file. This prints one to begin with:</p>
           <pre className={classes.code}>skywatch config default alerts &gt; alerts.yaml{'\n'}skywatch run --alerts alerts.yaml</pre>

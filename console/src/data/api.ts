@@ -51,6 +51,14 @@ export interface AlertsSnapshot {
   rules: AlertRule[];
   notifications_queued: number;
   notification_error: string | null;
+  /** Instances that there was no room for between nodes. */
+  instances_left_out: number;
+  /** In a cluster: the node that evaluates. */
+  evaluated_by: string | null;
+  /** How old this is, where another node evaluates. */
+  age_ms: number | null;
+  /** Why nothing newer is known of the evaluating node. */
+  evaluator_error: string | null;
 }
 
 export interface ClusterMetaNode {

@@ -1,7 +1,7 @@
 //! What the alerts page shows, as plain records: the alerting engine fills them in, the console only serves them.
 
 use axum::{Json, extract::State};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::router::Console;
 
@@ -30,8 +30,9 @@ impl AlertsView for NoAlerts {
     }
 }
 
-/// Everything the alerts page shows.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+/// Everything the alerts page shows. The nodes of a cluster tell it to each other in this form.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AlertsSnapshot {
     /// The file the rules come from, or `None` when alerting is off.
     pub source: Option<String>,
@@ -43,10 +44,18 @@ pub struct AlertsSnapshot {
     pub notifications_queued: u64,
     /// The latest delivery that failed, in words.
     pub notification_error: Option<String>,
+    /// Instances that are not among the rules' since there are too many for one node to tell another.
+    pub instances_left_out: u64,
+    /// The node of a cluster that evaluates the rules, as `host:port`; `None` on a single server, and while none is known.
+    pub evaluated_by: Option<String>,
+    /// How old all this is, in milliseconds, where another node evaluates.
+    pub age_ms: Option<u64>,
+    /// Why nothing newer is known from the node that should be evaluating, if so.
+    pub evaluator_error: Option<String>,
 }
 
 /// A rule and what its latest evaluation said.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AlertRule {
     /// Unique among the rules.
     pub uid: String,
@@ -77,7 +86,7 @@ pub struct AlertRule {
 }
 
 /// One series that a rule watches.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AlertInstance {
     /// What tells it from the rule's other instances, as (key, value), sorted by key.
     pub labels: Vec<(String, String)>,
@@ -92,7 +101,7 @@ pub struct AlertInstance {
 }
 
 /// The states of an alert, calm first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertState {
     /// The rule is not evaluated, for its file says so.

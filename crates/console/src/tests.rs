@@ -544,6 +544,9 @@ async fn alerts_are_what_the_view_says_now() {
     assert_eq!(json["rules"][0]["instances"][0]["state"], "firing");
     assert_eq!(json["rules"][0]["instances"][0]["value_text"], "95.5 %");
     assert_eq!(json["rules"][0]["database"], "telegraf");
+    assert_eq!(serde_json::from_slice::<AlertsSnapshot>(&body).unwrap(), snapshot, "another node reads it");
+    let other: AlertsSnapshot = serde_json::from_str(r#"{"rules": [], "of a later release": 1}"#).unwrap();
+    assert_eq!(other, AlertsSnapshot::default());
 
     let (_, _, body) = get(console("http://127.0.0.1:1"), "/api/alerts").await;
     assert_eq!(json_of(&body)["rules"], json!([]));

@@ -1,5 +1,6 @@
-//! The alert engine wired to the node, the console and /metrics.
+//! The alert engine wired to the node, the console and /metrics; in a cluster also to the other nodes.
 
+mod desk;
 mod leased;
 mod metrics;
 mod source;
@@ -12,12 +13,15 @@ use std::{
 
 use anyhow::{Context, Result};
 use skywatch_alert::{
-    AlertConfig, AlertEngine, AlertHandle, EngineOptions, ProcessEnvironment, Sources, SystemClock,
+    AlertConfig, AlertEngine, AlertHandle, Edition, EngineOptions, Metrics, ProcessEnvironment, Sources,
+    SystemClock,
 };
 use skywatch_cluster::Node;
-use skywatch_console::AlertsView;
+use skywatch_console::{AlertsSnapshot, AlertsView};
 use skywatch_http::MetricsSource;
+use tokio::sync::watch;
 
+pub(crate) use desk::Desk;
 pub(crate) use leased::LeasedAlerts;
 
 /// What `skywatch config default alerts` prints.
@@ -30,23 +34,25 @@ pub(crate) fn check(path: &Path) -> Result<AlertConfig> {
 
 /// A running engine.
 pub(crate) struct Alerts {
-    handle: Arc<AlertHandle>,
+    handle: AlertHandle,
     rules: PathBuf,
 }
 
 impl Alerts {
-    /// Starts evaluating the rules of a file over a node; state is kept in `state_dir`.
+    /// Starts evaluating the rules of a file over a node; state is kept in `state_dir`. `term` is that of the lease under
+    /// which a member of a cluster evaluates.
     pub(crate) async fn start(
         rules: PathBuf,
         node: Arc<Node>,
         state_dir: &Path,
         console_url: Option<String>,
+        term: Option<u64>,
     ) -> Result<Self> {
-        let options = EngineOptions { console_url, ..EngineOptions::new(&rules, state_dir) };
+        let options = EngineOptions { console_url, term, ..EngineOptions::new(&rules, state_dir) };
         let source = Arc::new(source::NodeSource::new(node));
         let handle =
             AlertEngine::start(options, source, SystemClock).await.context("cannot start alerting")?;
-        Ok(Self { handle: Arc::new(handle), rules })
+        Ok(Self { handle, rules })
     }
 
     /// For the banner.
@@ -55,19 +61,34 @@ impl Alerts {
         format!("{count} rule{} from {}", if count == 1 { "" } else { "s" }, self.rules.display())
     }
 
-    /// For the console.
-    pub(crate) fn view(&self) -> Arc<dyn AlertsView> {
-        let (handle, rules) = (Arc::clone(&self.handle), self.rules.clone());
-        Arc::new(move || view::snapshot(&handle, &rules))
+    /// For the console of a single server.
+    pub(crate) fn view(self: &Arc<Self>) -> Arc<dyn AlertsView> {
+        let alerts = Arc::clone(self);
+        Arc::new(move || alerts.page())
     }
 
-    /// For /metrics.
-    pub(crate) fn metrics(&self) -> Arc<dyn MetricsSource> {
-        Arc::new(metrics::AlertMetrics::new(Arc::clone(&self.handle)))
+    /// For /metrics of a single server.
+    pub(crate) fn metrics(self: &Arc<Self>) -> Arc<dyn MetricsSource> {
+        Arc::new(metrics::AlertMetrics::new(Arc::clone(self)))
+    }
+
+    /// What the console shows, as of now.
+    fn page(&self) -> AlertsSnapshot {
+        view::snapshot(&self.handle, &self.rules)
+    }
+
+    /// What is counted, as of now.
+    fn counted(&self) -> Metrics {
+        self.handle.metrics()
+    }
+
+    /// Which state is on disk.
+    fn saved(&self) -> watch::Receiver<Edition> {
+        self.handle.saved()
     }
 
     /// Stops evaluating and stores the state.
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn stop(&self) {
         self.handle.shutdown().await;
     }
 }

@@ -174,7 +174,7 @@ async fn once(
     let noted = Arc::clone(&is_removed);
     let place = Place {
         membership,
-        opened: Box::new(move |node| answer_more(node, &later)),
+        opened: Box::new(move |node, more| answer_more(node, more, &later)),
         to_meta: (Arc::clone(&to_meta) as _, cluster.meta_tls.is_some()),
         metrics: vec![Arc::new(CallMetrics { transports: vec![to_data, to_meta], answered }) as _]
             .into_iter()
@@ -229,9 +229,9 @@ fn wait_to_be_joined(name: &str, answering: AbortHandle) -> Watched {
     })
 }
 
-/// The calls that only a member answers.
-fn answer_more(node: &Arc<Node>, later: &OnceLock<Router>) {
-    if later.set(node.calls()).is_err() {
+/// The calls that only a member answers: those of the node, and more.
+fn answer_more(node: &Arc<Node>, more: Router, later: &OnceLock<Router>) {
+    if later.set(node.calls().and(more)).is_err() {
         tracing::error!("the calls of a member are answered already");
     }
 }

@@ -22,7 +22,7 @@ use skywatch_console::{AlertsView, ClusterView, ConsoleConfig, NoAlerts, NoClust
 use skywatch_http::{HttpConfig, InProcessUser, MetricsSource, Server};
 use skywatch_listeners::Listeners;
 use skywatch_monitor::Monitor;
-use skywatch_rpc::Transport;
+use skywatch_rpc::{Router, Transport};
 use skywatch_storage::{CardinalityLimits, Durability, MemoryBudget};
 use skywatch_subscriber::Subscriber;
 use tokio::{
@@ -33,7 +33,7 @@ use tokio::{
 
 use crate::{
     agent_control::{self, Origin},
-    alerts::{self, Alerts, LeasedAlerts},
+    alerts::{self, Alerts, Desk, LeasedAlerts},
     allocator,
     cli::{DurabilityMode, RunArgs},
     cluster_view::Surroundings,
@@ -66,8 +66,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     result.map(|()| ExitCode::SUCCESS)
 }
 
-/// What is done with a node that has opened.
-pub(crate) type Opened = Box<dyn FnOnce(&Arc<Node>) + Send>;
+/// What is done with a node that has opened, and with the calls of other nodes that are answered here, beside its own.
+pub(crate) type Opened = Box<dyn FnOnce(&Arc<Node>, Router) + Send>;
 
 /// What makes a server a member of a cluster.
 pub(crate) struct Place {
@@ -126,8 +126,9 @@ pub(crate) async fn start_and_wait(settings: RunSettings, place: Option<Place>) 
         None => Node::open(config),
     });
     let node = opening.await.context("opening the store")??;
+    let desk = node.member().map(|member| Desk::new(member, settings.data.dir.join("alerts")));
     if let Some(opened) = opened {
-        opened(&node);
+        opened(&node, desk.as_ref().map(Desk::router).unwrap_or_default());
     }
 
     if !is_member && settings.alerts.is_some() || matches!(settings.agent, AgentChoice::ThisHost) {
@@ -163,28 +164,37 @@ pub(crate) async fn start_and_wait(settings: RunSettings, place: Option<Place>) 
     let registry = Arc::clone(server.metrics());
     let (stop_http, http_stopped) = watch::channel(());
     let http = tokio::spawn(server.serve(Arc::clone(&node) as _, closed(http_stopped.clone())));
-    let leased_alerts = LeasedAlerts::start(&settings, &node);
+    let leased_alerts =
+        desk.as_ref().and_then(|desk| LeasedAlerts::start(&settings, &node, desk, console_url.clone()));
     let alerts = match settings.alerts.clone().filter(|_| leased_alerts.is_none()) {
         Some(rules) => {
             let state = settings.data.dir.join("alerts");
-            Some(Alerts::start(rules, Arc::clone(&node), &state, console_url).await?)
+            Some(Arc::new(Alerts::start(rules, Arc::clone(&node), &state, console_url, None).await?))
         }
         None => None,
     };
-    let without = || if leased_alerts.is_some() { "on one of the nodes" } else { "none (--alerts FILE)" };
-    banner.line("Alerts", alerts.as_ref().map_or_else(|| without().into(), Alerts::describe));
-    if let Some(alerts) = &alerts {
-        registry.add(alerts.metrics());
+    let described = match &alerts {
+        Some(alerts) => alerts.describe(),
+        None if settings.alerts.is_some() => "on one of the nodes".to_owned(),
+        None => "none (--alerts FILE)".to_owned(),
+    };
+    banner.line("Alerts", described);
+    let (alerts_view, alert_metrics) = match (&alerts, &desk) {
+        (Some(alerts), _) => (alerts.view(), Some(alerts.metrics())),
+        (None, Some(desk)) => (desk.view(), Some(desk.metrics())),
+        (None, None) => (Arc::new(NoAlerts) as Arc<dyn AlertsView>, None),
+    };
+    if let Some(source) = alert_metrics {
+        registry.add(source);
     }
     let console = console.map(|listener| {
-        let view = alerts.as_ref().map_or_else(|| Arc::new(NoAlerts) as Arc<dyn AlertsView>, Alerts::view);
         let cluster = match to_meta {
             Some((to_meta, meta_tls)) => {
                 Arc::new(Surroundings { node: Arc::clone(&node), to_meta, meta_tls }) as _
             }
             None => Arc::new(NoCluster) as Arc<dyn ClusterView>,
         };
-        start_console(listener, &settings, &api_url, (view, cluster), http_stopped)
+        start_console(listener, &settings, &api_url, (alerts_view, cluster), http_stopped)
     });
     banner.print()?;
     service_manager::ready(serving(&node));

@@ -18,6 +18,7 @@ pub(super) fn snapshot(handle: &AlertHandle, rules: &Path) -> AlertsSnapshot {
                 Some(format!("{}: {error}", channel.contact_point))
             }
         }),
+        ..AlertsSnapshot::default()
     }
 }
 
