@@ -275,7 +275,7 @@ impl Seat {
             }
             if !is_met {
                 // The catalogue was recovered by a meta node that had not been one before.
-                self.keep(Identity { meta_addrs: meta_addrs.clone(), ..identity.clone() })?;
+                self.keep(Identity { meta_addrs: meta_addrs.clone(), ..identity })?;
                 self.follower.use_meta_addrs(meta_addrs);
             }
             return Ok(answer(identity.node));

@@ -16,7 +16,7 @@ fn member(host: &Host) -> Member {
 /// The host begins anew, from what is left somewhere.
 async fn recover(host: &mut Host, left: &Remains) -> Remains {
     let disk = Memory::new();
-    let begun = begin_anew(&disk, left, member(host), 77).unwrap();
+    let begun = begin_anew(&disk, left, member(host), 77).expect("a store can be made");
     host.refit(disk);
     host.boot().await;
     begun
