@@ -87,7 +87,7 @@ function Rule({ rule }: { rule: AlertRule }) {
           <Instances instances={rule.instances} now={now} />
           <pre className={classes.code}>{rule.query}</pre>
           <p className={classes.foot}>
-            Group {rule.group}, evaluated every {humanDuration(rule.interval_secs * 1000)}
+            {rule.group ? `Group ${rule.group}, evaluated` : 'Evaluated'} every {humanDuration(rule.interval_secs * 1000)}
             {rule.evaluated_ms !== null && `, last ${ago(rule.evaluated_ms, now)}`}
             {' · '}
             <Link href={exploreLink(rule)}>Explore this query</Link>
