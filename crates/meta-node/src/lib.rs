@@ -23,7 +23,7 @@ pub use announcements::Announcement;
 pub use data_calls::Watched;
 pub use disk::{Directory, Disk, Memory};
 pub use http::{Authority, Identified, Login, Passwords, Refusal};
-pub use node::{ExecuteError, MembershipError, MetaNode, StartError, Transports};
+pub use node::{ExecuteError, MembershipError, MetaNode, NUMBER_MAX, StartError, Transports};
 pub use raft_types::{Member, Outcome, Types};
 pub use recovery::{INDEX_LEAP, RecoveryError, Remains, begin_anew, remains};
 pub use runtime::SteadyRuntime;

@@ -37,8 +37,8 @@ use crate::{
     succession::{self, Vigil},
 };
 
-/// Numbers that people and JSON can handle.
-const NUMBER_MAX: u64 = (1 << 53) - 1;
+/// The highest number that a member or a cluster is given: people and JSON can handle it.
+pub const NUMBER_MAX: u64 = (1 << 53) - 1;
 
 /// Why a meta node does not start.
 #[derive(Debug, thiserror::Error)]

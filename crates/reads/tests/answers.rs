@@ -475,10 +475,15 @@ fn owners_that_leave_off_or_know_no_conditions_are_asked_on() {
 
 /// A node of a release that does not know these keys of questions.
 fn earlier(source: Arc<Shards>, unknown: &'static [&'static str]) -> Router {
+    passing_on(source, &["read.schema", "read.series", "read.cost", "read.scan"], unknown)
+}
+
+/// An owner that answers these calls and no others, and does not know some words of their questions.
+fn passing_on(source: Arc<Shards>, calls: &[&'static str], unknown: &'static [&'static str]) -> Router {
     let inner = Arc::new(router(source, |work| work()));
-    ["read.schema", "read.series", "read.cost", "read.scan"].into_iter().fold(Router::new(), |old, method| {
+    calls.iter().fold(Router::new(), |outer, &method| {
         let inner = Arc::clone(&inner);
-        old.on(method, move |mut head: serde_json::Value, body: Bytes| {
+        outer.on(method, move |mut head: serde_json::Value, body: Bytes| {
             let inner = Arc::clone(&inner);
             async move {
                 let fields = head.as_object_mut().expect("a question");
@@ -693,21 +698,7 @@ fn series_that_are_remembered_are_not_told_again() {
 fn series_that_are_as_they_were_are_not_asked_for() {
     let mut bench = Bench::new(stamped(300, 10));
     let mute = |bench: &Bench| {
-        let inner = Arc::new(router(Arc::new(Shards(bench.shards.clone())), |work| work()));
-        ["read.schema", "read.scan"].into_iter().fold(Router::new(), |mute, method| {
-            let inner = Arc::clone(&inner);
-            mute.on(method, move |head: serde_json::Value, body: Bytes| {
-                let inner = Arc::clone(&inner);
-                async move {
-                    let head = serde_json::to_vec(&head).expect("it was JSON").into();
-                    let reply = inner.answer(Call { method: method.into(), head, body }).await?;
-                    Ok((
-                        serde_json::from_slice::<serde_json::Value>(&reply.head).expect("an answer"),
-                        reply.body,
-                    ))
-                }
-            })
-        })
+        passing_on(Arc::new(Shards(bench.shards.clone())), &["read.schema", "read.scan"], &[])
     };
     let text = "SELECT last(f) FROM cpu WHERE region = 'us' GROUP BY host";
     let expected = bench.ask(text, |_| true, [Fails::Never; 2]).0;

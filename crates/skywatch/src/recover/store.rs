@@ -9,10 +9,8 @@ use std::{
 
 use anyhow::{Context, Result};
 use rand::Rng;
-use skywatch_meta_node::{Directory, Member, Remains, begin_anew};
+use skywatch_meta_node::{Directory, Member, NUMBER_MAX, Remains, begin_anew};
 
-/// Numbers of members are drawn below this: JSON can tell them.
-const IDENTITY_MAX: u64 = (1 << 53) - 1;
 /// Where the new store is made, below the meta node's directory.
 const MAKING: &str = "recovering";
 
@@ -33,7 +31,7 @@ pub(super) fn write(dir: &Path, remains: &Remains, member: Member) -> Result<Wri
         _ => {}
     }
     let new = Directory::new(&making);
-    begin_anew(&new, remains, member, rand::rng().random_range(1..=IDENTITY_MAX))?;
+    begin_anew(&new, remains, member, rand::rng().random_range(1..=NUMBER_MAX))?;
     let new = new.file();
     give_to_owner_of(dir, &new)?;
     let aside = old.exists().then(|| old.with_extension(format!("redb.before-{}", now())));
