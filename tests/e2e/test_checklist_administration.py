@@ -386,6 +386,18 @@ def test_tls_on_all_four_links(skywatch_bin, tmp_path):
         outsider.launch()
         wait_until(lambda: "waits to be made a member" in outsider.output(), "the outsider to listen")
         assert ctl("add-data", outsider.tcp).returncode == 1
+        # With one of two meta nodes lost the other one begins anew, and asks the data nodes over TLS for what they know.
+        survivor, lost = metas
+        lost.kill()
+        assert survivor.stop() == 0
+        recover = [skywatch_bin, "recover-meta", "--config", survivor.config_file, "--yes"]
+        done = subprocess.run(recover, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done
+        assert all(f"data node {node.tcp}: " in done.stdout for node in nodes), done.stdout
+        survivor.launch()
+        for node in nodes:
+            changed = lambda node=node: "error" not in node.query(f"CREATE DATABASE after{node.id}")["results"][0]
+            wait_until(changed, f"a change by node {node.id}", 60)
     finally:
         cluster.stop()
 

@@ -36,6 +36,9 @@ const TIER_FLOOR_BYTES: u64 = 1 << 20;
 const COLD_BYTES_PER_SEC: u64 = 1 << 20;
 const COLD_BYTES_LEAST: u64 = 64 << 20;
 
+/// What a shard that pauses may have merged in one go, be it only because queries look into each segment: about a second's work.
+const PAUSE_BYTES: u64 = 64 << 20;
+
 /// How many bytes a shard that has been idle for so long may have merged regardless of their sizes.
 pub(crate) fn cold_bytes(idle: Duration) -> u64 {
     COLD_BYTES_LEAST.max(idle.as_secs().saturating_mul(COLD_BYTES_PER_SEC))
@@ -54,7 +57,7 @@ pub(crate) enum Rest {
 
 /// Which neighbouring segments to merge next, oldest first; `None` for nothing to do. `usable` tells which can be
 /// read. A cold shard is merged into as few as `max_bytes` and what it may have merged allow; one that pauses has merged what
-/// queries would else merge time and again.
+/// queries would else merge time and again, and what is small enough.
 pub(crate) fn plan(
     segments: &[SegmentMeta],
     usable: &[bool],
@@ -64,7 +67,8 @@ pub(crate) fn plan(
     let best = |kind, max_bytes| best(segments, usable, kind, max_bytes);
     best(Kind::Alike, max_bytes).or_else(|| match rest {
         Rest::Busy => None,
-        Rest::Pausing => best(Kind::AlikeAndOverlapping, max_bytes),
+        Rest::Pausing => best(Kind::AlikeAndOverlapping, max_bytes)
+            .or_else(|| best(Kind::AlikeAndFew, max_bytes.min(PAUSE_BYTES))),
         Rest::Cold(bytes) => best(Kind::Any, max_bytes.min(bytes)),
     })
 }
@@ -76,6 +80,8 @@ enum Kind {
     Alike,
     /// Any number of about the same size, if two of them have times in common: each query of these times merges and decodes them.
     AlikeAndOverlapping,
+    /// Any number of about the same size: each query looks for each series in each of them, and decodes where they meet.
+    AlikeAndFew,
     Any,
 }
 
@@ -89,7 +95,7 @@ impl Kind {
                     .enumerate()
                     .any(|(place, range)| ranges().skip(place + 1).any(|it| it.overlaps(range)))
             }
-            Self::Any => segments.len() >= 2,
+            Self::AlikeAndFew | Self::Any => segments.len() >= 2,
         }
     }
 }

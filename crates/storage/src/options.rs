@@ -47,7 +47,7 @@ pub struct StoreOptions {
     /// A memtable is flushed when its oldest row has been in memory this long.
     pub flush_age: Duration,
     /// A memtable of more than 1 MiB is flushed when its shard has not been written to for this long, at most once a
-    /// minute; and two segments of about one size that have times in common are merged.
+    /// minute; and two segments of about one size are merged if they have times in common, or are small.
     pub flush_idle: Duration,
     /// How long a write waits for memory before it is refused.
     pub overload_wait: Duration,

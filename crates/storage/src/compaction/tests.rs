@@ -65,38 +65,52 @@ fn a_late_point_beside_much_waits_until_the_shard_has_been_idle_for_long() {
     assert_eq!(small, Some(0..2));
 }
 
+/// The merge of segments of so many megabytes with times from one to another.
+fn plan_of_placed(rest: Rest, all: &[(u64, i64, i64)]) -> Option<Range<usize>> {
+    let mut segments = segments(&all.iter().map(|(size, ..)| *size).collect::<Vec<_>>());
+    for (segment, (_, start, end)) in segments.iter_mut().zip(all) {
+        segment.range = TimeRange::new(*start, *end);
+    }
+    plan(&segments, &vec![true; all.len()], rest, 10_000 * MB)
+}
+
 #[test]
 fn what_overlaps_and_is_alike_is_merged_in_a_pause() {
-    let of = |rest, all: &[(u64, i64, i64)]| {
-        let mut segments = segments(&all.iter().map(|(size, ..)| *size).collect::<Vec<_>>());
-        for (segment, (_, start, end)) in segments.iter_mut().zip(all) {
-            segment.range = TimeRange::new(*start, *end);
-        }
-        plan(&segments, &vec![true; all.len()], rest, 1000 * MB)
-    };
+    let of = plan_of_placed;
     let shared = [(400, 0, 9), (2, 10, 20), (3, 20, 30)];
     assert_eq!(of(Rest::Pausing, &shared), Some(1..3));
     assert_eq!(of(Rest::Busy, &shared), None);
-    assert_eq!(of(Rest::Pausing, &[(400, 0, 9), (2, 10, 19), (3, 20, 30)]), None, "they follow each other");
+    let apart = [(400, 0, 9), (40, 10, 19), (30, 20, 30)];
+    assert_eq!(of(Rest::Pausing, &apart), None, "they are large and follow each other");
     assert_eq!(of(Rest::Pausing, &[(400, 0, 30), (2, 10, 19)]), None, "much would be rewritten for little");
     assert_eq!(of(Rest::Pausing, &[(5, 0, 9), (2, 20, 29), (3, 5, 6)]), Some(0..3), "of neighbours");
 }
 
 #[test]
+fn what_is_small_and_alike_is_merged_in_a_pause() {
+    let of = plan_of_placed;
+    assert_eq!(of(Rest::Pausing, &[(400, 0, 9), (2, 10, 19), (3, 20, 30)]), Some(1..3));
+    assert_eq!(of(Rest::Busy, &[(2, 10, 19), (3, 20, 30)]), None);
+    assert_eq!(of(Rest::Pausing, &[(30, 0, 9), (2, 10, 19)]), None, "much would be rewritten for little");
+}
+
+#[test]
 fn pauses_rewrite_little() {
-    // A megabyte for each pause, always with a late point.
-    let (mut sizes, mut written): (Vec<u64>, u64) = (Vec::new(), 0);
-    for size in std::iter::repeat_n(1, 1000) {
-        sizes.push(size);
-        // Those that `segments` makes overlap all.
-        while let Some(range) = plan(&segments(&sizes), &vec![true; sizes.len()], Rest::Pausing, 10_000 * MB)
-        {
-            let merged = sizes[range.clone()].iter().sum();
-            written += merged;
-            sizes.splice(range, [merged]);
+    // A megabyte for each pause: with a late point each time, or none.
+    for width in [1_000_000, 1] {
+        let (mut placed, mut written): (Vec<(u64, i64, i64)>, u64) = (Vec::new(), 0);
+        for start in 0..1000 {
+            placed.push((1, start, start + width - 1));
+            while let Some(range) = plan_of_placed(Rest::Pausing, &placed) {
+                let merged = placed[range.clone()].iter().map(|(size, ..)| size).sum();
+                written += merged;
+                let (start, end) = (placed[range.start].1, placed[range.end - 1].2);
+                placed.splice(range, [(merged, start, end)]);
+            }
         }
+        let sizes: Vec<u64> = placed.iter().map(|(size, ..)| *size).collect();
+        assert!(sizes.len() < 20 && written < 12_500, "{written} MB written for 1000: {sizes:?}");
     }
-    assert!(sizes.len() < 20 && written < 12_500, "{written} MB written for 1000: {sizes:?}");
 }
 
 #[test]
