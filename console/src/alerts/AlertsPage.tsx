@@ -110,7 +110,10 @@ function Instances({ instances, now }: { instances: readonly AlertInstance[]; no
             <td>{instance.labels.length === 0 ? <span className={classes.foot}>all</span> : instance.labels.map(([key, value]) => (
               <span key={key} className={classes.label}><span>{key}</span>{value}</span>
             ))}</td>
-            <td><StateBadge state={instance.state} /></td>
+            <td>
+              <StateBadge state={instance.state} />
+              {instance.muted && <span className={classes.muted} title="Nobody is told of it until that time is over">{instance.muted}</span>}
+            </td>
             <td className={classes.right}>{instance.value_text || '–'}</td>
             <td className={classes.right} title={instance.since_ms === null ? undefined : localDateTime(instance.since_ms)}>
               {instance.since_ms === null ? '–' : humanDuration(Math.max(1_000, now - instance.since_ms))}

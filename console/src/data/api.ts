@@ -27,6 +27,8 @@ export interface AlertInstance {
   /** The value with its unit; empty where there is none. */
   value_text: string;
   since_ms: number | null;
+  /** Why nobody is told of it for now: `muted by nights`. */
+  muted?: string;
 }
 
 export interface AlertRule {

@@ -8,6 +8,7 @@ mod interpolate;
 mod language;
 mod reader;
 mod short;
+mod timings;
 mod visual;
 mod yaml;
 
@@ -24,6 +25,7 @@ use crate::{
     labels::hash,
     limits::{FILE_BYTES_MAX, RULES_MAX},
     rule::{AlertConfig, ContactPoint, NodeKind, Route, Rule},
+    timing::{MuteTimes, MuteTiming},
 };
 use reader::Reader;
 
@@ -144,6 +146,8 @@ struct Draft {
     rule_places: Vec<(String, Position)>,
     /// Receivers that are named somewhere, and where.
     receivers: Vec<(String, String, Position)>,
+    /// So too of mute timings.
+    mute_times: Vec<(MuteTimes, String, Position)>,
 }
 
 /// Keys at the top of a file.
@@ -172,10 +176,8 @@ const NO_EFFECT: &[&str] =
 
 fn read_file(reader: &mut Reader<'_>, root: &yaml::Node, draft: &mut Draft) {
     let Some(top) = reader.table(root, "a rules file", TOP_KEYS) else { return };
-    for key in ["muteTimes", "templates"] {
-        if !reader.items(&top, key).is_empty() {
-            reader.problem(top.position(key), format!("{key} are not supported yet; remove them to go on"));
-        }
+    if !reader.items(&top, "templates").is_empty() {
+        reader.problem(top.position("templates"), "templates are not supported yet; remove them to go on");
     }
     for key in NO_EFFECT {
         if !reader.items(&top, key).is_empty() {
@@ -186,6 +188,7 @@ fn read_file(reader: &mut Reader<'_>, root: &yaml::Node, draft: &mut Draft) {
         }
     }
     let defaults = short::Defaults::read(reader, &top);
+    timings::read(reader, &top, draft);
     short::read(reader, &top, &defaults, draft);
     grafana::read(reader, &top, &defaults, draft);
 }
@@ -198,6 +201,7 @@ impl Draft {
         }
         for settings in &rule.notify {
             self.receivers.push((settings.receiver.clone(), rule.file.clone(), at));
+            self.mute_times.push((settings.mute_times.clone(), rule.file.clone(), at));
         }
         self.rule_places.push((rule.file.clone(), at));
         self.config.rules.push(rule);
@@ -212,8 +216,17 @@ impl Draft {
         }
     }
 
+    fn add_mute_timing(&mut self, reader: &mut Reader<'_>, timing: MuteTiming, at: Position) {
+        if self.config.mute_timings.iter().any(|known| known.name == timing.name) {
+            reader.problem(at, format!("a second mute timing is named {:?}; names must differ", timing.name));
+        } else {
+            self.config.mute_timings.push(timing);
+        }
+    }
+
     fn add_route(&mut self, reader: &Reader<'_>, route: &Route, at: Position) {
         self.receivers.push((route.receiver.clone(), reader.file.to_owned(), at));
+        self.mute_times.push((route.mute_times.clone(), reader.file.to_owned(), at));
         for child in &route.routes {
             self.add_route(reader, child, at);
         }
@@ -221,20 +234,26 @@ impl Draft {
 
     /// Checks that need all files.
     fn finish(&mut self, problems: &mut Vec<Problem>) {
-        let names: Vec<&str> = self.config.contact_points.iter().map(|point| point.name.as_str()).collect();
-        for (receiver, file, at) in &self.receivers {
-            if !names.contains(&receiver.as_str()) {
-                let known = if names.is_empty() {
-                    "none is defined".to_owned()
-                } else {
-                    format!("there are {}", names.join(", "))
-                };
-                problems.push(Problem {
-                    file: file.clone(),
-                    at: Some(*at),
-                    message: format!("no contact point is named {receiver:?}; {known}"),
-                });
+        let named = |what: &str, names: &[&str], wanted: &str, file: &str, at: Position| {
+            if names.contains(&wanted) {
+                return None;
             }
+            let known = if names.is_empty() {
+                "none is defined".to_owned()
+            } else {
+                format!("there are {}", names.join(", "))
+            };
+            let message = format!("no {what} is named {wanted:?}; {known}");
+            Some(Problem { file: file.to_owned(), at: Some(at), message })
+        };
+        let points: Vec<&str> = self.config.contact_points.iter().map(|point| point.name.as_str()).collect();
+        for (receiver, file, at) in &self.receivers {
+            problems.extend(named("contact point", &points, receiver, file, *at));
+        }
+        let timings: Vec<&str> = self.config.mute_timings.iter().map(|timing| timing.name.as_str()).collect();
+        for (MuteTimes { mute, active }, file, at) in &self.mute_times {
+            let names = mute.iter().chain(active);
+            problems.extend(names.filter_map(|name| named("mute timing", &timings, name, file, *at)));
         }
         let mut uids: BTreeMap<&str, usize> = BTreeMap::new();
         let mut titles: BTreeSet<(&str, &str)> = BTreeSet::new();

@@ -186,7 +186,7 @@ impl Core {
             }
         }
         self.start_evaluations(now, commands);
-        for notice in self.groups.flush(now) {
+        for notice in self.groups.flush(&self.config.mute_timings, now) {
             self.enqueue(&notice);
             self.dirty = true;
         }
@@ -237,6 +237,7 @@ impl Core {
                 state::State::Pending { .. } => metrics.instances_pending += 1,
                 state::State::Firing { .. } | state::State::Recovering { .. } => {
                     metrics.instances_firing += 1;
+                    metrics.instances_muted += u64::from(self.muted(instance).is_some());
                 }
             }
         }

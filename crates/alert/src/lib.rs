@@ -31,6 +31,7 @@ mod state;
 mod store;
 mod template;
 mod time;
+mod timing;
 mod view;
 
 #[cfg(any(test, feature = "testing"))]
@@ -56,6 +57,7 @@ pub use state::{Command, Event, Instance, RuleState, State};
 pub use store::{StateProblem, StoreError, StoredState, adopt_state, stored_state};
 pub use template::{Template, TemplateError};
 pub use time::{Clock, SystemClock, Time};
+pub use timing::{MuteTimes, MuteTiming, TimeInterval};
 pub use view::{ChannelView, InstanceView, RuleView, StatusView, Transition};
 
 /// A commented rules file to begin with: what `skywatch config default alerts` prints.

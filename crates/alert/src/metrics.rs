@@ -14,6 +14,8 @@ pub struct Metrics {
     pub instances_pending: u64,
     /// Instances that fire or recover (gauge).
     pub instances_firing: u64,
+    /// Of those, instances nobody is told of for now (gauge).
+    pub instances_muted: u64,
     /// Notices not delivered yet (gauge).
     pub notices_waiting: u64,
     /// Channels that do not work (gauge).
@@ -55,11 +57,12 @@ pub struct Metrics {
 impl Metrics {
     /// Names, kinds and values in Prometheus's text format.
     pub fn to_prometheus(&self) -> String {
-        let rows: [(&str, &str, f64); 22] = [
+        let rows: [(&str, &str, f64); 23] = [
             ("rules", "gauge", self.rules as f64),
             ("instances_normal", "gauge", self.instances_normal as f64),
             ("instances_pending", "gauge", self.instances_pending as f64),
             ("instances_firing", "gauge", self.instances_firing as f64),
+            ("instances_muted", "gauge", self.instances_muted as f64),
             ("notices_waiting", "gauge", self.notices_waiting as f64),
             ("channels_broken", "gauge", self.channels_broken as f64),
             ("evaluations_total", "counter", self.evaluations as f64),

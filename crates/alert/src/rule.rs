@@ -7,6 +7,7 @@ use crate::{
     labels::{Labels, hash},
     secret::WebhookUrl,
     template::{self, Template},
+    timing::{MuteTimes, MuteTiming},
 };
 
 /// Everything a set of rules files says.
@@ -18,6 +19,8 @@ pub struct AlertConfig {
     pub contact_points: Vec<ContactPoint>,
     /// The tree of notification policies; `None` when there is no contact point to notify.
     pub policy: Option<Route>,
+    /// Mute timings; names are unique.
+    pub mute_timings: Vec<MuteTiming>,
     /// What was read but has no effect, for the log and the console.
     pub warnings: Vec<String>,
 }
@@ -296,6 +299,8 @@ pub struct NotifySettings {
     pub group_interval: Duration,
     /// After this long without a change, what still fires is told again.
     pub repeat_interval: Duration,
+    /// When nothing is told.
+    pub mute_times: MuteTimes,
 }
 
 /// Which labels make a group.
@@ -389,6 +394,8 @@ pub struct Route {
     pub group_interval: Duration,
     /// After this long without a change, what still fires is told again.
     pub repeat_interval: Duration,
+    /// When nothing is told of what ends here; more specific policies have their own.
+    pub mute_times: MuteTimes,
     /// More specific policies.
     pub routes: Vec<Route>,
 }
@@ -407,6 +414,7 @@ impl Route {
             group_wait: Duration::from_secs(30),
             group_interval: Duration::from_secs(300),
             repeat_interval: Duration::from_secs(4 * 3_600),
+            mute_times: MuteTimes::default(),
             routes: Vec::new(),
         }
     }

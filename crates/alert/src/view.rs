@@ -60,6 +60,8 @@ pub struct InstanceView {
     pub state: &'static str,
     /// Why, when that is not obvious.
     pub reason: Option<String>,
+    /// Why nobody is told of it for now: `muted by nights`.
+    pub muted: Option<String>,
     /// The last value; null when there was none or it was no number.
     pub value: Option<f64>,
     /// The last value with its unit.

@@ -98,6 +98,9 @@ pub struct AlertInstance {
     pub value_text: String,
     /// When it entered that state, in milliseconds since 1970.
     pub since_ms: Option<i64>,
+    /// Why nobody is told of it for now: `muted by nights`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muted: Option<String>,
 }
 
 /// The states of an alert, calm first.

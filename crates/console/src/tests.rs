@@ -527,6 +527,7 @@ async fn alerts_are_what_the_view_says_now() {
                 value: Some(95.5),
                 value_text: "95.5 %".into(),
                 since_ms: None,
+                muted: Some("muted by nights".into()),
             }],
         }],
         ..AlertsSnapshot::default()
@@ -543,6 +544,7 @@ async fn alerts_are_what_the_view_says_now() {
     assert_eq!(json["rules"][0]["instances"][0]["labels"], json!([["host", "a"]]));
     assert_eq!(json["rules"][0]["instances"][0]["state"], "firing");
     assert_eq!(json["rules"][0]["instances"][0]["value_text"], "95.5 %");
+    assert_eq!(json["rules"][0]["instances"][0]["muted"], "muted by nights");
     assert_eq!(json["rules"][0]["database"], "telegraf");
     assert_eq!(serde_json::from_slice::<AlertsSnapshot>(&body).unwrap(), snapshot, "another node reads it");
     let other: AlertsSnapshot = serde_json::from_str(r#"{"rules": [], "of a later release": 1}"#).unwrap();

@@ -6,7 +6,7 @@ use super::{
     Draft, Position, language, order_nodes,
     reader::{Reader, Table},
     short::{self, Defaults},
-    visual,
+    timings, visual,
     yaml::{Node, Value},
 };
 use crate::{
@@ -421,7 +421,6 @@ fn evaluator(reader: &mut Reader<'_>, node: &Node) -> Option<Evaluator> {
 fn notification_settings(reader: &mut Reader<'_>, node: &Node) -> Option<NotifySettings> {
     let table = reader.table(node, "\"notification_settings\"", SETTINGS_KEYS)?;
     let receiver = reader.required_text(&table, "receiver")?;
-    refuse_timings(reader, &table);
     let root = Route::root(&receiver);
     let mut settings = NotifySettings {
         receiver,
@@ -429,17 +428,10 @@ fn notification_settings(reader: &mut Reader<'_>, node: &Node) -> Option<NotifyS
         group_wait: root.group_wait,
         group_interval: root.group_interval,
         repeat_interval: root.repeat_interval,
+        mute_times: timings::references(reader, &table),
     };
     short::read_timing(reader, &table, &mut settings);
     Some(settings)
-}
-
-fn refuse_timings(reader: &mut Reader<'_>, table: &Table<'_>) {
-    for key in ["mute_time_intervals", "active_time_intervals"] {
-        if !reader.items(table, key).is_empty() {
-            reader.problem(table.position(key), format!("{key} are not supported yet; remove them to go on"));
-        }
-    }
 }
 
 fn policy_root(reader: &mut Reader<'_>, node: &Node) -> Option<Route> {
@@ -451,12 +443,17 @@ fn policy_root(reader: &mut Reader<'_>, node: &Node) -> Option<Route> {
             format!("the root policy matches everything; {key:?} belongs to a route"),
         );
     }
+    for key in table.present(&timings::REFERENCES) {
+        reader.problem(
+            table.position(key),
+            format!("the root policy is never muted, so that nothing is lost by mistake; {key:?} belongs to a route"),
+        );
+    }
     Some(policy(reader, &table, &Route::root(&receiver)))
 }
 
 /// A policy whose missing values are those of `parent`.
 fn policy(reader: &mut Reader<'_>, table: &Table<'_>, parent: &Route) -> Route {
-    refuse_timings(reader, table);
     let receiver = reader.text(table, "receiver").unwrap_or_else(|| parent.receiver.clone());
     let mut settings = NotifySettings {
         receiver: receiver.clone(),
@@ -464,6 +461,7 @@ fn policy(reader: &mut Reader<'_>, table: &Table<'_>, parent: &Route) -> Route {
         group_wait: parent.group_wait,
         group_interval: parent.group_interval,
         repeat_interval: parent.repeat_interval,
+        mute_times: timings::references(reader, table),
     };
     short::read_timing(reader, table, &mut settings);
     if settings.group_by == GroupBy::Labels(Vec::new()) && table.get("group_by").is_some() {
@@ -477,6 +475,7 @@ fn policy(reader: &mut Reader<'_>, table: &Table<'_>, parent: &Route) -> Route {
         group_wait: settings.group_wait,
         group_interval: settings.group_interval,
         repeat_interval: settings.repeat_interval,
+        mute_times: settings.mute_times,
         routes: Vec::new(),
     };
     for node in reader.items(table, "routes") {

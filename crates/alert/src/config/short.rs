@@ -19,6 +19,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     Draft, Position, language,
     reader::{Reader, Table},
+    timings,
     yaml::Node,
 };
 use crate::{
@@ -31,6 +32,7 @@ use crate::{
     },
     secret::WebhookUrl,
     template::{Scope, Template},
+    timing::MuteTimes,
 };
 
 /// What a file says for all its rules.
@@ -102,6 +104,8 @@ const RULE_KEYS: &[&str] = &[
     "group_wait",
     "group_interval",
     "repeat_interval",
+    "mute_time_intervals",
+    "active_time_intervals",
     "paused",
     "uid",
 ];
@@ -379,6 +383,7 @@ pub(super) fn default_settings(receiver: &str) -> NotifySettings {
         group_wait: Duration::from_secs(1),
         group_interval: Duration::from_secs(60),
         repeat_interval: Duration::from_secs(4 * 3_600),
+        mute_times: MuteTimes::default(),
     }
 }
 
@@ -387,13 +392,14 @@ const TIMING_KEYS: &[&str] = &["group_by", "group_wait", "group_interval", "repe
 fn notify(reader: &mut Reader<'_>, table: &Table<'_>) -> Vec<NotifySettings> {
     let receivers = reader.texts(table, "notify");
     if receivers.is_empty() {
-        for key in table.present(TIMING_KEYS) {
+        for key in table.present(TIMING_KEYS).into_iter().chain(table.present(&timings::REFERENCES)) {
             reader.problem(table.position(key), format!("{key:?} has no effect without \"notify\""));
         }
         return Vec::new();
     }
     let mut settings = default_settings("");
     read_timing(reader, table, &mut settings);
+    settings.mute_times = timings::references(reader, table);
     receivers.into_iter().map(|(receiver, _)| NotifySettings { receiver, ..settings.clone() }).collect()
 }
 

@@ -265,7 +265,33 @@ fn problems_say_where_what_and_what_is_allowed() {
         ("rule: []\n".into(), vec!["did you mean \"rules\"?"]),
         ("- a\n".into(), vec!["alerts.yaml:1:1", "a set of keys"]),
         ("rules:\n\t- name: x\n".into(), vec!["alerts.yaml:2:", "not valid YAML"]),
-        ("muteTimes: [{name: x}]\n".into(), vec!["not supported yet"]),
+        ("templates: [{name: x}]\n".into(), vec!["not supported yet"]),
+        ("muteTimes: [{name: x}]\n".into(), vec!["alerts.yaml:1:13: mute timing \"x\" needs \"time_intervals\""]),
+        (
+            "muteTimes: [{name: x, time_intervals: [{weekday: [monday]}]}]\n".into(),
+            vec!["unknown key \"weekday\" in a time interval", "did you mean \"weekdays\"?"],
+        ),
+        (
+            "muteTimes: [{name: x, time_intervals: [{weekdays: ['friday:monday'], months: [mai], days_of_month: [0], years: [x]}]}]\n".into(),
+            vec!["the week begins with sunday", "\"mai\" is no month", "\"0\" is no day of the month", "\"x\" is no year"],
+        ),
+        (
+            "muteTimes: [{name: x, time_intervals: [{times: [{start_time: '22:00', end_time: '06:00'}], location: Mars}]}]\n".into(),
+            vec!["for one over midnight write two", "\"Mars\" is no time zone"],
+        ),
+        (
+            "muteTimes: [{name: x, time_intervals: [{years: [2026]}]}, {name: x, time_intervals: [{years: [2026]}]}]\n".into(),
+            vec!["a second mute timing is named \"x\""],
+        ),
+        (rule("mute_time_intervals: [nights]"), vec!["without \"notify\""]),
+        (
+            GRAFANA.replace("          group_wait: 5s", "          active_time_intervals: [office]"),
+            vec!["no mute timing is named \"office\"; none is defined"],
+        ),
+        (
+            "contact_points: [{name: a, url: $DISCORD_WEBHOOK}]\npolicies: [{receiver: a, mute_time_intervals: [x]}]\n".into(),
+            vec!["the root policy is never muted"],
+        ),
         ("contact_points: [{name: a, type: email, url: $DISCORD_WEBHOOK}]\n".into(), vec!["\"email\" is not supported; supported is discord"]),
         ("contact_points: [{name: a}]\n".into(), vec!["needs \"url\""]),
         ("contact_points: [{name: a, url: $DISCORD_WEBHOOK}, {name: a, url: $DISCORD_WEBHOOK}]\n".into(), vec!["second contact point"]),
@@ -383,4 +409,42 @@ proptest::proptest! {
             }
         }
     }
+}
+
+#[test]
+fn mute_timings_are_read_and_not_inherited() {
+    let text = r#"
+contact_points: [{name: a, url: $DISCORD_WEBHOOK}]
+muteTimes:
+  - orgId: 1
+    name: nights
+    time_intervals:
+      - times: [{start_time: "22:00", end_time: "24:00"}, {start_time: "00:00", end_time: "06:00"}]
+        weekdays: ["monday:friday"]
+        days_of_month: ["1:5", "-3:-1"]
+        months: ["1:3", december]
+        years: ["2026:2027", 2030]
+        location: Europe/Berlin
+policies:
+  - receiver: a
+    routes:
+      - matchers: ['team = "web"']
+        mute_time_intervals: [nights]
+        routes:
+          - matchers: ['severity = "critical"']
+rules: [{name: X, query: SELECT 1, above: 1, notify: a, mute_time_intervals: nights, active_time_intervals: [nights]}]
+"#;
+    let config = parse(text).unwrap();
+    let [timing] = config.mute_timings.as_slice() else { panic!("{:?}", config.mute_timings) };
+    let [interval] = timing.intervals.as_slice() else { panic!("{timing:?}") };
+    assert_eq!((timing.name.as_str(), interval.zone.iana_name()), ("nights", Some("Europe/Berlin")));
+    assert_eq!(interval.times, [(22 * 60, 24 * 60), (0, 6 * 60)]);
+    assert_eq!((&interval.weekdays[..], &interval.days_of_month[..]), (&[1..=5][..], &[1..=5, -3..=-1][..]));
+    assert_eq!((&interval.months[..], &interval.years[..]), (&[1..=3, 12..=12][..], &[2026..=2027, 2030..=2030][..]));
+    let root = config.policy.unwrap();
+    let web = &root.routes[0];
+    assert_eq!((web.mute_times.mute.as_slice(), web.mute_times.active.len()), (&["nights".to_owned()][..], 0));
+    assert!(root.mute_times.is_empty() && web.routes[0].mute_times.is_empty());
+    let own = &config.rules[0].notify[0].mute_times;
+    assert_eq!((own.mute.as_slice(), own.active.as_slice()), (&["nights".to_owned()][..], &["nights".to_owned()][..]));
 }

@@ -2,7 +2,8 @@
 //!
 //! An alert belongs to a group per route that matches it. A group is told of first after `group_wait`, then looked
 //! at every `group_interval`; a notice goes out if something changed, or after `repeat_interval` if something still
-//! fires. Unlike there, a notice counts as told once it stands in the durable queue, which never loses it.
+//! fires. Unlike there, a notice counts as told once it stands in the durable queue, which never loses it; and of what was
+//! told to fire and ended while its group was muted, the end is told when that is over.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,6 +15,7 @@ use crate::{
     alert::{Alert, Kind},
     labels::{Labels, to_text},
     rule::{AlertConfig, GroupBy, Route},
+    timing::{MuteTimes, MuteTiming},
 };
 
 /// All groups there are.
@@ -34,6 +36,8 @@ pub(crate) struct Group {
     group_wait_ms: u64,
     group_interval_ms: u64,
     repeat_interval_ms: u64,
+    #[serde(default)]
+    mute_times: MuteTimes,
 }
 
 /// An alert in a group.
@@ -54,11 +58,19 @@ struct Destination {
     group_wait: Duration,
     group_interval: Duration,
     repeat_interval: Duration,
+    mute_times: MuteTimes,
 }
 
 impl Destination {
+    /// Rules and policies that are alike but for their mute timings are told of apart.
     fn key(&self) -> String {
-        format!("{}:{}", self.route, to_text(&self.labels))
+        let MuteTimes { mute, active } = &self.mute_times;
+        let muted = if self.mute_times.is_empty() {
+            String::new()
+        } else {
+            format!("/mute {mute:?}/active {active:?}")
+        };
+        format!("{}{muted}:{}", self.route, to_text(&self.labels))
     }
 
     fn group(&self, now: Time, starts: Time) -> Group {
@@ -72,6 +84,7 @@ impl Destination {
             group_wait_ms: millis(self.group_wait),
             group_interval_ms: millis(self.group_interval),
             repeat_interval_ms: millis(self.repeat_interval),
+            mute_times: self.mute_times.clone(),
         }
     }
 }
@@ -94,6 +107,7 @@ fn destinations(config: &AlertConfig, alert: &Alert) -> Vec<Destination> {
                 group_wait: settings.group_wait,
                 group_interval: settings.group_interval,
                 repeat_interval: settings.repeat_interval,
+                mute_times: settings.mute_times.clone(),
             })
             .collect();
     }
@@ -110,6 +124,7 @@ fn destinations(config: &AlertConfig, alert: &Alert) -> Vec<Destination> {
             group_wait: route.group_wait,
             group_interval: route.group_interval,
             repeat_interval: route.repeat_interval,
+            mute_times: route.mute_times.clone(),
         })
         .collect()
 }
@@ -191,13 +206,21 @@ impl Groups {
     }
 
     /// The notices that are due.
-    pub(crate) fn flush(&mut self, now: Time) -> Vec<Notice> {
+    pub(crate) fn flush(&mut self, timings: &[MuteTiming], now: Time) -> Vec<Notice> {
         let mut notices = Vec::new();
         for group in self.groups.values_mut().filter(|group| group.next_flush <= now) {
-            notices.extend(group.flush(now));
+            notices.extend(group.flush(timings, now));
         }
         self.groups.retain(|_, group| !group.alerts.is_empty());
         notices
+    }
+
+    /// Why nobody is told of an alert at this time; `None` if somebody is.
+    pub(crate) fn muted(&self, alert: &str, timings: &[MuteTiming], now: Time) -> Option<String> {
+        let of_alert = self.groups.values().filter(|group| group.alerts.contains_key(alert));
+        let reasons: Option<Vec<String>> =
+            of_alert.map(|group| group.mute_times.reason(timings, now)).collect();
+        reasons?.into_iter().next()
     }
 
     /// Another configuration: alerts are routed anew; groups that stay keep their timing, and nobody is told again
@@ -262,10 +285,13 @@ impl Groups {
 }
 
 impl Group {
-    fn flush(&mut self, now: Time) -> Option<Notice> {
+    fn flush(&mut self, timings: &[MuteTiming], now: Time) -> Option<Notice> {
         // What ended before anybody was told needs no telling.
         self.alerts.retain(|_, member| member.told.is_some() || !member.alert.is_resolved());
         self.next_flush = now.plus(Duration::from_millis(self.group_interval_ms));
+        if self.mute_times.reason(timings, now).is_some() {
+            return None;
+        }
         let is_new = |member: &Member| member.alert.is_resolved() || member.told != Some(member.alert.kind);
         let fires = self.alerts.values().any(|member| !member.alert.is_resolved());
         let repeat_due = self

@@ -26,11 +26,12 @@ impl MetricsSource for AlertMetrics {
 
 /// How alerts stand: what a node of a cluster also tells of those that another node evaluates.
 pub(super) fn standing(now: &skywatch_alert::Metrics, metrics: &mut Metrics) {
-    let gauges: [(&'static str, &'static str, u64); 6] = [
+    let gauges: [(&'static str, &'static str, u64); 7] = [
         ("skywatch_alert_rules", "Alert rules loaded.", now.rules),
         ("skywatch_alert_instances_normal", "Instances that are normal.", now.instances_normal),
         ("skywatch_alert_instances_pending", "Instances that are pending.", now.instances_pending),
         ("skywatch_alert_instances_firing", "Instances that fire.", now.instances_firing),
+        ("skywatch_alert_instances_muted", "Instances that fire in a mute timing.", now.instances_muted),
         ("skywatch_alert_notices_waiting", "Notices not delivered yet.", now.notices_waiting),
         ("skywatch_alert_channels_broken", "Contact points that do not work.", now.channels_broken),
     ];

@@ -64,6 +64,7 @@ fn instance(instance: &InstanceView) -> AlertInstance {
         value: instance.value,
         value_text: instance.value_text.clone(),
         since_ms: Some(instance.since.millis()),
+        muted: instance.muted.clone(),
     }
 }
 

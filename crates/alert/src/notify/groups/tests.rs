@@ -77,31 +77,31 @@ fn first_after_group_wait_then_every_group_interval_then_repeats() {
     assert!(groups.fire(&config, &a, at(0)));
     assert_eq!(groups.next_wake(), Some(at(30)));
     assert!(groups.fire(&config, &b, at(10)));
-    assert_eq!(told(&groups.flush(at(29))), [""; 0]);
-    assert_eq!(told(&groups.flush(at(30))), ["ops: +cpu/a +cpu/b"]);
+    assert_eq!(told(&groups.flush(&[], at(29))), [""; 0]);
+    assert_eq!(told(&groups.flush(&[], at(30))), ["ops: +cpu/a +cpu/b"]);
     // Going on firing with other values is no news.
     assert!(!groups.fire(&config, &Alert { value: "99".into(), ..a.clone() }, at(40)));
-    assert_eq!(told(&groups.flush(at(330))), [""; 0]);
+    assert_eq!(told(&groups.flush(&[], at(330))), [""; 0]);
     // A third one waits for the next look.
     let c = alert("cpu", "c", 340);
     groups.fire(&config, &c, at(340));
-    assert_eq!(told(&groups.flush(at(629))), [""; 0]);
-    assert_eq!(told(&groups.flush(at(630))), ["ops: ~cpu/a ~cpu/b +cpu/c"]);
+    assert_eq!(told(&groups.flush(&[], at(629))), [""; 0]);
+    assert_eq!(told(&groups.flush(&[], at(630))), ["ops: ~cpu/a ~cpu/b +cpu/c"]);
     groups.resolve(&ended(&a, 700));
-    assert_eq!(told(&groups.flush(at(930))), ["ops: -cpu/a ~cpu/b ~cpu/c"]);
-    assert_eq!(told(&groups.flush(at(1230))), [""; 0]);
+    assert_eq!(told(&groups.flush(&[], at(930))), ["ops: -cpu/a ~cpu/b ~cpu/c"]);
+    assert_eq!(told(&groups.flush(&[], at(1230))), [""; 0]);
     // Repeats once an hour has passed since 930 s, at the next look.
     let mut repeats = Vec::new();
     for step in 0..20 {
         let now = 1530 + step * 300;
-        for notice in told(&groups.flush(at(now))) {
+        for notice in told(&groups.flush(&[], at(now))) {
             repeats.push((now, notice));
         }
     }
     assert_eq!(repeats, [(4530, "ops: ~cpu/b ~cpu/c".to_owned())]);
     groups.resolve(&ended(&b, 8000));
     groups.resolve(&ended(&c, 8000));
-    assert_eq!(told(&groups.flush(at(9000))), ["ops: -cpu/b -cpu/c"]);
+    assert_eq!(told(&groups.flush(&[], at(9000))), ["ops: -cpu/b -cpu/c"]);
     assert_eq!(groups, Groups::default(), "nothing is left behind");
 }
 
@@ -112,11 +112,11 @@ fn what_ends_before_it_was_told_is_not_told() {
     let a = alert("cpu", "a", 0);
     groups.fire(&config, &a, at(0));
     groups.resolve(&ended(&a, 20));
-    assert_eq!(told(&groups.flush(at(30))), [""; 0]);
+    assert_eq!(told(&groups.flush(&[], at(30))), [""; 0]);
     assert_eq!(groups, Groups::default());
     // An alert that is older than group_wait already is told at once.
     groups.fire(&config, &alert("cpu", "b", 0), at(100));
-    assert_eq!(told(&groups.flush(at(100))), ["ops: +cpu/b"]);
+    assert_eq!(told(&groups.flush(&[], at(100))), ["ops: +cpu/b"]);
 }
 
 #[test]
@@ -125,10 +125,10 @@ fn flapping_between_looks_is_told_as_it_is_at_the_look() {
     let mut groups = Groups::default();
     let a = alert("cpu", "a", 0);
     groups.fire(&config, &a, at(0));
-    groups.flush(at(30));
+    groups.flush(&[], at(30));
     groups.resolve(&ended(&a, 100));
     groups.fire(&config, &alert("cpu", "a", 120), at(120));
-    assert_eq!(told(&groups.flush(at(330))), [""; 0], "it fires as before");
+    assert_eq!(told(&groups.flush(&[], at(330))), [""; 0], "it fires as before");
 }
 
 #[test]
@@ -137,9 +137,9 @@ fn another_kind_is_news() {
     let mut groups = Groups::default();
     let a = alert("cpu", "a", 0);
     groups.fire(&config, &a, at(0));
-    groups.flush(at(30));
+    groups.flush(&[], at(30));
     assert!(groups.fire(&config, &Alert { kind: Kind::NoData, ..a }, at(40)));
-    assert_eq!(told(&groups.flush(at(330))), ["ops: +cpu/a"]);
+    assert_eq!(told(&groups.flush(&[], at(330))), ["ops: +cpu/a"]);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn routes_the_deepest_match_continue_and_the_root() {
     let tells = |name: &str, host: &str| {
         let mut groups = Groups::default();
         groups.fire(&config, &alert(name, host, 0), at(0));
-        told(&groups.flush(at(0)))
+        told(&groups.flush(&[], at(0)))
     };
     assert_eq!(tells("mem", "db1"), ["ops: +mem/db1"]);
     assert_eq!(tells("mem", "web1"), ["dev: +mem/web1"]);
@@ -166,16 +166,16 @@ fn groups_are_kept_across_a_restart_and_nobody_is_told_twice() {
     let mut groups = Groups::default();
     let a = alert("cpu", "a", 0);
     groups.fire(&config, &a, at(0));
-    groups.flush(at(30));
+    groups.flush(&[], at(30));
     let stored = serde_json::to_string(&groups.to_vec()).unwrap();
     let mut groups = Groups::restore(serde_json::from_str(&stored).unwrap());
     groups.reconfigure(&config, at(60));
     assert!(!groups.fire(&config, &a, at(70)));
     for step in 0..10 {
-        assert_eq!(told(&groups.flush(at(100 + step * 300))), [""; 0]);
+        assert_eq!(told(&groups.flush(&[], at(100 + step * 300))), [""; 0]);
     }
     groups.resolve(&ended(&a, 3100));
-    assert_eq!(told(&groups.flush(at(3500))), ["ops: -cpu/a"]);
+    assert_eq!(told(&groups.flush(&[], at(3500))), ["ops: -cpu/a"]);
 }
 
 #[test]
@@ -184,15 +184,79 @@ fn other_policies_route_anew_and_tell_only_whom_they_have_not() {
     let mut groups = Groups::default();
     let a = alert("cpu", "a", 0);
     groups.fire(&before, &a, at(0));
-    groups.flush(at(30));
+    groups.flush(&[], at(30));
     // The same receiver, other groups: no news.
     let after =
         config("policies: [{receiver: ops, group_by: [host], group_wait: 0s, repeat_interval: 1h}]\n");
     groups.reconfigure(&after, at(60));
-    assert_eq!(told(&groups.flush(at(400))), [""; 0]);
+    assert_eq!(told(&groups.flush(&[], at(400))), [""; 0]);
     // Another receiver is told.
     let after = config("policies: [{receiver: dev, group_by: [host], group_wait: 0s}]\n");
     groups.reconfigure(&after, at(500));
-    assert_eq!(told(&groups.flush(at(900))), ["dev: +cpu/a"]);
+    assert_eq!(told(&groups.flush(&[], at(900))), ["dev: +cpu/a"]);
     groups.check().unwrap();
+}
+
+/// Muted from 00:10 to 00:30 of each day.
+const MUTED: &str = "muteTimes: [{name: early, time_intervals: [{times: [{start_time: '00:10', end_time: '00:30'}]}]}]
+policies: [{receiver: dev, routes: [{receiver: ops, matchers: ['alertname=~\".+\"'], group_by: [alertname], group_wait: 30s, \
+    group_interval: 5m, repeat_interval: 1h, mute_time_intervals: [early]}]}]\n";
+
+#[test]
+fn in_a_mute_timing_nothing_is_told_and_afterwards_what_counts_still() {
+    let config = config(MUTED);
+    let mut groups = Groups::default();
+    let told_at = |groups: &mut Groups, now| told(&groups.flush(&config.mute_timings, at(now)));
+    let (a, b, c, d) = (alert("cpu", "a", 0), alert("cpu", "b", 0), alert("cpu", "c", 700), alert("cpu", "d", 700));
+    groups.fire(&config, &a, at(0));
+    groups.fire(&config, &b, at(0));
+    assert_eq!(told_at(&mut groups, 30), ["ops: +cpu/a +cpu/b"]);
+    assert_eq!(groups.muted(&a.id, &config.mute_timings, at(599)), None);
+    // Muted: one ends that people know of, one that fires goes on, one comes and ends, one comes and stays.
+    groups.resolve(&ended(&b, 650));
+    groups.fire(&config, &c, at(700));
+    groups.fire(&config, &d, at(700));
+    for now in [630, 930, 1230, 1530] {
+        assert_eq!(told_at(&mut groups, now), [""; 0], "at {now}");
+        groups.resolve(&ended(&c, 900));
+    }
+    assert_eq!(groups.muted(&a.id, &config.mute_timings, at(1000)).as_deref(), Some("muted by early"));
+    // What is stored and taken up again is muted too.
+    let text = serde_json::to_string(&groups.to_vec()).unwrap();
+    let mut again = Groups::restore(serde_json::from_str(&text).unwrap());
+    assert_eq!((told_at(&mut again, 1790), &again.groups.len()), (Vec::new(), &1));
+    assert_eq!(told_at(&mut groups, 1830), ["ops: ~cpu/a -cpu/b +cpu/d"]);
+    assert_eq!(told_at(&mut groups, 2130), [""; 0]);
+}
+
+#[test]
+fn another_mute_timing_tells_nobody_again() {
+    let before = config(MUTED);
+    let mut groups = Groups::default();
+    groups.fire(&before, &alert("cpu", "a", 0), at(0));
+    assert_eq!(told(&groups.flush(&before.mute_timings, at(30))), ["ops: +cpu/a"]);
+    for text in [MUTED.replace(", mute_time_intervals: [early]", ""), MUTED.replace("mute_time_intervals", "active_time_intervals")] {
+        let after = config(&text);
+        let mut groups = groups.clone();
+        groups.reconfigure(&after, at(60));
+        for now in [60, 90, 600, 900] {
+            assert_eq!(told(&groups.flush(&after.mute_timings, at(now))), [""; 0], "at {now}");
+        }
+        groups.resolve(&ended(&alert("cpu", "a", 0), 1000));
+        assert_eq!(told(&groups.flush(&after.mute_timings, at(1300))), ["ops: -cpu/a"]);
+    }
+}
+
+#[test]
+fn rules_with_other_mute_timings_are_told_of_apart() {
+    let text = "muteTimes: [{name: always, time_intervals: [{years: ['1:9999']}]}]
+rules:
+  - {name: cpu, uid: cpu, query: SELECT 1, above: 1, notify: ops, group_by: [host], mute_time_intervals: [always]}
+  - {name: mem, uid: mem, query: SELECT 1, above: 1, notify: ops, group_by: [host]}
+policies: [{receiver: dev}]\n";
+    let config = config(text);
+    let mut groups = Groups::default();
+    groups.fire(&config, &alert("cpu", "a", 0), at(0));
+    groups.fire(&config, &alert("mem", "a", 0), at(0));
+    assert_eq!(told(&groups.flush(&config.mute_timings, at(60))), ["ops: +mem/a"]);
 }

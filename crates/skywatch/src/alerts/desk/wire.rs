@@ -122,6 +122,7 @@ mod tests {
             value: Some(1.0),
             value_text: String::new(),
             since_ms: None,
+            muted: None,
         };
         let calm = (0..100).map(|number| instance(format!("web-{number}"), AlertState::Normal));
         let rule = AlertRule {
