@@ -8,6 +8,7 @@ mod interpolate;
 mod language;
 mod reader;
 mod short;
+mod templates;
 mod timings;
 mod visual;
 mod yaml;
@@ -16,6 +17,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt, fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 pub use interpolate::{Environment, ProcessEnvironment};
@@ -121,14 +123,21 @@ impl Sources {
     }
 
     /// Parses and checks everything.
-    pub fn parse(&self, environment: &dyn Environment) -> Result<AlertConfig, ConfigError> {
+    pub fn parse<'a>(&'a self, environment: &'a dyn Environment) -> Result<AlertConfig, ConfigError> {
         let mut draft = Draft::default();
         let mut problems = Vec::new();
-        for (name, text) in &self.files {
+        let parse = |(name, text): &'a (String, String)| {
             let mut reader = Reader::new(name, environment);
-            match yaml::parse(text) {
-                Ok(root) => read_file(&mut reader, &root, &mut draft),
-                Err(error) => reader.problem(error.at, error.message),
+            let root = yaml::parse(text).map_err(|error| reader.problem(error.at, error.message)).ok();
+            (reader, root)
+        };
+        let mut files: Vec<_> = self.files.iter().map(parse).collect();
+        // Before the rest, since contact points of any file may include them.
+        let library = templates::library(&mut files);
+        for (mut reader, root) in files {
+            reader.library = Arc::clone(&library);
+            if let Some(root) = root {
+                read_file(&mut reader, &root, &mut draft);
             }
             problems.append(&mut reader.problems);
             draft.config.warnings.append(&mut reader.warnings);
@@ -176,9 +185,6 @@ const NO_EFFECT: &[&str] =
 
 fn read_file(reader: &mut Reader<'_>, root: &yaml::Node, draft: &mut Draft) {
     let Some(top) = reader.table(root, "a rules file", TOP_KEYS) else { return };
-    if !reader.items(&top, "templates").is_empty() {
-        reader.problem(top.position("templates"), "templates are not supported yet; remove them to go on");
-    }
     for key in NO_EFFECT {
         if !reader.items(&top, key).is_empty() {
             let file = reader.file;

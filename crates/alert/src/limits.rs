@@ -28,6 +28,8 @@ pub(crate) const RENDERED_BYTES_MAX: usize = 64 << 10;
 pub(crate) const TEMPLATE_STEPS_MAX: usize = 100_000;
 /// Bytes of a stored state that another node is given, or takes over.
 pub const STATE_BYTES_MAX: usize = 64 << 20;
+/// Templates that include each other, one within the other.
+pub(crate) const INCLUDES_DEEP_MAX: usize = 16;
 /// Notices that wait for one contact point; beyond it they are merged into one, never dropped.
 pub(crate) const NOTICES_WAITING_MAX: usize = 64;
 /// Entries of the delivery log.

@@ -7,12 +7,14 @@
 mod evaluate;
 mod functions;
 mod layout;
+mod library;
 mod parse;
 mod value;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 pub(crate) use functions::{format_decimal, format_number, humanize, humanize_1024};
+pub(crate) use library::{Group, Library};
 pub(crate) use value::Value;
 
 /// What a template may refer to at its top level.
@@ -67,7 +69,10 @@ pub enum TemplateError {
         known: String,
     },
     /// A statement that is not there.
-    #[error("template: {{{{ {name} }}}} is not supported; if, else, range, with, template and end are")]
+    #[error(
+        "template: {{{{ {name} }}}} is not supported here; if, else, range, with, template and end are, and define at the top of \
+         what \"templates\" holds"
+    )]
     Keyword {
         /// What was asked for.
         name: String,
@@ -89,9 +94,17 @@ pub enum TemplateError {
         known: String,
     },
     /// A named template that is not there.
-    #[error("template: no template is named {name:?}; default.title and default.message are there")]
+    #[error("template: no template is named {name:?}; there are {known}")]
     Include {
         /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A name that two named templates have.
+    #[error("template: a second template is named {name:?}; names must differ")]
+    Twice {
+        /// The name.
         name: String,
     },
 }
@@ -107,12 +120,23 @@ pub struct Template {
     source: String,
     scope: Scope,
     nodes: Vec<parse::Node>,
+    library: Arc<Library>,
 }
 
 impl Template {
-    /// Parses and checks a template.
+    /// Parses and checks a template that includes none but those that are always there.
     pub(crate) fn parse(source: &str, scope: Scope) -> Result<Self, TemplateError> {
-        Ok(Self { source: source.to_owned(), scope, nodes: parse::parse(source, scope)? })
+        Self::parse_with(source, scope, &Library::built_in())
+    }
+
+    /// Parses and checks a template that may include those of `library`.
+    pub(crate) fn parse_with(
+        source: &str,
+        scope: Scope,
+        library: &Arc<Library>,
+    ) -> Result<Self, TemplateError> {
+        let nodes = parse::parse(source, scope, &library.names())?;
+        Ok(Self { source: source.to_owned(), scope, nodes, library: Arc::clone(library) })
     }
 
     /// The text it was parsed from.
@@ -126,44 +150,13 @@ impl Template {
         root: &Value,
         variables: &BTreeMap<&'static str, Value>,
     ) -> Result<String, RenderError> {
-        evaluate::render(&self.nodes, self.scope, root, variables)
+        evaluate::render(&self.nodes, (self.scope, &self.library), root, variables)
     }
 
     /// Renders; a failure becomes part of the text, so that an alert is never lost for want of a template.
     pub(crate) fn render_or_say(&self, root: &Value, variables: &BTreeMap<&'static str, Value>) -> String {
         self.render(root, variables)
             .unwrap_or_else(|error| format!("[template error: {error}] {}", self.source))
-    }
-}
-
-/// Text of the template `default.title`.
-const DEFAULT_TITLE: &str = r#"[{{ if .Alerts.Firing }}FIRING:{{ len .Alerts.Firing }}{{ if .Alerts.Resolved }}, {{ end }}{{ end }}{{ if .Alerts.Resolved }}RESOLVED:{{ len .Alerts.Resolved }}{{ end }}] {{ join " " .GroupLabels.Values }}"#;
-
-/// Text of the template `default.message`.
-const DEFAULT_MESSAGE: &str = r#"{{ if .Alerts.Firing }}**Firing**
-{{ range .Alerts.Firing }}
-Value: {{ .ValueString }}
-Labels:
-{{ range .Labels.SortedPairs }} - {{ .Name }} = {{ .Value }}
-{{ end }}Annotations:
-{{ range .Annotations.SortedPairs }} - {{ .Name }} = {{ .Value }}
-{{ end }}{{ if .GeneratorURL }}Source: {{ .GeneratorURL }}
-{{ end }}{{ end }}{{ end }}{{ if .Alerts.Resolved }}**Resolved**
-{{ range .Alerts.Resolved }}
-Value: {{ .ValueString }}
-Labels:
-{{ range .Labels.SortedPairs }} - {{ .Name }} = {{ .Value }}
-{{ end }}Annotations:
-{{ range .Annotations.SortedPairs }} - {{ .Name }} = {{ .Value }}
-{{ end }}{{ if .GeneratorURL }}Source: {{ .GeneratorURL }}
-{{ end }}{{ end }}{{ end }}"#;
-
-/// The text of a named template.
-fn named(name: &str) -> Option<&'static str> {
-    match name {
-        "default.title" => Some(DEFAULT_TITLE),
-        "default.message" => Some(DEFAULT_MESSAGE),
-        _ => None,
     }
 }
 

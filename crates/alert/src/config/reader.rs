@@ -1,13 +1,13 @@
 //! Typed access to a YAML tree that collects problems instead of stopping at the first.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Environment, Position, Problem,
     interpolate::interpolate,
     yaml::{Entry, Node, Value},
 };
-use crate::time::parse_duration;
+use crate::{template::Library, time::parse_duration};
 
 /// Reads one file.
 pub(super) struct Reader<'a> {
@@ -15,6 +15,8 @@ pub(super) struct Reader<'a> {
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<String>,
     environment: &'a dyn Environment,
+    /// What templates of notices may include.
+    pub(super) library: Arc<Library>,
 }
 
 /// A mapping whose keys have been checked.
@@ -47,7 +49,8 @@ impl<'n> Table<'n> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(file: &'a str, environment: &'a dyn Environment) -> Self {
-        Self { file, problems: Vec::new(), warnings: Vec::new(), environment }
+        let library = Library::built_in();
+        Self { file, problems: Vec::new(), warnings: Vec::new(), environment, library }
     }
 
     pub(super) fn problem(&mut self, at: Position, message: impl Into<String>) {

@@ -460,7 +460,7 @@ pub(super) fn webhook(reader: &mut Reader<'_>, table: &Table<'_>, name: &str) ->
 /// A template for notices.
 pub(super) fn notice_template(reader: &mut Reader<'_>, table: &Table<'_>, key: &str) -> Option<Template> {
     let text = reader.text(table, key)?;
-    Template::parse(&text, Scope::Notice)
+    Template::parse_with(&text, Scope::Notice, &reader.library)
         .map_err(|error| reader.problem(table.position(key), error.to_string()))
         .ok()
 }

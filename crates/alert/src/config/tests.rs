@@ -265,7 +265,17 @@ fn problems_say_where_what_and_what_is_allowed() {
         ("rule: []\n".into(), vec!["did you mean \"rules\"?"]),
         ("- a\n".into(), vec!["alerts.yaml:1:1", "a set of keys"]),
         ("rules:\n\t- name: x\n".into(), vec!["alerts.yaml:2:", "not valid YAML"]),
-        ("templates: [{name: x}]\n".into(), vec!["not supported yet"]),
+        ("templates: [{name: x}]\n".into(), vec!["alerts.yaml:1:13: a template needs \"template\""]),
+        ("templates: [{name: x, template: '{{ nope }}'}]\n".into(), vec!["alerts.yaml:1:33", "\"nope\" is not known"]),
+        (
+            "templates: [{name: x, template: a}, {name: y, template: '{{ define \"x\" }}{{ end }}'}]\n".into(),
+            vec!["a second template is named \"x\""],
+        ),
+        ("templates: [{name: x, template: 'a {{ define \"b\" }}{{ end }}'}]\n".into(), vec!["\"a\" stands outside of {{ define }}"]),
+        (
+            "contact_points: [{name: a, url: $DISCORD_WEBHOOK, title: '{{ template \"x\" . }}'}]\n".into(),
+            vec!["no template is named \"x\"; there are __text_alert_list, default.message, default.title"],
+        ),
         ("muteTimes: [{name: x}]\n".into(), vec!["alerts.yaml:1:13: mute timing \"x\" needs \"time_intervals\""]),
         (
             "muteTimes: [{name: x, time_intervals: [{weekday: [monday]}]}]\n".into(),
@@ -285,7 +295,7 @@ fn problems_say_where_what_and_what_is_allowed() {
         ),
         (rule("mute_time_intervals: [nights]"), vec!["without \"notify\""]),
         (
-            GRAFANA.replace("          group_wait: 5s", "          active_time_intervals: [office]"),
+            GRAFANA.replace("continue: true", "active_time_intervals: [office]"),
             vec!["no mute timing is named \"office\"; none is defined"],
         ),
         (
@@ -440,11 +450,44 @@ rules: [{name: X, query: SELECT 1, above: 1, notify: a, mute_time_intervals: nig
     assert_eq!((timing.name.as_str(), interval.zone.iana_name()), ("nights", Some("Europe/Berlin")));
     assert_eq!(interval.times, [(22 * 60, 24 * 60), (0, 6 * 60)]);
     assert_eq!((&interval.weekdays[..], &interval.days_of_month[..]), (&[1..=5][..], &[1..=5, -3..=-1][..]));
-    assert_eq!((&interval.months[..], &interval.years[..]), (&[1..=3, 12..=12][..], &[2026..=2027, 2030..=2030][..]));
+    assert_eq!(
+        (&interval.months[..], &interval.years[..]),
+        (&[1..=3, 12..=12][..], &[2026..=2027, 2030..=2030][..])
+    );
     let root = config.policy.unwrap();
     let web = &root.routes[0];
-    assert_eq!((web.mute_times.mute.as_slice(), web.mute_times.active.len()), (&["nights".to_owned()][..], 0));
+    assert_eq!(
+        (web.mute_times.mute.as_slice(), web.mute_times.active.len()),
+        (&["nights".to_owned()][..], 0)
+    );
     assert!(root.mute_times.is_empty() && web.routes[0].mute_times.is_empty());
     let own = &config.rules[0].notify[0].mute_times;
-    assert_eq!((own.mute.as_slice(), own.active.as_slice()), (&["nights".to_owned()][..], &["nights".to_owned()][..]));
+    assert_eq!(
+        (own.mute.as_slice(), own.active.as_slice()),
+        (&["nights".to_owned()][..], &["nights".to_owned()][..])
+    );
+}
+
+#[test]
+fn contact_points_include_templates_of_any_file() {
+    let points = "contact_points: [{name: a, url: $DISCORD_WEBHOOK, title: '{{ template \"x\" . }}', message: '{{ template \"plain\" . }}'}]\n";
+    let templates = "templates:
+  - orgId: 1
+    name: some
+    template: |
+      {{ define \"x\" }}{{ template \"y\" .Status }}{{ end }}
+      {{ define \"y\" }}is {{ . }}{{ end }}
+  - { orgId: 1, name: plain, template: 'status: {{ .Status }}' }
+";
+    let sources = Sources::from_texts([("points.yaml", points), ("templates.yaml", templates)]);
+    let config = sources.parse(&Fixed).unwrap();
+    let discord = &config.contact_points[0].integrations[0].discord;
+    let data = crate::template::Value::map([("Status", crate::template::Value::Text("firing".into()))]);
+    let render = |template: &Option<crate::Template>| {
+        template.as_ref().unwrap().render(&data, &std::collections::BTreeMap::new()).unwrap()
+    };
+    assert_eq!(
+        (render(&discord.title).as_str(), render(&discord.message).as_str()),
+        ("is firing", "status: firing")
+    );
 }

@@ -3,23 +3,25 @@
 use std::collections::BTreeMap;
 
 use super::{
-    RenderError, Scope, Value, functions, named,
-    parse::{self, Expr, Node, Root},
+    Library, RenderError, Scope, Value, functions,
+    parse::{Expr, Node, Root},
 };
-use crate::limits::{RENDERED_BYTES_MAX, TEMPLATE_STEPS_MAX};
+use crate::limits::{INCLUDES_DEEP_MAX, RENDERED_BYTES_MAX, TEMPLATE_STEPS_MAX};
 
 pub(super) fn render(
     nodes: &[Node],
-    scope: Scope,
+    (scope, library): (Scope, &Library),
     root: &Value,
     variables: &BTreeMap<&'static str, Value>,
 ) -> Result<String, RenderError> {
     let mut machine = Machine {
         root,
         scope,
+        library,
         variables: variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
         out: String::new(),
         steps: 0,
+        depth: 0,
     };
     machine.run(nodes, root)?;
     Ok(machine.out)
@@ -28,10 +30,13 @@ pub(super) fn render(
 struct Machine<'a> {
     root: &'a Value,
     scope: Scope,
+    library: &'a Library,
     /// Innermost last; a block drops what it declared.
     variables: Vec<(String, Value)>,
     out: String,
     steps: usize,
+    /// Templates that include this one, each from within the other.
+    depth: usize,
 }
 
 impl Machine<'_> {
@@ -95,14 +100,29 @@ impl Machine<'_> {
             }
             Node::Include { name, data } => {
                 let data = self.value(data, dot)?;
-                let source = named(name).unwrap_or_default();
-                let nodes =
-                    parse::parse(source, Scope::Notice).map_err(|error| RenderError(error.to_string()))?;
-                let text = render(&nodes, Scope::Notice, &data, &BTreeMap::new())?;
-                self.out.push_str(&text);
+                self.include(name, &data)?;
             }
         }
         Ok(())
+    }
+
+    /// What a template includes counts as its own steps and bytes; variables stay outside.
+    fn include(&mut self, name: &str, data: &Value) -> Result<(), RenderError> {
+        if self.depth == INCLUDES_DEEP_MAX {
+            return Err(RenderError(format!("template {name:?} is included too deeply")));
+        }
+        let mut inner = Machine {
+            root: data,
+            scope: self.scope,
+            library: self.library,
+            variables: Vec::new(),
+            out: std::mem::take(&mut self.out),
+            steps: self.steps,
+            depth: self.depth + 1,
+        };
+        let result = inner.run(self.library.get(name).unwrap_or_default(), data);
+        (self.out, self.steps) = (inner.out, inner.steps);
+        result
     }
 
     fn range(

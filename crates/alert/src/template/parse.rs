@@ -1,9 +1,10 @@
 //! From text to a checked tree: texts and actions, actions to tokens, tokens to expressions.
 
+use std::collections::BTreeSet;
+
 use super::{
     Scope, TemplateError, Value,
     functions::{FUNCTIONS, METHODS},
-    named,
 };
 use crate::limits::YAML_DEPTH_MAX as DEPTH_MAX;
 
@@ -40,19 +41,63 @@ pub(super) enum Expr {
     Method(Box<Expr>, String, Vec<Expr>),
 }
 
-/// Parses and checks a whole template.
-pub(super) fn parse(source: &str, scope: Scope) -> Result<Vec<Node>, TemplateError> {
-    let mut parser = Parser {
-        pieces: split(source)?,
-        at: 0,
-        scope,
-        variables: scope.variables().iter().map(|name| (*name).to_owned()).collect(),
-        dot_is_root: true,
-        depth: 0,
-    };
+/// Parses and checks a whole template, which may include those of these names.
+pub(super) fn parse(
+    source: &str,
+    scope: Scope,
+    named: &BTreeSet<String>,
+) -> Result<Vec<Node>, TemplateError> {
+    let mut parser = Parser::new(source, scope, named, true)?;
     let nodes = parser.body(None)?;
     debug_assert!(parser.at >= parser.pieces.len());
     Ok(nodes)
+}
+
+/// The names in `{{ define "name" }}`.
+pub(super) fn defined_names(source: &str) -> Result<Vec<String>, TemplateError> {
+    let pieces = split(source)?;
+    let name = |piece: &Piece| match piece {
+        Piece::Action(tokens, _) => defined(tokens).map(str::to_owned),
+        Piece::Text(_) => None,
+    };
+    Ok(pieces.iter().filter_map(name).collect())
+}
+
+/// The templates that a text defines; without any, it is itself the template `name`. They are included with whatever data, so
+/// that fields of it are not checked.
+pub(super) fn definitions(
+    name: &str,
+    source: &str,
+    named: &BTreeSet<String>,
+) -> Result<Vec<(String, Vec<Node>)>, TemplateError> {
+    let mut parser = Parser::new(source, Scope::Notice, named, false)?;
+    let mut templates = Vec::new();
+    if defined_names(source)?.is_empty() {
+        return Ok(vec![(name.to_owned(), parser.body(None)?)]);
+    }
+    while let Some(piece) = parser.pieces.get(parser.at).cloned() {
+        parser.at += 1;
+        match piece {
+            Piece::Text(text) if text.trim().is_empty() => {}
+            Piece::Text(text) => {
+                let text = crate::labels::shorten(text.trim(), 40);
+                return syntax(format!("{text:?} stands outside of {{{{ define }}}}"));
+            }
+            Piece::Action(tokens, source) => match defined(&tokens) {
+                Some(name) => templates.push((name.to_owned(), parser.body(Some("define"))?)),
+                None => return syntax(format!("{{{{ {source} }}}} stands outside of {{{{ define }}}}")),
+            },
+        }
+    }
+    Ok(templates)
+}
+
+/// The name that an action begins to define.
+fn defined(tokens: &[Token]) -> Option<&str> {
+    match tokens {
+        [Token::Word(word), Token::Text(name)] if word == "define" => Some(name),
+        _ => None,
+    }
 }
 
 fn syntax<T>(text: impl Into<String>) -> Result<T, TemplateError> {
@@ -225,11 +270,15 @@ fn quoted(mark: char, chars: &mut Chars<'_>) -> Result<String, TemplateError> {
     syntax("a quoted text is not closed")
 }
 
-struct Parser {
+struct Parser<'a> {
     pieces: Vec<Piece>,
     at: usize,
     scope: Scope,
+    /// Templates that may be included.
+    named: &'a BTreeSet<String>,
     variables: Vec<String>,
+    /// Whether the template's data is the scope's, so that fields of `$` can be checked.
+    root_is_known: bool,
     /// Whether `.` is known to be the template's data, so that its fields can be checked.
     dot_is_root: bool,
     depth: usize,
@@ -243,7 +292,25 @@ enum End {
     ElseIf(Vec<Token>),
 }
 
-impl Parser {
+impl<'a> Parser<'a> {
+    fn new(
+        source: &str,
+        scope: Scope,
+        named: &'a BTreeSet<String>,
+        root_is_known: bool,
+    ) -> Result<Self, TemplateError> {
+        Ok(Self {
+            pieces: split(source)?,
+            at: 0,
+            scope,
+            named,
+            variables: scope.variables().iter().map(|name| (*name).to_owned()).collect(),
+            root_is_known,
+            dot_is_root: root_is_known,
+            depth: 0,
+        })
+    }
+
     /// The nodes up to the end of the template, or of the block named `inside`.
     fn body(&mut self, inside: Option<&str>) -> Result<Vec<Node>, TemplateError> {
         let (nodes, end) = self.block(inside)?;
@@ -389,8 +456,12 @@ impl Parser {
         let [Token::Text(name), data @ ..] = tokens else {
             return syntax(format!("{{{{ {source} }}}}: write {{{{ template \"default.title\" . }}}}"));
         };
-        if self.scope != Scope::Notice || named(name).is_none() {
-            return Err(TemplateError::Include { name: name.clone() });
+        if self.scope != Scope::Notice {
+            return syntax("templates of notices cannot be included in labels and annotations");
+        }
+        if !self.named.contains(name) {
+            let known = self.named.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            return Err(TemplateError::Include { name: name.clone(), known });
         }
         let data = if data.is_empty() { Expr::Literal(Value::Missing) } else { self.pipeline(data)? };
         Ok(Node::Include { name: name.clone(), data })
@@ -484,7 +555,9 @@ impl Parser {
                 Ok(Expr::Path(Root::Dot, names))
             }
             Token::Variable(name, fields) if name.is_empty() => {
-                self.check_field(fields.first())?;
+                if self.root_is_known {
+                    self.check_field(fields.first())?;
+                }
                 Ok(Expr::Path(Root::Dollar, fields))
             }
             Token::Variable(name, fields) => {

@@ -114,7 +114,7 @@ fn what_is_not_known_is_named_at_load() {
         ("{{ $lables.host }}", "$lables"),
         ("{{ .Label.host }}", ".Label "),
         ("{{ define \"x\" }}{{ end }}", "define"),
-        ("{{ template \"slack\" . }}", "slack"),
+        ("{{ template \"default.title\" . }}", "templates of notices"),
         ("{{ $labels.host", "not closed"),
         ("{{ if $labels.host }}", "no {{ end }}"),
         ("{{ end }}", "without a block"),
@@ -187,4 +187,35 @@ proptest::proptest! {
             }
         }
     }
+}
+
+#[test]
+fn named_templates_include_each_other_within_bounds() {
+    let group = |name, text| Group { name, text };
+    let groups = [
+        group("list", "{{ define \"hosts\" -}}
+            {{ $first := true }}{{ range . }}{{ if not $first }}, {{ end }}{{ $first = false }}{{ template \"host\" . }}{{ end }}
+            {{- end }}"),
+        group("host", "{{ .Labels.host }}{{ $.Labels.rack }}"),
+        group("endless", "{{ define \"again\" }}x{{ template \"again\" . }}{{ end }}"),
+        group("own", "{{ define \"default.title\" }}mine{{ end }}"),
+        group("wide", "{{ define \"w1\" }}{{ range .Alerts }}{{ template \"w2\" $ }}{{ end }}{{ end }}
+            {{ define \"w2\" }}{{ range .Alerts }}{{ template \"w3\" $ }}{{ end }}{{ end }}
+            {{ define \"w3\" }}{{ range .Alerts }}.{{ end }}{{ end }}"),
+    ];
+    let library = std::sync::Arc::new(Library::built_in().with(&groups).unwrap());
+    let alert = |host: &str| Value::map([("Labels", Value::map([("host", Value::Text(host.into()))]))]);
+    let render = |source: &str, alerts: usize| {
+        let root =
+            Value::map([("Alerts", Value::List((0..alerts).map(|at| alert(&format!("h{at}"))).collect()))]);
+        let template = Template::parse_with(source, Scope::Notice, &library).unwrap();
+        template.render(&root, &BTreeMap::new()).map_err(|error| error.to_string())
+    };
+    assert_eq!(render("{{ template \"hosts\" .Alerts }}", 2).as_deref(), Ok("h0, h1"));
+    assert_eq!(render("{{ template \"default.title\" . }}", 0).as_deref(), Ok("mine"));
+    assert!(render("{{ template \"again\" . }}", 0).unwrap_err().contains("too deeply"));
+    assert!(
+        render("{{ template \"w1\" . }}", 100).unwrap_err().contains("steps"),
+        "steps of all count together"
+    );
 }

@@ -207,7 +207,8 @@ fn in_a_mute_timing_nothing_is_told_and_afterwards_what_counts_still() {
     let config = config(MUTED);
     let mut groups = Groups::default();
     let told_at = |groups: &mut Groups, now| told(&groups.flush(&config.mute_timings, at(now)));
-    let (a, b, c, d) = (alert("cpu", "a", 0), alert("cpu", "b", 0), alert("cpu", "c", 700), alert("cpu", "d", 700));
+    let (a, b, c, d) =
+        (alert("cpu", "a", 0), alert("cpu", "b", 0), alert("cpu", "c", 700), alert("cpu", "d", 700));
     groups.fire(&config, &a, at(0));
     groups.fire(&config, &b, at(0));
     assert_eq!(told_at(&mut groups, 30), ["ops: +cpu/a +cpu/b"]);
@@ -235,7 +236,10 @@ fn another_mute_timing_tells_nobody_again() {
     let mut groups = Groups::default();
     groups.fire(&before, &alert("cpu", "a", 0), at(0));
     assert_eq!(told(&groups.flush(&before.mute_timings, at(30))), ["ops: +cpu/a"]);
-    for text in [MUTED.replace(", mute_time_intervals: [early]", ""), MUTED.replace("mute_time_intervals", "active_time_intervals")] {
+    for text in [
+        MUTED.replace(", mute_time_intervals: [early]", ""),
+        MUTED.replace("mute_time_intervals", "active_time_intervals"),
+    ] {
         let after = config(&text);
         let mut groups = groups.clone();
         groups.reconfigure(&after, at(60));
