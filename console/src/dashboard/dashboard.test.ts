@@ -1,5 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { toFrames } from '../data/influx';
+import { transform } from '../data/transform';
 import { formatValue } from '../format/units';
 import { displayText, thresholdColor } from './display';
 import { resolveFieldConfig } from './fieldConfig';
@@ -213,6 +215,20 @@ describe('the dashboards that ship', () => {
       for (const { q } of plan.queries) expect(q, panel.title).toMatch(/time >= \d+ms and time <= \d+ms/);
       const { unit } = panel.fieldConfig?.defaults ?? {};
       if (unit && !unit.startsWith('suffix:')) expect(formatValue(2, unit), `${panel.title}: ${unit}`).not.toBe(`2 ${unit}`);
+    }
+  });
+
+  test.each(files)('%s has no times of joined queries in its tables', (name) => {
+    for (const panel of load(name).panels.filter(({ type, transformations }) => type === 'table' && transformations?.some(({ id }) => id === 'organize'))) {
+      const frames = panel.targets!.flatMap(({ refId = 'A', query = '', resultFormat }) => {
+        const columns = ['time', ...[...query.matchAll(/ AS "(\w+)"/g)].map(([, column]) => column!)];
+        const by = /GROUP BY (.*)$/.exec(query)?.[1] ?? '';
+        const tags = Object.fromEntries([...by.matchAll(/"(\w+)"/g)].map(([, tag]) => [tag!, 'x']));
+        return toFrames([{ name: 'm', tags, columns, values: [columns.map((_, i) => i)] }], { refId, format: resultFormat === 'table' ? 'table' : 'time_series' });
+      });
+      const done = transform(frames, panel.transformations!, { intervalMs: 10_000, toMs: 0 });
+      expect(done.unknown).toEqual([]);
+      for (const { name: column } of done.frames.flatMap(({ fields }) => fields)) expect(column, panel.title).not.toMatch(/^time/i);
     }
   });
 

@@ -15,7 +15,7 @@ describe('names that Grafana’s dashboards use', () => {
     for (const options of [{ byField: 'Time' }, { byField: 'time' }, {}]) {
       const [joined] = joinByField(series(), options);
       expect(joined!.fields.map(({ name, type, values }) => [name, type, values])).toEqual([
-        ['Time', 'time', [1, 2]], ['mean', 'number', [5, 6]], ['mean 2', 'number', [5, 6]],
+        ['Time', 'time', [1, 2]], ['mean 1', 'number', [5, 6]], ['mean 2', 'number', [5, 6]],
       ]); // prettier-ignore
     }
   });

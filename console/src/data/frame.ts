@@ -26,7 +26,8 @@ export const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
 
 /** Every name that a dashboard may call the column by, its own first. */
 export function namesOf({ name, type, alias, foreignNames = [] }: Pick<Field, 'name' | 'type' | 'alias' | 'foreignNames'>): string[] {
-  const time = type === 'time' && name.toLowerCase() === 'time' ? ['Time', 'time'] : [];
+  // "Time 2" after a join.
+  const time = type === 'time' && /^time( \d+)?$/i.test(name) ? [name.replace('t', 'T'), name.replace('T', 't')] : [];
   return [name, ...(alias ? [alias] : []), ...foreignNames, ...time];
 }
 

@@ -89,7 +89,13 @@ describe('tables', () => {
   });
   test('an inner join only those in every table; equal names are numbered', () => {
     const [joined] = joinByField([cpu, table('B', { host: ['b'], cpu: [9] })], { byField: 'host', mode: 'inner' });
-    expect(joined!.fields.map(({ name, values: cells }) => [name, cells])).toEqual([['host', ['b']], ['cpu', [2]], ['cpu 2', [9]]]);
+    expect(joined!.fields.map(({ name, values: cells }) => [name, cells])).toEqual([['host', ['b']], ['cpu 1', [2]], ['cpu 2', [9]]]);
+  });
+  test('times of joined tables are called as in Grafana, in either spelling', () => {
+    const timed = (refId: string, name: string): Frame => ({ refId, name: 'm', fields: [makeField(name, [1], { type: 'time' }), makeField('host', ['a'])] });
+    const [joined] = joinByField([timed('A', 'Time'), timed('B', 'Time'), timed('C', 'Time')], { byField: 'host' });
+    expect(joined!.fields.map(({ name }) => name)).toEqual(['host', 'Time 1', 'Time 2', 'Time 3']);
+    expect(organize(joined!, { excludeByName: { 'Time 1': true, 'time 2': true } }).fields.map(({ name }) => name)).toEqual(['host', 'Time 3']);
   });
   test('several columns may be the key', () => {
     const left = table('A', { host: ['h1', 'h2'], vm: ['x', 'x'], a: [1, 2] });

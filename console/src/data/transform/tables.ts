@@ -81,22 +81,30 @@ export function joinByField(frames: readonly Frame[], options: JoinOptions): Fra
     const { name, type } = keyField(tables[0]!, key)!;
     return makeField(name, identities.map((identity) => identity[i] ?? null), type === 'time' ? { type } : {});
   });
-  const taken = new Map<string, number>();
-  tables.forEach((frame, table) => {
+  const columns = tables.flatMap((frame, table) => {
     const own = keys.map((key) => keyField(frame, key));
-    for (const field of frame.fields) {
-      if (own.includes(field)) continue;
-      // As in Grafana, equal names are told apart by a number: "time 1", "time 2".
-      const count = (taken.get(field.name) ?? 0) + 1;
-      taken.set(field.name, count);
-      const values = order.map((key) => {
-        const row = indexes[table]!.get(key);
-        return row === undefined ? null : (field.values[row] ?? null);
-      });
-      fields.push({ ...field, name: count === 1 ? field.name : `${field.name} ${count}`, values });
-    }
+    return frame.fields.filter((field) => !own.includes(field)).map((field) => ({ field, rows: indexes[table]! }));
+  });
+  const names = numbered(columns.map(({ field }) => field.name));
+  columns.forEach(({ field, rows }, i) => {
+    const values = order.map((key) => {
+      const row = rows.get(key);
+      return row === undefined ? null : (field.values[row] ?? null);
+    });
+    fields.push({ ...field, name: names[i]!, values });
   });
   return [{ refId: tables[0]!.refId, name: tables[0]!.name, fields }];
+}
+
+/** Equal names are told apart by a number, the first one too, as in Grafana: "Time 1", "Time 2". */
+function numbered(names: readonly string[]): string[] {
+  const seen = new Map<string, number>();
+  return names.map((name, i) => {
+    if (names.indexOf(name) === i && names.lastIndexOf(name) === i) return name;
+    const count = (seen.get(name) ?? 0) + 1;
+    seen.set(name, count);
+    return `${name} ${count}`;
+  });
 }
 
 export interface OrganizeOptions {
