@@ -146,7 +146,7 @@ function SectionView({ section, rowTitle, narrow, frame }: {
           <button type="button" onClick={() => setOpen(!open)} aria-expanded={open}>
             <Icon name={open ? 'chevron' : 'right'} size={14} />
             {rowTitle(row)}
-            {!open && <span className={classes.rowCount}>{panels.length} panels</span>}
+            {!open && <span className={classes.rowCount}>{panels.length === 1 ? '1 panel' : `${panels.length} panels`}</span>}
           </button>
         </h2>
       )}

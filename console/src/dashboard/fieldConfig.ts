@@ -1,6 +1,7 @@
 /** What a column looks like: the panel's defaults, then every override that matches it. */
 import { type Field, type FieldType, isNamed } from '../data/frame';
 import { toRegex } from '../data/regex';
+import { isDateUnit } from '../format/units';
 import type { CustomConfig, FieldConfig, FieldConfigSource, Override } from './model';
 
 /** A column as overrides see it: by its shown name, its own name, its type, its query. */
@@ -16,6 +17,8 @@ export function resolveFieldConfig(source: FieldConfigSource | undefined, subjec
   for (const override of source?.overrides ?? []) {
     if (matches(override, subject)) for (const { id, value } of override.properties) apply(config, id, value);
   }
+  // The panel's unit is that of its values, and times are not among them.
+  if (subject.field.type === 'time' && !isDateUnit(config.unit)) delete config.unit;
   if (config.displayName?.includes('$')) config.displayName = expandName(config.displayName, subject);
   return config;
 }

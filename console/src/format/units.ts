@@ -230,6 +230,11 @@ export function formatValue(value: number, unit?: string, decimals?: number): st
   return prefix + text + suffix;
 }
 
+/** Units that make a date of milliseconds since 1970. */
+export function isDateUnit(unit: string | undefined): boolean {
+  return unit !== undefined && /^(dateTime[A-Z]|time:)/.test(unit);
+}
+
 /** Units whose axis reads best in powers of two. */
 export function isBinaryUnit(unit: string | undefined): boolean {
   return unit !== undefined && /^(bytes|bits|[kmgt]bytes|binBps|binbps)$/.test(unit);

@@ -14,7 +14,10 @@ interface Options {
   textMode?: string;
 }
 
-const TILE_PIXELS_MIN = 120;
+/** A name and the smallest number below it; narrower than this a number is cut off. */
+const TILE_PIXELS_MIN = { width: 72, height: 42 };
+/** A tile of this shape has room for the largest number. */
+const TILE_SHAPE = 2.5;
 /** The graph stays below the number. */
 const GRAPH_SHARE = 0.36;
 const VALUE_PIXELS = { min: 15, max: 30 };
@@ -23,16 +26,25 @@ export function StatPanel({ panel, frames, width, height }: PanelProps) {
   const options = (panel.options ?? {}) as Options;
   const found = reduced(frames, options.reduceOptions, panel.fieldConfig);
   const tiles = found.length > 0 ? found : [missing(panel)];
-  const columns = Math.max(1, Math.min(tiles.length, Math.floor(width / TILE_PIXELS_MIN)));
+  const columns = tileColumns(tiles.length, width, height);
   const rows = Math.ceil(tiles.length / columns);
-  const size = { width: Math.floor(width / columns), height: Math.max(40, Math.floor(height / rows)) };
+  const size = { width: Math.floor(width / columns), height: Math.max(TILE_PIXELS_MIN.height, Math.floor(height / rows)) };
   return (
-    <div className={classes.stats} style={{ gridTemplateColumns: `repeat(${columns}, 1fr)` }}>
+    <div className={classes.stats} style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))`, gridAutoRows: `minmax(${TILE_PIXELS_MIN.height}px, 1fr)` }}>
       {tiles.map((tile) => (
         <Tile key={tile.key} tile={tile} options={options} {...size} shows={shownTexts(options.textMode, tiles.length)} />
       ))}
     </div>
   );
+}
+
+/** How many tiles stand side by side, so that each has the most room; those that fit in no way are scrolled to. */
+export function tileColumns(tiles: number, width: number, height: number): number {
+  const most = Math.max(1, Math.min(tiles, Math.floor(width / TILE_PIXELS_MIN.width)));
+  const room = (columns: number) => Math.min(width / columns, (height / Math.ceil(tiles / columns)) * TILE_SHAPE);
+  let best = 1;
+  for (let columns = 2; columns <= most; columns++) if (room(columns) > room(best)) best = columns;
+  return height / Math.ceil(tiles / best) < TILE_PIXELS_MIN.height ? most : best;
 }
 
 /** No series at all: the panel's `noValue` ("0") or a dash. */

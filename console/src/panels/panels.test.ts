@@ -6,7 +6,8 @@ import { resolveColor } from '../theme/colors';
 import { reduced } from './reduceOptions';
 import { joinByField } from '../data/transform/tables';
 import { toFrames } from '../data/influx';
-import { shownTexts } from './StatPanel';
+import { shownTexts, tileColumns } from './StatPanel';
+import { localDateTime } from '../time/range';
 import { columnsOf, frameTitle } from './TablePanel';
 import { toChart } from './timeSeries';
 
@@ -84,6 +85,16 @@ describe('single numbers', () => {
   test('the last value of each series', () => {
     expect(reduced([frame('a', [1, null]), frame('b', [3, 4])], undefined, {}).map(({ name, value }) => [name, value])).toEqual([['a', 1], ['b', 4]]); // prettier-ignore
   });
+  test('a time among them is a date, whatever the unit of the values', () => {
+    const table: Frame = { refId: 'A', name: 'm', fields: [makeField('Time', [1_796_088_347_000], { type: 'time' }), makeField('last', ['degraded'])] };
+    const [time] = reduced([table], { fields: '/.*/' }, { defaults: { unit: 'percent' } });
+    expect(display(time!.value, time!.config).text).toBe(localDateTime(1_796_088_347_000));
+    expect(columnsOf(table, { defaults: { unit: 'percent' } })[0]!.config.unit).toBeUndefined();
+    expect(columnsOf(table, { defaults: { unit: 'time:YYYY' } })[0]!.config.unit).toBe('time:YYYY');
+  });
+  test.each([
+    ['one', 1, 300, 100, 1], ['wide', 4, 800, 60, 4], ['tall', 4, 120, 400, 1], ['square', 4, 240, 110, 2], ['too many', 50, 300, 100, 4],
+  ])('tiles have the most room each: %s', (_, tiles, width, height, columns) => expect(tileColumns(tiles, width, height)).toBe(columns)); // prettier-ignore
   test('counting rows works on text', () => {
     const table: Frame = { refId: 'A', name: 'm', fields: [makeField('time', [1, 2], { type: 'time' }), makeField('host', ['a', 'b'])] };
     expect(reduced([table], { calcs: ['count'], fields: 'host' }, {})[0]!.value).toBe(2);

@@ -34,6 +34,7 @@ export function reduced(frames: readonly Frame[], options: ReduceOptions | undef
   const range = rangeOf(columns.map(({ field }) => field.values));
   return columns.map(({ frame, field, name }, i) => {
     const config = resolveFieldConfig(source, { name, field, refId: frame.refId });
+    if (field.type === 'time') config.unit ??= 'dateTimeAsIso';
     return {
       key: `${i}/${name}`,
       name: config.displayName ?? name,

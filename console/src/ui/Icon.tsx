@@ -51,6 +51,8 @@ export function Icon({ name, size = 16, className }: { name: IconName; size?: nu
       strokeLinejoin="round"
       aria-hidden="true"
       focusable="false"
+      // Beside a text that wraps it keeps its size.
+      style={{ flex: 'none' }}
     >
       <path d={PATHS[name]} />
     </svg>
