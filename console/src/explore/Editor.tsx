@@ -1,5 +1,5 @@
 /** The query editor: CodeMirror with a language's colours, completion from the schema and the server's error marked. */
-import { autocompletion, closeBrackets, closeBracketsKeymap, type CompletionContext, completionKeymap, type CompletionResult } from '@codemirror/autocomplete';
+import { autocompletion, closeBrackets, closeBracketsKeymap, closeCompletion, type CompletionContext, completionKeymap, type CompletionResult } from '@codemirror/autocomplete';
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands';
 import { bracketMatching } from '@codemirror/language';
 import { type Diagnostic, setDiagnostics } from '@codemirror/lint';
@@ -42,7 +42,7 @@ const look = EditorView.theme({
   '.cm-tooltip.cm-tooltip-autocomplete > ul': { fontFamily: 'var(--sw-mono)', fontSize: '12.5px', maxHeight: '16em' },
   '.cm-tooltip.cm-tooltip-autocomplete > ul > li': { padding: '2px 8px' },
   '.cm-tooltip-autocomplete ul li[aria-selected]': { background: 'var(--sw-accent-soft)', color: 'var(--sw-text)' },
-  '.cm-completionDetail': { color: 'var(--sw-faint)', fontStyle: 'normal' },
+  '.cm-completionDetail': { color: 'var(--sw-dim)', fontStyle: 'normal' },
   '.cm-completionMatchedText': { textDecoration: 'none', color: 'var(--sw-accent)' },
   '.cm-diagnostic': { borderLeft: 'none', padding: '4px 8px' },
 });
@@ -54,7 +54,8 @@ export function Editor({ language, value, schema, error, onChange, onRun }: Edit
   latest.current = { schema, onChange, onRun };
 
   useEffect(() => {
-    const run = () => (latest.current.onRun(), true);
+    // What was typed is what is meant: suggestions, also those on their way, would lie over the answer.
+    const run = (editor: EditorView) => (closeCompletion(editor), latest.current.onRun(), true);
     const editor = new EditorView({
       parent: holder.current!,
       state: EditorState.create({

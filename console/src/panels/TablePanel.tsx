@@ -1,5 +1,5 @@
 /** The table panel: sortable columns, coloured cells, bars. Selecting and copying it gives plain text. */
-import { type ReactNode, useMemo, useState } from 'react';
+import { type CSSProperties, type ReactNode, useMemo, useState } from 'react';
 import { Link, useSearch } from 'wouter';
 import { carried } from '../app/url';
 import { display, type Display, rangeOf, type Surroundings } from '../dashboard/display';
@@ -152,7 +152,7 @@ function TableCell({ cell, column, scheme }: { cell: Cell; column: Column; schem
   if (type === 'color-background' && color) {
     return (
       <td style={{ textAlign: alignOf(field, config) }}>
-        <span className={classes.pill} style={{ color, background: withAlpha(color, 0.14) }}>{text}</span>
+        <span className={classes.pill} style={{ '--color': color, background: withAlpha(color, 0.14) } as CSSProperties}>{text}</span>
       </td>
     );
   }

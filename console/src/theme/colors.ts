@@ -21,7 +21,7 @@ export function seriesColor(index: number, scheme: Scheme): string {
 /** Meaning first: good, careful, bad. Hues of red and green differ in lightness too, for those who cannot tell them apart. */
 const NAMED: Record<Scheme, Record<string, string>> = {
   light: {
-    green: '#0b8f72', yellow: '#c99700', orange: '#d97706', red: '#cc3030', blue: '#1f6fd1', purple: '#6d5bd0',
+    green: '#08775f', yellow: '#c99700', orange: '#d97706', red: '#cc3030', blue: '#1f6fd1', purple: '#6d5bd0',
     gray: '#8b95a3', grey: '#8b95a3', text: '#3d4653', transparent: 'transparent', white: '#ffffff', black: '#000000',
   },
   dark: {

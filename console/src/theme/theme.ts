@@ -7,7 +7,7 @@ const sky: MantineColorsTuple = [
 
 export const theme = createTheme({
   primaryColor: 'sky',
-  primaryShade: { light: 7, dark: 4 },
+  primaryShade: { light: 7, dark: 6 },
   colors: { sky },
   fontFamily: "'Inter Variable', system-ui, sans-serif",
   fontFamilyMonospace: "'JetBrains Mono Variable', ui-monospace, monospace",
