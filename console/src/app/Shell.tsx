@@ -3,6 +3,8 @@ import { ActionIcon, Menu, Modal, Tooltip, useMantineColorScheme } from '@mantin
 import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { Link, useLocation, useSearch } from 'wouter';
+import { problems } from '../cluster/cluster';
+import { useCluster } from '../cluster/useCluster';
 import { fetchAlerts, fetchDashboards } from '../data/api';
 import { useScheme } from '../theme/manager';
 import { Icon, type IconName } from '../ui/Icon';
@@ -12,6 +14,8 @@ import { carried } from './url';
 import { useInfo } from './useInfo';
 
 const ALERTS_MS = 15_000;
+/** Each look makes every node of the cluster answer. */
+const CLUSTER_MS = 30_000;
 
 export function useAlerts() {
   return useQuery({ queryKey: ['alerts'], queryFn: ({ signal }) => fetchAlerts(signal), refetchInterval: ALERTS_MS, retry: false });
@@ -83,11 +87,13 @@ function Navigation() {
   const dashboards = useDashboards();
   const alerts = useAlerts();
   const firing = alerts.data?.rules.filter(({ state }) => state === 'firing').length ?? 0;
-  const item = (href: string, icon: IconName, label: string, here: boolean, count = 0) => (
+  const cluster = useCluster(CLUSTER_MS);
+  const troubles = cluster.data ? problems(cluster.data).filter(({ tone }) => tone === 'bad').length : 0;
+  const item = (href: string, icon: IconName, label: string, here: boolean, count = 0, counted = '') => (
     <Link href={href + carried(search)} className={classes.nav} aria-current={here ? 'page' : undefined}>
       <Icon name={icon} size={16} />
       <span className={classes.navLabel}>{label}</span>
-      {count > 0 && <span className={classes.count} aria-label={`${count} firing`}>{count}</span>}
+      {count > 0 && <span className={classes.count} aria-label={`${count} ${counted}`}>{count}</span>}
     </Link>
   );
   return (
@@ -97,8 +103,8 @@ function Navigation() {
       {item('/d/virtual-machines', 'cube', 'Virtual machines', path === '/d/virtual-machines')}
       <OtherDashboards path={path} search={search} list={(dashboards.data ?? []).filter(({ uid }) => !SHIPPED.has(uid))} />
       {item('/explore', 'explore', 'Explore', path === '/explore')}
-      {item('/alerts', 'bell', 'Alerts', path === '/alerts', firing)}
-      {item('/cluster', 'cluster', 'Cluster', path === '/cluster')}
+      {item('/alerts', 'bell', 'Alerts', path === '/alerts', firing, 'firing')}
+      {item('/cluster', 'cluster', 'Cluster', path === '/cluster', troubles, 'to look at')}
     </nav>
   );
 }

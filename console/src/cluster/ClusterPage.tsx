@@ -1,8 +1,7 @@
 /** The cluster: who is in it and how they are, what waits for whom, how far the log is applied, and what to do. */
-import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { usePageTitle } from '../app/usePageTitle';
-import { type ClusterSnapshot, fetchCluster } from '../data/api';
+import type { ClusterSnapshot } from '../data/api';
 import { ApiError } from '../data/client';
 import { formatValue } from '../format/units';
 import { humanDuration } from '../time/duration';
@@ -14,18 +13,13 @@ import { Failure, Loading, Message } from '../ui/States';
 import { Toolbar } from '../ui/Toolbar';
 import { dataNodeSaid, hintRows, isShort, lagRows, metaNodeSaid, partitionTone, plural, type Problem, problems, type Said, summary } from './cluster';
 import classes from './cluster.module.css';
+import { useCluster } from './useCluster';
 
 const REFRESH_MS = 5_000;
 
 export default function ClusterPage() {
   usePageTitle('Cluster');
-  const cluster = useQuery({
-    queryKey: ['cluster'],
-    queryFn: ({ signal }) => fetchCluster(signal),
-    refetchInterval: REFRESH_MS,
-    placeholderData: keepPreviousData,
-    retry: false,
-  });
+  const cluster = useCluster(REFRESH_MS);
   if (cluster.error instanceof ApiError && cluster.error.status === 403) return <ForAdministrators reason={cluster.error.message} />;
   if (cluster.isError && cluster.data === undefined) return <Failure error={cluster.error} onRetry={() => void cluster.refetch()} />;
   if (cluster.data === undefined) return <Loading label="Asking the nodes" />;

@@ -12,6 +12,7 @@ import { useTime } from '../time/TimeContext';
 import { Icon } from '../ui/Icon';
 import { errorText, Loading, Message } from '../ui/States';
 import { useNearScreen, useSize } from '../ui/useSize';
+import { copyText } from '../ui/useCopy';
 import classes from './dashboard.module.css';
 import type { VariableValue } from './interpolate';
 import { interpolate } from './interpolate';
@@ -141,7 +142,7 @@ function PanelMenu({ plan, enlarged, onEnlarge, onExplore }: {
             </Menu.Item>
           ))}
           <Menu.Divider />
-          <Menu.Item leftSection={<Icon name="copy" size={14} />} onClick={() => void navigator.clipboard.writeText(copied(plan.queries))}>
+          <Menu.Item leftSection={<Icon name="copy" size={14} />} onClick={() => void copyText(copied(plan.queries))}>
             Copy {[...new Set(plan.queries.map(({ language }) => LANGUAGE_NAMES[language]))].join(' and ')}
           </Menu.Item>
         </Menu.Dropdown>

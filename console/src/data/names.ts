@@ -1,5 +1,5 @@
 /** What a series is called: its alias, else no more than what tells it from its neighbours. */
-import type { Field, Frame } from './frame';
+import type { Field, FieldType, Frame } from './frame';
 
 export interface NamedSeries {
   frame: Frame;
@@ -7,11 +7,11 @@ export interface NamedSeries {
   name: string;
 }
 
-/** A name for each column of numbers or booleans beside a time column. */
-export function nameSeries(frames: readonly Frame[]): NamedSeries[] {
-  const series = frames.flatMap((frame) =>
-    frame.fields.filter((field) => field.type === 'number' || field.type === 'boolean').map((field) => ({ frame, field })),
-  );
+const DRAWN: readonly FieldType[] = ['number', 'boolean'];
+
+/** A name for each column of numbers or booleans beside a time column, or of the types that are asked for. */
+export function nameSeries(frames: readonly Frame[], types = DRAWN): NamedSeries[] {
+  const series = frames.flatMap((frame) => frame.fields.filter(({ type }) => types.includes(type)).map((field) => ({ frame, field })));
   const varying = varyingLabels(series.map(({ field }) => field));
   const columnsVary = new Set(series.map(({ field }) => field.name)).size > 1;
   const measurementsVary = new Set(series.map(({ frame }) => frame.name)).size > 1;

@@ -16,6 +16,7 @@ import { TimeShortcuts } from '../time/TimeShortcuts';
 import { Icon } from '../ui/Icon';
 import { errorText, Message } from '../ui/States';
 import { Toolbar } from '../ui/Toolbar';
+import { useCopy } from '../ui/useCopy';
 import { curlCommand, download } from './curl';
 import { Editor } from './Editor';
 import { type ErrorMark, markOf } from './errorPosition';
@@ -134,7 +135,8 @@ function Explore({ defaultDb, upstream }: { defaultDb: string; upstream: string 
   const analysis = useAnalysis({ q: text, language, db });
   const mark = useMemo(() => markOfOutcome(outcome, text), [outcome, text]) ?? analysis;
   const sentText = () => filled({ q: text, language, db }, time.range).text;
-  const copyCurl = () => void navigator.clipboard.writeText(curlCommand(upstream, db, sentText(), language));
+  const [copied, copy] = useCopy();
+  const copyCurl = () => copy(curlCommand(upstream, db, sentText(), language));
   const saveCsv = async () => {
     try {
       const csv = language === 'flux' ? await fluxCsv(sentText()) : await influxCsv({ q: sentText(), db });
@@ -169,7 +171,10 @@ function Explore({ defaultDb, upstream }: { defaultDb: string; upstream: string 
               {outcome.result && !running && <span className={`${classes.dim} num`}>{humanDuration(Math.max(1, outcome.result.tookMs))}</span>}
               <span className={classes.spacer} />
               <HistoryMenu history={history} onPick={(entry) => setParams({ q: entry.q, db: entry.db, lang: entry.language === 'flux' ? 'flux' : undefined })} onClear={() => { setHistory([]); saveHistory([]); }} />
-              <Tooltip label="Copy as curl"><ActionIcon onClick={copyCurl} aria-label="Copy as curl"><Icon name="copy" /></ActionIcon></Tooltip>
+              <Tooltip label={copied === 'failed' ? 'The browser did not let it be copied' : 'Copy as curl'}>
+                <ActionIcon onClick={copyCurl} aria-label="Copy as curl"><Icon name={copied === 'idle' ? 'copy' : copied === 'copied' ? 'check' : 'alert'} /></ActionIcon>
+              </Tooltip>
+              <span role="status" className={classes.dim}>{copied === 'copied' ? 'Copied' : ''}</span>
               <Tooltip label="Download as CSV"><ActionIcon onClick={() => void saveCsv()} aria-label="Download as CSV"><Icon name="download" /></ActionIcon></Tooltip>
             </div>
           </div>

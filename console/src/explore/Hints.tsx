@@ -8,7 +8,7 @@ export function Hints({ language, onQuery }: { language: Language; onQuery(q: st
   return (
     <div className={classes.hints}>
       <p>
-        Write {LANGUAGE_NAMES[language]} and press <kbd>Ctrl</kbd> <kbd>Enter</kbd>, or pick a field on the left.{' '}
+        Write {LANGUAGE_NAMES[language]} and press <kbd>Ctrl</kbd> <kbd>Enter</kbd><span className={classes.beside}>, or pick a field on the left</span>.{' '}
         <code>{isFlux ? 'v.timeRangeStart' : '$timeFilter'}</code> {isFlux && <>and <code>v.timeRangeStop</code> </>}
         {isFlux ? 'stand' : 'stands'} for the range above, <code>{isFlux ? 'v.windowPeriod' : '$__interval'}</code> for buckets that suit it
         {isFlux && <>, <code>v.bucket</code> for the database</>}.

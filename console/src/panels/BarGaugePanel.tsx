@@ -1,4 +1,4 @@
-/** The bar gauge panel (and gauge, drawn alike): a bar for each series between its minimum and maximum. */
+/** The bar gauge panel (gauge and pie chart are drawn alike): a bar for each series between its minimum and maximum. */
 import { display } from '../dashboard/display';
 import { resolveColor } from '../theme/colors';
 import { useScheme } from '../theme/manager';

@@ -1,8 +1,10 @@
 /** Chooses the drawing of a panel by its type. */
 import type { ComponentType } from 'react';
 import { BarGaugePanel } from './BarGaugePanel';
+import { LogsPanel } from './LogsPanel';
 import classes from './panels.module.css';
 import { StatPanel } from './StatPanel';
+import { StateTimelinePanel } from './StateTimelinePanel';
 import { TablePanel } from './TablePanel';
 import { TextPanel } from './TextPanel';
 import { TimeSeriesPanel } from './TimeSeriesPanel';
@@ -14,6 +16,10 @@ const BODIES: Record<string, ComponentType<PanelProps>> = {
   table: TablePanel,
   bargauge: BarGaugePanel,
   gauge: BarGaugePanel,
+  piechart: BarGaugePanel,
+  'state-timeline': StateTimelinePanel,
+  'status-history': StateTimelinePanel,
+  logs: LogsPanel,
   text: TextPanel,
 };
 
