@@ -3,7 +3,7 @@ import { align } from './align';
 import { findGaps, gapLimit, isolated, pace } from './gaps';
 import type { ChartSeries } from './series';
 import { areasOf, placeOf, type Threshold } from './thresholds';
-import { timeTicks, valueTicks } from './ticks';
+import { timeAxisPixels, timeTicks, valueTicks } from './ticks';
 import { clickLegend, NONE_HIDDEN } from './visibility';
 
 function series(times: number[], values: (number | null)[], extra: Partial<ChartSeries> = {}): ChartSeries {
@@ -75,6 +75,7 @@ describe('ticks', () => {
     expect(timeTicks([at(22, 20)], 10_000)).toEqual(['20:00:00']);
     expect(timeTicks([at(22, 0), at(23, 0)], 86_400_000)).toEqual(['11-22', '11-23']);
   });
+  test('and has room there', () => expect([['22:00', '00:00\n11-23'], ['22:00'], null].map(timeAxisPixels)).toEqual([40, 26, 26])); // prettier-ignore
   test('values with their unit, both ways up on mirrored axes', () => {
     expect(valueTicks([0, 0.1 + 0.2, 25], 'percent', false)).toEqual(['0', '0.3%', '25%']);
     expect(valueTicks([-1024, 0, 1024], 'bytes', true)).toEqual(['1 KiB', '0', '1 KiB']);

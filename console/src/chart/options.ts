@@ -6,7 +6,7 @@ import type { TimeRange } from '../time/range';
 import { findGaps, gapLimit, isolated, pace } from './gaps';
 import type { ChartSeries } from './series';
 import { drawAreas, drawLines, type Threshold } from './thresholds';
-import { timeTicks, valueIncrements, valueTicks } from './ticks';
+import { timeAxisPixels, timeTicks, valueIncrements, valueTicks } from './ticks';
 
 export interface ChartHandlers {
   range(): TimeRange;
@@ -111,7 +111,7 @@ function timeAxis(colors: ChartColors): uPlot.Axis {
   return {
     stroke: colors.axis,
     font: FONT,
-    size: 26,
+    size: (_, labels) => timeAxisPixels(labels),
     gap: 4,
     space: 64,
     grid: { stroke: colors.grid, width: 1 },

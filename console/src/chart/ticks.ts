@@ -20,6 +20,11 @@ export function timeTicks(splits: readonly number[], incrementMs: number): strin
   });
 }
 
+/** The height of the axis below a chart: a date takes a second line. */
+export function timeAxisPixels(labels: readonly string[] | null): number {
+  return labels?.some((label) => label.includes('\n')) ? 40 : 26;
+}
+
 /** As many digits as the steps need. `mirrored` axes count up in both directions: above in, below out. */
 export function valueTicks(splits: readonly number[], unit: string | undefined, mirrored: boolean): string[] {
   return splits.map((split) => (split === 0 ? '0' : formatValue(mirrored ? Math.abs(clean(split)) : clean(split), unit)));
