@@ -103,6 +103,8 @@ def test_hosts_dashboard_shows_this_host_and_moves(machines, page):
     wait_until(lambda: page.wait_for_timeout(200) or drawn_pixels(page, "CPU by mode") > 500, "a drawn chart", 30)
     text = page.inner_text("body")
     assert "Hosts reporting" in text and "Memory used" in text
+    headings = panel(page, "Hosts").locator("th").all_inner_texts()
+    assert "Host" in headings[0] and not [text for text in headings if "time" in text.lower().replace("uptime", "")], headings
     before = picture(page, "CPU by mode")
     wait_until(
         lambda: page.wait_for_timeout(500) or picture(page, "CPU by mode") != before, "the chart to move by itself", 40
@@ -250,6 +252,132 @@ def test_a_dashboard_may_ask_in_flux(start_skywatch, page, tmp_path):
     assert "v.timeRangeStart" in page.get_by_role("textbox", name="Flux query").inner_text()
 
 
+def target(query, **more):
+    return {"refId": "A", "rawQuery": True, "query": query, "resultFormat": "time_series", **more}
+
+
+# As Grafana saves it: states of machines with their words and colours, lines of a log, shares, and joined queries whose times
+# are hidden by the names that Grafana gives them.
+GRAFANA_DASHBOARD = {
+    "uid": "grafana",
+    "title": "Out of Grafana",
+    "schemaVersion": 41,
+    "time": {"from": "now-10m", "to": "now"},
+    "panels": [
+        {
+            "id": 1,
+            "type": "state-timeline",
+            "title": "States",
+            "gridPos": {"x": 0, "y": 0, "w": 12, "h": 8},
+            "fieldConfig": {
+                "defaults": {
+                    "mappings": [
+                        {
+                            "type": "value",
+                            "options": {"1": {"text": "running", "color": "green"}, "5": {"text": "off", "color": "red"}},
+                        }
+                    ]
+                },
+                "overrides": [],
+            },
+            "targets": [
+                target(
+                    'SELECT last("state") FROM "libvirt_state" WHERE $timeFilter'
+                    ' GROUP BY time($__interval), "domain_name" fill(none)',
+                    alias="$tag_domain_name",
+                )
+            ],
+        },
+        {
+            "id": 2,
+            "type": "logs",
+            "title": "Log",
+            "gridPos": {"x": 12, "y": 0, "w": 12, "h": 8},
+            "targets": [target('SELECT "message" FROM "syslog" WHERE $timeFilter GROUP BY "host"', resultFormat="logs")],
+        },
+        {
+            "id": 3,
+            "type": "piechart",
+            "title": "Shares",
+            "gridPos": {"x": 0, "y": 8, "w": 12, "h": 6},
+            "targets": [target('SELECT last("state") FROM "libvirt_state" WHERE $timeFilter GROUP BY "domain_name"')],
+        },
+        {
+            "id": 4,
+            "type": "table",
+            "title": "Joined",
+            "gridPos": {"x": 12, "y": 8, "w": 12, "h": 6},
+            "targets": [
+                target(f'SELECT last("state") AS "{name}" FROM "libvirt_state" WHERE $timeFilter GROUP BY "domain_name"')
+                | {"refId": ref, "resultFormat": "table"}
+                for ref, name in (("A", "one"), ("B", "two"))
+            ],
+            "transformations": [
+                {"id": "joinByField", "options": {"byField": "domain_name", "mode": "outer"}},
+                {"id": "organize", "options": {"excludeByName": {"Time 1": True, "Time 2": True}}},
+            ],
+        },
+    ],
+}
+
+
+def test_a_dashboard_of_grafana_with_states_a_log_and_joined_tables(start_skywatch, page, tmp_path):
+    dashboards = tmp_path / "dashboards"
+    dashboards.mkdir()
+    (dashboards / "grafana.json").write_text(json.dumps(GRAFANA_DASHBOARD))
+    config = tmp_path / "skywatch.toml"
+    config.write_text(f'[console]\ndashboards-dir = "{dashboards}"\n')
+    server = start_skywatch("--config", config, console=True)
+    server.query("CREATE DATABASE telegraf")
+    now = int(time.time())
+    lines = []
+    for second in range(-600, 1, 10):
+        lines.append(f"libvirt_state,domain_name=web-1 state={1 if second < -300 else 5}i {now + second}")
+        lines.append(f"libvirt_state,domain_name=db-1 state=1i {now + second}")
+    lines.append(f'syslog,host=kvm-01 message="the disk is slow" {now - 60}')
+    assert server.write("\n".join(lines), "telegraf", precision="s").status_code == 204
+    page.goto(f"{server.console_url}/d/grafana")
+    page.get_by_role("img", name="web-1: off").wait_for()
+    assert page.get_by_role("img", name="web-1: off").locator("span").all_inner_texts() == ["running", "off"]
+    assert page.get_by_role("img", name="db-1: running").count() == 1
+    assert re.search(r"\d\d:\d\d:\d\d\s+the disk is slow\s+host=kvm-01", panel(page, "Log").inner_text())
+    assert "web-1" in panel(page, "Shares").inner_text()
+    assert panel(page, "Joined").locator("th").all_inner_texts() == ["domain_name", "one", "two"]
+    page.screenshot(path=OUT / "console-dashboard-grafana.png")
+
+
+def test_copying_works_without_a_clipboard_and_suggestions_give_way_to_the_answer(machines, page):
+    # As over plain HTTP from another machine.
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.goto(f"{machines.console_url}/explore")
+    editor = page.get_by_role("textbox", name="InfluxQL query")
+    editor.click()
+    page.keyboard.type("SELECT count(usage_idle) FROM cpu")
+    page.keyboard.press("Control+Enter")
+    page.get_by_text("1 row in 1 series").wait_for()
+    page.wait_for_timeout(300)
+    assert page.locator(".cm-tooltip-autocomplete").count() == 0
+    page.get_by_role("button", name="Copy as curl").click()
+    page.get_by_text("Copied").wait_for()
+    editor.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Control+v")
+    wait_until(lambda: "curl -sG" in editor.inner_text(), "what was copied")
+
+
+def test_every_page_is_in_the_navigation_of_a_phone(machines, browser):
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(f"{machines.console_url}/alerts")
+    links = page.get_by_role("navigation", name="Pages").get_by_role("link")
+    names = links.all_text_contents()
+    assert names == ["Overview", "Hosts", "Virtual machines", "Explore", "Alerts", "Cluster"], "what a screen reader says"
+    for name in names:
+        box = page.get_by_role("link", name=name, exact=True).bounding_box()
+        assert 0 <= box["x"] and box["x"] + box["width"] <= 390, f"{name} can be seen"
+    context.close()
+
+
 def test_light_and_narrow(machines, browser):
     context = browser.new_context(viewport={"width": 480, "height": 900}, color_scheme="light")
     page = context.new_page()
@@ -334,6 +462,10 @@ def test_the_cluster_page_shows_who_is_how_and_what_to_do(start_cluster, browser
     page.get_by_text(f"Data node {second.tcp} does not answer").wait_for()
     page.get_by_text(f"Meta node {gone.http} does not answer").wait_for()
     assert page.get_by_text("2 things to look at").count() == 1
+    assert page.get_by_role("navigation", name="Pages").get_by_label("2 to look at").count() == 1
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "no sideways scrolling"
+    page.set_viewport_size({"width": 1440, "height": 900})
     wait_until(lambda: page.wait_for_timeout(200) or card(page, "Hinted handoff"), "a row of hinted handoff")
     by, to, writes, size, given_up = card(page, "Hinted handoff")[0]
     assert (by, to, writes, given_up) == (first.tcp, second.tcp, "5", "none") and size.endswith("B")

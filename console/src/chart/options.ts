@@ -34,7 +34,8 @@ export function chartOptions(
   return {
     ...size,
     ms: 1,
-    padding: [8, sides.includes('right') ? 0 : 10, 0, 0],
+    // Half of a time at the very end of its axis is beyond the chart.
+    padding: [8, sides.includes('right') ? 0 : 18, 0, 0],
     legend: { show: false },
     focus: { alpha: 0.25 },
     scales: {

@@ -22,9 +22,9 @@ export function LogsPanel({ panel, frames, height }: PanelProps) {
     <ol className={classes.logs} style={{ maxHeight: height, whiteSpace: wrapLogMessage ? 'pre-wrap' : 'pre' }} tabIndex={0} aria-label="Lines of the log">
       {ordered.map(({ key, time, text, labels }) => (
         <li key={key}>
-          {showTime && time !== null && <time dateTime={new Date(time).toISOString()}>{localDateTime(time)}</time>}
+          {showTime && time !== null && <time dateTime={new Date(time).toISOString()}>{localDateTime(time)}</time>}{' '}
           {text}
-          {showLabels && labels.map(([name, value]) => <span key={name} className={classes.logLabel}>{name}={value}</span>)}
+          {showLabels && labels.map(([name, value]) => <span key={name} className={classes.logLabel}> {name}={value}</span>)}
         </li>
       ))}
     </ol>
