@@ -201,7 +201,7 @@ fn named_templates_include_each_other_within_bounds() {
         group("own", "{{ define \"default.title\" }}mine{{ end }}"),
         group("wide", "{{ define \"w1\" }}{{ range .Alerts }}{{ template \"w2\" $ }}{{ end }}{{ end }}
             {{ define \"w2\" }}{{ range .Alerts }}{{ template \"w3\" $ }}{{ end }}{{ end }}
-            {{ define \"w3\" }}{{ range .Alerts }}.{{ end }}{{ end }}"),
+            {{ define \"w3\" }}{{ range .Alerts }}{{ $x := 1 }}{{ end }}{{ end }}"),
     ];
     let library = std::sync::Arc::new(Library::built_in().with(&groups).unwrap());
     let alert = |host: &str| Value::map([("Labels", Value::map([("host", Value::Text(host.into()))]))]);
