@@ -146,3 +146,32 @@ def test_rules_are_reloaded_when_the_file_changes(with_rules, discord, tmp_path)
         "the console to name the mistake",
     )
     assert rule(server)["title"] == "Warm", "the rules of before go on"
+
+
+MUTED = """
+contact_points:
+  - {{ name: ops, type: discord, url: {url}, title: '{{{{ template "short" . }}}}' }}
+templates:
+  - orgId: 1
+    name: titles
+    template: '{{{{ define "short" }}}}heads up: {{{{ len .Alerts.Firing }}}}{{{{ end }}}}'
+muteTimes:
+  - {{ orgId: 1, name: holidays, time_intervals: [{{ years: ["{hold}"] }}] }}
+rules:
+  - {{ name: Too hot, query: 'SELECT last(celsius) FROM temperature WHERE time > now() - 5m GROUP BY room', database: db, above: 40,
+      interval: 1s, notify: ops, group_interval: 1s, mute_time_intervals: [holidays] }}
+"""
+
+
+def test_in_a_mute_timing_nothing_is_told_until_it_is_over(with_rules, discord, tmp_path):
+    server = with_rules(hold="2000:2100", rules=MUTED)
+    write(server, "attic", 45)
+    wait_until(lambda: [it.get("muted") for it in rule(server)["instances"]] == ["muted by holidays"], "the alert to be muted")
+    metrics = lambda: server.session.get(f"{server.url}/metrics", timeout=10).text
+    assert "\nskywatch_alert_instances_muted 1\n" in metrics()
+    time.sleep(3)
+    assert texts(discord) == []
+    (tmp_path / "alerts.yaml").write_text(MUTED.format(url=discord.webhook(), hold="1999"))
+    wait_until(lambda: told(discord, "heads up: 1"), "the message, now that nothing is muted")
+    assert "muted" not in rule(server)["instances"][0]
+    assert "\nskywatch_alert_instances_muted 0\n" in metrics()
