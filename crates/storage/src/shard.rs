@@ -1,6 +1,6 @@
 //! A shard: a range of time of one retention policy, with its log, memtables, segments and index.
 //!
-//! [`write`] takes points in, [`delete`] takes them out, [`snapshot`] lets them be read, [`recover`] opens what a stop left, [`upkeep`] flushes
+//! [`write`] takes points in, [`delete`] takes them out, before or after they came ([`late`]), [`snapshot`] lets them be read, [`recover`] opens what a stop left, [`upkeep`] flushes
 //! and compacts, [`work`] counts. [`digest`], [`survey`], [`exchange`], [`forget`] and [`types`] are for other owners of the same shard; [`set_aside`] keeps what was given up for them.
 //!
 //! Lock order, outermost first; none is held while waiting for a sync of the log:
@@ -12,6 +12,7 @@ mod due;
 mod exchange;
 mod export;
 mod forget;
+mod late;
 mod recover;
 mod set_aside;
 mod snapshot;

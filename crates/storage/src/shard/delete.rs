@@ -6,15 +6,17 @@
 //! - A single owner that deletes everything its series have here *retires* their numbers; no row is looked at.
 //! - Else a tombstone hides the cells, and the series that it leaves without any are retired afterwards.
 //!
-//! After a crash between the two, the cells are gone and their series still listed, without points.
+//! A crash between the two leaves such series listed; they go when the shard is opened, since the tombstone is in the log then.
+//! Those that cannot be looked through, since a segment is damaged, go once that has been given up.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
     time::Instant,
 };
 
 use roaring::RoaringBitmap;
-use skywatch_model::{TimeRange, Version};
+use skywatch_model::{TimeRange, Version, series::parse_measurement};
 
 use super::{SegmentSlot, Shard, forget::Origin};
 use crate::{
@@ -204,6 +206,27 @@ impl Shard {
         };
         self.log.wait(position)?;
         Ok(retired)
+    }
+
+    /// As [`Self::retire_emptied`], of some series of whatever measurements.
+    pub(super) fn retire_emptied_of(&self, series: &RoaringBitmap) -> Result<u64, WriteError> {
+        let mut chosen: BTreeMap<String, RoaringBitmap> = BTreeMap::new();
+        {
+            let index = self.index.read();
+            for id in series - index.retired_series() {
+                if let Some(key) = index.series_key(SeriesId(id)) {
+                    chosen.entry(parse_measurement(&key).into_owned()).or_default().insert(id);
+                }
+            }
+        }
+        let chosen: Vec<_> = chosen.into_iter().map(|(name, ids)| (Arc::from(name), ids)).collect();
+        self.retire_emptied(&chosen)
+    }
+
+    /// As [`Self::retire_emptied`], of all series that deletes concern.
+    pub(super) fn retire_all_emptied(&self) -> Result<u64, WriteError> {
+        let deleted = self.tables.read().tombstones.series();
+        self.retire_emptied_of(&deleted)
     }
 
     fn places(&self) -> Places {

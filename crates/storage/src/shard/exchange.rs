@@ -145,6 +145,11 @@ impl Shard {
         Ok(reports)
     }
 
+    /// Whether there are [damaged segments](Self::damaged_segments), as far as is known.
+    pub fn is_damaged(&self) -> bool {
+        self.tables.read().segments.iter().any(|slot| !slot.is_intact())
+    }
+
     /// Segments of which something cannot be read.
     pub fn damaged_segments(&self) -> Vec<DamagedSegment> {
         let tables = self.tables.read();
@@ -184,6 +189,8 @@ impl Shard {
         });
         paths.iter().for_each(|path| self.remove_obsolete(path));
         self.touch_blocked();
+        // Deletes could not tell what they had left of these.
+        self.retire_all_emptied()?;
         Ok(())
     }
 }

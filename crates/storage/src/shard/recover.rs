@@ -8,6 +8,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
+use roaring::RoaringBitmap;
 use skywatch_model::TimeRange;
 
 use super::{Active, SegmentSlot, Shard, ShardId, Tables, upkeep::index_path, work::Counters};
@@ -88,6 +89,7 @@ impl Shard {
             report: &mut report,
             tombstones: manifest.tombstones.clone(),
             has_deletes: false,
+            deleted: RoaringBitmap::new(),
         };
         for file in &scan.files {
             for (offset, body) in file.records() {
@@ -97,7 +99,7 @@ impl Shard {
                 }
             }
         }
-        let Replay { tombstones, has_deletes, .. } = replay;
+        let Replay { tombstones, has_deletes, deleted, .. } = replay;
         // Numbers handed out and lost with the process must not fall below a barrier when they are handed out again.
         for tombstone in tombstones.iter() {
             manifest.next_tombstone = manifest.next_tombstone.max(tombstone.id + 1);
@@ -112,7 +114,7 @@ impl Shard {
         let now = Instant::now();
         let first_write = (has_deletes || !table.is_empty()).then_some(now);
         let active = Active { table: Arc::new(table), first_write };
-        Ok(Self {
+        let shard = Self {
             id,
             dir: dir.to_owned(),
             range: manifest.range,
@@ -140,7 +142,11 @@ impl Shard {
             last_idle_flush: Mutex::default(),
             forgotten: AtomicU64::new(forgotten),
             recovery: report,
-        })
+        };
+        if let Err(error) = shard.retire_emptied_of(&deleted) {
+            tracing::warn!(shard = id.0, %error, "series without points stay listed");
+        }
+        Ok(shard)
     }
 }
 
@@ -268,6 +274,8 @@ struct Replay<'a> {
     report: &'a mut RecoveryReport,
     tombstones: Tombstones,
     has_deletes: bool,
+    /// Series that tombstones of the log concern.
+    deleted: RoaringBitmap,
 }
 
 impl Replay<'_> {
@@ -283,6 +291,7 @@ impl Replay<'_> {
             }
             Record::Tombstone(tombstone) => {
                 self.has_deletes = true;
+                self.deleted |= &tombstone.series;
                 if self.tombstones.iter().all(|known| known.id != tombstone.id) {
                     self.tombstones = self.tombstones.with(*tombstone);
                 }

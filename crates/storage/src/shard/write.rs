@@ -16,6 +16,7 @@ use skywatch_model::{
 use super::{
     Shard,
     forget::Origin,
+    late::Sifted,
     types::{Claim, Contested, other_type},
     work::add,
 };
@@ -159,19 +160,28 @@ impl Shard {
         self.admit_series(batch, points)?;
         // Numbers are found inside the gate, since a delete takes them away.
         let mut open = self.enter(version, origin)?;
-        let known = self.resolve(scratch, batch, points);
+        let mut sifted = self.sift(batch, points, version);
+        let living = sifted.as_ref().map_or(points, |sifted| sifted.living.as_slice());
+        let known = self.resolve(scratch, batch, living);
         let mut gave_way = false;
-        let contested = self.contested(&scratch.shapes, (batch, points), (version, origin), known);
+        let contested = self.contested(&scratch.shapes, (batch, living), (version, origin), known);
         if !contested.is_empty() {
             drop(open);
             gave_way = self.give_way(&contested)?;
             open = self.enter(version, origin)?;
-            self.resolve(scratch, batch, points);
+            sifted = self.sift(batch, points, version);
+            self.resolve(scratch, batch, sifted.as_ref().map_or(points, |sifted| sifted.living.as_slice()));
         }
         let _open = open;
-        let report = WriteReport { gave_way, ..self.fill(scratch, batch, points, version) };
+        let living = sifted.as_ref().map_or(points, |sifted| sifted.living.as_slice());
+        let mut report = WriteReport { gave_way, ..self.fill(scratch, batch, living, version) };
+        if let Some(sifted) = &sifted {
+            self.define_late(batch, sifted);
+            report.written += sifted.late;
+        }
         if scratch.rows.is_empty() {
-            return Ok((report, None));
+            // What deleted them has to be durable before they count as taken.
+            return Ok((report, sifted.map(|_| self.log.end())));
         }
         let record = scratch.encoder.rows(&scratch.rows)?;
         let position = self.log.append(record)?;
@@ -305,6 +315,22 @@ impl Shard {
         if !new_series.is_empty() || !new_fields.is_empty() {
             add(&self.counters.fields_created, new_fields.len() as u64);
             self.log.define(new_series, new_fields);
+        }
+    }
+
+    /// Enters fields that points have which were deleted before they came, of measurements that are there.
+    fn define_late(&self, batch: &PointBatch<'_>, sifted: &Sifted) {
+        let mut index = self.index.write();
+        let mut new_fields: Vec<FieldDefinition> = Vec::new();
+        for at in sifted.shapes.values() {
+            let point = batch.point(*at as usize);
+            if !index.field_ids(point.measurement()).is_empty() {
+                define_shape(&mut index, point, &mut new_fields);
+            }
+        }
+        if !new_fields.is_empty() {
+            add(&self.counters.fields_created, new_fields.len() as u64);
+            self.log.define(Vec::new(), new_fields);
         }
     }
 

@@ -82,6 +82,13 @@ impl Chunk {
         chunk
     }
 
+    /// Tombstones with rules that mean a series of this key.
+    fn meaning<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = &'a Arc<Tombstone>> {
+        let by_tag = key.hashes.iter().filter_map(|hash| self.by_tag.get(hash)).flatten();
+        let candidates = by_tag.chain(&self.by_name).map(|position| &self.all[*position as usize]);
+        candidates.filter(|it| it.rule.as_ref().is_some_and(|rule| rule.means(&key.measurement, &key.tags)))
+    }
+
     /// Adds what it says of a series in some times.
     fn add_masks(
         &self,
@@ -107,14 +114,9 @@ impl Chunk {
             return;
         }
         let Some(key) = key.get() else { return };
-        let by_tag = key.hashes.iter().filter_map(|hash| self.by_tag.get(hash)).flatten();
-        for position in by_tag.chain(&self.by_name) {
-            let tombstone = &self.all[*position as usize];
-            let is_meant = |rule: &Rule| rule.means(&key.measurement, &key.tags);
-            if series.0 >= tombstone.resolved && tombstone.rule.as_ref().is_some_and(is_meant) {
-                add(tombstone);
-            }
-        }
+        self.meaning(key)
+            .filter(|tombstone| series.0 >= tombstone.resolved)
+            .for_each(|tombstone| add(tombstone));
     }
 }
 
@@ -133,18 +135,19 @@ struct Key {
 
 impl LazyKey<'_> {
     fn get(&mut self) -> Option<&Key> {
-        self.made
-            .get_or_insert_with(|| {
-                let key = (self.make)()?;
-                let (measurement, tags) = parse_key(&key);
-                let owned = |text: &Cow<'_, str>| Cow::Owned(text.to_string());
-                Some(Key {
-                    hashes: tags.iter().map(|(key, value)| hash_of(key, value)).collect(),
-                    tags: tags.iter().map(|(key, value)| (owned(key), owned(value))).collect(),
-                    measurement: measurement.into_owned(),
-                })
-            })
-            .as_ref()
+        self.made.get_or_insert_with(|| (self.make)().map(|key| Key::parse(&key))).as_ref()
+    }
+}
+
+impl Key {
+    fn parse(key: &str) -> Self {
+        let (measurement, tags) = parse_key(key);
+        let owned = |text: &Cow<'_, str>| Cow::Owned(text.to_string());
+        Self {
+            hashes: tags.iter().map(|(key, value)| hash_of(key, value)).collect(),
+            tags: tags.iter().map(|(key, value)| (owned(key), owned(value))).collect(),
+            measurement: measurement.into_owned(),
+        }
     }
 }
 
@@ -230,9 +233,22 @@ impl Tombstones {
         Self(chunks.into())
     }
 
+    /// Series that any of them concerned when it came.
+    pub(crate) fn series(&self) -> RoaringBitmap {
+        self.0.iter().fold(RoaringBitmap::new(), |all, chunk| all | &chunk.series)
+    }
+
     /// The greatest version among them.
     pub(crate) fn latest_version(&self) -> Version {
         self.0.iter().map(|chunk| chunk.latest_version).max().unwrap_or(Version::ZERO)
+    }
+
+    /// Those with rules, of greater versions, that delete what comes with `version` of a series, known or not, of this key.
+    pub(crate) fn younger(&self, key: &str, version: Version) -> Vec<Arc<Tombstone>> {
+        let key = Key::parse(key);
+        let chunks = self.0.iter().filter(|chunk| chunk.latest_version > version);
+        let meant = chunks.flat_map(|chunk| chunk.meaning(&key));
+        meant.filter(|tombstone| tombstone.version > version).cloned().collect()
     }
 
     /// Those that may still apply to something.

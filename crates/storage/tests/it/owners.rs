@@ -12,7 +12,9 @@ use regex::Regex;
 use skywatch_model::{FieldValue, TimeRange, Version};
 use skywatch_storage::{
     CellBatch, Digest, ImportReport, SeriesClasses, Shard, ShardDigest, Store, StoreOptions, TagPredicate,
-    TimeBucket, VersionPolicy, fs::SimFs, wire::Reader,
+    TimeBucket, VersionPolicy,
+    fs::{Fault, SimFs},
+    wire::Reader,
 };
 
 use crate::support::{Cells, DIR, Point, SHARD, cells, manual, open, shard, write};
@@ -173,6 +175,14 @@ impl Owner {
     pub(crate) fn cells(&self) -> Cells {
         cells(&*self.shard().snapshot()).unwrap()
     }
+
+    /// Series that are listed.
+    fn listed(&self) -> BTreeSet<String> {
+        let snapshot = self.shard().snapshot();
+        let series = |name: &Arc<str>| snapshot.select_series(name, &TagPredicate::All).unwrap();
+        let measurements = snapshot.measurements().unwrap();
+        measurements.iter().flat_map(series).map(|id| snapshot.series_key(id).to_string()).collect()
+    }
 }
 
 /// Carries what one owner has of some classes to another, in small pieces, each through its bytes.
@@ -244,6 +254,9 @@ proptest! {
         let mut one = Owner::after(&operations, &deliveries);
         let mut other = Owner::after(&operations, &in_order);
         prop_assert_eq!(one.cells(), other.cells());
+        prop_assert_eq!(one.listed(), other.listed());
+        let with_cells: BTreeSet<String> = one.cells().into_keys().map(|(series, ..)| series).collect();
+        prop_assert_eq!(one.listed(), with_cells, "no series without a cell is listed");
         prop_assert_eq!(one.digest(), other.digest());
     }
 
@@ -258,10 +271,81 @@ proptest! {
         // The first exchange may have carried cells that deletes of the other owner cover; nobody sees them.
         prop_assert_eq!(one.cells(), whole.cells());
         prop_assert_eq!(other.cells(), whole.cells());
+        prop_assert_eq!(one.listed(), whole.listed());
+        prop_assert_eq!(other.listed(), whole.listed());
         let digest = whole.digest();
         prop_assert_eq!(&one.digest(), &digest);
         prop_assert_eq!(&other.digest(), &digest);
         prop_assert_eq!(carry_all(&other, &one).stored, 0, "there is nothing left to carry");
+    }
+}
+
+fn point_of(series: &str, time: i64, name: &str, value: FieldValue) -> Operation {
+    Operation::Write(vec![(series.into(), time, vec![(name.into(), value)])])
+}
+
+fn host(name: &str) -> TagPredicate {
+    TagPredicate::Equal { key: "host".into(), value: name.into() }
+}
+
+#[test]
+fn points_that_come_after_their_delete_leave_what_they_would_leave_before_it() {
+    let operations = [
+        point_of("m,host=h1", 1, "text", FieldValue::String("a".into())),
+        point_of("m,host=h2", 1, "v", FieldValue::Integer(1)),
+        Operation::Delete(host("h1"), TimeRange::ALL),
+        point_of("n,host=h1", 1, "v", FieldValue::String("a".into())),
+    ];
+    let (in_order, late) = (Owner::new(), Owner::new());
+    for number in [0, 1, 2, 3] {
+        in_order.apply(&operations[number], number as u64 + 1);
+    }
+    for number in [1, 2, 0, 3] {
+        late.apply(&operations[number], number as u64 + 1);
+    }
+    assert_eq!(late.listed(), BTreeSet::from(["m,host=h2".to_owned(), "n,host=h1".to_owned()]));
+    assert_eq!(late.listed(), in_order.listed());
+    let fields = |owner: &Owner| owner.shard().snapshot().fields("m").unwrap();
+    assert_eq!(fields(&late), fields(&in_order), "the measurement keeps its fields");
+}
+
+#[test]
+fn points_that_come_after_their_delete_contest_no_type() {
+    let owner = Owner::new();
+    owner.apply(&Operation::Delete(TagPredicate::All, TimeRange::ALL), 5);
+    owner.apply(&point_of("m,host=h1", 1, "v", FieldValue::Integer(1)), 6);
+    owner.apply(&point_of("m,host=h1", 2, "v", FieldValue::String("a".into())), 1);
+    owner.apply(&point_of("m,host=h2", 2, "w", FieldValue::String("a".into())), 2);
+    assert_eq!(owner.listed(), BTreeSet::from(["m,host=h1".to_owned()]));
+    let fields = owner.shard().snapshot().fields("m").unwrap();
+    assert_eq!(
+        fields,
+        [("v".into(), skywatch_model::FieldType::Integer)],
+        "all of the measurement was deleted"
+    );
+    assert_eq!(owner.shard().stats().set_aside_files, 0, "nothing gave way");
+    assert_eq!(owner.cells().len(), 1);
+}
+
+#[test]
+fn a_crash_in_the_midst_of_a_delete_leaves_no_series_without_points() {
+    for operation in 0.. {
+        let mut owner = Owner::new();
+        owner.apply(&point_of("m,host=h1", 1, "v", FieldValue::Integer(1)), 1);
+        owner.apply(&point_of("m,host=h2", 1, "v", FieldValue::Integer(1)), 2);
+        owner.shard().flush().unwrap();
+        let before = owner.fs.operations();
+        owner.fs.fail_at(before + operation, Fault::PowerCut);
+        let done = owner.shard().delete(&["m".into()], &host("h1"), TimeRange::ALL, Version(3));
+        let is_cut = owner.fs.power_is_off();
+        owner.restart();
+        let with_cells: BTreeSet<String> = owner.cells().into_keys().map(|(series, ..)| series).collect();
+        assert_eq!(owner.listed(), with_cells, "cut at operation {operation}");
+        if !is_cut {
+            done.unwrap();
+            assert_eq!(with_cells.len(), 1);
+            return;
+        }
     }
 }
 
