@@ -191,7 +191,9 @@ impl Handoff {
             return Progress::Failed;
         }
         if !self.standing.is_behind(node) {
-            self.standing.adopt_mark(node).await;
+            if self.standing.adopt_mark(node).await {
+                offload(|| queue.expect_kept());
+            }
         }
         if self.standing.is_settled(node) && !queue.has_gaps() {
             return Progress::Done;

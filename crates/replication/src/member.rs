@@ -15,7 +15,7 @@ use skywatch_meta::{Catalogue, NodeId};
 use skywatch_model::{Clock, WallClock};
 use skywatch_rpc::{Failure, FailureKind, Router, Transport, tell};
 use skywatch_storage::{
-    Store,
+    ShardId, Store,
     fs::{Fs, FsError},
 };
 use tokio::time::Instant;
@@ -247,6 +247,10 @@ impl Member {
         }
         for behind in catalogue.behind().iter().filter(|behind| behind.holder == self.me) {
             self.standing.restore(behind.node, true);
+            match offload(|| self.hints.queue(behind.node)) {
+                Ok(queue) => offload(|| queue.expect_kept()),
+                Err(error) => tracing::error!(node = behind.node.0, %error, "cannot open the queue of hints"),
+            }
         }
     }
 
@@ -419,7 +423,21 @@ impl Member {
             Some((log, partition)) => log.is_some_and(|log| log.is_fresh(partition)),
             None => self.is_whole(),
         };
-        is_there && self.doubts.get().is_none_or(|doubts| !doubts.has(shard))
+        is_there
+            && self.doubts.get().is_none_or(|doubts| !doubts.has(shard) && !self.is_damaged(shard, doubts))
+    }
+
+    /// Whether damage has shown in a shard since it was opened, which puts it in doubt, if others own it too.
+    fn is_damaged(&self, shard: u64, doubts: &Doubts) -> bool {
+        if !self.store().shard(ShardId(shard)).is_some_and(|shard| shard.is_damaged()) {
+            return false;
+        }
+        let catalogue = self.catalogues.current();
+        let is_shared = catalogue.live_shard(shard).is_some_and(|shard| shard.owners.len() > 1);
+        if is_shared && let Err(error) = offload(|| doubts.add(shard)) {
+            tracing::error!(shard, %error, "it cannot be noted that a shard is in doubt");
+        }
+        is_shared
     }
 
     /// Writes go through this log from now on, where shard groups are made for it; only the first one counts.

@@ -357,15 +357,18 @@ impl Standing {
     }
 
     /// The catalogue may say that a node is behind because of this one, which does not know why: it is, until it has been
-    /// looked at.
-    pub(crate) async fn adopt_mark(&self, node: NodeId) {
+    /// looked at. Whether that is so.
+    pub(crate) async fn adopt_mark(&self, node: NodeId) -> bool {
         let destination = self.destination(node);
         let _changing = destination.changing.lock().await;
         let mark = Behind { node, holder: self.me };
-        if destination.mark() == Mark::Absent && self.catalogues.current().behind().contains(&mark) {
+        let is_unknown =
+            destination.mark() == Mark::Absent && self.catalogues.current().behind().contains(&mark);
+        if is_unknown {
             destination.is_behind.store(true, Ordering::SeqCst);
             destination.set_mark(Mark::Present);
         }
+        is_unknown
     }
 
     /// Whether nothing has to be done for the node: it is in step, and the catalogue says nothing else because of this one.

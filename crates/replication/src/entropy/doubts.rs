@@ -1,5 +1,5 @@
-//! Shards of which this node may lack something that it once acknowledged: their directory is gone, or files in it are
-//! damaged. Queries about them go to other owners until they have been compared.
+//! Shards of which this node may lack something that it once acknowledged: their directory is gone, files in it are
+//! damaged, or the end of the log is. Queries about them go to other owners until they have been compared.
 //!
 //! What is in doubt, and which shards had a directory, is on disk, so that neither a second crash nor the loss of a
 //! directory while the node is down makes it forget. A shard that never had a directory has nothing to lose.
@@ -66,7 +66,8 @@ impl Doubts {
         for shard in owned() {
             let known = kept.as_ref().is_some_and(|kept| kept.doubted.contains(&shard));
             let is_suspect = match store.shard(ShardId(shard)) {
-                Some(shard) => shard.recovery().has_damage(),
+                // What a crash cut off was not acknowledged; what damage cut off may have been, and looks the same.
+                Some(shard) => shard.recovery().has_damage() || shard.recovery().torn_bytes > 0,
                 None => had_directory(shard),
             };
             if known || is_suspect {

@@ -158,7 +158,9 @@ impl Pull<'_> {
             Some(shard) => Some(self.read(shard).await?),
             None => None,
         };
-        let (answer, body) = self.digest(mine.as_ref()).await?;
+        // What was read before it was damaged may be equal; it has to be fetched all the same.
+        let is_damaged = here.as_ref().is_some_and(|shard| shard.is_damaged());
+        let (answer, body) = self.digest(mine.as_ref().filter(|_| !is_damaged)).await?;
         let mut pulled = Pulled { from_whole: answer.whole, complete: true, ..Pulled::default() };
         if answer.equal {
             pulled.complete = mine.is_some_and(|mine| mine.unknown.is_empty());

@@ -144,6 +144,8 @@ pub struct Queue {
     /// Number of entries known to be durable; held while the disk is waited for, so that those who wait share a sync.
     synced: AsyncMutex<u64>,
     has_gaps: AtomicBool,
+    /// Whether its directory was not there when it was opened.
+    is_new: bool,
     /// Wakes whoever delivers.
     pub(crate) filled: Notify,
     bytes_written: AtomicU64,
@@ -193,6 +195,7 @@ impl Queue {
         wall: Arc<dyn WallClock>,
         settings: &HintSettings,
     ) -> Result<Self, FsError> {
+        let is_new = fs.list(dir).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
         fs.create_dir_all(dir).map_err(FsError::on("create", dir))?;
         let mut state = State { next_number: 1, ..State::default() };
         let mut has_gaps = false;
@@ -227,6 +230,7 @@ impl Queue {
             reading: Mutex::default(),
             synced: AsyncMutex::new(0),
             has_gaps: AtomicBool::new(false),
+            is_new,
             filled: Notify::new(),
             bytes_written: AtomicU64::new(0),
             bytes_read: AtomicU64::new(0),
@@ -255,6 +259,15 @@ impl Queue {
     /// Whether something that belonged here was given up, so that delivering the rest is not enough.
     pub fn has_gaps(&self) -> bool {
         self.has_gaps.load(Ordering::Acquire)
+    }
+
+    /// The catalogue says that something was kept here before this start. A queue that is not there any more has lost it; one that
+    /// was emptied has not.
+    pub fn expect_kept(&self) {
+        if self.is_new && !self.has_gaps() {
+            tracing::error!(dir = %self.dir.display(), "hints are lost; comparing the replicas brings back what they held");
+            self.note_gap();
+        }
     }
 
     /// The destination has been brought up to date by other means.

@@ -10,7 +10,10 @@ use skywatch_replication::{
     operation::Target,
 };
 use skywatch_rpc::ask;
-use skywatch_storage::{TagPredicate, fs::SimFs};
+use skywatch_storage::{
+    SeriesClasses, TagPredicate,
+    fs::{Fs, SimFs},
+};
 use tokio::time::sleep;
 
 use crate::support::{Cluster, NOW_NS, address, points, store_at, version};
@@ -221,6 +224,51 @@ async fn a_damaged_segment_is_replaced_from_another_owner() {
     cluster.until("vouched for", |cluster| cluster.node(2).entropy.vouches_for(id.0)).await;
     let fs = cluster.stop(2).await;
     assert!(!cluster.open(&fs).shard(id).unwrap().recovery().has_damage());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_segment_whose_damage_shows_when_it_is_read_is_in_doubt_from_then_on() {
+    let (mut cluster, one, other) = two_alike();
+    let (id, _) = cluster.shard();
+    cluster.settings.check_interval = Duration::from_secs(1_000_000);
+    let path = Path::new("data").join(id.to_string()).join("0000000001.seg");
+    let mut bytes = other.read(&path).unwrap();
+    bytes[40] ^= 1;
+    other.overwrite(&path, bytes).unwrap();
+    cluster.start(1, one);
+    cluster.start(2, other);
+    // Nobody has read it yet.
+    cluster.until("vouched for", |cluster| cluster.node(2).entropy.vouches_for(id.0)).await;
+    let shard = cluster.node(2).shard(id).unwrap();
+    assert!(shard.export(TimeRange::ALL, SeriesClasses::ALL, None, 1 << 20).is_err());
+    assert!(!cluster.node(2).entropy.vouches_for(id.0));
+    cluster.until("vouched for", |cluster| cluster.node(2).entropy.vouches_for(id.0)).await;
+    assert!(!shard.is_damaged() && cluster.are_alike(&[1, 2]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_whose_end_cannot_be_read_is_in_doubt() {
+    let (mut cluster, one, other) = two_alike();
+    let shard = cluster.shard();
+    cluster.settings.check_interval = Duration::from_secs(1_000_000);
+    for fs in [&one, &other] {
+        store_at(&cluster.open(fs), shard, &points(60..61, 0..9), version(5));
+    }
+    // Whether a crash or damage is to blame cannot be seen: it may have been acknowledged.
+    let dir = Path::new("data").join(shard.0.to_string());
+    let logs = other.list(&dir).unwrap().into_iter().filter(|entry| entry.name.ends_with(".wal"));
+    let path = dir.join(logs.max_by_key(|entry| entry.len).unwrap().name);
+    let mut bytes = other.read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    other.overwrite(&path, bytes).unwrap();
+    cluster.start(1, one);
+    cluster.start(2, other);
+    assert!(
+        cluster.node(2).entropy.doubts().has(shard.0.0) && !cluster.node(1).entropy.doubts().has(shard.0.0)
+    );
+    cluster.until("vouched for", |cluster| cluster.node(2).entropy.vouches_for(shard.0.0)).await;
+    assert!(cluster.are_alike(&[1, 2]));
+    assert_eq!(cluster.node(2).shard(shard.0).unwrap().digest().unwrap().cells().count, 809);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 
 mod copies;
 mod entropy;
+mod hints;
 mod log;
 mod settle;
 mod support;
