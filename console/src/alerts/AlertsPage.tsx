@@ -9,7 +9,7 @@ import type { AlertInstance, AlertRule, AlertState } from '../data/api';
 import { ago, humanDuration } from '../time/duration';
 import { localDateTime } from '../time/range';
 import { Icon } from '../ui/Icon';
-import { Failure, Loading, Message } from '../ui/States';
+import { errorText, Failure, Loading, Message } from '../ui/States';
 import { Toolbar } from '../ui/Toolbar';
 import classes from './alerts.module.css';
 import { exploreLink, NAME, RANK, shown, STATES } from './rules';
@@ -34,6 +34,7 @@ export default function AlertsPage() {
         <TextInput placeholder="Find a rule or label" value={filter} leftSection={<Icon name="search" size={13} />} aria-label="Find a rule or label"
           onChange={(event) => setFilter(event.currentTarget.value)} />
       </Toolbar>
+      {alerts.isError && <Problem>Seen {ago(alerts.dataUpdatedAt, Date.now())}, nothing newer is known: {errorText(alerts.error)}</Problem>}
       {evaluatorError && (
         <Problem>
           {age === null ? 'Nothing is known of the alerts yet' : `This was seen ${humanDuration(Math.max(1_000, age))} ago, nothing newer is known`}: {evaluatorError}

@@ -36,8 +36,17 @@ async function body<T>(response: Response): Promise<T> {
   try {
     return JSON.parse(text) as T;
   } catch {
-    throw new ApiError(text.trim() || `HTTP ${response.status}`, response.status);
+    throw new ApiError(plain(text) || statusText(response.status), response.status);
   }
+}
+
+/** Pages that a proxy makes of an error are for people who look at that page. */
+function plain(text: string): string {
+  return text.trimStart().startsWith('<') ? '' : text.trim();
+}
+
+function statusText(status: number): string {
+  return status >= 502 && status <= 504 ? `The proxy in between reaches no console (HTTP ${status}). Is skywatch still running?` : `HTTP ${status}`;
 }
 
 export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {

@@ -38,7 +38,7 @@ export default function ExplorePage() {
     <TimeProvider defaults={{ from: 'now-1h', to: 'now', refresh: 'off' }}>
       <TimeShortcuts />
       {info.data && <Explore defaultDb={info.data.database} upstream={info.data.upstream} />}
-      {info.isError && <Message icon="alert" title={errorText(info.error)} />}
+      {info.isError && !info.data && <Message icon="alert" title={errorText(info.error)} />}
     </TimeProvider>
   );
 }
