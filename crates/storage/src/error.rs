@@ -23,7 +23,7 @@ pub enum OpenError {
         pid: Option<u32>,
     },
     /// The directory cannot be created or written.
-    #[error("data directory {} cannot be written: {source}; give this user write permission, or choose another directory with --data-dir", dir.display())]
+    #[error("data directory {} cannot be written; give this user write permission, or choose another directory with --data-dir", dir.display())]
     NotWritable {
         /// The directory.
         dir: PathBuf,
