@@ -113,6 +113,67 @@ def test_a_lost_directory_and_a_damaged_segment_fill_themselves(start_cluster):
     wait_until(lambda: entropy_rows(cluster) == [], "nothing to differ", 30)
 
 
+def shard_files(node, pattern):
+    """The files of a node's shards, largest last."""
+    return sorted((node.directory / "data").rglob(pattern), key=lambda path: path.stat().st_size)
+
+
+def flip(path, at):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def test_what_is_damaged_between_comparisons_is_answered_by_others(start_cluster):
+    cluster = start_cluster(metas=1, data=2, data_config={"anti-entropy": {"check-interval": "1h"}})
+    create(cluster)
+    whole, broken = cluster.data
+    points = load(whole)
+
+    # The last record of the log, which nobody can tell from one that a crash cut off.
+    assert whole.write(f"m,host=h0 v=1i {points}").status_code == 204
+    points += 1
+    broken.kill()
+    flip(shard_files(broken, "*.wal")[-1], -1)
+    broken.start()
+    deadline = time.monotonic() + 60
+    while count(broken) != points:
+        answers_nothing_wrong(broken, points)
+        assert time.monotonic() < deadline, cluster.outputs()
+    answers_nothing_wrong(broken, points)
+
+    # A block of a segment: the query that finds it fails, and no other one.
+    assert broken.restart()
+    assert broken.stop() == 0
+    segment = shard_files(broken, "*.seg")[-1]
+    flip(segment, segment.stat().st_size // 2)
+    broken.start()
+    wait_until(broken.is_ready, "the node to serve", 30)
+    first = broken.query("SELECT * FROM m")["results"][0]
+    assert "error" not in first or "is damaged" in first["error"], first
+    for _ in range(20):
+        answers_nothing_wrong(broken, points)
+        assert len(broken.rows("SELECT v FROM m")) == points
+    wait_until(lambda: count(broken) == points, "the segment to be replaced", 30)
+    assert list((broken.directory / "data").rglob("quarantine/*.seg"))
+
+
+def test_hints_that_are_lost_are_missed(start_cluster):
+    cluster = start_cluster(metas=1, data=2, data_config={"anti-entropy": {"check-interval": "1h"}})
+    create(cluster)
+    holder, away = cluster.data
+    points = load(holder)
+    away.kill()
+    assert holder.write(f"m,host=h0 v=1i {points}").status_code == 204
+    holder.kill()
+    (queues,) = (holder.directory / "data").rglob("hh")
+    shutil.rmtree(queues)
+    holder.start()
+    away.start()
+    cluster.settle()
+    assert [count(node) for node in cluster.data] == [points + 1, points + 1]
+
+
 def test_copies_move_under_load_and_are_made_again_when_a_node_goes(start_cluster):
     cluster = start_cluster(metas=1, data=3, data_config=COMPARE_OFTEN)
     create(cluster)

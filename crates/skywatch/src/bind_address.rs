@@ -48,6 +48,14 @@ impl BindAddress {
     pub(crate) const fn port(&self) -> u16 {
         self.port
     }
+
+    /// What to say where the address cannot be had, and what to do: `key` is the setting that chooses another.
+    pub(crate) fn cannot_listen(&self, whom: &str, key: &str) -> String {
+        format!(
+            "cannot listen on {self} for {whom}; `ss -ltnp 'sport = :{}'` names who has the port, {key} chooses another",
+            self.port
+        )
+    }
 }
 
 impl FromStr for BindAddress {
@@ -82,6 +90,16 @@ impl fmt::Display for BindAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_the_port_is_found_by_a_command() {
+        let address: BindAddress = "127.0.0.1:8088".parse().unwrap();
+        assert_eq!(
+            address.cannot_listen("other nodes", "bind-address"),
+            "cannot listen on 127.0.0.1:8088 for other nodes; `ss -ltnp 'sport = :8088'` names who has the port, \
+             bind-address chooses another"
+        );
+    }
 
     #[test]
     fn addresses_are_told_from_other_text() {

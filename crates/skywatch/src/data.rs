@@ -112,7 +112,7 @@ async fn once(
     let address = cluster.bind.to_listen();
     let listener = TcpListener::bind(&address)
         .await
-        .with_context(|| format!("cannot listen on {} for other nodes", cluster.bind.as_str()))?;
+        .with_context(|| cluster.bind.cannot_listen("other nodes", "bind-address"))?;
     let port = listener.local_addr().context("asking for the own address")?.port();
     let identity = Identity {
         secret: cluster.secret.as_deref().and_then(Secret::new),

@@ -47,8 +47,9 @@ pub(crate) fn run(args: &MetaArgs) -> Result<ExitCode> {
 async fn stay(settings: MetaSettings) -> Result<()> {
     // Heard from now on: a signal during the start is not lost.
     let signals = signals::StopSignals::listen().context("cannot listen for signals")?;
-    let (http, http_port) = listen(&settings.http_bind, "data nodes and operators").await?;
-    let (raft, raft_port) = listen(&settings.raft_bind, "other meta nodes").await?;
+    let (http, http_port) =
+        listen(&settings.http_bind, "data nodes and operators", "[meta] http-bind-address").await?;
+    let (raft, raft_port) = listen(&settings.raft_bind, "other meta nodes", "[meta] bind-address").await?;
     let identity = identity(&settings);
     let transports = transports(&settings)?;
     let own = settings.at(http_port, raft_port);
@@ -133,10 +134,9 @@ async fn failed(node: &MetaNode) -> String {
     }
 }
 
-async fn listen(bind: &BindAddress, whom: &str) -> Result<(TcpListener, u16)> {
-    let listener = TcpListener::bind(bind.to_listen())
-        .await
-        .with_context(|| format!("cannot listen on {bind} for {whom}"))?;
+async fn listen(bind: &BindAddress, whom: &str, key: &str) -> Result<(TcpListener, u16)> {
+    let listener =
+        TcpListener::bind(bind.to_listen()).await.with_context(|| bind.cannot_listen(whom, key))?;
     let port = listener.local_addr().context("asking for the own address")?.port();
     Ok((listener, port))
 }
