@@ -377,6 +377,15 @@ fn tls_advice(reason: &str) -> Option<&'static str> {
         Some("it may speak TLS: try -bind-tls")
     } else if reason.to_lowercase().contains("reset by peer") {
         Some("with -bind-tls it has to speak TLS, without it must not")
+    } else if reason.contains("CaUsedAsEndEntity") {
+        // What `openssl req -x509` makes unless it is told otherwise.
+        Some(
+            "the certificate is one of an authority (CA:TRUE), which no server may show: make one with basicConstraints CA:FALSE (skywatch cert does), or take any with -k",
+        )
+    } else if reason.contains("not valid for name") {
+        Some("give -bind a name that the certificate is for, or take any certificate with -k")
+    } else if reason.contains("certificate expired") || reason.contains("not valid yet") {
+        Some("renew it, or look at the clocks of both machines; -k takes any certificate")
     } else if reason.to_lowercase().contains("certificate") {
         Some("trust its issuer with -ca FILE, or any certificate with -k")
     } else {
@@ -387,6 +396,21 @@ fn tls_advice(reason: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_what_is_advised_about() {
+        for (reason, advised) in [
+            ("invalid peer certificate: UnknownIssuer", "-ca FILE"),
+            ("invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "CA:FALSE"),
+            (
+                "invalid peer certificate: certificate not valid for name \"m1\"; it is for m2",
+                "give -bind a name",
+            ),
+            ("invalid peer certificate: certificate expired: verification time 3", "renew it"),
+        ] {
+            assert!(tls_advice(reason).unwrap().contains(advised), "{reason}");
+        }
+    }
 
     #[test]
     fn the_clock_of_an_answer_is_read() {

@@ -56,6 +56,18 @@ pub(crate) async fn check(
     Ok(())
 }
 
+/// Refuses to tell the cluster that a data node has moved to where another kind of node is, if that can be seen from here.
+pub(crate) async fn check_moved(context: &Context<'_, '_>, node: &str) -> Result<(), CtlError> {
+    address::check(node)?;
+    let Some((_, status)) = look(&context.client, Kind::Data, node).await else { return Ok(()) };
+    match status.node_type.as_str() {
+        "" | "data" => Ok(()),
+        other => Err(CtlError::local(format!(
+            "{node} is a {other} node, not a data node; give the new address that the data node has for other nodes (port 8088)"
+        ))),
+    }
+}
+
 /// What the node says of itself, if it can be asked from here; an error if it would be known under a useless address.
 async fn advertised(
     context: &Context<'_, '_>,

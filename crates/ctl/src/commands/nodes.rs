@@ -2,7 +2,7 @@
 
 use crate::{
     CtlError,
-    address::{self, DATA_TCP_PORT, META_HTTP_PORT, with_port},
+    address::{DATA_TCP_PORT, META_HTTP_PORT, with_port},
     client::{Call, Kind},
     commands::Context,
     interrupt, preflight,
@@ -43,7 +43,7 @@ pub(crate) async fn update_data(context: &mut Context<'_, '_>) -> Result<(), Ctl
         return Err(CtlError::local("new-addr and old-addr are the same"));
     }
     let (old, new) = (with_port(&old, DATA_TCP_PORT), with_port(&new, DATA_TCP_PORT));
-    address::check(&new)?;
+    preflight::check_moved(context, &new).await?;
     let node = post_node(context, "/update-data", &[("oldAddr", &old), ("newAddr", &new)]).await?;
     context.streams.print(&format!("Updated data node {} to {}", node.id, or(&node.tcp_addr, &new)))
 }

@@ -51,6 +51,16 @@ async fn nodes_are_added_and_updated() {
 }
 
 #[tokio::test]
+async fn a_data_node_does_not_move_to_where_a_meta_node_is() {
+    let meta = StandIn::start(&[("GET /status", Reply::ok(r#"{"nodeType":"meta"}"#))]).await;
+    let node = StandIn::start(&[("POST /update-data", Reply::ok(DATA_NODE))]).await;
+    let ran = node.ctl(&format!("update-data d1:8088 {}", meta.address)).await;
+    assert!(ran.status == 1 && node.asked().is_empty(), "{ran:?}");
+    let told = format!("update-data: {} is a meta node, not a data node; give the new address", meta.address);
+    assert!(ran.err.starts_with(&told), "{}", ran.err);
+}
+
+#[tokio::test]
 async fn what_is_missing_is_named() {
     let node = StandIn::start(&[]).await;
     for (line, told) in [
