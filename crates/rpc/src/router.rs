@@ -100,14 +100,15 @@ impl Router {
     pub async fn answer(&self, call: Call) -> Result<Reply, Failure> {
         match self.handler(&call.method) {
             Some(handler) => handler.answer(call).await,
-            None => Err(Failure::new(
-                FailureKind::Unknown,
-                format!(
-                    "{} is not answered here: the node runs another release, or has another role",
-                    call.method
-                ),
-            )),
+            None => Err(Failure::new(FailureKind::Unknown, format!("{} {}", call.method, self.unanswered()))),
         }
+    }
+
+    fn unanswered(&self) -> &'static str {
+        if self.later.as_ref().is_some_and(|later| later.get().is_none()) {
+            return "is not answered yet: the node has just been started, or belongs to no cluster";
+        }
+        "is not answered here: the node runs another release, or has another role"
     }
 }
 
@@ -181,9 +182,12 @@ mod tests {
         assert_eq!((counts.answered("test.double"), counts.answered("test.halve")), (2, 0));
         let later = Arc::new(OnceLock::new());
         let router = router.and_later(Arc::clone(&later));
-        router.answer(call("test.halve", "42")).await.expect_err("not yet");
+        let absent = router.answer(call("test.halve", "42")).await.expect_err("not yet");
+        assert!(absent.text.starts_with("test.halve is not answered yet"), "{absent:?}");
         let halve = |number: u32, body| async move { Ok((number / 2, body)) };
         later.set(Router::new().on("test.halve", halve)).expect("set once");
         assert_eq!(&*router.answer(call("test.halve", "42")).await.expect("now it is there").head, b"21");
+        let unknown = router.answer(call("test.treble", "42")).await.expect_err("never");
+        assert!(unknown.text.starts_with("test.treble is not answered here"), "{unknown:?}");
     }
 }
