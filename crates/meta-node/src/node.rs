@@ -16,7 +16,7 @@ use openraft::ServerState;
 use parking_lot::{Mutex, RwLock};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde::{Serialize, de::DeserializeOwned};
-use skywatch_meta::Catalogue;
+use skywatch_meta::{Catalogue, NodeId};
 use skywatch_model::WallClock;
 use skywatch_rpc::{Failure, FailureKind, Router, Transport};
 use tokio::task::{AbortHandle, JoinHandle};
@@ -254,7 +254,7 @@ impl MetaNode {
             leader,
             http_addr: self.inner.settings.http_addr.clone(),
             raft_addr: self.inner.settings.raft_addr.clone(),
-            peers: metrics.membership_config.nodes().map(|(_, member)| member.raft_addr.clone()).collect(),
+            peers: in_order(metrics.membership_config.nodes().map(|(_, member)| member), &seen.catalogue),
             cluster_id: seen.catalogue.cluster_id(),
             member: running.id,
             is_named: self.inner.settings.is_named,
@@ -351,6 +351,17 @@ impl MetaNode {
 /// As Go writes times, in UTC.
 pub(crate) fn rfc3339(time_ns: i64) -> String {
     jiff::Timestamp::from_nanosecond(time_ns.into()).map(|time| time.to_string()).unwrap_or_default()
+}
+
+/// Raft addresses of members, in the order in which the catalogue numbers them; whoever it does not name comes last.
+fn in_order<'a>(members: impl Iterator<Item = &'a Member>, catalogue: &Catalogue) -> Vec<String> {
+    let number = |addr: &String| {
+        let named = catalogue.meta_nodes().iter().find(|node| node.raft_addr == *addr);
+        named.map_or(NodeId(u64::MAX), |node| node.id)
+    };
+    let mut addrs: Vec<String> = members.map(|member| member.raft_addr.clone()).collect();
+    addrs.sort_by_cached_key(|addr| (number(addr), addr.clone()));
+    addrs
 }
 
 fn closed() -> Failure {

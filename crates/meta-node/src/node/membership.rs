@@ -120,9 +120,12 @@ impl MetaNode {
         if Running::has_cluster(&metrics) && !running.is_member(&metrics) {
             return Err(MembershipError::Dangled(self.inner.settings.http_addr.clone()));
         }
-        // Before anything is begun: whoever cannot be told apart from this host makes no cluster.
+        // Before anything is begun: whoever cannot be told apart from this host makes no cluster, nor does whoever has one.
         let status = if is_other { Some(self.meet(addr).await?) } else { None };
         if !Running::has_cluster(&metrics) {
+            if let Some(status) = &status {
+                check_free(addr, status, self.seen().catalogue.cluster_id())?;
+            }
             self.begin().await?;
         }
         self.must_lead().await?;
@@ -354,10 +357,7 @@ impl MetaNode {
         let is_voter = |id: u64| metrics.membership_config.voter_ids().any(|voter| voter == id);
         let mut status = met;
         if !is_voter(status.member) && !status.peers.is_empty() {
-            if status.cluster_id != 0 && status.cluster_id != own {
-                let Status { leader, peers, .. } = status;
-                return Err(MembershipError::OtherCluster { addr: addr.to_owned(), leader, peers });
-            }
+            check_free(addr, &status, own)?;
             // It was one of this cluster, and was taken out while it could not hear of it.
             let question = Reset { cluster_id: own, member: status.member };
             let told: Result<Nothing, CallError> =
@@ -494,6 +494,15 @@ fn done<T>(written: Written<T>) -> Result<(), MembershipError> {
         }
         Err(error) => Err(MembershipError::Refused(error.to_string())),
     }
+}
+
+/// Refuses a node that is a member of another cluster than that of the number `own`.
+fn check_free(addr: &str, status: &Status, own: u64) -> Result<(), MembershipError> {
+    if status.peers.is_empty() || status.cluster_id == 0 || status.cluster_id == own {
+        return Ok(());
+    }
+    let Status { leader, peers, .. } = status.clone();
+    Err(MembershipError::OtherCluster { addr: addr.to_owned(), leader, peers })
 }
 
 fn check_names(http_addr: &str, is_named: bool) -> Result<(), MembershipError> {

@@ -45,6 +45,17 @@ async fn a_node_of_another_cluster_stays_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_node_that_is_asked_to_add_one_of_another_cluster_begins_none() {
+    let wire = Wire::default();
+    let hosts = cluster(&wire, 1, |_| ()).await;
+    let new = Host::start(&wire, "m9", |_| ()).await;
+    let error = new.node().join(&hosts[0].http()).await.unwrap_err();
+    assert!(matches!(error, MembershipError::OtherCluster { .. }), "{error}");
+    assert!(new.catalogue().cluster_id() == 0 && new.node().status().peers.is_empty());
+    assert_eq!(hosts[0].node().join(&new.http()).await.unwrap().id.0, 2, "it is free to be added there");
+}
+
+#[tokio::test(start_paused = true)]
 async fn addresses_that_others_cannot_use_are_refused_before_anything_begins() {
     let wire = Wire::default();
     let host = Host::start(&wire, "m1", |_| ()).await;
@@ -75,6 +86,10 @@ async fn the_leader_leaves_and_comes_back_as_new() {
     let record = leads.node().join(&hosts[left].http()).await.unwrap();
     assert_eq!(record.id.0, 4, "numbers are not given out twice");
     alike(&hosts.iter().collect::<Vec<_>>()).await;
+    let in_order: Vec<String> =
+        [rest[0], rest[1], &hosts[left]].map(|host| format!("{}:8089", host.name)).into();
+    until("peers as they are numbered", || hosts.iter().all(|host| host.node().status().peers == in_order))
+        .await;
     assert!(hosts[left].catalogue().database("more").is_some());
 }
 
