@@ -19,7 +19,8 @@ const WORK_TIME_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The answer to a request that may take long. Meanwhile the meta nodes are asked how far it is: that shows the operator
 /// that something happens, and when none of them has answered for as long as `-timeout` (at least ten seconds), the wait
-/// is over. So it is when they say that the data node which copies a shard has not answered for as long as `-timeout`.
+/// is over. So it is when they say that the data node which copies a shard has not answered, or has found nobody to copy
+/// it from, for as long as `-timeout`.
 pub(crate) async fn long(
     context: &mut Context<'_, '_>,
     call: &Call<'_>,
@@ -40,7 +41,7 @@ async fn watch(client: &Client, streams: &mut Streams<'_>, watched: &Watched) ->
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard_at = Instant::now();
-    let mut copier = Copier { heard_at, is_silent: false };
+    let mut copier = Copier { heard_at, is_stuck: false };
     loop {
         ticks.tick().await;
         // A meta node that asks data nodes waits for those that do not answer, whatever `-timeout` is.
@@ -68,13 +69,13 @@ async fn watch(client: &Client, streams: &mut Streams<'_>, watched: &Watched) ->
 
 /// The data node that is to get a shard.
 struct Copier {
-    /// When it was not known to be silent.
+    /// When nothing was known to be in its way.
     heard_at: Instant,
-    is_silent: bool,
+    is_stuck: bool,
 }
 
 impl Copier {
-    /// Shows how far its copy is; or says, once, that it does not answer, and in the end gives it up.
+    /// Shows how far its copy is; or says, once, why it does not get on, and in the end gives it up.
     fn look(
         &mut self,
         copy: Option<&Copying>,
@@ -82,22 +83,37 @@ impl Copier {
         streams: &mut Streams<'_>,
         watched: &Watched,
     ) -> Option<CtlError> {
-        let Some(silent) = copy.filter(|copy| !copy.silence.is_empty()) else {
-            (self.heard_at, self.is_silent) = (Instant::now(), false);
+        let Some(stuck) = copy.filter(|copy| !copy.silence.is_empty() || !copy.trouble.is_empty()) else {
+            (self.heard_at, self.is_stuck) = (Instant::now(), false);
             if let Some(copy) = copy {
                 watched.show(copy);
             }
             return None;
         };
-        if !self.is_silent {
-            let line = format!("waiting for the data node at {}: {}", silent.dest, silent.silence);
-            watched.aside(|| streams.tell(&line));
-            self.is_silent = true;
+        if !self.is_stuck {
+            watched.aside(|| streams.tell(&waiting_for(stuck)));
+            self.is_stuck = true;
         }
-        (self.heard_at.elapsed() >= client.timeout()).then(|| CtlError::TimedOut {
-            node: format!("the data node at {}", silent.dest),
-            timeout: client.timeout(),
-            advice: "it stays an owner of the shard, and copies it when it is back; kill-copy-shard takes that back",
-        })
+        (self.heard_at.elapsed() >= client.timeout()).then(|| given_up(stuck, client.timeout()))
+    }
+}
+
+fn waiting_for(Copying { shard_id, dest, silence, trouble, .. }: &Copying) -> String {
+    match silence.is_empty() {
+        false => format!("waiting for the data node at {dest}: {silence}"),
+        true => format!("shard {shard_id} does not get to the data node at {dest}: {trouble}"),
+    }
+}
+
+fn given_up(Copying { shard_id, dest, silence, trouble, .. }: &Copying, timeout: Duration) -> CtlError {
+    if silence.is_empty() {
+        return CtlError::local(format!(
+            "shard {shard_id} did not get to the data node at {dest} within {timeout:?} (-timeout): {trouble}; it stays an owner of the shard, and copies it when it can; kill-copy-shard takes that back"
+        ));
+    }
+    CtlError::TimedOut {
+        node: format!("the data node at {dest}"),
+        timeout,
+        advice: "it stays an owner of the shard, and copies it when it is back; kill-copy-shard takes that back",
     }
 }

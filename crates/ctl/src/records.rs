@@ -176,6 +176,9 @@ pub(crate) struct Copying {
     /// Why nothing is known of it but what it is, if so: the node that is to get the shard does not answer.
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) silence: String,
+    /// Why it does not get on, if so: nobody that has the shard can be copied from.
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) trouble: String,
 }
 
 /// `GET /shard-repair/status`.

@@ -34,7 +34,8 @@ use skywatch_rpc::{Failure, FailureKind, Router};
 use skywatch_storage::{ShardId, fs::FsError};
 
 pub use calls::{
-    BEGIN, CHUNK, CopyQuestion, CopyStatus, DoneAnswer, END, KILL, Nothing, START, STATUS, SUMS, StatusAnswer,
+    BEGIN, CHUNK, CopyQuestion, CopyStatus, DoneAnswer, END, KILL, Nothing, START, STATUS, SUMS, StartAnswer,
+    StatusAnswer,
 };
 pub use fetch::CopyError;
 
@@ -120,7 +121,20 @@ impl Copies {
     pub(crate) fn progress(&self, shard: u64, total: u64, current: u64) {
         if let Some(status) = self.running.lock().get_mut(&shard) {
             (status.total_size, status.current_size) = (total, current);
+            status.trouble.clear();
         }
+    }
+
+    /// A copy does not get on, or does again if there is nothing to say.
+    pub(crate) fn note_trouble(&self, shard: u64, trouble: String) {
+        if let Some(status) = self.running.lock().get_mut(&shard) {
+            status.trouble = trouble;
+        }
+    }
+
+    /// Why a copy does not get on; empty if it does.
+    pub(crate) fn trouble(&self, shard: u64) -> String {
+        self.running.lock().get(&shard).map_or_else(String::new, |status| status.trouble.clone())
     }
 
     /// Nothing is under way to this node but the shards that `is_wanted` names; nor does anything stay of others.

@@ -166,7 +166,8 @@ impl Entropy {
             .and(self.settle_router())
             .on(copy::START, move |question: CopyQuestion, _| {
                 let done = starting.copy_from(question.shard, question.source);
-                async move { Ok((copy::DoneAnswer { done }, Bytes::new())) }
+                let trouble = starting.copies.trouble(question.shard);
+                async move { Ok((copy::StartAnswer { done, trouble }, Bytes::new())) }
             })
             .on(copy::KILL, move |question: CopyQuestion, _| {
                 let entropy = Arc::clone(&killing);

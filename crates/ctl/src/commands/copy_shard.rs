@@ -62,6 +62,9 @@ pub(crate) async fn status(context: &mut Context<'_, '_>) -> Result<(), CtlError
             .streams
             .tell(&format!("of the copy of shard {shard_id} to {dest} nothing is known: {silence}"));
     }
+    for Copying { shard_id, dest, trouble, .. } in known.iter().filter(|copy| !copy.trouble.is_empty()) {
+        context.streams.tell(&format!("shard {shard_id} does not get to {dest}: {trouble}"));
+    }
     let rows: Vec<Vec<String>> = known
         .into_iter()
         .map(|copy| {

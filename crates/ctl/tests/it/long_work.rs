@@ -64,3 +64,26 @@ async fn a_data_node_that_does_not_answer_is_named_and_given_up() {
     );
     assert!(ran.status == 0 && !ran.out.contains("d2"), "{}", ran.out);
 }
+
+#[tokio::test]
+async fn a_copy_that_finds_nobody_to_copy_from_is_told_and_given_up() {
+    let status =
+        r#"[{"source":"d1:8088","dest":"d2:8088","shard-id":7,"trouble":"d1:8088 gives no sign of life"}]"#;
+    let node = StandIn::start(&[
+        ("POST /copy-shard", Reply::no_content().after(Duration::from_secs(60))),
+        ("GET /copy-shard-status", Reply::ok(status)),
+    ])
+    .await;
+    let ran = node.ctl("-timeout 1500ms copy-shard d1:8088 d2:8088 7").await;
+    assert_eq!(
+        ran,
+        Ran::failed(
+            "shard 7 does not get to the data node at d2:8088: d1:8088 gives no sign of life\n\
+             copy-shard: shard 7 did not get to the data node at d2:8088 within 1.5s (-timeout): d1:8088 gives no sign of \
+             life; it stays an owner of the shard, and copies it when it can; kill-copy-shard takes that back\n"
+        )
+    );
+    let ran = node.ctl("copy-shard-status").await;
+    assert_eq!(ran.err, "shard 7 does not get to d2:8088: d1:8088 gives no sign of life\n");
+    assert!(ran.status == 0 && ran.out.contains("d1:8088"), "{}", ran.out);
+}

@@ -14,7 +14,9 @@ use jiff::SignedDuration;
 use serde::Serialize;
 use skywatch_meta::{Catalogue, Command, DataNode, RetentionPolicy, Shard, ShardGroup};
 use skywatch_replication::{
-    copy::calls::{CopyQuestion, CopyStatus, DoneAnswer, KILL, Nothing, START, STATUS, StatusAnswer},
+    copy::calls::{
+        CopyQuestion, CopyStatus, DoneAnswer, KILL, Nothing, START, STATUS, StartAnswer, StatusAnswer,
+    },
     listing::{LIST_SHARDS, ListedShard, ListedShards},
 };
 use skywatch_rpc::{CallError, tell};
@@ -29,7 +31,7 @@ const ASK_LIMIT: Duration = Duration::from_secs(3);
 const ASKED_AT_ONCE: usize = 16;
 /// Between two looks whether a copy is whole.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// A new owner that has said nothing for so long is not waited for any more.
+/// A new owner that has said nothing for so long, or only that it cannot get the shard, is not waited for any more.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// `0001-01-01T00:00:00Z`, Go's way to say "no time".
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
@@ -279,10 +281,11 @@ pub(super) async fn copy(State(api): State<Api>, Fields(form): Fields) -> Answer
             return done();
         }
         let question = CopyQuestion { shard: shard.id, source: source.tcp_addr.clone() };
-        let told: Result<DoneAnswer, CallError> =
+        let told: Result<StartAnswer, CallError> =
             tell(api.node.to_data_nodes(), &dest.tcp_addr, START, &question, ASK_LIMIT).await;
         match told {
-            Ok(_) => heard = Instant::now(),
+            Ok(answer) if answer.trouble.is_empty() => heard = Instant::now(),
+            Ok(answer) if heard.elapsed() >= SILENCE_MAX => return Err(kept(&answer.trouble, &dest, &shard)),
             // One that has just been started may not know yet that it is a member, and what it had begun.
             Err(error) if error.failure().is_some() && heard.elapsed() >= SILENCE_MAX => {
                 let undone =
@@ -291,17 +294,21 @@ pub(super) async fn copy(State(api): State<Api>, Fields(form): Fields) -> Answer
                 return Err(Problem::of_call(&error));
             }
             Err(error) if heard.elapsed() >= SILENCE_MAX => {
-                return Err(Problem::internal(format!(
-                    "{error}; \"{}\" stays an owner of shard {} and copies it when it is back; kill-copy-shard takes \
-                     that back",
-                    dest.tcp_addr, shard.id
-                )));
+                return Err(kept(&error.to_string(), &dest, &shard));
             }
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
         api.node.lead().await?;
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Nobody waits for a copy any more, and it is not undone.
+fn kept(reason: &str, dest: &DataNode, shard: &Shard) -> Problem {
+    Problem::internal(format!(
+        "{reason}; \"{}\" stays an owner of shard {} and copies it when it can; kill-copy-shard takes that back",
+        dest.tcp_addr, shard.id
+    ))
 }
 
 /// A copy, as `copy-shard-status` shows it.

@@ -121,6 +121,16 @@ pub struct DoneAnswer {
     pub done: bool,
 }
 
+/// Answer to [`START`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StartAnswer {
+    /// Whether there was something to do.
+    pub done: bool,
+    /// See [`CopyStatus::trouble`].
+    pub trouble: String,
+}
+
 /// Answer to [`STATUS`].
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -149,6 +159,9 @@ pub struct CopyStatus {
     pub current_size: u64,
     /// When it began, in nanoseconds since 1970.
     pub started_at: i64,
+    /// Why it does not get on, if it does not: no owner that has all of the shard could be copied from the last time.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub trouble: String,
 }
 
 /// Without content.

@@ -140,6 +140,10 @@ impl Entropy {
         let others = peers.len();
         let youngest_too = is_joining || self.doubts.has(shard) || self.is_thorough.load(Ordering::Relaxed);
         let mut results: Vec<Pulled> = Vec::new();
+        let mut trouble = String::new();
+        if let Some(first) = peers.first().filter(|_| is_joining) {
+            self.copies.began(&place, first);
+        }
         for peer in peers {
             let pull = Pull { entropy: self, place, peer, youngest_too };
             match pull.run().await {
@@ -163,12 +167,19 @@ impl Entropy {
                 Err(error) => {
                     self.counters.errors.fetch_add(1, Ordering::Relaxed);
                     tracing::debug!(shard, peer = peer.tcp_addr, %error, "a shard is not compared");
+                    if trouble.is_empty() {
+                        trouble = error.to_string();
+                    }
                     if !matches!(&error, PullError::Call(call) if call.is_absence()) {
                         tracing::warn!(shard, peer = peer.tcp_addr, %error, "a shard cannot be compared with that of another owner");
                         self.ledger.lock().note(shard, Trouble::Differs, error.to_string());
                     }
                 }
             }
+        }
+        if is_joining {
+            let has_source = results.iter().any(|pulled| pulled.from_whole);
+            self.copies.note_trouble(shard, if has_source { String::new() } else { trouble });
         }
         let is_complete = !results.is_empty()
             && results.iter().all(|pulled| pulled.complete)

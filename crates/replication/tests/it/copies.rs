@@ -219,8 +219,10 @@ async fn a_source_that_is_away_for_long_does_not_make_a_copy_begin_anew() {
     sleep(Duration::from_secs(300)).await;
     let waiting = status(&cluster).expect("it is known to wait");
     assert!(waiting.current_size > waiting.total_size / 2, "{waiting:?}");
+    assert!(waiting.trouble.contains(&address(1)), "and for whom: {waiting:?}");
     let before = cluster.wires.count(CHUNK);
     cluster.start(1, source);
+    cluster.until("in no trouble", |cluster| status(cluster).is_none_or(|it| it.trouble.is_empty())).await;
     cluster.until("whole", |cluster| cluster.are_alike(&[1, 3])).await;
     let pinned = cluster.node(1).shard(cluster.shard().0).unwrap().pin().unwrap().files.len() as u64;
     assert!(cluster.wires.count(CHUNK) - before < pinned);
