@@ -58,6 +58,12 @@ impl BindAddress {
     }
 }
 
+/// A host and a port as others are told them: an IPv6 address is in brackets, whether it was given with them or not.
+pub(crate) fn with_port(host: &str, port: u16) -> String {
+    let bare = host.trim_matches(['[', ']']);
+    if bare.contains(':') { format!("[{bare}]:{port}") } else { format!("{bare}:{port}") }
+}
+
 impl FromStr for BindAddress {
     type Err = BadBindAddress;
 
@@ -99,6 +105,14 @@ mod tests {
             "cannot listen on 127.0.0.1:8088 for other nodes; `ss -ltnp 'sport = :8088'` names who has the port, \
              bind-address chooses another"
         );
+    }
+
+    #[test]
+    fn only_ipv6_addresses_are_told_in_brackets() {
+        for (host, told) in [("d1", "d1:8088"), ("10.0.0.1", "10.0.0.1:8088"), ("::1", "[::1]:8088")] {
+            assert_eq!(with_port(host, 8088), told);
+        }
+        assert_eq!(with_port("[fd00::1]", 8088), "[fd00::1]:8088");
     }
 
     #[test]

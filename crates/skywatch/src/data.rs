@@ -33,6 +33,7 @@ use tokio::{
 };
 
 use crate::{
+    bind_address::with_port,
     cli::DataArgs,
     config::{ClusterSettings, RunSettings},
     kafka_metrics::LogMetrics,
@@ -239,8 +240,8 @@ fn answer_more(node: &Arc<Node>, more: Router, later: &OnceLock<Router>) {
 fn profile(settings: &RunSettings, cluster: &ClusterSettings, tcp_port: u16) -> Profile {
     let hostname = cluster.hostname.clone().unwrap_or_else(system_hostname);
     let named = |host: Option<&str>, port: u16| match (&cluster.hostname, host) {
-        (None, Some(host)) => format!("{host}:{port}"),
-        _ => format!("{hostname}:{port}"),
+        (None, Some(host)) => with_port(host, port),
+        _ => with_port(&hostname, port),
     };
     Profile {
         tcp_bind: cluster.bind.as_str().to_owned(),

@@ -19,7 +19,12 @@ use super::{
     influxdb::{Ignored, IgnoredKeys, LoggingSection, section},
     text,
 };
-use crate::{bind_address::BindAddress, cli::MetaArgs, data::system_hostname, logging::LogFormat};
+use crate::{
+    bind_address::{BindAddress, with_port},
+    cli::MetaArgs,
+    data::system_hostname,
+    logging::LogFormat,
+};
 
 /// A commented file; a test reads it back and finds every default in it.
 pub(crate) const DEFAULT_META_FILE: &str = include_str!("meta.toml");
@@ -167,7 +172,7 @@ impl MetaSettings {
     /// system calls this host.
     fn advertised(&self, bind: &BindAddress, port: u16, system: &str) -> String {
         let host = self.hostname.as_deref().or_else(|| bind.host()).unwrap_or(system);
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+        with_port(host, port)
     }
 }
 
