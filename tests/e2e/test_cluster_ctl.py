@@ -4,6 +4,7 @@ import re
 import subprocess
 import time
 
+from cluster import unused_ports
 from conftest import wait_until
 
 WEEK_NS = 168 * 3_600_000_000_000
@@ -230,6 +231,54 @@ def test_a_copy_to_a_frozen_node_is_given_up_and_goes_on_when_it_is_back(start_c
         second.thaw()
     copied = cluster.ctl("copy-shard", first.tcp, second.tcp, str(other))
     assert copied == f"Copied shard {other} from {first.tcp} to {second.tcp}\n"
+    assert cluster.try_ctl("copy-shard-status").stderr == ""
+    assert has(second, rows)
+
+
+def test_a_new_meta_node_that_is_asked_to_add_one_of_a_cluster_begins_none(start_cluster):
+    cluster = start_cluster(metas=2, data=0)
+    member, new = cluster.metas[0], cluster.new_meta().start()
+    refused = cluster.try_ctl("add-meta", member.http, bind=new.http)
+    assert refused.returncode == 1 and f'meta node at "{member.http}" is a member of another cluster' in refused.stderr
+    assert new.status()["peers"] == [] and table(cluster.ctl("show", bind=new.http), "Meta Nodes")[1:] == []
+    assert cluster.ctl("add-meta", new.http) == f"Added meta node 3 at {new.http}\n", "it is free to be added"
+    in_order = [meta.raft for meta in cluster.metas]
+    wait_until(lambda: all(meta.status()["peers"] == in_order for meta in cluster.metas), "peers as they are numbered")
+
+
+def test_a_data_node_is_known_by_its_ipv6_address(start_cluster):
+    cluster = start_cluster(metas=1, data=1)
+    http, tcp = (f"[::1]:{port}" for port in unused_ports(2))
+    node = cluster.new_data({"hostname": "::1", "bind-address": tcp, "http": {"bind-address": http}})
+    node.http, node.tcp, node.url = http, tcp, f"http://{http}"
+    cluster.add_data(node.start())
+    cluster.settle()
+    data_nodes = table(cluster.ctl("show", "-v"), "Data Nodes")
+    assert data_nodes[-1][1:3] == [tcp, http]
+    cluster.data[0].query("CREATE DATABASE db WITH REPLICATION 2")
+    write_weeks(cluster.data[0], weeks=1)
+    assert has(node, cluster.data[0].rows("SELECT * FROM m"))
+    assert cluster.ctl("remove-data", tcp) == f"Removed data node at {tcp}\n"
+
+
+def test_a_copy_from_a_frozen_node_is_given_up_and_goes_on_when_it_is_back(start_cluster):
+    cluster, rows, _ = two_nodes_with_a_part_each(start_cluster)
+    first, second = cluster.data
+    shard = max(shards(cluster))
+    first.freeze()
+    try:
+        began = time.monotonic()
+        told = cluster.try_ctl("-timeout", "5s", "copy-shard", first.tcp, second.tcp, str(shard))
+        assert told.returncode == 1 and time.monotonic() - began < 40, told
+        waiting, given_up = told.stderr.splitlines()
+        assert waiting.startswith(f"shard {shard} does not get to the data node at {second.tcp}: "), told
+        assert first.tcp in waiting, "and who is to be looked at"
+        assert f"shard {shard} did not get to the data node at {second.tcp} within 5s (-timeout): " in given_up, told
+        assert f"shard {shard} does not get to {second.tcp}: " in cluster.try_ctl("copy-shard-status").stderr
+    finally:
+        first.thaw()
+    copied = cluster.ctl("copy-shard", first.tcp, second.tcp, str(shard))
+    assert copied == f"Copied shard {shard} from {first.tcp} to {second.tcp}\n"
     assert cluster.try_ctl("copy-shard-status").stderr == ""
     assert has(second, rows)
 
