@@ -15,6 +15,6 @@ mod schedule;
 mod service;
 
 pub use definition::{Definition, DefinitionError};
-pub use planner::{ContinuousQuery, PlannedRun, Planner, Refused};
+pub use planner::{ContinuousQuery, PlannedRun, Planner, Refused, TAKEN_FOR_RUN};
 pub use schedule::{Decision, Schedule, Window};
-pub use service::{Host, RunError, Service, ServiceConfig};
+pub use service::{Host, RunError, Runner, Service, ServiceConfig};

@@ -1,6 +1,6 @@
 //! Which of the catalogue's continuous queries run now.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use skywatch_influxql::Statement;
 
@@ -41,6 +41,9 @@ pub struct Refused {
     pub error: DefinitionError,
 }
 
+/// By then whoever runs the queries has run what was due, or has died meanwhile: its lease lasts seconds, and a run seldom longer.
+pub const TAKEN_FOR_RUN: Duration = Duration::from_secs(60);
+
 /// Remembers when each query ran last. A query that is dropped, or created anew with another text, is forgotten.
 #[derive(Debug, Default)]
 pub struct Planner {
@@ -71,9 +74,23 @@ impl Planner {
         (runs, refused)
     }
 
-    /// Forgets when queries ran, as after a start: another node may have run them meanwhile.
-    pub fn forget(&mut self) {
-        self.known.clear();
+    /// This node does not run the queries now, but may have to go on where another one is: `another_runs` says whether there is one.
+    /// What that has due is taken for run after [`TAKEN_FOR_RUN`]: to compute it twice does no harm. What came to an end
+    /// before this node knew of a query is nobody's.
+    pub fn follow(&mut self, queries: &[ContinuousQuery], another_runs: bool, now_ns: i64) {
+        let mut before = std::mem::take(&mut self.known);
+        let ran_ns = now_ns.saturating_sub(i64::try_from(TAKEN_FOR_RUN.as_nanos()).unwrap_or(i64::MAX));
+        for query in queries {
+            let key = (query.database.clone(), query.name.clone());
+            let same = before.remove(&key).filter(|known| known.text == query.text);
+            // A text that cannot run is told by whoever is to run it.
+            let mut known = same.unwrap_or_else(|| learn(query, &mut Vec::new()));
+            let Some(definition) = &known.definition else { continue };
+            let last_due = |at_ns| definition.schedule().last_due(at_ns);
+            let begun_ns = known.last_run_ns.unwrap_or_else(|| last_due(now_ns));
+            known.last_run_ns = Some(if another_runs { begun_ns.max(last_due(ran_ns)) } else { begun_ns });
+            self.known.insert(key, known);
+        }
     }
 }
 
@@ -162,8 +179,45 @@ mod tests {
         assert!(windows(&mut planner, &[], 13 * MINUTE).is_empty());
         // Back after it was dropped: what was missed meanwhile is not made good.
         assert!(windows(&mut planner, &first, 20 * MINUTE + 1).is_empty());
-        planner.forget();
-        assert!(windows(&mut planner, &first, 30 * MINUTE + 1).is_empty());
+    }
+
+    #[test]
+    fn a_query_goes_on_where_another_node_was() {
+        let (minutely, hourly) = (query("m", "1m"), query("h", "1h"));
+        let both = [minutely.clone(), hourly.clone()];
+        let mut planner = Planner::default();
+        // Another node runs them until shortly before 1:00:30 at the earliest.
+        for second in 0..30 {
+            planner.follow(&both, true, 50 * MINUTE + second);
+        }
+        for quarter in 0..=42 {
+            planner.follow(&both, true, 50 * MINUTE + quarter * MINUTE / 4);
+        }
+        let taken_over = windows(&mut planner, &both, 60 * MINUTE + 40 * MINUTE / 60);
+        assert_eq!(taken_over, [("m".to_owned(), 59, 60), ("h".to_owned(), 0, 60)]);
+        assert_eq!(windows(&mut planner, &both, 61 * MINUTE), [("m".to_owned(), 60, 61)]);
+
+        // Nobody runs them for ten minutes, then this node does.
+        for minute in 61..=71 {
+            planner.follow(&both, false, minute * MINUTE + 1);
+        }
+        assert_eq!(windows(&mut planner, &both, 71 * MINUTE + 2), [("m".to_owned(), 61, 71)]);
+    }
+
+    #[test]
+    fn what_came_before_a_query_was_known_is_nobodys() {
+        let queries = [query("q", "1m")];
+        let mut planner = Planner::default();
+        planner.follow(&queries, true, 10 * MINUTE + 1);
+        planner.follow(&queries, true, 11 * MINUTE + 1);
+        assert_eq!(windows(&mut planner, &queries, 11 * MINUTE + 2), [("q".to_owned(), 10, 11)]);
+        let changed = [query("q", "2m")];
+        planner.follow(&changed, true, 12 * MINUTE + 1);
+        assert!(windows(&mut planner, &changed, 12 * MINUTE + 2).is_empty());
+        // One whose text is none is told by the node that is to run it.
+        let broken = [ContinuousQuery { text: "SELECT v FROM m".to_owned(), ..query("q", "1m") }];
+        planner.follow(&broken, true, 0);
+        assert_eq!(planner.plan(&broken, 1).1.len(), 1);
     }
 
     #[test]

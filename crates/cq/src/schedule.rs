@@ -11,7 +11,8 @@
 //! ```
 //!
 //! An interval that nobody ran at its end, since the server was busy, is computed with the next run. After a start the
-//! time since the last full interval is nobody's: the first run comes at the next one, unless `RESAMPLE` reaches back.
+//! time since the last full interval is nobody's: the first run comes at the next one, unless `RESAMPLE` reaches back. A node
+//! that takes over from another one goes on where that was: see [`Planner::follow`](crate::Planner::follow).
 
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -59,6 +60,11 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// The last time at which the query was to run, until `at_ns`.
+    pub fn last_due(&self, at_ns: i64) -> i64 {
+        self.floor(at_ns, self.every_ns.unwrap_or(self.interval_ns))
+    }
+
     /// What to do at `now_ns`, when the last run was at `last_run_ns`.
     pub fn decide(&self, last_run_ns: Option<i64>, now_ns: i64) -> Decision {
         let every = self.every_ns.unwrap_or(self.interval_ns);
@@ -69,7 +75,7 @@ impl Schedule {
         if due_ns > now_ns {
             return Decision::Wait;
         }
-        let last_run_ns = self.floor(now_ns, every);
+        let last_run_ns = self.last_due(now_ns);
         // Reaches back over all that has come to an end since the last run.
         let reach = self.for_ns.unwrap_or_else(|| self.interval_ns.max(every));
         let start_ns = self.floor(due_ns.saturating_add(self.interval_ns - reach - 1), self.interval_ns);

@@ -20,11 +20,22 @@ use crate::{ContinuousQuery, PlannedRun, Planner};
 /// Why a run failed.
 pub type RunError = Box<dyn Error + Send + Sync>;
 
+/// Who runs continuous queries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runner {
+    /// This node.
+    Here,
+    /// Another node, as far as is known.
+    Elsewhere,
+    /// Nobody, as far as is known.
+    Nobody,
+}
+
 /// The node, as the service needs it.
 pub trait Host: Send + Sync + 'static {
-    /// Whether it is this node that runs continuous queries. Asked before every run: among many nodes it is the holder
-    /// of a lease, which may pass to another at any time.
-    fn may_run(&self) -> bool;
+    /// Who runs continuous queries. Asked before every run: among many nodes it is the holder of a lease, which may pass to
+    /// another at any time.
+    fn runner(&self) -> Runner;
 
     /// Every continuous query there is.
     fn queries(&self) -> Result<Vec<ContinuousQuery>, RunError>;
@@ -123,13 +134,14 @@ struct Work {
 
 impl Work {
     fn tick(&mut self, now_ns: i64) {
-        if !self.host.may_run() {
-            return self.planner.forget();
-        }
         let queries = match self.host.queries() {
             Ok(queries) => queries,
             Err(error) => return tracing::warn!(error, "cannot list the continuous queries; tried again"),
         };
+        let runner = self.host.runner();
+        if runner != Runner::Here {
+            return self.planner.follow(&queries, runner == Runner::Elsewhere, now_ns);
+        }
         let (runs, refused) = self.planner.plan(&queries, now_ns);
         for query in refused {
             let (database, name, error) = (query.database, query.name, query.error);
@@ -137,7 +149,7 @@ impl Work {
             tracing::error!(database, name, %error, "a continuous query cannot run: drop it and create it anew");
         }
         for run in runs {
-            if self.host.may_run() {
+            if self.host.runner() == Runner::Here {
                 self.run(&run, now_ns);
             }
         }
@@ -202,8 +214,8 @@ mod tests {
     }
 
     impl Host for FakeHost {
-        fn may_run(&self) -> bool {
-            self.leads.load(Ordering::Relaxed)
+        fn runner(&self) -> Runner {
+            if self.leads.load(Ordering::Relaxed) { Runner::Here } else { Runner::Elsewhere }
         }
 
         fn queries(&self) -> Result<Vec<ContinuousQuery>, RunError> {
@@ -271,12 +283,12 @@ mod tests {
         let host = Arc::new(FakeHost::default());
         let mut work = work(&host);
         work.tick(MINUTE + 1);
-        work.tick(2 * MINUTE);
-        host.leads.store(true, Ordering::Relaxed);
-        // Another ran what came before.
         work.tick(5 * MINUTE + 1);
         assert!(host.ran.lock().is_empty());
+        host.leads.store(true, Ordering::Relaxed);
+        // Another ran what came before, but may have died before it ran the last one.
+        work.tick(5 * MINUTE + 2);
         work.tick(6 * MINUTE);
-        assert_eq!(*host.ran.lock(), [("q".to_owned(), 6)]);
+        assert_eq!(*host.ran.lock(), [("q".to_owned(), 5), ("q".to_owned(), 6)]);
     }
 }

@@ -22,6 +22,8 @@ pub struct LeaseHolder {
     me: NodeId,
     catalogues: Arc<dyn Catalogues>,
     held: Mutex<Option<Held>>,
+    /// Until when another node may act, as far as is known.
+    elsewhere: Mutex<Option<Instant>>,
 }
 
 /// What was granted last.
@@ -34,12 +36,23 @@ struct Held {
 impl LeaseHolder {
     /// Does not hold it before [`Self::keep`] runs.
     pub fn new(name: &str, me: NodeId, catalogues: Arc<dyn Catalogues>) -> Arc<Self> {
-        Arc::new(Self { name: name.to_owned(), me, catalogues, held: Mutex::default() })
+        Arc::new(Self {
+            name: name.to_owned(),
+            me,
+            catalogues,
+            held: Mutex::default(),
+            elsewhere: Mutex::default(),
+        })
     }
 
     /// Whether this node may act now.
     pub fn is_held(&self) -> bool {
         self.term().is_some()
+    }
+
+    /// Whether another node holds it, as far as is known: it may have died since it asked for it the last time.
+    pub fn is_held_elsewhere(&self) -> bool {
+        self.elsewhere.lock().is_some_and(|until| Instant::now() < until)
     }
 
     /// Which time this is that it is held, if it may act now. Greater than every term before it, at whatever node: the catalogue's
@@ -75,6 +88,7 @@ impl LeaseHolder {
         if granted != held.is_some() {
             tracing::info!(lease = self.name, granted, "a lease has moved");
         }
+        *self.elsewhere.lock() = (!granted).then(|| asked + LEASE_DURATION);
         let until = asked + LEASE_DURATION - MARGIN;
         *held = granted.then(|| Held { until, term: renewed.unwrap_or(lease.renewals) });
     }
@@ -91,7 +105,7 @@ mod tests {
     use super::*;
     use crate::ExecuteError;
 
-    /// A catalogue that grants whatever is asked for, while it can be reached.
+    /// A catalogue that grants a lease to whoever asks first, while it can be reached.
     #[derive(Debug, Default)]
     struct Granting {
         catalogue: Mutex<Catalogue>,
@@ -129,11 +143,9 @@ mod tests {
             if self.is_cut_off.load(Ordering::SeqCst) {
                 return Err(ExecuteError::Unavailable("cut off".into()));
             }
-            let unrenewed = self.current().lease(name).map(|lease| lease.renewals);
             let (name, duration_ms) = (name.to_owned(), lasts.as_millis() as u64);
-            let applied =
-                self.execute(&Command::AcquireLease { name, owner, duration_ms, unrenewed }).await?;
-            Ok(applied.lease.expect("it is granted"))
+            let command = Command::AcquireLease { name, owner, duration_ms, unrenewed: None };
+            Ok(self.execute(&command).await?.lease.expect("it is told who has it"))
         }
 
         async fn nobody_confirms(&self) -> bool {
@@ -144,25 +156,35 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_term_lasts_while_the_lease_is_renewed_and_every_other_is_greater() {
         let granting = Arc::new(Granting::default());
-        let command = Command::CreateDataNode {
-            tcp_addr: "d:8088".into(),
-            http_addr: "d:8086".into(),
-            https: false,
-            labels: std::collections::BTreeMap::new(),
-        };
-        granting.execute(&command).await.expect("a node");
+        for name in ["d1", "d2"] {
+            let command = Command::CreateDataNode {
+                tcp_addr: format!("{name}:8088"),
+                http_addr: format!("{name}:8086"),
+                https: false,
+                labels: std::collections::BTreeMap::new(),
+            };
+            granting.execute(&command).await.expect("a node");
+        }
         let holder = LeaseHolder::new("alerts", NodeId(1), Arc::clone(&granting) as _);
+        let other = LeaseHolder::new("alerts", NodeId(2), Arc::clone(&granting) as _);
         assert!(!holder.is_held() && holder.term().is_none());
         let kept = Arc::clone(&holder);
         let keeping = tokio::spawn(async move { kept.keep().await });
         sleep(Duration::from_millis(100)).await;
         let first = holder.term().expect("it is granted");
+        assert!(
+            !holder.is_held_elsewhere() && !other.is_held_elsewhere(),
+            "nobody has told the other one yet"
+        );
+        other.ask().await;
+        assert!(!other.is_held() && other.is_held_elsewhere());
         sleep(10 * LEASE_DURATION).await;
         assert_eq!(holder.term(), Some(first), "renewed, and never lost");
 
         granting.is_cut_off.store(true, Ordering::SeqCst);
         sleep(LEASE_DURATION).await;
         assert!(!holder.is_held() && holder.term().is_none());
+        assert!(!other.is_held_elsewhere(), "it has heard nothing for as long as a lease lasts");
         granting.is_cut_off.store(false, Ordering::SeqCst);
         sleep(2 * ASK_EVERY).await;
         assert!(holder.term().is_some_and(|again| again > first), "somebody may have held it in between");

@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 use skywatch_cluster::Node;
-use skywatch_cq::{ContinuousQuery, Host, PlannedRun, RunError, Service, ServiceConfig};
+use skywatch_cq::{ContinuousQuery, Host, PlannedRun, RunError, Runner, Service, ServiceConfig};
 use skywatch_model::FieldValue;
 use skywatch_monitor::{Monitor, RecorderStore, Statistic, to_lines};
 use skywatch_query::{CancelToken, QueryError, QueryRequest, StatementResult};
@@ -74,8 +74,13 @@ impl Drop for NodeHost {
 
 impl Host for NodeHost {
     /// A single server holds every lease.
-    fn may_run(&self) -> bool {
-        self.lease.as_ref().is_none_or(|(holder, _)| holder.is_held())
+    fn runner(&self) -> Runner {
+        match &self.lease {
+            None => Runner::Here,
+            Some((holder, _)) if holder.is_held() => Runner::Here,
+            Some((holder, _)) if holder.is_held_elsewhere() => Runner::Elsewhere,
+            Some(_) => Runner::Nobody,
+        }
     }
 
     fn queries(&self) -> Result<Vec<ContinuousQuery>, RunError> {
