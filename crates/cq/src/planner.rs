@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_query_goes_on_where_another_node_was() {
         let (minutely, hourly) = (query("m", "1m"), query("h", "1h"));
-        let both = [minutely.clone(), hourly.clone()];
+        let both = [minutely, hourly];
         let mut planner = Planner::default();
         // Another node runs them until shortly before 1:00:30 at the earliest.
         for second in 0..30 {

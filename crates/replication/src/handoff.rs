@@ -190,10 +190,8 @@ impl Handoff {
         if self.standing.is_silent(node) {
             return Progress::Failed;
         }
-        if !self.standing.is_behind(node) {
-            if self.standing.adopt_mark(node).await {
-                offload(|| queue.expect_kept());
-            }
+        if !self.standing.is_behind(node) && self.standing.adopt_mark(node).await {
+            offload(|| queue.expect_kept());
         }
         if self.standing.is_settled(node) && !queue.has_gaps() {
             return Progress::Done;

@@ -484,7 +484,7 @@ fn contact_points_include_templates_of_any_file() {
     let discord = &config.contact_points[0].integrations[0].discord;
     let data = crate::template::Value::map([("Status", crate::template::Value::Text("firing".into()))]);
     let render = |template: &Option<crate::Template>| {
-        template.as_ref().unwrap().render(&data, &std::collections::BTreeMap::new()).unwrap()
+        template.as_ref().unwrap().render(&data, &BTreeMap::new()).unwrap()
     };
     assert_eq!(
         (render(&discord.title).as_str(), render(&discord.message).as_str()),

@@ -203,7 +203,7 @@ fn named_templates_include_each_other_within_bounds() {
             {{ define \"w2\" }}{{ range .Alerts }}{{ template \"w3\" $ }}{{ end }}{{ end }}
             {{ define \"w3\" }}{{ range .Alerts }}{{ $x := 1 }}{{ end }}{{ end }}"),
     ];
-    let library = std::sync::Arc::new(Library::built_in().with(&groups).unwrap());
+    let library = Arc::new(Library::built_in().with(&groups).unwrap());
     let alert = |host: &str| Value::map([("Labels", Value::map([("host", Value::Text(host.into()))]))]);
     let render = |source: &str, alerts: usize| {
         let root =
