@@ -228,14 +228,25 @@ def test_explore_begins_with_flux_that_works(machines, page):
     page.locator("canvas").first.wait_for()
 
 
-def test_a_dashboard_may_ask_in_flux(start_skywatch, page, tmp_path):
-    dashboards = tmp_path / "dashboards"
-    dashboards.mkdir()
-    (dashboards / "flux.json").write_text(json.dumps(FLUX_DASHBOARD))
-    config = tmp_path / "skywatch.toml"
-    config.write_text(f'[console]\ndashboards-dir = "{dashboards}"\n')
-    server = start_skywatch("--config", config, console=True)
-    server.query("CREATE DATABASE telegraf")
+@pytest.fixture
+def start_with_dashboard(start_skywatch, tmp_path):
+    """A function that starts a server with a dashboard of the user's own, found under its uid."""
+
+    def start(dashboard):
+        dashboards = tmp_path / "dashboards"
+        dashboards.mkdir()
+        (dashboards / f"{dashboard['uid']}.json").write_text(json.dumps(dashboard))
+        config = tmp_path / "skywatch.toml"
+        config.write_text(f'[console]\ndashboards-dir = "{dashboards}"\n')
+        server = start_skywatch("--config", config, console=True)
+        server.query("CREATE DATABASE telegraf")
+        return server
+
+    return start
+
+
+def test_a_dashboard_may_ask_in_flux(start_with_dashboard, page):
+    server = start_with_dashboard(FLUX_DASHBOARD)
     now = int(time.time())
     lines = [f"libvirt_balloon,domain_name=web-1 rss={second + 600} {now + second}" for second in range(-600, 1, 10)]
     assert server.write("\n".join(lines), "telegraf", precision="s").status_code == 204
@@ -321,14 +332,8 @@ GRAFANA_DASHBOARD = {
 }
 
 
-def test_a_dashboard_of_grafana_with_states_a_log_and_joined_tables(start_skywatch, page, tmp_path):
-    dashboards = tmp_path / "dashboards"
-    dashboards.mkdir()
-    (dashboards / "grafana.json").write_text(json.dumps(GRAFANA_DASHBOARD))
-    config = tmp_path / "skywatch.toml"
-    config.write_text(f'[console]\ndashboards-dir = "{dashboards}"\n')
-    server = start_skywatch("--config", config, console=True)
-    server.query("CREATE DATABASE telegraf")
+def test_a_dashboard_of_grafana_with_states_a_log_and_joined_tables(start_with_dashboard, page):
+    server = start_with_dashboard(GRAFANA_DASHBOARD)
     now = int(time.time())
     lines = []
     for second in range(-600, 1, 10):

@@ -231,13 +231,14 @@ impl Core {
         metrics.rules = self.rules.len() as u64;
         metrics.notices_waiting = self.channels.values().map(|channel| channel.len() as u64).sum();
         metrics.channels_broken = self.channels.values().filter(|channel| is_broken(channel)).count() as u64;
+        let muted = self.muted();
         for instance in self.rules.values().flat_map(|running| running.state.instances()) {
             match instance.state {
                 state::State::Normal { .. } => metrics.instances_normal += 1,
                 state::State::Pending { .. } => metrics.instances_pending += 1,
                 state::State::Firing { .. } | state::State::Recovering { .. } => {
                     metrics.instances_firing += 1;
-                    metrics.instances_muted += u64::from(self.muted(instance).is_some());
+                    metrics.instances_muted += u64::from(views::muted_by(&muted, instance).is_some());
                 }
             }
         }

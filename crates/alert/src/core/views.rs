@@ -1,5 +1,7 @@
 //! How rules and channels are doing, for people.
 
+use std::collections::BTreeMap;
+
 use super::{Core, Running, is_active};
 use crate::{
     labels::Labels,
@@ -11,7 +13,8 @@ use crate::{
 impl Core {
     /// Every rule with its instances, in the order of the files; those that name no database ask `database`.
     pub(crate) fn rule_views(&self, database: &str) -> Vec<RuleView> {
-        let view = |rule: &Rule| Some(self.rule_view(rule, self.rules.get(&rule.uid)?, database));
+        let muted = self.muted();
+        let view = |rule: &Rule| Some(rule_view(rule, self.rules.get(&rule.uid)?, database, &muted));
         self.config.rules.iter().filter_map(view).collect()
     }
 
@@ -35,61 +38,58 @@ impl Core {
         views
     }
 
-    /// Why nobody is told of an instance for now.
-    pub(super) fn muted(&self, instance: &Instance) -> Option<String> {
-        let alert = instance.alert.as_ref()?;
-        self.groups.muted(&alert.id, &self.config.mute_timings, self.last_now)
+    /// The alerts that nobody is told of for now, by id, and why.
+    pub(super) fn muted(&self) -> BTreeMap<&str, String> {
+        self.groups.muted(&self.config.mute_timings, self.last_now)
     }
+}
 
-    fn rule_view(&self, rule: &Rule, running: &Running, database: &str) -> RuleView {
-        let mut instances: Vec<InstanceView> = running
-            .state
-            .instances()
-            .map(|instance| InstanceView {
-                labels: instance.labels.clone(),
-                state: instance.state.word(),
-                reason: instance.reason.clone(),
-                muted: self.muted(instance),
-                value: instance.shown,
-                value_text: instance.shown.map(|value| rule.unit.write(value)).unwrap_or_default(),
-                since: instance.state.since(),
-                seen: instance.seen,
-                annotations: instance
-                    .alert
-                    .as_ref()
-                    .map(|alert| alert.annotations.clone())
-                    .unwrap_or_default(),
-            })
-            .collect();
-        instances.sort_by_key(|instance| rank(instance.state));
-        let state = if rule.paused {
-            "paused"
-        } else {
-            instances.first().map_or("normal", |instance| instance.state)
-        };
-        let labels: Labels =
-            rule.labels.iter().map(|(name, template)| (name.clone(), template.source().to_owned())).collect();
-        let query = rule.first_query().map(|(_, query)| query);
-        RuleView {
-            uid: rule.uid.clone(),
-            name: rule.title.clone(),
-            folder: rule.folder.clone(),
-            group: rule.group.clone(),
-            file: rule.file.clone(),
-            state,
-            query: query.map(|query| query.text.clone()).unwrap_or_default(),
-            database: query.and_then(|query| query.database.clone()).unwrap_or_else(|| database.to_owned()),
-            condition: rule.condition_text(),
-            hold_seconds: rule.hold.as_secs_f64(),
-            interval_seconds: rule.interval.as_secs_f64(),
-            labels,
-            notify: rule.notify.iter().map(|settings| settings.receiver.clone()).collect(),
-            last_evaluation: running.last,
-            last_duration_seconds: running.took.as_secs_f64(),
-            last_error: running.error.clone(),
-            next_evaluation: is_active(running).then_some(running.next),
-            instances,
-        }
+/// Why nobody is told of an instance.
+pub(super) fn muted_by<'a>(muted: &'a BTreeMap<&str, String>, instance: &Instance) -> Option<&'a String> {
+    muted.get(instance.alert.as_ref()?.id.as_str())
+}
+
+fn rule_view(rule: &Rule, running: &Running, database: &str, muted: &BTreeMap<&str, String>) -> RuleView {
+    let mut instances: Vec<InstanceView> = running
+        .state
+        .instances()
+        .map(|instance| InstanceView {
+            labels: instance.labels.clone(),
+            state: instance.state.word(),
+            reason: instance.reason.clone(),
+            muted: muted_by(muted, instance).cloned(),
+            value: instance.shown,
+            value_text: instance.shown.map(|value| rule.unit.write(value)).unwrap_or_default(),
+            since: instance.state.since(),
+            seen: instance.seen,
+            annotations: instance.alert.as_ref().map(|alert| alert.annotations.clone()).unwrap_or_default(),
+        })
+        .collect();
+    instances.sort_by_key(|instance| rank(instance.state));
+    let state =
+        if rule.paused { "paused" } else { instances.first().map_or("normal", |instance| instance.state) };
+    let labels: Labels =
+        rule.labels.iter().map(|(name, template)| (name.clone(), template.source().to_owned())).collect();
+    let query = rule.first_query().map(|(_, query)| query);
+    RuleView {
+        uid: rule.uid.clone(),
+        name: rule.title.clone(),
+        folder: rule.folder.clone(),
+        group: rule.group.clone(),
+        file: rule.file.clone(),
+        state,
+        query: query.map(|query| query.text.clone()).unwrap_or_default(),
+        database: query.and_then(|query| query.database.clone()).unwrap_or_else(|| database.to_owned()),
+        condition: rule.condition_text(),
+        hold_seconds: rule.hold.as_secs_f64(),
+        interval_seconds: rule.interval.as_secs_f64(),
+        labels,
+        notify: rule.notify.iter().map(|settings| settings.receiver.clone()).collect(),
+        last_evaluation: running.last,
+        last_duration_seconds: running.took.as_secs_f64(),
+        last_error: running.error.clone(),
+        next_evaluation: is_active(running).then_some(running.next),
+        instances,
     }
 }
 

@@ -215,12 +215,20 @@ impl Groups {
         notices
     }
 
-    /// Why nobody is told of an alert at this time; `None` if somebody is.
-    pub(crate) fn muted(&self, alert: &str, timings: &[MuteTiming], now: Time) -> Option<String> {
-        let of_alert = self.groups.values().filter(|group| group.alerts.contains_key(alert));
-        let reasons: Option<Vec<String>> =
-            of_alert.map(|group| group.mute_times.reason(timings, now)).collect();
-        reasons?.into_iter().next()
+    /// The alerts that nobody is told of at this time, by id, and why.
+    pub(crate) fn muted(&self, timings: &[MuteTiming], now: Time) -> BTreeMap<&str, String> {
+        let mut muted = BTreeMap::new();
+        let mut telling = Vec::new();
+        for group in self.groups.values() {
+            match group.mute_times.reason(timings, now) {
+                Some(reason) => muted.extend(group.ids().map(|id| (id, reason.clone()))),
+                None => telling.push(group),
+            }
+        }
+        if !muted.is_empty() {
+            telling.into_iter().flat_map(Group::ids).for_each(|id| drop(muted.remove(id)));
+        }
+        muted
     }
 
     /// Another configuration: alerts are routed anew; groups that stay keep their timing, and nobody is told again
@@ -285,6 +293,11 @@ impl Groups {
 }
 
 impl Group {
+    /// Of its alerts.
+    fn ids(&self) -> impl Iterator<Item = &str> {
+        self.alerts.keys().map(String::as_str)
+    }
+
     fn flush(&mut self, timings: &[MuteTiming], now: Time) -> Option<Notice> {
         // What ended before anybody was told needs no telling.
         self.alerts.retain(|_, member| member.told.is_some() || !member.alert.is_resolved());

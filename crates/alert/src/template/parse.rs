@@ -55,12 +55,14 @@ pub(super) fn parse(
 
 /// The names in `{{ define "name" }}`.
 pub(super) fn defined_names(source: &str) -> Result<Vec<String>, TemplateError> {
-    let pieces = split(source)?;
-    let name = |piece: &Piece| match piece {
-        Piece::Action(tokens, _) => defined(tokens).map(str::to_owned),
+    Ok(names_in(&split(source)?).map(str::to_owned).collect())
+}
+
+fn names_in(pieces: &[Piece]) -> impl Iterator<Item = &str> {
+    pieces.iter().filter_map(|piece| match piece {
+        Piece::Action(tokens, _) => defined(tokens),
         Piece::Text(_) => None,
-    };
-    Ok(pieces.iter().filter_map(name).collect())
+    })
 }
 
 /// The templates that a text defines; without any, it is itself the template `name`. They are included with whatever data, so
@@ -72,7 +74,7 @@ pub(super) fn definitions(
 ) -> Result<Vec<(String, Vec<Node>)>, TemplateError> {
     let mut parser = Parser::new(source, Scope::Notice, named, false)?;
     let mut templates = Vec::new();
-    if defined_names(source)?.is_empty() {
+    if names_in(&parser.pieces).next().is_none() {
         return Ok(vec![(name.to_owned(), parser.body(None)?)]);
     }
     while let Some(piece) = parser.pieces.get(parser.at).cloned() {
