@@ -11,6 +11,7 @@ mod answer;
 pub mod calls;
 mod compare;
 mod doubts;
+mod fields;
 mod fill;
 mod ledger;
 mod look;
@@ -90,7 +91,7 @@ pub struct EntropyStats {
     pub jobs: u64,
     /// Shards that are now.
     pub jobs_active: u64,
-    /// Cells and deletes taken in.
+    /// Cells, deletes and fields taken in.
     pub taken: u64,
     /// Shards that are not known to be alike at all owners.
     pub differing: u64,

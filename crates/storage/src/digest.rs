@@ -177,8 +177,8 @@ pub fn decode_classes(reader: &mut Reader<'_>) -> Result<BTreeMap<TimeBucket, Cl
     Ok(buckets)
 }
 
-/// The hash of a delete by its bytes.
-pub(crate) fn hash_delete(bytes: &[u8]) -> Digest {
+/// The hash of a delete, or of a field that is listed, by its bytes.
+pub(crate) fn hash_bytes(bytes: &[u8]) -> Digest {
     Digest { sum: xxh3_128(bytes), count: 1 }
 }
 

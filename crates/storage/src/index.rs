@@ -262,6 +262,11 @@ impl Index {
         SeriesStamp([self.instance, bounds.series as u64, self.retirements])
     }
 
+    /// How often series or fields were retired.
+    pub(crate) const fn retirements(&self) -> u64 {
+        self.retirements
+    }
+
     /// Number of series known, without those retired.
     pub(crate) const fn series_count(&self) -> u64 {
         self.series

@@ -24,6 +24,7 @@ mod codec;
 mod compaction;
 mod digest;
 mod error;
+mod fields;
 mod flush;
 mod index;
 mod manifest;
@@ -48,6 +49,7 @@ pub use digest::{
     encode_classes,
 };
 pub use error::{ErrorClass, ImportError, MaintenanceError, OpenError, WriteError};
+pub use fields::ListedField;
 pub use index::SeriesSketch;
 pub use options::{Durability, StoreOptions, VersionPolicy};
 pub use predicate::compile_regex;

@@ -1,7 +1,7 @@
 //! A shard: a range of time of one retention policy, with its log, memtables, segments and index.
 //!
 //! [`write`] takes points in, [`delete`] takes them out, before or after they came ([`late`]), [`snapshot`] lets them be read, [`recover`] opens what a stop left, [`upkeep`] flushes
-//! and compacts, [`work`] counts. [`digest`], [`survey`], [`exchange`], [`forget`] and [`types`] are for other owners of the same shard; [`set_aside`] keeps what was given up for them.
+//! and compacts, [`work`] counts. [`digest`], [`survey`], [`exchange`], [`listed`], [`forget`] and [`types`] are for other owners of the same shard; [`set_aside`] keeps what was given up for them.
 //!
 //! Lock order, outermost first; none is held while waiting for a sync of the log:
 //! `digesting`, `flushing` or `compacting`, `manifest`, `gate`, `tables`, `index`, `known`, the log's own.
@@ -13,6 +13,7 @@ mod exchange;
 mod export;
 mod forget;
 mod late;
+mod listed;
 mod recover;
 mod set_aside;
 mod snapshot;

@@ -13,9 +13,10 @@ use super::{
     Entropy,
     calls::{
         CLASSES, ClassesQuestion, DELETES, DIFFERS, DIGEST, DeletesAnswer, DeletesQuestion, DigestAnswer,
-        DigestQuestion, DoneAnswer, FETCH, FetchAnswer, FetchQuestion, KILL, Nothing, REPAIR, ROUND,
-        RoundAnswer, RoundQuestion, STATUS, ShardQuestion,
+        DigestQuestion, DoneAnswer, FETCH, FIELDS, FetchAnswer, FetchQuestion, FieldsQuestion, KILL, Nothing,
+        REPAIR, ROUND, RoundAnswer, RoundQuestion, STATUS, ShardQuestion,
     },
+    fields,
 };
 use crate::offload::offload_quietly;
 
@@ -23,8 +24,8 @@ use crate::offload::offload_quietly;
 const CELLS_A_CALL: u64 = 4_000_000;
 /// Buckets whose classes are told at most in one call.
 const BUCKETS_MAX: usize = 256;
-/// Bytes of deletes or cells that a call answers at most.
-const BYTES_MAX: usize = 4 << 20;
+/// Bytes of deletes, fields or cells that a call answers at most.
+pub(super) const BYTES_MAX: usize = 4 << 20;
 
 /// What tells a digest apart from others.
 pub(super) fn fingerprint(digest: &ShardDigest) -> String {
@@ -37,7 +38,7 @@ impl Entropy {
     /// The calls it answers.
     pub fn router(self: &Arc<Self>) -> Router {
         let me = || Arc::clone(self);
-        let (digest, classes, deletes, fetch) = (me(), me(), me(), me());
+        let (digest, classes, deletes, fields, fetch) = (me(), me(), me(), me(), me());
         let (differs, round, status, repair, kill) = (me(), me(), me(), me(), me());
         Router::new()
             .on(DIGEST, move |question: DigestQuestion, _| {
@@ -50,6 +51,10 @@ impl Entropy {
             })
             .on(DELETES, move |question: DeletesQuestion, _| {
                 let answer = deletes.answer_deletes(&question);
+                async move { answer }
+            })
+            .on(FIELDS, move |question: FieldsQuestion, _| {
+                let answer = fields.answer_fields(&question);
                 async move { answer }
             })
             .on(FETCH, move |question: FetchQuestion, _| {
@@ -101,7 +106,8 @@ impl Entropy {
         let ready = ready.map_err(Failure::internal)?;
         let bytes = shard.stats().disk_bytes();
         let forgotten = shard.forgotten().0;
-        let answer = DigestAnswer { present: true, ready, equal: false, whole, bytes, forgotten };
+        let fields = fields::fingerprint(&shard);
+        let answer = DigestAnswer { present: true, ready, equal: false, whole, bytes, forgotten, fields };
         if !ready {
             return Ok((answer, Bytes::new()));
         }

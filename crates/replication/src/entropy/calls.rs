@@ -9,6 +9,8 @@ pub const DIGEST: &str = "entropy.digest";
 pub const CLASSES: &str = "entropy.classes";
 /// Deletes that are remembered. Body of the answer: how many (varint), and each.
 pub const DELETES: &str = "entropy.deletes";
+/// Fields that are listed. Body of the answer: how many (varint), and each.
+pub const FIELDS: &str = "entropy.fields";
 /// Cells. Body of the answer: a batch of cells.
 pub const FETCH: &str = "entropy.fetch";
 /// The caller has something that the node lacks.
@@ -48,6 +50,8 @@ pub struct DigestAnswer {
     pub bytes: u64,
     /// Deletes of lower versions are not remembered any more; see the module `settle`.
     pub forgotten: u64,
+    /// What tells the fields that are listed apart from others; empty from nodes of earlier releases.
+    pub fields: String,
 }
 
 /// Asks a data node whether it has operations to send that are older than a version.
@@ -118,6 +122,24 @@ pub struct DeletesQuestion {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DeletesAnswer {
+    /// Whether these are the last.
+    pub last: bool,
+}
+
+/// Head of [`FIELDS`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FieldsQuestion {
+    /// Which.
+    pub shard: u64,
+    /// How many have been answered before.
+    #[serde(default)]
+    pub skip: usize,
+}
+
+/// Answer to [`FIELDS`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FieldsAnswer {
     /// Whether these are the last.
     pub last: bool,
 }

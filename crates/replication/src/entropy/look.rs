@@ -154,11 +154,12 @@ impl Entropy {
                             shard,
                             from = peer.tcp_addr,
                             taken = pulled.taken,
-                            "cells and deletes that were missing have been taken in"
+                            "cells, deletes and fields that were missing have been taken in"
                         );
                     }
                     // What cannot be reconciled stays different, however often it is looked at.
-                    if pulled.lacks_mine && pulled.reasons.is_empty() && self.may_tell(shard, peer.id) {
+                    let lacks = pulled.lacks_mine || pulled.lacks_fields;
+                    if lacks && pulled.reasons.is_empty() && self.may_tell(shard, peer.id) {
                         pull.tell_differs().await;
                     }
                     results.push(pulled);

@@ -6,6 +6,7 @@
 //!        └─ deletes differ: deletes
 //!        └─ damaged here: all cells of those times, then the damaged segment is given up
 //!        └─ buckets differ: their classes, of cells old enough to have arrived everywhere; cells of classes that differ
+//! alike ─ fields that are listed differ: those ([`fields`](super::fields))
 //! ```
 //!
 //! Deletes come first, so that no cell travels that one of them covers. Every step can be done again, and one that was
@@ -107,6 +108,8 @@ pub(super) struct Pulled {
     pub(super) complete: bool,
     /// Something here is not there.
     pub(super) lacks_mine: bool,
+    /// A field is listed here that is not listed there; cells and deletes are alike.
+    pub(super) lacks_fields: bool,
     /// Why some cells can never be taken in.
     pub(super) reasons: Vec<Arc<str>>,
     /// How much of the shard is here, where that is shown.
@@ -165,6 +168,9 @@ impl Pull<'_> {
         if answer.equal {
             pulled.complete = mine.is_some_and(|mine| mine.unknown.is_empty());
             self.forget_as_well(here.as_ref(), &answer, &pulled)?;
+            if let Some(shard) = &here {
+                self.fields(shard, answer, &mut pulled).await?;
+            }
             return Ok(pulled);
         }
         if !answer.present {
@@ -184,6 +190,7 @@ impl Pull<'_> {
         }
         self.compare(&shard, &theirs, &mut pulled).await?;
         self.forget_as_well(Some(&shard), &answer, &pulled)?;
+        self.fields(&shard, answer, &mut pulled).await?;
         Ok(pulled)
     }
 
@@ -443,12 +450,12 @@ impl Pull<'_> {
         self.entropy.ledger.lock().note(self.id(), Trouble::Differs, String::new());
     }
 
-    async fn arrived(&self, body: &Bytes) {
+    pub(super) async fn arrived(&self, body: &Bytes) {
         self.entropy.counters.bytes_rx.fetch_add(body.len() as u64, Ordering::Relaxed);
         self.entropy.rate.take(body.len() as u64).await;
     }
 
-    fn check(&self) -> Result<(), PullError> {
+    pub(super) fn check(&self) -> Result<(), PullError> {
         if self.entropy.is_killed(self.id()) { Err(PullError::Killed) } else { Ok(()) }
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use skywatch_model::{FieldRef, FieldType, TimeRange, line::PointBatch};
 use skywatch_replication::{
     calls::{APPLY, ApplyAnswer, ApplyQuestion, join},
-    entropy::calls::{FETCH, ROUND, RoundAnswer, RoundQuestion},
+    entropy::calls::{FETCH, FIELDS, ROUND, RoundAnswer, RoundQuestion},
     operation::Target,
 };
 use skywatch_rpc::ask;
@@ -82,6 +82,55 @@ fn used(value: FieldRef<'static>) -> PointBatch<'static> {
     batch
 }
 
+/// The name and type of every field of a measurement at a node.
+fn fields(cluster: &Cluster, node: u64, measurement: &str) -> Vec<(String, FieldType)> {
+    let read = cluster.node(node).shard(cluster.shard().0).unwrap().snapshot();
+    let fields = read.fields(measurement).unwrap();
+    fields.into_iter().map(|(name, field_type)| (name.to_string(), field_type)).collect()
+}
+
+/// Fields of which no cell is left: of each another owner, and of one field two types.
+#[tokio::test(start_paused = true)]
+async fn owners_list_the_same_fields() {
+    let (mut cluster, one, other) = two_alike();
+    let shard = cluster.shard();
+    let gone = |field: &'static str, value: FieldRef<'static>| {
+        let mut batch = PointBatch::new();
+        batch.push("mem", NOW_NS + 5, [(field, value)]).unwrap();
+        batch
+    };
+    let own: [(&SimFs, [PointBatch<'static>; 2]); 2] = [
+        (&one, [gone("swapped", FieldRef::Integer(1)), gone("what", FieldRef::String("a"))]),
+        (&other, [gone("what", FieldRef::Float(0.5)), gone("free", FieldRef::Integer(1))]),
+    ];
+    for (fs, batches) in own {
+        let store = cluster.open(fs);
+        store_at(&store, shard, &used(FieldRef::Integer(7)), version(5));
+        for (number, batch) in batches.iter().enumerate() {
+            store_at(&store, shard, batch, version(6 + number as u64));
+        }
+        let times = TimeRange::new(NOW_NS + 5, NOW_NS + 5);
+        let here = store.shard(shard.0).unwrap();
+        here.delete(&["mem".into()], &TagPredicate::All, times, version(9)).unwrap();
+    }
+    cluster.start(1, one);
+    cluster.start(2, other);
+    assert!(cluster.are_alike(&[1, 2]), "cells and deletes are");
+    assert_ne!(fields(&cluster, 1, "mem"), fields(&cluster, 2, "mem"));
+    cluster.until("listed alike", |cluster| fields(cluster, 1, "mem") == fields(cluster, 2, "mem")).await;
+    let expected = [
+        ("free", FieldType::Integer),
+        ("swapped", FieldType::Integer),
+        ("used", FieldType::Integer),
+        ("what", FieldType::Float),
+    ];
+    assert_eq!(fields(&cluster, 1, "mem"), expected.map(|(name, kind)| (name.to_owned(), kind)));
+    let asked = cluster.wires.count(FIELDS);
+    sleep(Duration::from_secs(300)).await;
+    assert_eq!(cluster.wires.count(FIELDS), asked, "nothing travels any more");
+    assert!(cluster.are_alike(&[1, 2]));
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_two_types_of_a_field_the_older_one_counts() {
     let (mut cluster, one, other) = two_alike();
@@ -94,9 +143,8 @@ async fn of_two_types_of_a_field_the_older_one_counts() {
     cluster.until("alike", |cluster| cluster.are_alike(&[1, 2])).await;
     cluster.until("known to be", |cluster| cluster.node(1).entropy.status().shards.is_empty()).await;
     for node in [1, 2] {
-        let read = cluster.node(node).shard(shard.0).unwrap().snapshot();
-        let fields = read.fields("mem").unwrap();
-        assert!(fields.contains(&("used".into(), FieldType::Integer)), "node {node}: {fields:?}");
+        let fields = fields(&cluster, node, "mem");
+        assert!(fields.contains(&("used".to_owned(), FieldType::Integer)), "node {node}: {fields:?}");
     }
     let fetched = cluster.wires.count(FETCH);
     sleep(Duration::from_secs(300)).await;

@@ -18,7 +18,7 @@ use super::{SegmentSlot, Shard, survey::Wanted};
 use crate::{
     ReadError,
     cells::Deletion,
-    digest::{ClassDigests, Digest, SeriesClasses, ShardDigest, Summer, TimeBucket, hash_delete},
+    digest::{ClassDigests, Digest, SeriesClasses, ShardDigest, Summer, TimeBucket, hash_bytes},
     memtable::MemView,
     rows::RowSet,
     tombstone::Tombstone,
@@ -162,7 +162,7 @@ impl Shard {
         for deletion in self.deletions() {
             let mut bytes = Vec::new();
             deletion.encode(&mut bytes);
-            deletes += hash_delete(&bytes);
+            deletes += hash_bytes(&bytes);
         }
         let unknown = self.damaged_times();
         let known = self.known.lock();

@@ -21,7 +21,7 @@ use skywatch_model::Version;
 use super::{Precedence, Shard};
 use crate::{
     MaintenanceError, WriteError,
-    digest::{Digest, hash_delete},
+    digest::{Digest, hash_bytes},
     tombstone::Forgotten,
 };
 
@@ -98,7 +98,7 @@ impl Shard {
         for deletion in self.deletions().iter().filter(|deletion| deletion.version < before) {
             let mut bytes = Vec::new();
             deletion.encode(&mut bytes);
-            digest += hash_delete(&bytes);
+            digest += hash_bytes(&bytes);
         }
         digest
     }

@@ -129,15 +129,23 @@ impl Log {
     /// Appends an encoded record, after any queued definitions. On an error nothing of it remains.
     pub(crate) fn append(&self, record: &[u8]) -> Result<Position, WriteError> {
         let mut tail = self.tail.lock();
-        self.check_poison()?;
-        if !tail.series.is_empty() || !tail.fields.is_empty() {
-            self.append_definitions(&mut tail)?;
-        }
+        self.append_definitions(&mut tail)?;
         self.append_bytes(&mut tail, record)?;
         Ok(tail.end)
     }
 
+    /// Appends definitions that are queued, if any are; returns the end.
+    pub(crate) fn append_queued(&self) -> Result<Position, WriteError> {
+        let mut tail = self.tail.lock();
+        self.append_definitions(&mut tail)?;
+        Ok(tail.end)
+    }
+
     fn append_definitions(&self, tail: &mut Tail) -> Result<(), WriteError> {
+        self.check_poison()?;
+        if tail.series.is_empty() && tail.fields.is_empty() {
+            return Ok(());
+        }
         let mut encoder = std::mem::take(&mut tail.encoder);
         let appended = encoder
             .definitions(&tail.series, &tail.fields)

@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use regex::Regex;
 use skywatch_model::{FieldValue, TimeRange, Version};
 use skywatch_storage::{
-    CellBatch, Digest, ImportReport, SeriesClasses, Shard, ShardDigest, Store, StoreOptions, TagPredicate,
-    TimeBucket, VersionPolicy,
+    CellBatch, Digest, ImportReport, ListedField, SeriesClasses, Shard, ShardDigest, Store, StoreOptions,
+    TagPredicate, TimeBucket, VersionPolicy,
     fs::{Fault, SimFs},
     wire::Reader,
 };
@@ -219,6 +219,17 @@ pub(crate) fn carry_all(from: &Owner, to: &Owner) -> ImportReport {
     carry(from, to, TimeRange::ALL, SeriesClasses::ALL)
 }
 
+/// Carries the fields that one owner lists to another, each through its bytes; how many were new to it.
+pub(crate) fn carry_fields(from: &Owner, to: &Owner) -> u64 {
+    let listed = from.shard().listed_fields();
+    let mut bytes = Vec::new();
+    listed.iter().for_each(|field| field.encode(&mut bytes));
+    let mut reader = Reader::new(&bytes);
+    let fields: Vec<ListedField> = listed.iter().map(|_| ListedField::decode(&mut reader).unwrap()).collect();
+    assert_eq!(fields, listed);
+    to.shard().adopt_fields(&fields, to.shard().retirements()).unwrap()
+}
+
 /// Operations, and for an owner their numbers in some order, each at least once.
 fn all_delivered() -> impl Strategy<Value = (Vec<Operation>, Vec<(usize, Then)>)> {
     prop::collection::vec(operation(), 1..7).prop_flat_map(|operations| {
@@ -277,6 +288,11 @@ proptest! {
         prop_assert_eq!(&one.digest(), &digest);
         prop_assert_eq!(&other.digest(), &digest);
         prop_assert_eq!(carry_all(&other, &one).stored, 0, "there is nothing left to carry");
+        carry_fields(&one, &other);
+        carry_fields(&other, &one);
+        prop_assert_eq!(one.shard().listed_fields(), other.shard().listed_fields());
+        prop_assert_eq!(one.shard().fields_digest(), other.shard().fields_digest());
+        prop_assert_eq!(&one.digest(), &digest, "nor does a field change the cells");
     }
 }
 
@@ -307,6 +323,48 @@ fn points_that_come_after_their_delete_leave_what_they_would_leave_before_it() {
     assert_eq!(late.listed(), in_order.listed());
     let fields = |owner: &Owner| owner.shard().snapshot().fields("m").unwrap();
     assert_eq!(fields(&late), fields(&in_order), "the measurement keeps its fields");
+}
+
+/// An owner with two fields in a measurement, of one of which no cell is left.
+fn with_a_field_without_cells() -> Owner {
+    let owner = Owner::new();
+    owner.apply(&point_of("m,host=h1", 1, "text", FieldValue::String("a".into())), 1);
+    owner.apply(&point_of("m,host=h1", 2, "v", FieldValue::Integer(1)), 2);
+    owner.apply(&Operation::Delete(TagPredicate::All, TimeRange::new(1, 1)), 3);
+    owner
+}
+
+#[test]
+fn an_owner_that_was_filled_with_cells_takes_in_fields_without() {
+    let from = with_a_field_without_cells();
+    let mut to = Owner::new();
+    carry_all(&from, &to);
+    assert_eq!(to.shard().digest().unwrap(), from.shard().digest().unwrap());
+    assert_ne!(to.shard().fields_digest(), from.shard().fields_digest());
+    assert_eq!(carry_fields(&from, &to), 1);
+    assert_eq!(carry_fields(&from, &to), 0);
+    for what in [Then::Restart, Then::Flush, Then::Restart, Then::Compact, Then::Restart] {
+        to.then(what);
+        assert_eq!(to.shard().listed_fields(), from.shard().listed_fields(), "after {what:?}");
+    }
+    let of_another_type = ("m,host=h2".to_owned(), 9, vec![("text".to_owned(), FieldValue::Float(0.5))]);
+    let report = write(&to.shard(), &[of_another_type], 9).unwrap();
+    assert_eq!((report.rejected.len(), report.gave_way), (0, true), "as where its points had been");
+}
+
+#[test]
+fn what_was_dropped_meanwhile_does_not_come_back() {
+    let (from, to) = (with_a_field_without_cells(), Owner::new());
+    carry_all(&from, &to);
+    let (fields, seen) = (from.shard().listed_fields(), to.shard().retirements());
+    to.apply(&Operation::Delete(TagPredicate::All, TimeRange::ALL), 8);
+    to.apply(&point_of("m,host=h1", 5, "v", FieldValue::Integer(1)), 9);
+    assert_eq!(to.shard().adopt_fields(&fields, seen).unwrap(), 0);
+    assert_eq!(to.shard().listed_fields().len(), 1);
+    // Nor does it come to measurements that are not there.
+    to.apply(&Operation::Delete(TagPredicate::All, TimeRange::ALL), 10);
+    assert_eq!(to.shard().adopt_fields(&fields, to.shard().retirements()).unwrap(), 0);
+    assert_eq!(to.shard().listed_fields(), []);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use skywatch_model::{
 use skywatch_storage::{Precedence, TagPredicate};
 
 use crate::{
-    owners::{Operation, Owner, Then, carry_all, then},
+    owners::{Operation, Owner, Then, carry_all, carry_fields, then},
     support::{Cells, Point, SHARD, batch, cells, manual, open, shard, write},
 };
 
@@ -259,5 +259,12 @@ proptest! {
         other.restart();
         prop_assert_eq!(one.cells(), other.cells());
         prop_assert_eq!(carry_all(&one, &other).refused, 0, "nobody has anything that the other refuses");
+        // One may have to give way before it takes in what the other lists.
+        for _ in 0..2 {
+            carry_fields(&one, &other);
+            carry_fields(&other, &one);
+        }
+        prop_assert_eq!(one.shard().listed_fields(), other.shard().listed_fields());
+        prop_assert_eq!(one.cells(), other.cells());
     }
 }
