@@ -2,14 +2,15 @@
 
 mod aggregate;
 mod bounds;
+mod calendar;
 mod cut;
 mod slim;
 mod times;
 
 use std::rc::Rc;
 
-pub(super) use bounds::Calendar;
 use bounds::Every;
+use calendar::Calendar;
 use cut::{Cut, Labels, range_of};
 use skywatch_flux::Duration;
 

@@ -74,6 +74,72 @@ fn windows_of_months() {
 }
 
 #[test]
+fn windows_of_a_month_that_begin_on_its_last_days() {
+    let query = |then: &str| {
+        format!(
+            "import \"array\"
+             array.from(rows: [
+                 {{_time: 2026-02-28T00:00:00Z, _value: 1}}, {{_time: 2026-02-28T11:00:00Z, _value: 2}},
+                 {{_time: 2026-02-28T12:00:00Z, _value: 4}},
+             ]) |> {then} |> group()"
+        )
+    };
+    // A month after the 29th, the 30th and the 31st of January is the 28th of February, at the same hour.
+    check(
+        &query(
+            "window(every: 12h, period: 1mo) |> sum() |> filter(fn: (r) => r._start < 2026-02-01T12:00:00Z)",
+        ),
+        "_result: \n _start:time _stop:time _value:int
+         2026-01-28T12:00:00Z 2026-02-28T12:00:00Z 3
+         2026-01-29T12:00:00Z 2026-02-28T12:00:00Z 3
+         2026-01-30T12:00:00Z 2026-02-28T12:00:00Z 3
+         2026-01-31T12:00:00Z 2026-02-28T12:00:00Z 3
+         2026-02-01T00:00:00Z 2026-03-01T00:00:00Z 7",
+    );
+    check(
+        &query(
+            "window(every: 12h, period: -1mo) |> sum() |> filter(fn: (r) => r._stop > 2026-03-28T00:00:00Z)",
+        ),
+        "_result: \n _start:time _stop:time _value:int
+         2026-02-28T00:00:00Z 2026-03-29T00:00:00Z 7
+         2026-02-28T00:00:00Z 2026-03-30T00:00:00Z 7
+         2026-02-28T00:00:00Z 2026-03-31T00:00:00Z 7
+         2026-02-28T12:00:00Z 2026-03-28T12:00:00Z 4
+         2026-02-28T12:00:00Z 2026-03-29T12:00:00Z 4
+         2026-02-28T12:00:00Z 2026-03-30T12:00:00Z 4
+         2026-02-28T12:00:00Z 2026-03-31T12:00:00Z 4",
+    );
+    // Clipped, many are one.
+    for empty in ["false", "true"] {
+        check(
+            &query(&format!(
+                "range(start: 2026-02-28T06:00:00Z, stop: 2026-02-28T18:00:00Z)
+                     |> window(every: 12h, period: 1mo, createEmpty: {empty}) |> sum()"
+            )),
+            "_result: \n _start:time _stop:time _value:int
+             2026-02-28T06:00:00Z 2026-02-28T12:00:00Z 2
+             2026-02-28T06:00:00Z 2026-02-28T18:00:00Z 6
+             2026-02-28T12:00:00Z 2026-02-28T18:00:00Z 4",
+        );
+    }
+}
+
+#[test]
+fn rows_lie_in_their_windows_in_any_order() {
+    check(
+        &minute(
+            "sort(columns: [\"_value\"]) |> window(every: 20s, period: 30s) |> sum() \
+             |> filter(fn: (r) => r.tag == \"t1\") |> group()",
+        ),
+        "_result: \n _start:time _stop:time tag:string _value:int
+         2021-01-01T00:00:00Z 2021-01-01T00:00:10Z t1 -2
+         2021-01-01T00:00:00Z 2021-01-01T00:00:30Z t1 15
+         2021-01-01T00:00:20Z 2021-01-01T00:00:50Z t1 39
+         2021-01-01T00:00:40Z 2021-01-01T00:01:00Z t1 19",
+    );
+}
+
+#[test]
 fn windows_without_rows_have_a_table_if_wanted() {
     check(
         &minute(

@@ -1,70 +1,18 @@
-//! Where windows of time begin and end: counted from 1970 by the clocks of a place.
+//! Where windows of time begin and end: counted by the clocks of a place, from 1970 moved by an offset.
+//!
+//! Windows begin in the order of their numbers, and a negative period reaches back from where its window begins. Where
+//! a period has months, the other ends of windows need not be in order, for months are clipped to their last day: a
+//! month after 28 January 23:00 is 28 February 23:00, and a month after 29 January 00:00 is 28 February 00:00.
 
-use jiff::{
-    Timestamp,
-    tz::{AmbiguousOffset, TimeZone},
-};
+use std::ops::RangeInclusive;
+
+use jiff::{Timestamp, tz::TimeZone};
 use skywatch_flux::Duration;
 
+use super::calendar::Calendar;
 use crate::context::Location;
 
-/// Between the time of the world and what the clocks of a place show, both in nanoseconds.
-#[derive(Debug, Clone)]
-pub(in crate::functions) struct Calendar {
-    location: Location,
-    offset_ns: i64,
-}
-
-impl Calendar {
-    /// Of a place.
-    pub(in crate::functions) fn new(location: Location) -> Result<Self, String> {
-        let Some(offset_ns) = location.offset.nanoseconds_only() else {
-            return Err("the offset of a location cannot be months".to_owned());
-        };
-        Ok(Self { location, offset_ns })
-    }
-
-    /// Whether its clocks show the time of the world.
-    pub(in crate::functions) fn is_universal(&self) -> bool {
-        self.offset_ns == 0 && self.location.zone == TimeZone::UTC
-    }
-
-    /// What clocks show at a time.
-    pub(in crate::functions) fn to_local(&self, time_ns: i64) -> i64 {
-        if self.is_universal() {
-            return time_ns;
-        }
-        time_ns.saturating_add(self.zone_offset(time_ns)).saturating_add(self.offset_ns)
-    }
-
-    /// When clocks show a time: the first time that they do, and if they leave it out, when they do so.
-    pub(in crate::functions) fn to_universal(&self, local_ns: i64) -> i64 {
-        if self.is_universal() {
-            return local_ns;
-        }
-        let local = local_ns.saturating_sub(self.offset_ns);
-        let timestamp = Timestamp::from_nanosecond(i128::from(local)).unwrap_or_default();
-        let datetime = TimeZone::UTC.to_datetime(timestamp);
-        let found = self.location.zone.to_ambiguous_timestamp(datetime);
-        let shown_with = |seconds: i32| local.saturating_sub(i64::from(seconds) * 1_000_000_000);
-        match found.offset() {
-            AmbiguousOffset::Unambiguous { offset } => shown_with(offset.seconds()),
-            AmbiguousOffset::Fold { before, .. } => shown_with(before.seconds()),
-            AmbiguousOffset::Gap { before, .. } => {
-                let later = shown_with(before.seconds());
-                let timestamp = Timestamp::from_nanosecond(i128::from(later)).unwrap_or_default();
-                let change = self.location.zone.preceding(timestamp).next();
-                let change = change.map(|change| change.timestamp().as_nanosecond());
-                change.and_then(|change| i64::try_from(change).ok()).unwrap_or(later)
-            }
-        }
-    }
-
-    fn zone_offset(&self, time_ns: i64) -> i64 {
-        let timestamp = Timestamp::from_nanosecond(i128::from(time_ns)).unwrap_or_default();
-        i64::from(self.location.zone.to_offset(timestamp).seconds()) * 1_000_000_000
-    }
-}
+const DAY_NS: i64 = 86_400_000_000_000;
 
 /// Longer windows, or more moved ones, would leave what times can say.
 const YEARS_MAX: i64 = 100;
@@ -88,7 +36,8 @@ enum Step {
 pub(super) struct Every {
     step: Step,
     period: Duration,
-    offset: Duration,
+    /// What clocks show as window 0 begins: the epoch moved by the offset.
+    zero_ns: i64,
     calendar: Calendar,
 }
 
@@ -115,7 +64,13 @@ impl Every {
         if period.months == 0 && period.nanoseconds == 0 {
             return Err("period cannot be zero".to_owned());
         }
-        Ok(Self { step, period, offset, calendar: Calendar::new(location)? })
+        let moved = later(0, offset);
+        let zero_ns = match step {
+            // Of windows that are equally far apart any is as good as another; this one is near.
+            Step::Nanoseconds(every) => moved.rem_euclid(every),
+            Step::Months(_) | Step::All => moved,
+        };
+        Ok(Self { step, period, zero_ns, calendar: Calendar::new(location)? })
     }
 
     /// Whether there is one window only.
@@ -128,119 +83,144 @@ impl Every {
     pub(super) fn as_fixed(&self) -> Option<(i64, i64)> {
         let Step::Nanoseconds(every) = self.step else { return None };
         let fits = self.calendar.is_universal() && self.period.nanoseconds_only() == Some(every);
-        fits.then_some((every, self.offset.nanoseconds_only()?.rem_euclid(every)))
+        fits.then_some((every, self.zero_ns))
     }
 
     /// What a window's clocks show as it begins.
-    fn local(&self, window: i64) -> i64 {
-        let far = if window < 0 { i64::MIN } else { i64::MAX };
-        let from_epoch = match self.step {
-            Step::Nanoseconds(every) => window.saturating_mul(every),
+    fn begin(&self, window: i64) -> i64 {
+        let from_zero = match self.step {
+            Step::Nanoseconds(every) => {
+                window.checked_mul(every).and_then(|moved| moved.checked_add(self.zero_ns))
+            }
             Step::Months(months) => {
                 let months = window.saturating_mul(months);
                 let moved =
                     Duration { months: months.saturating_abs(), nanoseconds: 0, is_negative: months < 0 };
-                moved.add_to(0).unwrap_or(far)
+                moved.add_to(self.zero_ns)
             }
-            Step::All => i64::MIN,
+            Step::All => Some(i64::MIN),
         };
-        later(from_epoch, self.offset)
+        from_zero.unwrap_or(if window < 0 { i64::MIN } else { i64::MAX })
     }
 
-    /// When a window begins.
-    fn begin(&self, window: i64) -> i64 {
-        self.calendar.to_universal(self.local(window))
+    /// What a window's clocks show at its first nanosecond, and at the first after it.
+    fn shown(&self, window: i64) -> (i64, i64) {
+        let begin = self.begin(window);
+        let other = later(begin, self.period);
+        if self.period.is_negative { (other, begin) } else { (begin, other) }
     }
 
     /// First nanosecond of a window, and the first after it.
     pub(super) fn bounds(&self, window: i64) -> (i64, i64) {
-        let local = self.local(window);
-        let (one, other) =
-            (self.calendar.to_universal(local), self.calendar.to_universal(later(local, self.period)));
-        (one.min(other), one.max(other))
+        let (start, stop) = self.shown(window);
+        (self.calendar.to_universal(start), self.calendar.to_universal(stop))
+    }
+
+    /// The last window that has begun when clocks have shown a time.
+    fn begun(&self, shown_ns: i64) -> i64 {
+        match self.step {
+            Step::Nanoseconds(every) => {
+                shown_ns.div_euclid(every) - i64::from(shown_ns.rem_euclid(every) < self.zero_ns)
+            }
+            Step::Months(months) => {
+                let from_zero = months_since_epoch(shown_ns) - months_since_epoch(self.zero_ns);
+                let window = from_zero.div_euclid(months);
+                // It may begin later in its month.
+                window - i64::from(self.begin(window) > shown_ns)
+            }
+            Step::All => 0,
+        }
     }
 
     /// The last window that has begun at a time.
     pub(super) fn latest(&self, time_ns: i64) -> i64 {
-        let local = self.calendar.to_local(time_ns);
-        let moved = later(local, -self.offset);
-        let mut window = match self.step {
-            Step::Nanoseconds(every) => moved.div_euclid(every),
-            Step::Months(months) => months_since_epoch(moved).div_euclid(months),
-            Step::All => return 0,
-        };
-        if matches!(self.step, Step::Nanoseconds(_)) && self.calendar.is_universal() {
-            return window;
-        }
-        // Months differ in length, and clocks may be about to show the same hour again.
-        while self.begin(window) > time_ns {
-            window -= 1;
-        }
-        let mut ahead = 1;
-        while self.begin(window.saturating_add(ahead)) <= time_ns {
-            window = window.saturating_add(ahead);
-            ahead = if ahead < i64::MAX / 4 { ahead * 2 } else { return window };
-        }
-        while ahead > 0 {
-            if self.begin(window.saturating_add(ahead)) <= time_ns {
-                window = window.saturating_add(ahead);
-            }
-            ahead /= 2;
-        }
-        window
+        self.begun(self.calendar.shown_until(time_ns))
     }
 
-    /// The windows that a time lies in, first and last, if any. They follow each other.
-    pub(super) fn around(&self, time_ns: i64) -> Option<(i64, i64)> {
-        self.overlapping(time_ns, time_ns.saturating_add(1))
+    /// The windows that a time lies in.
+    pub(super) fn around(&self, time_ns: i64) -> Overlapping<'_> {
+        Overlapping::new(self, time_ns, time_ns)
     }
 
-    /// The windows that have a part of the time from `start_ns` until before `stop_ns`, first and last.
-    pub(super) fn overlapping(&self, start_ns: i64, stop_ns: i64) -> Option<(i64, i64)> {
-        if self.is_all() {
-            return Some((0, 0));
+    /// The windows that have a part of the time from `start_ns` until before `stop_ns`.
+    pub(super) fn overlapping(&self, start_ns: i64, stop_ns: i64) -> Overlapping<'_> {
+        Overlapping::new(self, start_ns, stop_ns.saturating_sub(1))
+    }
+}
+
+/// Windows that have a part of a time, in their order.
+pub(super) struct Overlapping<'e> {
+    every: &'e Every,
+    /// The latest that clocks have shown at the time's first nanosecond, and at its last.
+    time: (i64, i64),
+    /// Those that may have a part.
+    windows: RangeInclusive<i64>,
+    /// What clocks show when the first of those found ends, or another begins.
+    change_ns: i64,
+}
+
+impl<'e> Overlapping<'e> {
+    fn new(every: &'e Every, first_ns: i64, last_ns: i64) -> Self {
+        // No window ends later than time itself.
+        let shown = |time_ns| every.calendar.shown_until(time_ns).min(i64::MAX - 1);
+        let time = (shown(first_ns), shown(last_ns));
+        if every.is_all() {
+            return Self { every, time, windows: 0..=0, change_ns: i64::MAX };
         }
-        let (latest, last_ns) = (self.latest(start_ns), stop_ns.saturating_sub(1));
-        // Windows end in the order in which they begin: the first that ends after the start is looked for.
-        let ends_after = |window: i64| self.bounds(window).1 > start_ns;
-        let (mut before, mut behind) = (1, 1);
-        let first = if ends_after(latest) {
-            while ends_after(latest.saturating_sub(before)) && before < i64::MAX / 4 {
-                before *= 2;
-            }
-            (latest.saturating_sub(before), latest)
+        let Duration { months, nanoseconds, is_negative } = every.period;
+        // Windows that begin further away than a period is long, were all of its months the longest, have no part.
+        let length_max = months.saturating_mul(31 * DAY_NS).saturating_add(nanoseconds);
+        let (ended, last) = if is_negative {
+            (Some(time.0), every.begun(time.1.saturating_add(length_max)))
         } else {
-            while !ends_after(latest.saturating_add(behind)) && behind < i64::MAX / 4 {
-                behind *= 2;
-            }
-            (latest, latest.saturating_add(behind))
+            (time.0.checked_sub(length_max), every.begun(time.1))
         };
-        let (mut no, mut yes) = first;
-        while yes - no > 1 {
-            let middle = no + (yes - no) / 2;
-            if ends_after(middle) { yes = middle } else { no = middle }
+        let first = ended.map_or_else(|| every.begun(i64::MIN), |ended| every.begun(ended).saturating_add(1));
+        let starts_in_order = !is_negative || months == 0;
+        let next = if starts_in_order { every.shown(last.saturating_add(1)).0 } else { i64::MIN };
+        Self { every, time, windows: first..=last, change_ns: next.max(time.1.saturating_add(1)) }
+    }
+
+    /// Once all have been told: until when later times lie in the same.
+    pub(super) fn until(&self) -> i64 {
+        self.every.calendar.to_universal(self.change_ns)
+    }
+
+    /// After a window without a part, leaves out at once what else of its day has none: windows that begin on one day
+    /// are in order at both ends.
+    fn skip_after(&mut self, window: i64, (start, stop): (i64, i64)) {
+        let is_negative = self.every.period.is_negative;
+        let begin = if is_negative { stop } else { start };
+        let day_end = begin.div_euclid(DAY_NS).saturating_add(1).saturating_mul(DAY_NS).saturating_sub(1);
+        // This one starts too late, and so do others of the day; or it stops too early, and others as much less so as
+        // they begin later.
+        let missing = if is_negative { i64::MAX } else { self.time.0.saturating_sub(stop) };
+        let left_out = self.every.begun(begin.saturating_add(missing).min(day_end)).max(window);
+        self.windows = left_out.saturating_add(1)..=*self.windows.end();
+    }
+}
+
+impl Iterator for Overlapping<'_> {
+    type Item = i64;
+
+    fn next(&mut self) -> Option<i64> {
+        loop {
+            let window = self.windows.next()?;
+            if self.every.is_all() {
+                return Some(window);
+            }
+            let (start, stop) = self.every.shown(window);
+            if start <= self.time.1 && self.time.0 < stop {
+                self.change_ns = self.change_ns.min(stop);
+                return Some(window);
+            }
+            self.skip_after(window, (start, stop));
         }
-        // A reversed period reaches back from where a window begins.
-        let last = if self.period.is_negative {
-            let mut last = yes;
-            let mut ahead = 1;
-            let begun = |window: i64| self.bounds(window).0 <= last_ns;
-            while begun(last.saturating_add(ahead)) && ahead < i64::MAX / 4 {
-                last = last.saturating_add(ahead);
-                ahead *= 2;
-            }
-            while ahead > 0 {
-                if begun(last.saturating_add(ahead)) {
-                    last = last.saturating_add(ahead);
-                }
-                ahead /= 2;
-            }
-            last
-        } else {
-            self.latest(last_ns)
-        };
-        let fits = yes <= last && self.bounds(yes).0 <= last_ns;
-        fits.then_some((yes, last))
+    }
+
+    /// At most as many as may have a part.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, self.windows.size_hint().1)
     }
 }
 
@@ -257,50 +237,4 @@ fn months_since_epoch(time_ns: i64) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn windows(every: &str, period: &str, offset: &str, zone: &str) -> Every {
-        let location = Location { zone: TimeZone::get(zone).unwrap(), offset: Duration::default() };
-        let [every, period, offset] = [every, period, offset].map(|text| text.parse().unwrap());
-        Every::new(every, period, offset, location).unwrap()
-    }
-
-    #[test]
-    fn the_time_of_the_world_is_known_as_such() {
-        assert_eq!(windows("1m", "1m", "-10s", "UTC").as_fixed(), Some((60_000_000_000, 50_000_000_000)));
-        assert_eq!(windows("1m", "1m", "0s", "Europe/Berlin").as_fixed(), None);
-        assert_eq!(windows("1mo", "1mo", "0s", "UTC").as_fixed(), None);
-        assert_eq!(windows("1m", "2m", "0s", "UTC").as_fixed(), None);
-    }
-
-    proptest! {
-        #[test]
-        fn a_time_lies_in_its_windows(
-            seconds in -2_000_000_000_i64..4_000_000_000,
-            every in prop::sample::select(vec!["7s", "10m", "1h", "1d", "1w", "1mo", "5mo", "1y"]),
-            periods in prop::sample::select(vec!["3s", "1d", "-1h", "40m", "2mo", "-1mo"]),
-            offset in prop::sample::select(vec!["0s", "-3d", "90m", "1mo", "-40d"]),
-            zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe"]),
-        ) {
-            let time = seconds * 1_000_000_000;
-            for period in [every, periods] {
-                let windows = windows(every, period, offset, zone);
-                let has = |window: i64| {
-                    let (start, stop) = windows.bounds(window);
-                    start <= time && time < stop
-                };
-                let latest = windows.latest(time);
-                prop_assert!(windows.begin(latest) <= time && time < windows.begin(latest + 1));
-                match windows.around(time) {
-                    Some((first, last)) => {
-                        prop_assert!(has(first) && has(last) && !has(first - 1) && !has(last + 1));
-                    }
-                    None => prop_assert!(!has(latest) && !has(latest + 1) && !has(latest - 1)),
-                }
-            }
-        }
-    }
-}
+mod tests;

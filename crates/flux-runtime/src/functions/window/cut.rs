@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::bounds::Every;
+use rustc_hash::FxHashSet;
+
+use super::bounds::{Every, Overlapping};
 use crate::{
     Column, Context, Error, Kind, Table, Tables, Value, Values, functions::sources::time_column,
     memory::Charge,
@@ -63,7 +65,7 @@ impl Cut {
         }
         self.assign(context, &times, &mut rows_of, &mut held)?;
         let mut made = Tables::with_capacity(rows_of.len());
-        let mut last = None;
+        let mut known = FxHashSet::default();
         for (window, rows) in rows_of {
             context.check()?;
             let (start, stop) = if self.every.is_all() {
@@ -73,11 +75,9 @@ impl Cut {
                 range.map_or((start, stop), |(first, end)| (start.max(first), stop.min(end)))
             };
             // Windows that reach beyond the range on both sides are one there.
-            if start >= stop || last == Some((start, stop)) {
-                continue;
+            if start < stop && known.insert((start, stop)) {
+                made.push(self.table(subject, &rows, start, stop));
             }
-            last = Some((start, stop));
-            made.push(self.table(subject, &rows, start, stop));
         }
         Ok(made)
     }
@@ -86,16 +86,15 @@ impl Cut {
         &self,
         context: &mut Context<'_>,
         table: &Table,
-        windows: Option<(i64, i64)>,
+        windows: Overlapping<'_>,
         rows_of: &mut BTreeMap<i64, Vec<usize>>,
         held: &mut Vec<Charge>,
     ) -> Result<(), Error> {
         const COLUMN_BYTES: usize = 160;
-        let Some((first, last)) = windows else { return Ok(()) };
-        let count = usize::try_from(last.saturating_sub(first).saturating_add(1)).unwrap_or(usize::MAX);
+        let count = windows.size_hint().1.unwrap_or(usize::MAX);
         let bytes = COLUMN_BYTES * (table.columns().len() + 2);
         held.push(context.hold(count.saturating_mul(bytes))?);
-        rows_of.extend((first..=last).map(|window| (window, Vec::new())));
+        rows_of.extend(windows.map(|window| (window, Vec::new())));
         Ok(())
     }
 
@@ -108,44 +107,39 @@ impl Cut {
         held: &mut Vec<Charge>,
     ) -> Result<(), Error> {
         const HELD_ROWS: usize = 65_536;
-        // As long as times stay between these, the windows are the same.
-        let mut same: Option<(i64, i64)> = None;
-        let mut windows: Option<(i64, i64)> = None;
         let mut assigned = 0;
-        let mut pending: Vec<usize> = Vec::new();
-        let mut place = |windows: Option<(i64, i64)>, pending: &mut Vec<usize>, context: &mut Context<'_>| {
-            let Some((first, last)) = windows.filter(|_| !pending.is_empty()) else {
-                pending.clear();
-                return Ok(());
-            };
-            for window in first..=last {
+        let mut place = |context: &mut Context<'_>, time: i64, rows: &[usize]| {
+            let mut windows = self.every.around(time);
+            for window in &mut windows {
                 context.check()?;
-                rows_of.entry(window).or_default().extend_from_slice(pending);
-                assigned += pending.len();
+                rows_of.entry(window).or_default().extend_from_slice(rows);
+                assigned += rows.len();
                 if assigned >= HELD_ROWS {
                     held.push(context.hold(assigned * size_of::<usize>())?);
                     assigned = 0;
                 }
             }
-            pending.clear();
-            Ok::<(), Error>(())
+            Ok::<i64, Error>(windows.until())
         };
+        // As long as times stay in here, the windows are the same, and rows wait to be placed at once.
+        let mut same = 0..0;
+        let mut waiting: Vec<usize> = Vec::new();
         for row in 0..times.rows() {
             let Some(time) = time_at(times, row) else { continue };
-            if !same.is_some_and(|(from, until)| from <= time && time < until) {
-                place(windows, &mut pending, context)?;
-                windows = self.every.around(time);
-                same = windows.map(|(first, last)| {
-                    if self.every.is_all() {
-                        return (i64::MIN, i64::MAX);
-                    }
-                    let until = self.every.bounds(first).1.min(self.every.bounds(last.saturating_add(1)).0);
-                    (self.every.bounds(last).0, until)
-                });
+            if same.contains(&time) {
+                waiting.push(row);
+                continue;
             }
-            pending.push(row);
+            if !waiting.is_empty() {
+                place(context, same.start, &waiting)?;
+                waiting.clear();
+            }
+            same = time..place(context, time, &[row])?;
         }
-        place(windows, &mut pending, context)
+        if !waiting.is_empty() {
+            place(context, same.start, &waiting)?;
+        }
+        Ok(())
     }
 
     fn table(&self, table: &Table, rows: &[usize], start: i64, stop: i64) -> Table {
