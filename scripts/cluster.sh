@@ -34,6 +34,8 @@ names=()
 start() { # NAME ROLE
   "$binary" "$2" --config "$dir/$1/$2.toml" >>"$dir/$1/log" 2>&1 &
   pids[$1]=$!
+  # No job of bash's any more, which would tell of one that is killed in words of its own.
+  disown "$!"
   names+=("$1")
 }
 
@@ -43,7 +45,7 @@ stop_all() {
   for ((i = ${#names[@]} - 1; i >= 0; i--)); do
     local pid=${pids[${names[i]}]}
     kill -TERM "$pid" 2>/dev/null || continue
-    wait "$pid" 2>/dev/null || true
+    while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
   done
   echo "stopped; everything is kept in $dir"
 }

@@ -60,6 +60,31 @@ def test_defaults_print_and_pass_the_check(skywatch_bin, tmp_path):
         assert check.returncode == 0, check.stderr
 
 
+def test_a_file_is_checked_as_what_the_line_says(skywatch_bin, tmp_path):
+    """As somebody types it who knows `skywatch run --config FILE`."""
+    file = tmp_path / "server.cfg"
+    for role, said in (("run", "skywatch run"), ("data", "skywatch data"), ("meta", "skywatch meta")):
+        file.write_text(run(skywatch_bin, "config", "default", role).stdout)
+        check = run(skywatch_bin, "config", "check", role, file)
+        assert (check.returncode, check.stdout) == (0, f"{file}: configuration of {said}, no problem found\n"), check
+    wrong = run(skywatch_bin, "config", "check", "run", file)
+    assert wrong.returncode == 1 and str(file) in wrong.stderr, wrong
+    unsaid = run(skywatch_bin, "config", "check", file)
+    assert unsaid.returncode == 1 and unsaid.stderr.endswith(f"skywatch config check run {file}\n"), unsaid
+    none = run(skywatch_bin, "config", "check", "run", cwd=tmp_path)
+    assert (none.returncode, none.stderr) == (1, "error: which file? type the command as: skywatch config check run FILE\n")
+
+
+def test_a_webhook_that_is_missing_is_one_line(skywatch_bin, tmp_path):
+    file = tmp_path / "alerts.yaml"
+    file.write_text(run(skywatch_bin, "config", "default", "alerts").stdout)
+    bare = {name: value for name, value in os.environ.items() if name != "DISCORD_WEBHOOK"}
+    check = run(skywatch_bin, "config", "check", file, env=bare)
+    line = next(at for at, text in enumerate(file.read_text().splitlines(), 1) if "url: $DISCORD_WEBHOOK" in text)
+    assert check.returncode == 1 and len(check.stderr.splitlines()) == 1, check.stderr
+    assert f"{file}:{line}:" in check.stderr and "DISCORD_WEBHOOK is not set" in check.stderr, check.stderr
+
+
 def test_port_in_use_names_the_address(skywatch_bin, tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -69,6 +94,8 @@ def test_port_in_use_names_the_address(skywatch_bin, tmp_path):
             done = run(skywatch_bin, "run", "--no-agent", "--data-dir", tmp_path / "d", option, address, *rest)
             assert done.returncode != 0
             assert address in done.stderr and option in done.stderr and "in use" in done.stderr, done.stderr
+            named = f"`ss -ltnp 'sport = :{address.rpartition(':')[2]}'` names who has the port"
+            assert done.stderr.count(named) == 1, done.stderr
 
 
 def test_unwritable_data_directory(skywatch_bin, tmp_path):

@@ -179,6 +179,56 @@ def test_without_a_quorum_it_says_so_promptly(start_cluster):
     # The next address is tried.
     assert "Data Nodes" in cluster.ctl("show", bind=f"{others[0].http},{survivor.http}")
 
+    # What it knows it tells all the same, and that it may be old.
+    wait_until(lambda: cluster.try_ctl("show", bind=survivor.http).stderr, "the loss to be noticed")
+    for command in ("show", "show-shards", "show-lag", "entropy show", "copy-shard-status"):
+        done = cluster.try_ctl(*command.split(), bind=survivor.http)
+        assert done.returncode == 0 and done.stdout, done
+        said = f"{command}: no leader: 1 of 3 meta nodes answer, 2 are needed: start the others; this is what {survivor.http} knew "
+        assert re.fullmatch(re.escape(said) + r"\d+ s ago\n", done.stderr), done
+    # One that knows a leader is asked rather than one that does not.
+    for meta in others:
+        meta.start()
+    wait_until(lambda: not cluster.try_ctl("show-shards", bind=survivor.http).stderr, "a leader")
+
+
+def test_entropy_is_shown_as_soon_as_a_node_was_added(start_cluster):
+    cluster = start_cluster(metas=1, data=1)
+    late = cluster.new_data().start()
+    cluster.ctl("add-data", late.tcp)
+    done = cluster.try_ctl("entropy", "show")
+    assert (done.returncode, done.stderr) == (0, ""), done
+    # One that does not answer for longer is named.
+    late.kill()
+    done = cluster.try_ctl("entropy", "show")
+    assert done.returncode == 1 and done.stdout.startswith("Entropy\n"), done
+    assert "entropy show: nothing is known of data node" in done.stderr and late.tcp in done.stderr, done
+
+
+def test_errors_of_backups_look_like_those_of_other_commands(skywatch_bin, tmp_path):
+    nobody = f"127.0.0.1:{unused_ports(1)[0]}"
+    absent, below = str(tmp_path / "absent"), str(tmp_path / "file" / "below")
+    (tmp_path / "file").write_text("")
+    unreachable = f"cannot reach the meta node at {nobody}: connection refused; "
+    for command, code, begin in (
+        (["-bind", nobody, "show"], 1, f"show: {unreachable}"),
+        (["-bind", nobody, "backup", absent], 1, f"backup: {unreachable}"),
+        (["-bind", nobody, "restore", absent], 1, f"restore: {unreachable}"),
+        (["-bind", nobody, "-auth-type", "x", "show"], 1, "invalid -auth-type: x\n"),
+        (["-bind", nobody, "-auth-type", "x", "backup", absent], 1, "invalid -auth-type: x\n"),
+        (["backup", "--url", f"http://{nobody}", absent], 1, f"backup: cannot reach http://{nobody}: "),
+        (["backup", "verify", absent], 1, f"backup: {absent} holds no backup; "),
+        (["backup", "verify", below], 1, "backup: "),
+        (["restore", "--list", absent], 1, f"restore: {absent} holds no backup; "),
+        (["show", "-nope"], 2, "show: flag provided but not defined: -nope\n"),
+        (["backup", "-nope", absent], 2, "backup: unexpected argument '--nope' found\n"),
+        (["restore"], 2, "restore: the following required arguments were not provided:\n"),
+        (["-bind", nobody, "-timeout", "soon", "backup", absent], 2, 'backup: invalid value "soon" for flag -timeout'),
+    ):
+        done = subprocess.run([skywatch_bin, "ctl", *command], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr[: len(begin)]) == (code, begin), done
+        assert "error: " not in done.stderr and done.stderr.count("(os error") <= 1, done
+
 
 def test_nodes_leave(start_cluster):
     cluster = start_cluster(metas=3, data=2)

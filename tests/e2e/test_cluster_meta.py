@@ -164,6 +164,15 @@ def test_the_leader_is_killed_and_changes_go_on(metas):
     assert users(metas.metas[0]) == ["before", "after-0", "after-1"]
 
 
+def test_the_log_of_a_new_cluster_is_in_our_own_words(start_cluster):
+    cluster = start_cluster(metas=3, data=1)
+    for meta in cluster.metas:
+        text = meta.output()
+        assert " a meta node listens " in text, text
+        library = [line for line in text.splitlines() if " openraft::" in line]
+        assert not [line for line in library if " INFO " in line or "openraft::core::raft_core" in line], library
+
+
 def test_without_a_majority_the_answer_is_quick(metas):
     leader = metas.leader()
     survivor = next(meta for meta in metas.metas if meta is not leader)
@@ -179,7 +188,7 @@ def test_without_a_majority_the_answer_is_quick(metas):
         assert took < 2 * SLOW_MACHINE, f"{took} s"
         return answer.status_code == 503 and answer.json()["error"]
 
-    assert wait_until(answer, "a refusal") == "no leader: 1 of 3 meta nodes answer, 2 are needed"
+    assert wait_until(answer, "a refusal") == "no leader: 1 of 3 meta nodes answer, 2 are needed: start the others"
     assert [node["id"] for node in get(survivor, "/show-cluster").json()["meta"]] == [1, 2, 3]
     next(meta for meta in metas.metas if not meta.running()).start()
     change_within(metas, "somebody", 15)

@@ -157,6 +157,8 @@ struct Draft {
     receivers: Vec<(String, String, Position)>,
     /// So too of mute timings.
     mute_times: Vec<(MuteTimes, String, Position)>,
+    /// Contact points that are there and wrong: that is told once, and not of every rule that names them.
+    faulty_points: Vec<String>,
 }
 
 /// Keys at the top of a file.
@@ -254,6 +256,9 @@ impl Draft {
         };
         let points: Vec<&str> = self.config.contact_points.iter().map(|point| point.name.as_str()).collect();
         for (receiver, file, at) in &self.receivers {
+            if self.faulty_points.contains(receiver) {
+                continue;
+            }
             problems.extend(named("contact point", &points, receiver, file, *at));
         }
         let timings: Vec<&str> = self.config.mute_timings.iter().map(|timing| timing.name.as_str()).collect();

@@ -14,7 +14,7 @@ use crate::verify::Problem;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}", path.display())]
     Io {
         /// What was being done.
         action: &'static str,
@@ -102,7 +102,7 @@ pub enum Error {
     #[error(transparent)]
     Node(#[from] BackupError),
     /// Some databases were restored, then one failed.
-    #[error("restored {}; then {database:?} failed: {source}", done.join(", "))]
+    #[error("restored {}; then {database:?} failed", done.join(", "))]
     Partly {
         /// Those that are there.
         done: Vec<String>,

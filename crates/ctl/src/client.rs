@@ -1,6 +1,11 @@
 //! Requests to nodes: with a deadline, to one address after the other, following redirects to the leader.
 
-use std::{error::Error, fs, time::Duration};
+use std::{
+    error::Error,
+    fmt, fs,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use reqwest::{
@@ -87,7 +92,38 @@ pub(crate) struct Answer {
     pub(crate) clock: Option<(Timestamp, Timestamp)>,
     /// The node's release.
     pub(crate) version: Option<String>,
+    /// What a meta node adds that knows of no leader.
+    unled: Option<Unled>,
     kind: Kind,
+}
+
+/// That nobody leads, and how old what was answered may be all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unled {
+    /// Who answered.
+    address: String,
+    /// In its words.
+    reason: String,
+    age: Option<Duration>,
+}
+
+impl Unled {
+    fn of(headers: &HeaderMap, address: &str) -> Option<Self> {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let age = text("X-Skywatch-Age-Ms").and_then(|age| age.parse().ok()).map(Duration::from_millis);
+        let reason = text("X-Skywatch-No-Leader")?.to_owned();
+        Some(Self { address: address.to_owned(), reason, age })
+    }
+}
+
+impl fmt::Display for Unled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, reason, age } = self;
+        match age {
+            Some(age) => write!(f, "{reason}; this is what {address} knew {} s ago", age.as_secs()),
+            None => write!(f, "{reason}; this is what {address} knows"),
+        }
+    }
 }
 
 impl Answer {
@@ -109,10 +145,12 @@ pub(crate) struct Client {
     binds: Vec<String>,
     auth: Auth,
     timeout: Duration,
+    /// What a meta node said of that nobody leads.
+    unled: Mutex<Option<Unled>>,
 }
 
-impl std::fmt::Debug for Auth {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::None => "None",
             Self::Basic { .. } => "Basic",
@@ -156,6 +194,7 @@ impl Client {
             binds: options.binds.clone(),
             auth: options.auth.clone(),
             timeout: options.timeout,
+            unled: Mutex::new(None),
         })
     }
 
@@ -169,12 +208,19 @@ impl Client {
         self.binds.first().map_or("", String::as_str)
     }
 
-    /// The answer of the first meta node of `-bind` that has one. One that was reached and did not answer ends it: the
-    /// request may have been carried out.
+    /// That nobody leads, if an answer of a meta node that was taken said so.
+    pub(crate) fn unled(&self) -> Option<Unled> {
+        self.unled.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The answer of the first meta node of `-bind` that has one and knows a leader, or else of the first that has one. One
+    /// that was reached and did not answer ends it: the request may have been carried out.
     pub(crate) async fn meta(&self, call: &Call<'_>) -> Result<Answer, CtlError> {
         let mut errors = Vec::new();
+        let mut unled: Option<Answer> = None;
         for address in &self.binds {
             match self.at(Kind::Meta, address, call).await {
+                Ok(answer) if answer.unled.is_some() => unled = unled.or(Some(answer)),
                 Err(error)
                     if error.is_about_the_node()
                         || call.method == Method::GET && matches!(error, CtlError::TimedOut { .. }) =>
@@ -184,7 +230,9 @@ impl Client {
                 result => return result,
             }
         }
-        Err(worst_of(errors))
+        let answer = unled.ok_or_else(|| worst_of(errors))?;
+        self.unled.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&answer.unled);
+        Ok(answer)
     }
 
     /// The answer of the node at an address, or of the leader that it points to.
@@ -236,6 +284,7 @@ impl Client {
         let status = response.status();
         let clock = clock_of(response.headers()).map(|theirs| (theirs, Timestamp::now()));
         let version = version_of(response.headers());
+        let unled = Unled::of(response.headers(), &address);
         let mut body = Vec::new();
         while let Some(chunk) =
             response.chunk().await.map_err(|error| self.failure(kind, &address, &error, call))?
@@ -247,7 +296,7 @@ impl Client {
             }
         }
         if status.is_success() {
-            return Ok(Answer { address, body, clock, version, kind });
+            return Ok(Answer { address, body, clock, version, unled, kind });
         }
         match serde_json::from_slice::<ErrorBody>(&body) {
             Ok(told) => Err(CtlError::Server { message: told.error, status }),

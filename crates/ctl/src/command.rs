@@ -53,6 +53,32 @@ enum Action {
     Elsewhere,
 }
 
+impl Action {
+    /// Whether it prints what a meta node knows, which may be old where nobody leads.
+    const fn shows(self) -> bool {
+        match self {
+            Self::Show | Self::ShowShards | Self::ShowLag | Self::EntropyShow | Self::CopyShardStatus => true,
+            Self::AddMeta
+            | Self::AddData
+            | Self::RemoveMeta
+            | Self::RemoveData
+            | Self::UpdateData
+            | Self::CopyShard
+            | Self::KillCopyShard
+            | Self::RemoveShard
+            | Self::TruncateShards
+            | Self::EntropyRepair
+            | Self::EntropyKillRepair
+            | Self::LabelsSet
+            | Self::LabelsDelete
+            | Self::Join
+            | Self::Leave
+            | Self::Token
+            | Self::Elsewhere => false,
+        }
+    }
+}
+
 const YES: Flag = Flag::switch("y", "Answer questions with yes");
 const FORCE: Flag = Flag::switch("force", "Do not contact the node: it is gone for good");
 const NODE: Flag = Flag::valued("nodeid", "id", "Number of the data node, as show prints it");
@@ -293,10 +319,7 @@ pub async fn run(arguments: &[String], environment: Environment, mut streams: St
         }
     };
     if let (Some(command), Err(error)) = (command, &result) {
-        match error {
-            CtlError::Option(text) => streams.tell(text),
-            error => streams.tell(&format!("{}: {error}", command.name)),
-        }
+        streams.tell(&error.line(command.name));
         if let CtlError::Usage(_) = error {
             streams.tell(usage::of_command(&program, command).trim_end());
         }
@@ -399,8 +422,15 @@ async fn act(
     }
     let client = Client::new(&options)?;
     let mut context = Context { client, flags, environment, streams };
-    let context = &mut context;
-    match command.action {
+    let done = carry_out(command.action, &mut context).await;
+    if let Some(unled) = context.client.unled().filter(|_| command.action.shows()) {
+        context.streams.tell(&format!("{}: {unled}", command.name));
+    }
+    done
+}
+
+async fn carry_out(action: Action, context: &mut Context<'_, '_>) -> Result<(), CtlError> {
+    match action {
         Action::AddMeta => commands::nodes::add_meta(context).await,
         Action::AddData => commands::nodes::add_data(context).await,
         Action::RemoveMeta => commands::remove_meta::run(context).await,

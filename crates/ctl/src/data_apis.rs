@@ -38,6 +38,8 @@ pub struct DataApis {
     pub insecure: bool,
     /// Longest time to wait for something of an answer, if the options say so.
     pub timeout: Option<Duration>,
+    /// That no meta node leads, and who said which the nodes are, if so.
+    pub unled: Option<String>,
 }
 
 /// How long a token is good for that goes to data nodes.
@@ -47,7 +49,9 @@ const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 pub async fn data_apis(options: &[String], environment: &Environment) -> Result<DataApis, CtlError> {
     let flags = Flags::parse(options, &GLOBAL).map_err(|error| CtlError::Usage(error.to_string()))?;
     let options = Options::of(&flags, environment)?;
-    let cluster: Cluster = Client::new(&options)?.meta(&Call::get("/show-cluster", &[])).await?.json()?;
+    let client = Client::new(&options)?;
+    let cluster: Cluster = client.meta(&Call::get("/show-cluster", &[])).await?.json()?;
+    let unled = client.unled().map(|unled| unled.to_string());
     let mut nodes: Vec<DataApi> = cluster
         .data
         .into_iter()
@@ -65,5 +69,5 @@ pub async fn data_apis(options: &[String], environment: &Environment) -> Result<
         Auth::None => None,
     };
     let timeout = flags.text("timeout").map(|_| options.timeout);
-    Ok(DataApis { nodes, login, ca: options.ca, insecure: options.insecure, timeout })
+    Ok(DataApis { nodes, login, ca: options.ca, insecure: options.insecure, timeout, unled })
 }

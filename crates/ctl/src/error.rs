@@ -85,8 +85,16 @@ impl CtlError {
         }
     }
 
+    /// The line that a command says on standard error.
+    pub fn line(&self, command: &str) -> String {
+        match self {
+            Self::Option(text) => text.clone(),
+            error => format!("{command}: {error}"),
+        }
+    }
+
     /// The status of the process.
-    pub(crate) fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
             Self::Interrupted(_) => 130,

@@ -60,11 +60,6 @@ pub(crate) struct Cluster {
     pub(crate) data: Vec<DataNode>,
     #[serde(deserialize_with = "or_default")]
     pub(crate) meta: Vec<MetaNode>,
-    /// Raft address of the leader; empty where there is none, nothing where the node does not tell.
-    pub(crate) leader: Option<String>,
-    /// How old what is told may be, in milliseconds, where the node can tell.
-    #[serde(rename = "ageMs")]
-    pub(crate) age_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

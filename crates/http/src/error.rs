@@ -17,13 +17,12 @@ pub enum ServeError {
     },
     /// Somebody else listens there.
     #[error(
-        "cannot listen on {address}: the port is in use; stop the other process \
-         (`ss -ltnp 'sport = :{port}'` names it) or choose another address with --http-bind"
+        "cannot listen on {address}: the port is in use; choose another address with --http-bind, or stop the other process"
     )]
     AddressInUse {
         /// Address and port.
         address: String,
-        /// The port alone.
+        /// The port alone, for whoever knows how to find the other process.
         port: u16,
     },
     /// The operating system keeps the port for itself.

@@ -10,8 +10,10 @@ mod entropy;
 mod fields;
 mod gate;
 mod lag;
+mod patience;
 mod problem;
 mod shards;
+mod unled;
 mod users;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -51,13 +53,21 @@ impl MetaNode {
     /// The HTTP API. With an `authority` it is open only to whom that one lets in.
     pub fn http(&self, passwords: Arc<dyn Passwords>, authority: Option<Arc<dyn Authority>>) -> Router {
         let api = Api { node: self.clone(), authority, passwords };
+        // What they answer from, every node has, also one that knows of no leader; it says so.
+        let tables = Router::new()
+            .route("/status", get(cluster::status))
+            .route("/show-cluster", get(cluster::show))
+            .route("/show-shards", get(shards::show))
+            .route("/show-lag", get(lag::show))
+            .route("/copy-shard-status", get(shards::copies))
+            .route("/shard-repair/status", get(entropy::show))
+            .route_layer(middleware::from_fn_with_state(api.clone(), unled::mark));
         Router::new()
+            .merge(tables)
             .route("/", get(cluster::follow))
             .route("/ping", get(cluster::ping).head(cluster::ping))
             .route("/leader", get(cluster::leader))
-            .route("/status", get(cluster::status))
             .route("/peers", get(cluster::peers))
-            .route("/show-cluster", get(cluster::show))
             .route("/snapshot", get(cluster::snapshot))
             .route("/join", post(cluster::join))
             .route("/leave", post(cluster::leave))
@@ -68,14 +78,10 @@ impl MetaNode {
             .route("/remove-data", post(data_nodes::remove))
             .route("/update-data", post(data_nodes::update))
             .route("/node-labels", post(data_nodes::label))
-            .route("/show-shards", get(shards::show))
-            .route("/show-lag", get(lag::show))
             .route("/copy-shard", post(shards::copy))
-            .route("/copy-shard-status", get(shards::copies))
             .route("/kill-copy-shard", post(shards::kill_copy))
             .route("/remove-shard", post(shards::remove))
             .route("/truncate-shards", post(shards::truncate))
-            .route("/shard-repair/status", get(entropy::show))
             .route("/shard-repair/repair", post(entropy::repair))
             .route("/shard-repair/cancel-repair", post(entropy::cancel))
             .route("/user", get(users::list).post(users::change))

@@ -51,11 +51,13 @@ impl BindAddress {
 
     /// What to say where the address cannot be had, and what to do: `key` is the setting that chooses another.
     pub(crate) fn cannot_listen(&self, whom: &str, key: &str) -> String {
-        format!(
-            "cannot listen on {self} for {whom}; `ss -ltnp 'sport = :{}'` names who has the port, {key} chooses another",
-            self.port
-        )
+        format!("cannot listen on {self} for {whom}; {}, {key} chooses another", who_has(self.port))
     }
+}
+
+/// How to find the process that listens on a port already.
+pub(crate) fn who_has(port: u16) -> String {
+    format!("`ss -ltnp 'sport = :{port}'` names who has the port")
 }
 
 /// A host and a port as others are told them: an IPv6 address is in brackets, whether it was given with them or not.

@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use crate::bind_address::BindAddress;
+use crate::bind_address::{BindAddress, who_has};
 
 /// How long a client may take to greet.
 const GREETING: Duration = Duration::from_secs(10);
@@ -43,11 +43,11 @@ pub(crate) async fn listen(address: &BindAddress, tls: Option<&TlsConfig>) -> Re
 }
 
 fn explain(address: &BindAddress, error: &io::Error) -> anyhow::Error {
-    let port = address.port();
     match error.kind() {
         io::ErrorKind::AddrInUse => anyhow!(
-            "the console cannot listen on {address}: the port is in use; stop the other process \
-             (`ss -ltnp 'sport = :{port}'` names it) or choose another address with --console-bind"
+            "the console cannot listen on {address}: the port is in use; choose another address with --console-bind, or \
+             stop the other process: {}",
+            who_has(address.port())
         ),
         _ => anyhow!(
             "the console cannot listen on {address}: {error}; choose another address with --console-bind"

@@ -12,12 +12,16 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use skywatch_ctl::{Environment, Streams};
+use skywatch_cluster::backup::BackupError;
+use skywatch_ctl::{CtlError, Environment, Streams};
 
 use crate::cli::CtlCli;
 
 /// The name under which the binary is this command alone.
 pub(crate) const INFLUXD_CTL: &str = "influxd-ctl";
+
+/// The status after a command line that has an option that does not exist, or a value that is none.
+const USAGE: u8 = 2;
 
 /// Under that name a backup is one of a cluster, whose meta node is here unless the line says where.
 const DEFAULT_BIND: [&str; 2] = ["-bind", "localhost:8091"];
@@ -36,7 +40,7 @@ pub(crate) fn is_influxd_ctl(program: &OsStr) -> bool {
 pub(crate) fn run(arguments: Vec<OsString>, program: &str) -> Result<ExitCode> {
     let texts: Option<Vec<String>> =
         arguments.iter().map(|argument| argument.to_str().map(str::to_owned)).collect();
-    if is_backup(&arguments, texts.as_deref()) {
+    if let Some(name) = backup_name(&arguments, texts.as_deref()) {
         let (global, rest) = match texts {
             Some(texts) => {
                 let (mut global, rest) = skywatch_ctl::split_global(&texts);
@@ -48,9 +52,22 @@ pub(crate) fn run(arguments: Vec<OsString>, program: &str) -> Result<ExitCode> {
             None => (Vec::new(), arguments),
         };
         let line = std::iter::once(OsString::from(program)).chain(rest);
-        return backup::run(CtlCli::parse_from(line).command, &global, program);
+        return Ok(match CtlCli::try_parse_from(line) {
+            Ok(line) => {
+                backup::run(line.command, &global, program).unwrap_or_else(|error| failed(name, &error))
+            }
+            Err(told) if !told.use_stderr() => told.exit(),
+            Err(mistake) => {
+                let text = mistake.render().to_string();
+                warn(&format!("{name}: {}", text.trim_start_matches("error: ").trim_end()));
+                ExitCode::from(USAGE)
+            }
+        });
     }
-    let texts = texts.context("an argument is not UTF-8, which addresses and names are")?;
+    let Some(texts) = texts else {
+        warn("an argument is not UTF-8, which addresses and names are");
+        return Ok(ExitCode::FAILURE);
+    };
     let mut input = io::stdin().lock();
     let streams = Streams {
         out: &mut io::stdout(),
@@ -64,12 +81,27 @@ pub(crate) fn run(arguments: Vec<OsString>, program: &str) -> Result<ExitCode> {
 }
 
 /// Backups work on directories, whose names may be of any bytes, with the options of `query` and `import`.
-fn is_backup(arguments: &[OsString], texts: Option<&[String]>) -> bool {
+fn backup_name(arguments: &[OsString], texts: Option<&[String]>) -> Option<&'static str> {
     let name = match texts {
         Some(texts) => skywatch_ctl::command_name(texts),
         None => arguments.first().and_then(|first| first.to_str()),
     };
-    matches!(name, Some("backup" | "restore"))
+    ["backup", "restore"].into_iter().find(|known| name == Some(known))
+}
+
+/// Says why a command did not come about, as the other commands of `ctl` do, and gives the status to exit with.
+fn failed(name: &str, error: &anyhow::Error) -> ExitCode {
+    if let Some(error) = error.downcast_ref::<CtlError>() {
+        warn(&error.line(name));
+        return ExitCode::from(error.exit_code());
+    }
+    match error.downcast_ref() {
+        Some(skywatch_backup::Error::Node(BackupError::Refused(text))) => {
+            warn(&format!("{name}: operation exited with error: {text}"));
+        }
+        _ => warn(&format!("{name}: {error:#}")),
+    }
+    ExitCode::FAILURE
 }
 
 pub(crate) fn print(line: &str) -> Result<()> {

@@ -19,7 +19,7 @@ use anyhow::{Context, Result};
 use skywatch_agent::{Agent, Config, DefaultConfig, Sources, default_toml};
 use skywatch_cluster::{Membership, Node, NodeConfig};
 use skywatch_console::{AlertsView, ClusterView, ConsoleConfig, NoAlerts, NoCluster};
-use skywatch_http::{HttpConfig, InProcessUser, MetricsSource, Server};
+use skywatch_http::{HttpConfig, InProcessUser, MetricsSource, ServeError, Server};
 use skywatch_listeners::Listeners;
 use skywatch_monitor::Monitor;
 use skywatch_rpc::{Router, Transport};
@@ -35,6 +35,7 @@ use crate::{
     agent_control::{self, Origin},
     alerts::{self, Alerts, Desk, LeasedAlerts},
     allocator,
+    bind_address::who_has,
     cli::{DurabilityMode, RunArgs},
     cluster_view::Surroundings,
     config::{AgentChoice, RunSettings, SubscriberSettings},
@@ -83,6 +84,14 @@ pub(crate) struct Place {
     pub(crate) stop: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
+/// Adds how to find who is in the way.
+fn explain(error: ServeError) -> anyhow::Error {
+    match error {
+        ServeError::AddressInUse { port, .. } => anyhow::anyhow!("{error}: {}", who_has(port)),
+        other => other.into(),
+    }
+}
+
 /// Serves until it is told to stop.
 pub(crate) async fn start_and_wait(settings: RunSettings, place: Option<Place>) -> Result<()> {
     let memory = Arc::new(settings.data.memory());
@@ -94,7 +103,7 @@ pub(crate) async fn start_and_wait(settings: RunSettings, place: Option<Place>) 
     if let Some(auth) = &mut config.auth {
         auth.in_process.clone_from(&agent_user);
     }
-    let server = Server::bind(config).await?;
+    let server = Server::bind(config).await.map_err(explain)?;
     let console = match &settings.console.bind {
         Some(address) => {
             let tls = settings.http.tls.as_ref().filter(|_| settings.console.https);

@@ -73,8 +73,9 @@ const DISCORD_KEYS: &[&str] =
 
 pub(super) fn read(reader: &mut Reader<'_>, top: &Table<'_>, defaults: &Defaults, draft: &mut Draft) {
     for node in reader.items(top, "contactPoints") {
-        if let Some(point) = contact_point(reader, node) {
-            draft.add_contact_point(reader, point, node.at);
+        match contact_point(reader, node) {
+            Some(point) => draft.add_contact_point(reader, point, node.at),
+            None => draft.faulty_points.extend(reader.name_of(node)),
         }
     }
     for node in reader.items(top, "policies") {

@@ -83,7 +83,9 @@ fn variable(name: &str, environment: &dyn Environment) -> Result<String, String>
                 "in this place a template must be written with two dollar signs, as in {{{{ $${name} }}}}"
             )
         } else {
-            format!("environment variable {name} is not set; write $$ for a dollar sign")
+            format!(
+                "environment variable {name} is not set: export it first (a dollar sign itself is written $$)"
+            )
         }
     })
 }

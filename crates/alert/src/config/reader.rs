@@ -131,6 +131,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The name that a mapping gives itself, whatever else is wrong with it; nothing is reported.
+    pub(super) fn name_of(&self, node: &Node) -> Option<String> {
+        let Value::Mapping(entries) = &node.value else { return None };
+        match &entries.iter().find(|entry| entry.key == "name")?.node.value {
+            Value::Scalar { text, .. } => interpolate(text, self.environment).ok(),
+            _ => None,
+        }
+    }
+
     pub(super) fn duration(&mut self, table: &Table<'_>, key: &str) -> Option<Duration> {
         let text = self.text(table, key)?;
         match parse_duration(&text) {

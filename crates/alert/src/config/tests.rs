@@ -69,6 +69,21 @@ fn the_short_form() {
 }
 
 #[test]
+fn a_variable_that_is_not_set_is_one_problem_however_many_rules_need_it() {
+    let short = SHORT.replace("$DISCORD_WEBHOOK", "$DISCORD_WEBHOOK_URL");
+    let grafana = "
+contactPoints: [{name: ops, receivers: [{uid: a, type: discord, settings: {url: $DISCORD_WEBHOOK_URL}}]}]
+policies: [{receiver: ops}]
+";
+    for (text, place) in [(short.as_str(), "13:10"), (grafana, "2:81")] {
+        let problems = parse(text).unwrap_err();
+        let expected = "\"url\": environment variable DISCORD_WEBHOOK_URL is not set: export it first \
+                        (a dollar sign itself is written $$)";
+        assert_eq!(problems, [format!("alerts.yaml:{place}: {expected}")]);
+    }
+}
+
+#[test]
 fn the_example_that_ships_is_right() {
     let config = Sources::from_texts([("alerts.example.yaml", crate::EXAMPLE_RULES)]).parse(&Fixed).unwrap();
     let names: Vec<&str> = config.rules.iter().map(|rule| rule.title.as_str()).collect();

@@ -22,14 +22,7 @@ pub(crate) async fn run(context: &mut Context<'_, '_>) -> Result<(), CtlError> {
     } else {
         plain(&cluster)
     };
-    context.streams.print_raw(&text)?;
-    if cluster.leader.as_deref() == Some("") {
-        context.streams.tell(&format!(
-            "show: no meta node leads, so that nothing can be changed; this is what the one that answered knows{}",
-            cluster.age_ms.map_or_else(String::new, |age| format!(" of {} s ago", age / 1000))
-        ));
-    }
-    Ok(())
+    context.streams.print_raw(&text)
 }
 
 fn plain(cluster: &Cluster) -> String {

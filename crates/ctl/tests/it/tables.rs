@@ -1,6 +1,6 @@
 //! `show`, `show-shards`, `copy-shard-status` and `entropy show`.
 
-use crate::backstage::{Ran, Reply, StandIn};
+use crate::backstage::{Ran, Reply, StandIn, ctl};
 
 const CLUSTER: &str = r#"{
   "data":[
@@ -81,6 +81,38 @@ ID  Database  Retention Policy  Desired Replicas  Shard Group  Start            
 ";
     assert_eq!(node.ctl("show-shards").await, Ran::fine(table));
     assert_eq!(node.lines(), ["GET /show-shards"]);
+}
+
+#[tokio::test]
+async fn tables_of_a_node_that_knows_of_no_leader_say_so() {
+    let reason = "no leader: 1 of 3 meta nodes answer, 2 are needed: start the others";
+    let unled = |body: &str| Reply::ok(body).with("X-Skywatch-No-Leader", reason);
+    let node = StandIn::start(&[
+        ("GET /show-cluster", unled(CLUSTER).with("X-Skywatch-Age-Ms", "3120")),
+        ("GET /status", Reply::ok(STATUS)),
+        ("GET /show-shards", unled(SHARDS).with("X-Skywatch-Age-Ms", "3120")),
+        ("GET /show-lag", unled("{}")),
+        ("GET /copy-shard-status", unled("[]")),
+        ("GET /shard-repair/status", unled("{}")),
+    ])
+    .await;
+    let address = &node.address;
+    for command in ["show", "show -v", "show-shards"] {
+        let ran = node.ctl(command).await;
+        let name = command.trim_end_matches(" -v");
+        assert_eq!(ran.err, format!("{name}: {reason}; this is what {address} knew 3 s ago\n"));
+        assert!(ran.status == 0 && ran.out.contains("d1:8088"), "{ran:?}");
+    }
+    for command in ["show-lag", "copy-shard-status", "entropy show"] {
+        let ran = node.ctl(command).await;
+        assert_eq!(
+            (ran.status, ran.err),
+            (0, format!("{command}: {reason}; this is what {address} knows\n"))
+        );
+    }
+    let led = StandIn::start(&[("GET /show-shards", Reply::ok("[]"))]).await;
+    let ran = ctl(&format!("-bind {address},{} show-shards", led.address), "").await;
+    assert_eq!((ran.status, ran.err.as_str(), ran.out.lines().count()), (0, "", 3), "{}", ran.out);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! Each data node knows about the shards it owns. All of them are asked, and who does not answer is named: a table with a
 //! gap in it would look like one of shards that are alike.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use axum::extract::{Query, State};
 use futures_util::{StreamExt, future::join_all, stream};
@@ -14,10 +14,14 @@ use skywatch_replication::entropy::calls::{
 };
 use skywatch_rpc::{CallError, tell};
 
-use super::{Answer, Api, Parameters, Problem, done, fields::Fields, json, optional, required};
+use super::{
+    Answer, Api, Parameters, Problem, done,
+    fields::Fields,
+    json, optional,
+    patience::{ASK_LIMIT, patiently},
+    required,
+};
 
-/// How long a data node has to answer.
-const ASK_LIMIT: Duration = Duration::from_secs(3);
 /// Data nodes that are asked at a time.
 const ASKED_AT_ONCE: usize = 16;
 
@@ -50,7 +54,8 @@ pub(super) async fn show(State(api): State<Api>, Query(parameters): Query<Parame
     let api = &api;
     let asked = nodes.into_iter().map(|node| async move {
         let told: Result<RepairStatus, CallError> =
-            tell(api.node.to_data_nodes(), &node.tcp_addr, STATUS, &Nothing::default(), ASK_LIMIT).await;
+            patiently(|within| tell(api.node.to_data_nodes(), &node.tcp_addr, STATUS, &Nothing {}, within))
+                .await;
         (node.id.0, told.map_err(|error| error.to_string()))
     });
     let mut told: Vec<_> = stream::iter(asked).buffer_unordered(ASKED_AT_ONCE).collect().await;

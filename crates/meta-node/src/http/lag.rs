@@ -1,18 +1,17 @@
 //! How far each data node has applied the log that the cluster writes through. All of them are asked, and who does not
 //! answer is named.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use skywatch_meta::DataNode;
 use skywatch_replication::log::{LagAnswer, lag_of};
 
-use super::{Answer, Api, json};
+use super::{
+    Answer, Api, json,
+    patience::{ASK_LIMIT, patiently},
+};
 
-/// How long a data node has to answer.
-const ASK_LIMIT: Duration = Duration::from_secs(3);
 /// Data nodes that are asked at a time.
 const ASKED_AT_ONCE: usize = 16;
 
@@ -38,9 +37,11 @@ struct Told {
 pub(super) async fn show(State(api): State<Api>) -> Answer {
     let catalogue = api.node.catalogue().1;
     let nodes: Vec<DataNode> = catalogue.data_nodes().to_vec();
-    let api = &api;
+    let (api, has_log) = (&api, catalogue.write_log().is_some());
     let asked = nodes.into_iter().map(|node| async move {
-        let told = lag_of(api.node.to_data_nodes(), &node.tcp_addr, ASK_LIMIT).await;
+        let ask = |within| lag_of(api.node.to_data_nodes(), &node.tcp_addr, within);
+        // Where there is no log, nodes never know the question.
+        let told = if has_log { patiently(ask).await } else { ask(ASK_LIMIT).await };
         let error = told.as_ref().err().map(ToString::to_string);
         Told { id: node.id.0, addr: node.tcp_addr, lag: told.ok(), error }
     });

@@ -22,11 +22,15 @@ use skywatch_replication::{
 use skywatch_rpc::{CallError, tell};
 use tokio::time::Instant;
 
-use super::{Answer, Api, Parameters, Problem, done, fields::Fields, flag, json, optional, required};
+use super::{
+    Answer, Api, Parameters, Problem, done,
+    fields::Fields,
+    flag, json, optional,
+    patience::{ASK_LIMIT, patiently},
+    required,
+};
 use crate::node::rfc3339;
 
-/// How long a data node has to answer.
-const ASK_LIMIT: Duration = Duration::from_secs(3);
 /// Data nodes that are asked at a time.
 const ASKED_AT_ONCE: usize = 16;
 /// Between two looks whether a copy is whole.
@@ -201,7 +205,8 @@ async fn reports(api: &Api, catalogue: &Catalogue) -> Reports {
     let addresses: Vec<String> = catalogue.data_nodes().iter().map(|node| node.tcp_addr.clone()).collect();
     let asked = addresses.into_iter().map(|address| async move {
         let listed: Result<ListedShards, CallError> =
-            tell(api.node.to_data_nodes(), &address, LIST_SHARDS, &Nothing {}, ASK_LIMIT).await;
+            patiently(|within| tell(api.node.to_data_nodes(), &address, LIST_SHARDS, &Nothing {}, within))
+                .await;
         let listed = listed.map(|listed| listed.shards.into_iter().map(|shard| (shard.id, shard)).collect());
         (address, listed.map_err(|error| error.to_string()))
     });
@@ -330,7 +335,8 @@ pub(super) async fn copies(State(api): State<Api>) -> Answer {
     let nodes = catalogue.data_nodes().iter().filter(|node| joining.contains(&node.id));
     let asked = nodes.map(|node| async {
         let told: Result<StatusAnswer, CallError> =
-            tell(api.node.to_data_nodes(), &node.tcp_addr, STATUS, &Nothing {}, ASK_LIMIT).await;
+            patiently(|within| tell(api.node.to_data_nodes(), &node.tcp_addr, STATUS, &Nothing {}, within))
+                .await;
         match told {
             Ok(told) => {
                 let shown = |copy| ShownCopy { copy, silence: String::new() };

@@ -57,7 +57,11 @@ pub enum ExecuteError {
 
 fn quorum(answering: usize, members: usize) -> String {
     let needed = members / 2 + 1;
-    if answering < needed { format!("{needed} are needed") } else { "and they are electing one".into() }
+    if answering < needed {
+        format!("{needed} are needed: start the others")
+    } else {
+        "and they are electing one".into()
+    }
 }
 
 const fn pending(is_proposed: bool) -> &'static str {

@@ -62,7 +62,7 @@ async fn without_a_majority_the_answer_is_quick_and_counts() {
         let error = hosts[stays].node().execute(create("x")).await.unwrap_err();
         let told = ExecuteError::NoLeader { answering: 1, members: 3, is_proposed: false };
         assert_eq!(error, told);
-        assert_eq!(error.to_string(), "no leader: 1 of 3 meta nodes answer, 2 are needed");
+        assert_eq!(error.to_string(), "no leader: 1 of 3 meta nodes answer, 2 are needed: start the others");
         assert!(begun.elapsed() <= Duration::from_secs(2), "{:?}", begun.elapsed());
     }
     // What is known is told all the same.
@@ -83,10 +83,11 @@ async fn a_leader_alone_stops_promising() {
         assert!(begun.elapsed() <= Duration::from_secs(2), "{:?}", begun.elapsed());
     }
     assert_eq!(
-        told[0], "no leader: 1 of 3 meta nodes answer, 2 are needed; the change may still be made",
+        told[0],
+        "no leader: 1 of 3 meta nodes answer, 2 are needed: start the others; the change may still be made",
         "it did not know yet"
     );
-    assert_eq!(told[3], "no leader: 1 of 3 meta nodes answer, 2 are needed");
+    assert_eq!(told[3], "no leader: 1 of 3 meta nodes answer, 2 are needed: start the others");
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,6 +11,7 @@ Examples:
   skywatch config default run > skywatch.toml
   skywatch config default agent > telegraf.conf
   skywatch config check skywatch.toml
+  skywatch config check run /etc/skywatch/server.cfg        whatever its name says
   skywatch config check agent telegraf.conf telegraf.d";
 
 const VERIFY_EXAMPLES: &str = "\
@@ -29,8 +30,9 @@ Examples:
 pub(crate) enum ConfigCommand {
     /// Read a file as the program would and say what is wrong with it
     Check {
-        /// A skywatch.toml, a Telegraf configuration (.conf) or alert rules (.yaml); after the word agent: the files and
-        /// directories that make up one Telegraf configuration
+        /// A skywatch.toml, a Telegraf configuration (.conf) or alert rules (.yaml), told apart by their names and contents;
+        /// after one of the words run, data, meta and alerts: files for that. After the word agent: the files and directories
+        /// that make up one Telegraf configuration
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
     },

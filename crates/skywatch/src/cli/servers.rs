@@ -109,7 +109,8 @@ pub(crate) struct MetaArgs {
     /// Write the process's number into this file while it runs
     #[arg(long, value_name = "FILE")]
     pub(crate) pidfile: Option<PathBuf>,
-    /// Log more or less: warn, info, debug or trace, or a filter such as skywatch_meta_node=debug [default: info]
+    /// Log more or less: warn, info, debug or trace, or a filter such as info,skywatch_meta_node=debug; info,openraft=info tells
+    /// what the Raft library says too [default: info]
     #[arg(long, value_name = "FILTER", env = "SKYWATCH_LOG")]
     pub(crate) log: Option<String>,
 }

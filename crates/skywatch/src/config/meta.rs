@@ -149,7 +149,7 @@ impl MetaSettings {
             auth,
             shared_secret: text(&meta.shared_secret),
             node: node(args, meta)?,
-            log: args.log.clone().or_else(|| file.log.clone()).unwrap_or_else(|| filter(level)),
+            log: filter(args.log.as_deref().or(file.log.as_deref()).or(level).unwrap_or("info")),
             log_format: file.logging.format.unwrap_or_default(),
             ignored,
         })
@@ -176,11 +176,15 @@ impl MetaSettings {
     }
 }
 
-/// What Raft tells at `info` is for those who look for a fault in it.
-fn filter(level: Option<&str>) -> String {
-    match level {
-        None | Some("info") => "info,openraft=warn".to_owned(),
-        Some(other) => other.to_owned(),
+/// What Raft tells at `info` is for those who look for a fault in it, and so are the warnings of its main loop: that a late
+/// answer of an earlier term or membership counts for nothing, as there are when a cluster is made. Whoever names the
+/// library in a filter gets what they ask for.
+fn filter(asked: &str) -> String {
+    let mut directives = asked.split(',').map(str::trim);
+    if directives.any(|directive| directive.eq_ignore_ascii_case("info")) && !asked.contains("openraft") {
+        format!("{asked},openraft=warn,openraft::core::raft_core=error")
+    } else {
+        asked.to_owned()
     }
 }
 
@@ -314,6 +318,19 @@ mod tests {
         assert_eq!(settings.dir, PathBuf::from("y"));
         assert!(settings.auth);
         assert_eq!(settings.node.timing.election, Duration::from_secs(3));
+    }
+
+    #[test]
+    fn the_librarys_words_are_left_out_unless_it_is_named() {
+        let of = |text: &str| settings(text, &[]).unwrap().log;
+        let quiet = "info,openraft=warn,openraft::core::raft_core=error";
+        for text in ["", "log = \"info\"", "[logging]\nlevel = \"info\""] {
+            assert_eq!(of(text), quiet, "{text}");
+        }
+        assert!(of("log = \"info,skywatch_rpc=debug\"").contains("skywatch_rpc=debug,openraft=warn"));
+        for asked in ["info,openraft=info", "debug", "warn", "skywatch_meta_node=info"] {
+            assert_eq!(of(&format!("log = {asked:?}")), asked);
+        }
     }
 
     #[test]

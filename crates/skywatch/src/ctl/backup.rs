@@ -29,7 +29,12 @@ use crate::{
 
 /// `global` are the options of every command of `ctl`; without any it is about a single server.
 pub(crate) fn run(command: CtlCommand, global: &[String], program: &str) -> Result<ExitCode> {
-    let cluster = |connection: &ConnectionArgs, from: Option<&str>| reach(connection, from, global, program);
+    let name = match command {
+        CtlCommand::Backup(_) => "backup",
+        CtlCommand::Restore(_) => "restore",
+    };
+    let cluster =
+        |connection: &ConnectionArgs, from: Option<&str>| reach(connection, from, global, (program, name));
     match command {
         CtlCommand::Backup(args) => match args.command {
             Some(BackupCommand::Verify { dir, quiet }) => run_verify(&dir, quiet),
@@ -62,7 +67,7 @@ fn reach(
     connection: &ConnectionArgs,
     from: Option<&str>,
     global: &[String],
-    program: &str,
+    (program, command): (&str, &str),
 ) -> Result<Reached> {
     let server = connection.connection()?;
     if global.is_empty() {
@@ -74,6 +79,9 @@ fn reach(
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let apis = runtime.block_on(data_apis(global, &Environment::of_this_machine(program)))?;
+    if let Some(unled) = &apis.unled {
+        warn(&format!("{command}: {unled}"));
+    }
     let mut nodes: Vec<(u64, Box<dyn Backups>)> = Vec::new();
     for api in &apis.nodes {
         let Connection { place, .. } = Connection::to(&api.url)?;
@@ -136,7 +144,7 @@ fn run_backup(args: BackupArgs, reach: &Reach<'_>) -> Result<ExitCode> {
     }
     for file in &summary.damaged {
         warn(&format!(
-            "{file} is missing or damaged on the server; the backup is as incomplete as the server"
+            "backup: {file} is missing or damaged on the server; the backup is as incomplete as the server"
         ));
     }
     if args.verify { run_verify(&dir, args.quiet) } else { Ok(ExitCode::SUCCESS) }
