@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 
+import flux_tables
 import requests
 from conftest import wait_until
 
@@ -142,20 +143,94 @@ def test_what_is_damaged_between_comparisons_is_answered_by_others(start_cluster
         assert time.monotonic() < deadline, cluster.outputs()
     answers_nothing_wrong(broken, points)
 
-    # A block of a segment: the query that finds it fails, and no other one.
+    # A block of a segment, which a query finds.
     assert broken.restart()
     assert broken.stop() == 0
     segment = shard_files(broken, "*.seg")[-1]
     flip(segment, segment.stat().st_size // 2)
     broken.start()
     wait_until(broken.is_ready, "the node to serve", 30)
-    first = broken.query("SELECT * FROM m")["results"][0]
-    assert "error" not in first or "is damaged" in first["error"], first
     for _ in range(20):
         answers_nothing_wrong(broken, points)
         assert len(broken.rows("SELECT v FROM m")) == points
     wait_until(lambda: count(broken) == points, "the segment to be replaced", 30)
     assert list((broken.directory / "data").rglob("quarantine/*.seg"))
+
+
+WEEK_NS = 7 * 24 * 3600 * 10**9
+# Middles of weeks, each of which has shards of its own.
+WEEKS = [1_700_000_000 * 10**9 + number * WEEK_NS for number in range(13)]
+TIMES = 300
+
+
+def text_rows(week):
+    return f"SELECT * FROM m WHERE time >= {week} AND time < {week + TIMES * 10**9}"
+
+
+# None of them is answered by statistics of blocks alone.
+QUESTIONS = {
+    "rows": lambda node, week: node.rows(text_rows(week), epoch="ns"),
+    "aggregates": lambda node, week: node.query(
+        f"SELECT median(v), sum(v), max(w) FROM m WHERE w > 1 AND time >= {week} AND time < {week + TIMES * 10**9} GROUP BY host"
+    ),
+    "windows": lambda node, week: node.rows(
+        f"SELECT mean(v), percentile(w, 90) FROM m WHERE time >= {week} AND time < {week + TIMES * 10**9} GROUP BY time(7s)",
+        epoch="ns",
+    ),
+    "flux": lambda node, week: flux_tables.ask(
+        node.url,
+        f'from(bucket: "db") |> range(start: time(v: {week}), stop: time(v: {week + TIMES * 10**9}))'
+        ' |> filter(fn: (r) => r._measurement == "m")',
+    ),
+}
+
+
+def damaged_segments(node):
+    """Files of which the node has said that they are damaged."""
+    told = [line for line in node.output().splitlines() if "a segment is damaged" in line]
+    return {file for line in told for file in re.findall(r"[^\s\"=]+\.seg", line)}
+
+
+def test_the_query_that_finds_damage_is_answered_by_others(start_cluster):
+    cluster = start_cluster(metas=1, data=3, data_config={"anti-entropy": {"check-interval": "1h"}})
+    create(cluster)
+    broken, whole, other = cluster.data
+    for week in WEEKS:
+        lines = [
+            f"m,host=h{host} v={(host * 7919 + row * 104729) % 10007 / 7:.3f},w={(host * row) % 5}i {week + row * 10**9}"
+            for host in range(30)
+            for row in range(TIMES)
+        ]
+        assert whole.write("\n".join(lines), consistency="all").status_code == 204
+    weeks = iter(WEEKS)
+    asked = [(node, name, next(weeks)) for node in (broken, whole, other) for name in QUESTIONS]
+    expected = [QUESTIONS[name](whole, week) for _, name, week in asked]
+
+    # Bytes of chunks and of entries, in the second quarter of every segment: nobody notices before they are read.
+    assert broken.stop() == 0
+    segments = shard_files(broken, "*.seg")
+    for segment in segments:
+        content = bytearray(segment.read_bytes())
+        for at in range(len(content) // 4, len(content) // 2, 200):
+            content[at] ^= 1
+        segment.write_bytes(content)
+    broken.start()
+    cluster.settle(60)
+    assert damaged_segments(broken) == set()
+
+    met = {}
+    for (node, name, week), answer in zip(asked, expected, strict=True):
+        before = damaged_segments(broken)
+        assert QUESTIONS[name](node, week) == answer, (node.id, name)
+        met.setdefault(node.id, set()).update(damaged_segments(broken) - before)
+        # All that is to be known of the damage is known by now: who asks again asks an owner that is whole.
+        assert QUESTIONS[name](node, week) == answer, (node.id, name)
+    assert len(met[broken.id]) >= 4, met
+    assert met[whole.id] | met[other.id], "nodes that own no copy have met it too"
+
+    # What one replica holds is asked of no other.
+    told = broken.query(text_rows(next(weeks)), node_id=broken.id)["results"][0]
+    assert ".seg: block at offset" in told["error"] and "is damaged" in told["error"], told
 
 
 def test_hints_that_are_lost_are_missed(start_cluster):

@@ -235,7 +235,7 @@ impl Backend for NodeCore {
     fn cluster(&self) -> Option<&dyn ClusterView> {
         match &self.host {
             Keeper::Local(_) => None,
-            Keeper::Cluster(clustered) => Some(clustered),
+            Keeper::Cluster(clustered) => Some(&**clustered),
         }
     }
 

@@ -14,7 +14,7 @@ pub(crate) enum Keeper {
     /// A single server, on its own disk.
     Local(CatalogueHost),
     /// A member of a cluster.
-    Cluster(Clustered),
+    Cluster(Arc<Clustered>),
 }
 
 impl Keeper {

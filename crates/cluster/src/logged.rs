@@ -234,11 +234,22 @@ enum Asked {
     Nobody(String),
 }
 
+impl Asked {
+    /// The others, or why there are none.
+    fn others(self) -> (Vec<DataNode>, String) {
+        match self {
+            Self::Here => (Vec::new(), String::new()),
+            Self::Others(nodes) => (nodes, String::new()),
+            Self::Nobody(reason) => (Vec::new(), reason),
+        }
+    }
+}
+
 impl NodeCore {
     /// A snapshot of a shard that is written through the log, of an owner that has applied enough of it.
     pub(crate) fn read_logged(
         &self,
-        clustered: &Clustered,
+        clustered: &Arc<Clustered>,
         (shard, partition): (&Shard, u32),
         range: TimeRange,
         reading: &Reading,
@@ -252,8 +263,14 @@ impl NodeCore {
             }
             None => None,
         };
-        let lacking = match clustered.choose_logged(shard, partition, position.as_ref()) {
-            Asked::Here => return Ok(here()),
+        let lacking = match clustered.choose_logged(shard, partition, position.as_ref(), true) {
+            Asked::Here => {
+                let others = move |clustered: &Clustered, shard: &Shard| {
+                    let asked = clustered.choose_logged(shard, partition, position.as_ref(), false);
+                    asked.others()
+                };
+                return Ok(here().map(|here| clustered.backed(here, shard, reading, others)));
+            }
             Asked::Others(nodes) => return Ok(Some(clustered.remote(shard, range, nodes, reading))),
             Asked::Nobody(reason) => {
                 format!(
@@ -272,7 +289,14 @@ impl NodeCore {
 
 impl Clustered {
     /// Waits for an owner to be fresh as long as one may be behind; for one that has applied a position as long as that may take.
-    fn choose_logged(&self, shard: &Shard, partition: u32, position: Option<&PositionToken>) -> Asked {
+    /// This node is among them unless its copy is damaged.
+    fn choose_logged(
+        &self,
+        shard: &Shard,
+        partition: u32,
+        position: Option<&PositionToken>,
+        is_whole_here: bool,
+    ) -> Asked {
         let Some(log) = self.member().log() else {
             return Asked::Nobody("this node is not set to the cluster's log".to_owned());
         };
@@ -283,7 +307,7 @@ impl Clustered {
                 None => log.settings().freshness,
             };
             loop {
-                let asked = self.who_is_fresh(log, shard, partition);
+                let asked = self.who_is_fresh(log, shard, partition, is_whole_here);
                 let left = patience.saturating_sub(began.elapsed());
                 match (asked, position) {
                     (asked @ (Asked::Here | Asked::Others(_)), None) => return asked,
@@ -311,9 +335,9 @@ impl Clustered {
         })
     }
 
-    fn who_is_fresh(&self, log: &LogPath, shard: &Shard, partition: u32) -> Asked {
+    fn who_is_fresh(&self, log: &LogPath, shard: &Shard, partition: u32, is_whole_here: bool) -> Asked {
         let me = self.member().id();
-        if shard.is_owned_by(me) && self.entropy().vouches_for(shard.id) {
+        if is_whole_here && shard.is_owned_by(me) && self.entropy().vouches_for(shard.id) {
             return Asked::Here;
         }
         let catalogue = self.current();

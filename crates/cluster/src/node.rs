@@ -174,7 +174,7 @@ impl Node {
                 let clock = Arc::new(Clock::new(membership.me.0 as u16, store.latest_version()));
                 let admission = Arc::clone(&series_limits) as _;
                 let member = membership.enter(&config.data_dir, &store, &clock, admission)?;
-                (Keeper::Cluster(member), clock)
+                (Keeper::Cluster(Arc::new(member)), clock)
             }
         };
         let core = Arc::new(NodeCore {

@@ -1,5 +1,6 @@
 //! Where a query of a member of a cluster reads each shard: here, if this node vouches for its copy, else at an owner that
-//! does. And the other side of that: what this node hands out to others.
+//! does. Such owners also stand in for what turns out damaged here while it is read. And the other side of that: what this node
+//! hands out to others.
 
 use std::{
     fmt,
@@ -9,7 +10,7 @@ use std::{
 use skywatch_meta::{DataNode, NodeId, Shard};
 use skywatch_model::TimeRange;
 use skywatch_query::{BackendError, Reading};
-use skywatch_reads::{Asking, Choice, RemoteShard, ShardSource, choose};
+use skywatch_reads::{Asking, BackedShard, Choice, Damaged, RemoteShard, ShardSource, choose};
 use skywatch_rpc::{Failure, FailureKind};
 use skywatch_storage::{ReadError, ShardRead};
 
@@ -19,7 +20,7 @@ impl NodeCore {
     /// A snapshot of a shard of the catalogue, here or elsewhere; `None` if nothing can be in it.
     pub(crate) fn read_shard(
         &self,
-        clustered: &Clustered,
+        clustered: &Arc<Clustered>,
         shard: &Shard,
         range: TimeRange,
         reading: &Reading,
@@ -38,18 +39,9 @@ impl NodeCore {
             return self.read_logged(clustered, (shard, partition), range, reading);
         }
         if shard.is_owned_by(me) && clustered.entropy().vouches_for(shard.id) {
-            return Ok(here());
+            return Ok(here().map(|here| clustered.backed(here, shard, reading, Clustered::others)));
         }
-        let catalogue = clustered.current();
-        let standing = clustered.member().standing();
-        let is_absent = |node| clustered.unreachable().has(node) || standing.is_silent(node);
-        let (owners, reason) = match choose(&catalogue, shard, me, is_absent) {
-            Choice::Whole(owners) => (owners, String::new()),
-            Choice::Lacking { reason, .. } => (Vec::new(), reason),
-        };
-        let others = owners.into_iter().filter(|owner| *owner != me);
-        let others: Vec<DataNode> = others.filter_map(|owner| catalogue.data_node(owner).cloned()).collect();
-        let mut reason = reason;
+        let (others, mut reason) = clustered.others(shard);
         if !others.is_empty() {
             let remote = clustered.remote(shard, range, others, reading);
             if !reading.allows_partial {
@@ -82,6 +74,50 @@ impl Clustered {
         known.ok_or_else(|| BackendError::Catalogue(format!("node not found: {}", id.0)))
     }
 
+    /// The other owners that hold all of a shard, in the order in which they are asked; and why none does, if an owner lacks something.
+    fn others(&self, shard: &Shard) -> (Vec<DataNode>, String) {
+        let (catalogue, me) = (self.current(), self.member().id());
+        let standing = self.member().standing();
+        let is_absent = |node| self.unreachable().has(node) || standing.is_silent(node);
+        match choose(&catalogue, shard, me, is_absent) {
+            Choice::Whole(owners) => {
+                let others = owners.into_iter().filter(|owner| *owner != me);
+                (others.filter_map(|owner| catalogue.data_node(owner).cloned()).collect(), String::new())
+            }
+            Choice::Lacking { reason, .. } => (Vec::new(), reason),
+        }
+    }
+
+    /// A copy of this node, for a query that other owners answer where it is damaged; `others` tells which of them may, or why
+    /// none does.
+    pub(crate) fn backed(
+        self: &Arc<Self>,
+        here: Arc<dyn ShardRead>,
+        shard: &Shard,
+        reading: &Reading,
+        others: impl Fn(&Self, &Shard) -> (Vec<DataNode>, String) + Send + Sync + 'static,
+    ) -> Arc<dyn ShardRead> {
+        if shard.owners.len() < 2 {
+            return here;
+        }
+        // A query that is still running keeps no node from stopping.
+        let (clustered, id, reading) = (Arc::downgrade(self), shard.id, reading.clone());
+        Arc::new(BackedShard::new(here, move || {
+            let clustered = clustered.upgrade().ok_or("the node is stopping")?;
+            // What it does not vouch for any more, now that damage has shown, is in doubt from here on.
+            clustered.entropy().vouches_for(id);
+            let catalogue = clustered.current();
+            let shard = catalogue.live_shard(id).ok_or("the shard has been dropped")?;
+            match others(&clustered, shard) {
+                (others, reason) if others.is_empty() && reason.is_empty() => {
+                    Err("no other owner holds all of the shard".to_owned())
+                }
+                (others, reason) if others.is_empty() => Err(reason),
+                (others, _) => Ok(clustered.asking(id, others, &reading)),
+            }
+        }))
+    }
+
     pub(crate) fn remote(
         &self,
         shard: &Shard,
@@ -89,17 +125,22 @@ impl Clustered {
         owners: Vec<DataNode>,
         reading: &Reading,
     ) -> Arc<dyn ShardRead> {
-        let asking = Asking {
+        Arc::new(RemoteShard::new(self.asking(shard.id, owners, reading), range))
+    }
+
+    /// How these owners of a shard are asked.
+    fn asking(&self, shard: u64, owners: Vec<DataNode>, reading: &Reading) -> Asking {
+        Asking {
             runtime: self.runtime().clone(),
             transport: Arc::clone(self.member().transport()),
             unreachable: Arc::clone(self.unreachable()),
             remembered: Arc::clone(self.remembered()),
             patience: self.patience(),
             reading: reading.clone(),
-            shard: shard.id,
+            shard,
             owners: owners.into_iter().map(|node| (node.id, node.tcp_addr)).collect(),
-        };
-        Arc::new(RemoteShard::new(asking, range))
+            damaged: Damaged::default(),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 use skywatch_meta::NodeId;
 use skywatch_query::Reading;
-use skywatch_rpc::{CallError, Transport, ask};
+use skywatch_rpc::{CallError, FailureKind, Transport, ask};
 use skywatch_storage::ReadError;
 use tokio::{runtime::Handle, time::Instant};
 
@@ -55,6 +55,25 @@ impl Unreachable {
     }
 }
 
+/// Owners of a shard whose copies turned out damaged while a query read them, and in which words they said so. They are not asked
+/// again. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Damaged(Arc<Mutex<BTreeMap<NodeId, String>>>);
+
+impl Damaged {
+    fn has(&self, node: NodeId) -> bool {
+        self.0.lock().contains_key(&node)
+    }
+
+    fn note(&self, node: NodeId, refusal: &str) {
+        self.0.lock().entry(node).or_insert_with(|| refusal.to_owned());
+    }
+
+    fn refusals(&self) -> Vec<String> {
+        self.0.lock().values().cloned().collect()
+    }
+}
+
 /// How the owners of one shard are asked on behalf of one query. Blocks: for threads of queries only.
 #[derive(Clone)]
 pub struct Asking {
@@ -74,6 +93,8 @@ pub struct Asking {
     pub shard: u64,
     /// Its owners that may answer, and their addresses.
     pub owners: Vec<(NodeId, String)>,
+    /// Which of them cannot.
+    pub damaged: Damaged,
 }
 
 impl fmt::Debug for Asking {
@@ -160,6 +181,7 @@ impl Asking {
         A: DeserializeOwned,
     {
         let mut owners = self.owners.clone();
+        owners.retain(|(node, _)| !self.damaged.has(*node));
         owners.sort_by_key(|(node, _)| self.unreachable.has(*node));
         let mut waiting = owners.iter();
         let mut asked = FuturesUnordered::new();
@@ -195,7 +217,13 @@ impl Asking {
                     }
                     Err(reason) => format!("node {} answered what cannot be read: {reason}", node.0),
                 },
-                Err(error) => format!("node {}: {error}", node.0),
+                Err(error) => {
+                    let refusal = format!("node {}: {error}", node.0);
+                    if error.failure().is_some_and(|failure| failure.kind == FailureKind::Damaged) {
+                        self.damaged.note(node, &refusal);
+                    }
+                    refusal
+                }
             };
             reasons.push(refusal);
         }
@@ -226,9 +254,13 @@ impl Asking {
     }
 
     fn nobody(&self, reasons: &[String]) -> ReadError {
+        // Also who was not asked any more, or has said since that it does not hold everything.
+        let mut all = self.damaged.refusals();
+        all.retain(|refusal| !reasons.contains(refusal));
+        all.extend_from_slice(reasons);
         ReadError::Unreachable {
             shard: self.shard,
-            reason: if reasons.is_empty() { "no node owns it".to_owned() } else { reasons.join("; ") },
+            reason: if all.is_empty() { "no node owns it".to_owned() } else { all.join("; ") },
             advice: "ask again when a node that holds all of it is back".to_owned(),
         }
     }

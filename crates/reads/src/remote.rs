@@ -31,7 +31,8 @@ use crate::{
         unpack,
     },
 };
-use scanner::RemoteScanner;
+pub(crate) use scanner::RemoteScanner;
+pub(crate) use stream::join;
 
 type Tags = Vec<(Arc<str>, Arc<str>)>;
 type Fields = Vec<(Arc<str>, FieldType)>;
@@ -76,12 +77,19 @@ struct Series {
     lists: Vec<(u32, Arc<Listing>)>,
     /// Which of these.
     of: HashMap<Selection, usize>,
+    /// Those that were named by whoever asks.
+    named: HashMap<Arc<str>, SeriesRef>,
 }
 
 impl Series {
+    /// The place of the next series.
+    fn end(&self) -> u32 {
+        self.lists.last().map_or(0, |(first, list)| first + list.len() as u32)
+    }
+
     /// Takes note of an answer.
     fn learn(&mut self, selection: Selection, listing: Arc<Listing>) -> usize {
-        let first = self.lists.last().map_or(0, |(first, list)| first + list.len() as u32);
+        let first = self.end();
         *self.of.entry(selection).or_insert_with(|| {
             self.lists.push((first, listing));
             self.lists.len() - 1
@@ -219,6 +227,18 @@ impl RemoteShard {
             }
         };
         Ok(self.series.lock().learn(selection, listing))
+    }
+
+    /// A series by its canonical key. Nobody is asked whether there is one: of a series that an owner lacks it has no rows.
+    pub(crate) fn series_named(&self, key: &Arc<str>) -> SeriesRef {
+        let mut known = self.series.lock();
+        if let Some(series) = known.named.get(key) {
+            return *series;
+        }
+        let series = SeriesRef(known.end());
+        known.lists.push((series.0, Arc::new(Listing::of(vec![Arc::clone(key)]))));
+        known.named.insert(Arc::clone(key), series);
+        series
     }
 
     /// The series that were selected together with one.

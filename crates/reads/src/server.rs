@@ -7,7 +7,7 @@ use skywatch_model::{Column, RowBlock, TimeRange};
 use skywatch_query::RowFilter;
 use skywatch_rpc::{Failure, FailureKind, Router};
 use skywatch_storage::{
-    End, Order, ReadError, ScanBlock, ScanRequest, Scanner, SeriesRef, ShardRead,
+    End, Order, ReadError, ReadErrorClass, ScanBlock, ScanRequest, Scanner, SeriesRef, ShardRead,
     wire::{Malformed, Reader, put_varint},
 };
 
@@ -67,13 +67,16 @@ pub type Offload = fn(Box<dyn FnOnce() -> Answered + '_>) -> Answered;
 /// Head and body of an answer.
 pub type Answered = Result<(serde_json::Value, Bytes), Failure>;
 
-#[expect(clippy::needless_pass_by_value, reason = "what map_err hands over")]
 fn failure(error: ReadError) -> Failure {
-    // Damage is this owner's: another one may have the data whole.
-    Failure::internal(match std::error::Error::source(&error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    })
+    let kind = match error.class() {
+        // This owner's: another one may have the data whole.
+        ReadErrorClass::Damage => FailureKind::Damaged,
+        ReadErrorClass::Absence | ReadErrorClass::Stopped => FailureKind::Internal,
+    };
+    match std::error::Error::source(&error) {
+        Some(cause) => Failure::new(kind, format!("{error}: {cause}")),
+        None => Failure::new(kind, error),
+    }
 }
 
 fn head(answer: &impl serde::Serialize) -> Result<serde_json::Value, Failure> {

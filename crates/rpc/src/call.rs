@@ -38,6 +38,8 @@ pub enum FailureKind {
     Conflict,
     /// The node does not hold all that it would have to, to answer.
     Incomplete,
+    /// What it holds cannot be read: another node may have it whole.
+    Damaged,
     /// The same request will succeed later, or elsewhere.
     Unavailable,
     /// The node does not know the method: it runs an older release.

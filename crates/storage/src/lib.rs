@@ -54,8 +54,8 @@ pub use index::SeriesSketch;
 pub use options::{Durability, StoreOptions, VersionPolicy};
 pub use predicate::compile_regex;
 pub use read::{
-    BlockStats, BlockStream, Conditions, End, Order, ReadError, RegularWindows, ScanBlock, ScanCost,
-    ScanRequest, Scanner, SeriesRef, SeriesStamp, ShardRead, SpanStats, Sum, Summary, TagPredicate,
+    BlockStats, BlockStream, Conditions, End, Order, ReadError, ReadErrorClass, RegularWindows, ScanBlock,
+    ScanCost, ScanRequest, Scanner, SeriesRef, SeriesStamp, ShardRead, SpanStats, Sum, Summary, TagPredicate,
     WantedStats, WindowPoint, WindowStats,
 };
 pub use shard::{

@@ -421,6 +421,28 @@ pub trait ShardRead: Send + Sync + fmt::Debug {
     fn scanner<'a>(&'a self, request: &ScanRequest<'_>) -> Result<Box<dyn Scanner + 'a>, ReadError>;
 }
 
+/// What whoever reads can do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadErrorClass {
+    /// What is here cannot be read, and will not be: ask another owner, if there is one.
+    Damage,
+    /// Nobody could be asked; the same question may be answered later.
+    Absence,
+    /// Nothing: nobody wants the answer any more.
+    Stopped,
+}
+
+impl ReadError {
+    /// What whoever reads can do about it.
+    pub const fn class(&self) -> ReadErrorClass {
+        match self {
+            Self::Corrupt { .. } | Self::Io { .. } => ReadErrorClass::Damage,
+            Self::Unreachable { .. } => ReadErrorClass::Absence,
+            Self::Stopped => ReadErrorClass::Stopped,
+        }
+    }
+}
+
 /// Why stored data could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

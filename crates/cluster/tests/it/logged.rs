@@ -127,3 +127,24 @@ fn groups_that_were_there_before_the_log_go_on_without_it() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn the_query_that_meets_damage_is_answered_by_another_owner_that_is_as_far() {
+    let mut cluster = cluster();
+    let written = cluster.write(1, &lines(0, 2_000), Consistency::One).unwrap();
+    let position = Some(written.position.to_string());
+    let expected = cluster.ask_at(1, "SELECT v FROM m", position.clone()).unwrap();
+    assert_eq!(expected.len(), 2_000);
+    for position in [position, None] {
+        cluster.until("nobody lags behind", |cluster| {
+            [1, 2].iter().all(|node| cluster.node(*node).readiness().is_ok())
+        });
+        cluster.damage(2);
+        cluster.until("nobody lags behind", |cluster| {
+            [1, 2].iter().all(|node| cluster.node(*node).readiness().is_ok())
+        });
+        assert_eq!(cluster.ask_at(2, "SELECT v FROM m", position).as_ref(), Ok(&expected));
+        assert!(cluster.doubted(2) > 0, "the damage was met");
+        cluster.until_repaired(2);
+    }
+}

@@ -1,6 +1,7 @@
 //! What queries answer where shards lie on other nodes.
 
 use skywatch_cluster::Consistency;
+use skywatch_query::QueryRequest;
 
 use crate::support::{Cluster, NOW_NS};
 
@@ -102,4 +103,46 @@ fn what_is_created_through_one_node_is_known_to_all_at_once() {
         let rows = cluster.ask(reader, &format!("SELECT v FROM m WHERE time >= {time}")).unwrap();
         assert_eq!(rows.len(), 1, "{number}");
     }
+}
+
+#[test]
+fn the_query_that_meets_damage_is_answered_by_another_owner() {
+    let expected = expected();
+    let mut cluster = cluster(2);
+    let mut met = [0; 3];
+    for (number, (query, expected)) in QUERIES.iter().zip(&expected).enumerate() {
+        cluster.damage(2);
+        let asked = 1 + number % 3;
+        assert_eq!(cluster.ask(asked as u64, &bounded(query)).as_ref(), Ok(expected), "{asked} {query}");
+        met[asked - 1] += cluster.doubted(2);
+        cluster.until_repaired(2);
+    }
+    assert!(met[1] > 0, "it is met where it is");
+    assert!(met[0] + met[2] > 0, "it is met where nodes ask that own no copy");
+}
+
+#[test]
+fn without_another_owner_damage_is_what_the_query_fails_with() {
+    let query = bounded("SELECT percentile(v, 90) FROM m");
+    let mut cluster = Cluster::start(2);
+    cluster.run(1, "CREATE DATABASE db WITH DURATION INF REPLICATION 2");
+    let lines = |host: i64| (0..99).map(move |n| format!("m,host=h{host:02} v={n} {}\n", NOW_NS + n * 7));
+    cluster.write(1, &(0..SERIES).flat_map(lines).collect::<String>(), Consistency::All).unwrap();
+    let expected = cluster.ask(2, &query);
+    assert!(expected.is_ok(), "{expected:?}");
+
+    // What one replica holds is asked of no other.
+    cluster.damage(2);
+    for node in [2, 1] {
+        let own = QueryRequest { node_id: Some(2), ..QueryRequest::new(query.clone(), "db", NOW_NS) };
+        let error = cluster.ask_for(node, &own).unwrap_err();
+        assert!(error.contains(".seg: block at offset") || error.contains("node 2"), "{node}: {error}");
+    }
+    assert_eq!(cluster.ask(2, &query), expected);
+    cluster.until_repaired(2);
+
+    cluster.damage(2);
+    cluster.down(1);
+    let error = cluster.ask(2, &query).unwrap_err();
+    assert!(error.contains(".seg: block at offset") && error.contains("is damaged"), "{error}");
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -202,7 +202,7 @@ impl Cluster {
         self.catalogue.lock().1.clone()
     }
 
-    fn node_dir(&self, node: u64) -> std::path::PathBuf {
+    fn node_dir(&self, node: u64) -> PathBuf {
         self.dir.path().join(node.to_string())
     }
 
@@ -269,6 +269,34 @@ impl Cluster {
         drop(self.nodes.remove(&node));
     }
 
+    /// Starts a node anew, bytes of whose segments have changed meanwhile, which nobody notices before they are read: chunks and
+    /// entries of series, in the second quarter of each file.
+    pub(crate) fn damage(&mut self, node: u64) {
+        self.node(node).close();
+        self.down(node);
+        let segments = files_below(&self.node_dir(node).join("data"), "seg");
+        assert!(!segments.is_empty());
+        for segment in segments {
+            let mut bytes = std::fs::read(&segment).unwrap();
+            let (first, last) = (bytes.len() / 4, bytes.len() / 2);
+            bytes[first..last].iter_mut().step_by(50).for_each(|byte| *byte = byte.wrapping_add(1));
+            std::fs::write(&segment, bytes).unwrap();
+        }
+        self.up(node);
+        self.until_in_step();
+    }
+
+    /// Shards of a node in which damage has shown, and which are in doubt from now on.
+    pub(crate) fn doubted(&self, node: u64) -> usize {
+        let (catalogue, entropy) = (self.catalogue(), self.node(node).entropy().unwrap());
+        let own = catalogue.live_shards().filter(|shard| shard.is_owned_by(NodeId(node)));
+        own.filter(|shard| !entropy.vouches_for(shard.id)).count()
+    }
+
+    pub(crate) fn until_repaired(&self, node: u64) {
+        self.until("what is damaged is replaced", |cluster| cluster.doubted(node) == 0);
+    }
+
     /// A node that is there and does not answer.
     pub(crate) fn freeze(&self, node: u64, is_frozen: bool) {
         let name = format!("d{node}");
@@ -312,6 +340,11 @@ impl Cluster {
         query: &str,
         position: Option<String>,
     ) -> Result<Vec<(i64, String)>, String> {
+        self.ask_for(node, &QueryRequest { position, ..QueryRequest::new(query, "db", NOW_NS) })
+    }
+
+    /// As [`Self::ask`], of any request.
+    pub(crate) fn ask_for(&self, node: u64, request: &QueryRequest) -> Result<Vec<(i64, String)>, String> {
         let mut rows = Vec::new();
         let mut failed = None;
         let mut sink = |result: StatementResult| {
@@ -328,8 +361,7 @@ impl Cluster {
             }
             Ok(())
         };
-        let request = QueryRequest { position, ..QueryRequest::new(query, "db", NOW_NS) };
-        let executed = self.node(node).executor().execute(&request, &CancelToken::new(), &mut sink);
+        let executed = self.node(node).executor().execute(request, &CancelToken::new(), &mut sink);
         executed.map_err(|error| error.to_string())?;
         rows.sort();
         failed.map_or(Ok(rows), Err)
@@ -364,6 +396,20 @@ impl Cluster {
             })
         });
     }
+}
+
+/// The files with an extension, in all directories below one.
+fn files_below(dir: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_below(&path, extension));
+        } else if path.extension().is_some_and(|found| found == extension) {
+            found.push(path);
+        }
+    }
+    found
 }
 
 impl Drop for Cluster {

@@ -63,7 +63,7 @@ impl SeriesConditions {
 /// What an answer is about: a range, whether descending, and which of the series.
 type AnswerKey = (i64, i64, bool, usize);
 
-pub(super) struct RemoteScanner<'a> {
+pub(crate) struct RemoteScanner<'a> {
     pub(super) shard: &'a RemoteShard,
     measurement: String,
     fields: Vec<String>,
@@ -123,7 +123,7 @@ impl Scanner for RemoteScanner<'_> {
 
 impl<'a> RemoteScanner<'a> {
     /// Of what is asked for all at once.
-    pub(super) fn new(shard: &'a RemoteShard, request: &ScanRequest<'_>) -> Self {
+    pub(crate) fn new(shard: &'a RemoteShard, request: &ScanRequest<'_>) -> Self {
         let order = request.series.map(|series| series()).unwrap_or_default();
         let places = order.iter().enumerate().map(|(place, series)| (*series, place)).collect();
         let summary = request.summary.map(|summary| Summary {

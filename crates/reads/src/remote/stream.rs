@@ -185,7 +185,7 @@ impl ScanBlock for WindowsBlock<'_> {
 }
 
 /// Appends rows that come after those.
-fn join(all: &mut RowBlock, more: RowBlock) {
+pub(crate) fn join(all: &mut RowBlock, more: RowBlock) {
     let (before, after) = (all.times.len(), all.times.len() + more.times.len());
     if before == 0 {
         *all = more;

@@ -1,5 +1,7 @@
 //! Queries answer the same, to the last digit, wherever the shards they read lie and whoever fails meanwhile.
 
+mod damage;
+
 use std::{
     fmt,
     sync::{
@@ -19,7 +21,8 @@ use skywatch_query::{
     StatementResult,
 };
 use skywatch_reads::{
-    Asking, Patience, Remembered, RemoteShard, ShardSource, Unreachable, router, router_within,
+    Asking, BackedShard, Damaged, Patience, Remembered, RemoteShard, ShardSource, Unreachable, router,
+    router_within,
 };
 use skywatch_rpc::{Call, CallError, Failure, FailureKind, Reply, Router, Transport};
 use skywatch_storage::{ReadError, ScanRequest, Scanner, SeriesRef, SeriesStamp, ShardRead, TagPredicate};
@@ -54,7 +57,7 @@ enum Fails {
 
 /// Nodes `one` and `two`, which hold the same.
 struct Pair {
-    router: Router,
+    routers: [Router; 2],
     fails: [Fails; 2],
     calls: [AtomicU64; 2],
     bytes: AtomicU64,
@@ -86,12 +89,15 @@ impl Transport for Pair {
             Fails::Never | Fails::After(_) => {}
         }
         let sent = call.head.len() + call.body.len();
-        let answer = self.router.answer(call).await;
+        let answer = self.routers[node].answer(call).await;
         let reply = answer.map_err(|failure| CallError::Failed { to: to.into(), failure })?;
         self.bytes.fetch_add((sent + reply.head.len() + reply.body.len()) as u64, Ordering::Relaxed);
         Ok(reply)
     }
 }
+
+/// Who stands in for what is damaged, or why nobody does.
+type StandIns = fn(Asking) -> Result<Asking, String>;
 
 /// A node that reads some of its shards from others.
 #[derive(Debug)]
@@ -99,6 +105,8 @@ struct Node {
     shards: Vec<Arc<dyn ShardRead>>,
     /// Those read over calls.
     is_remote: fn(usize) -> bool,
+    /// Who stands in for what is damaged of the others, if anybody does.
+    stand_ins: Option<StandIns>,
     pair: Arc<Pair>,
     remembered: Arc<Remembered>,
     runtime: tokio::runtime::Handle,
@@ -131,7 +139,8 @@ impl Backend for Node {
     ) -> Result<Vec<Arc<dyn ShardRead>>, BackendError> {
         let unreachable = Arc::new(Unreachable::default());
         let one = |(index, shard): (usize, &Arc<dyn ShardRead>)| -> Arc<dyn ShardRead> {
-            if !(self.is_remote)(index) {
+            let here = !(self.is_remote)(index);
+            if here && self.stand_ins.is_none() {
                 return Arc::clone(shard);
             }
             let asking = Asking {
@@ -143,8 +152,14 @@ impl Backend for Node {
                 reading: reading.clone(),
                 shard: index as u64,
                 owners: vec![(NodeId(1), "one".to_owned()), (NodeId(2), "two".to_owned())],
+                damaged: Damaged::default(),
             };
-            Arc::new(RemoteShard::new(asking, shard.time_range()))
+            match self.stand_ins.filter(|_| here) {
+                Some(stand_ins) => {
+                    Arc::new(BackedShard::new(Arc::clone(shard), move || stand_ins(asking.clone())))
+                }
+                None => Arc::new(RemoteShard::new(asking, shard.time_range())),
+            }
         };
         let shards = self.shards.iter().enumerate();
         Ok(shards.filter(|(_, shard)| shard.time_range().overlaps(range)).map(one).collect())
@@ -370,15 +385,34 @@ impl Bench {
         is_remote: fn(usize) -> bool,
         fails: [Fails; 2],
     ) -> (String, Vec<String>, u64) {
-        let pair = Arc::new(Pair { router, fails, calls: Default::default(), bytes: AtomicU64::new(0) });
+        let pair = Pair::of([router.clone(), router], fails);
         let node = Node {
             shards: self.shards.clone(),
             is_remote,
+            stand_ins: None,
             pair: Arc::clone(&pair),
             remembered: Arc::clone(&self.remembered),
             runtime: self.runtime.handle().clone(),
         };
-        let executor = Executor::new(Arc::new(node), Limits::default());
+        let (answer, messages) = node.ask(request);
+        (answer, messages, pair.bytes.load(Ordering::Relaxed))
+    }
+}
+
+impl Pair {
+    fn of(routers: [Router; 2], fails: [Fails; 2]) -> Arc<Self> {
+        Arc::new(Self { routers, fails, calls: Default::default(), bytes: AtomicU64::new(0) })
+    }
+
+    fn calls(&self) -> [u64; 2] {
+        [0, 1].map(|node| self.calls[node].load(Ordering::Relaxed))
+    }
+}
+
+impl Node {
+    /// The answer, and what is said beside it.
+    fn ask(self, request: &QueryRequest) -> (String, Vec<String>) {
+        let executor = Executor::new(Arc::new(self), Limits::default());
         let (mut answer, mut messages) = (String::new(), Vec::new());
         executor
             .execute(request, &CancelToken::new(), &mut |result: StatementResult| {
@@ -396,7 +430,7 @@ impl Bench {
                 Ok(())
             })
             .expect("a query runs");
-        (answer, messages, pair.bytes.load(Ordering::Relaxed))
+        (answer, messages)
     }
 }
 
