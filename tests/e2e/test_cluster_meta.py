@@ -171,6 +171,15 @@ def test_the_log_of_a_new_cluster_is_in_our_own_words(start_cluster):
         assert " a meta node listens " in text, text
         library = [line for line in text.splitlines() if " openraft::" in line]
         assert not [line for line in library if " INFO " in line or "openraft::core::raft_core" in line], library
+    # A node that is away is told of once, however often it is called.
+    leader = cluster.leader()
+    away = next(meta for meta in cluster.metas if meta is not leader)
+    said = len(leader.output())
+    away.kill()
+    wait_until(lambda: "a node cannot be reached" in leader.output()[said:], "the leader to miss a node")
+    time.sleep(2)
+    more = leader.output()[said:].splitlines()
+    assert not [line for line in more if " openraft::" in line] and len(more) < 10, more
 
 
 def test_without_a_majority_the_answer_is_quick(metas):

@@ -176,13 +176,18 @@ impl MetaSettings {
     }
 }
 
-/// What Raft tells at `info` is for those who look for a fault in it, and so are the warnings of its main loop: that a late
-/// answer of an earlier term or membership counts for nothing, as there are when a cluster is made. Whoever names the
-/// library in a filter gets what they ask for.
+/// What is left of the Raft library's words where it is not named: that every call to a node that is away fails is told once by
+/// our own side of the call, and by the library some fifty times a second; and that a late answer of an earlier term or membership
+/// counts for nothing is as it should be when a cluster is made.
+const QUIET_RAFT: &str =
+    "openraft=warn,openraft::core::raft_core=error,openraft::engine=error,openraft::replication=off";
+
+/// Adds that the Raft library be quiet where all are heard from `info` or `warn` on. Whoever names it in a filter gets what they
+/// ask for.
 fn filter(asked: &str) -> String {
-    let mut directives = asked.split(',').map(str::trim);
-    if directives.any(|directive| directive.eq_ignore_ascii_case("info")) && !asked.contains("openraft") {
-        format!("{asked},openraft=warn,openraft::core::raft_core=error")
+    let mut directives = asked.split(',').map(|directive| directive.trim().to_ascii_lowercase());
+    if directives.any(|directive| directive == "info" || directive == "warn") && !asked.contains("openraft") {
+        format!("{asked},{QUIET_RAFT}")
     } else {
         asked.to_owned()
     }
@@ -323,12 +328,12 @@ mod tests {
     #[test]
     fn the_librarys_words_are_left_out_unless_it_is_named() {
         let of = |text: &str| settings(text, &[]).unwrap().log;
-        let quiet = "info,openraft=warn,openraft::core::raft_core=error";
         for text in ["", "log = \"info\"", "[logging]\nlevel = \"info\""] {
-            assert_eq!(of(text), quiet, "{text}");
+            assert_eq!(of(text), format!("info,{QUIET_RAFT}"), "{text}");
         }
+        assert_eq!(of("log = \"WARN\""), format!("WARN,{QUIET_RAFT}"));
         assert!(of("log = \"info,skywatch_rpc=debug\"").contains("skywatch_rpc=debug,openraft=warn"));
-        for asked in ["info,openraft=info", "debug", "warn", "skywatch_meta_node=info"] {
+        for asked in ["info,openraft=info", "debug", "error", "skywatch_meta_node=info"] {
             assert_eq!(of(&format!("log = {asked:?}")), asked);
         }
     }
